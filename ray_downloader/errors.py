@@ -1,0 +1,105 @@
+"""Every way a row can fail, and every way a command can end.
+
+The error kinds are a closed enum: the network seam (`fetch/`), the pixels (`image/`) and the policy
+(`politeness/`) each map what they meet to one of these, and statistics count kinds, never free text.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class ErrorKind(str, Enum):
+    """Why a row ended in `errors.parquet`."""
+
+    BAD_URL = "bad_url"
+    FORBIDDEN_ADDRESS = "forbidden_address"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    TOO_SLOW = "too_slow"
+    RESET = "reset"
+    HTTP_4XX = "http_4xx"
+    HTTP_403_BAN = "http_403_ban"
+    HTTP_429 = "http_429"
+    HTTP_5XX = "http_5xx"
+    REDIRECT_LOOP = "redirect_loop"
+    TOO_LARGE = "too_large"
+    EMPTY = "empty"
+    NOT_IMAGE = "not_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TRUNCATED = "truncated"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    DECODE_FAILED = "decode_failed"
+    ROBOTS = "robots"
+    OPTED_OUT = "opted_out"
+    IGNORED_SERVER = "ignored_server"
+    SERVER_DEAD = "server_dead"
+    INTERNAL = "internal"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_IMAGE_KINDS = frozenset(
+    {
+        ErrorKind.EMPTY,
+        ErrorKind.NOT_IMAGE,
+        ErrorKind.UNSUPPORTED_FORMAT,
+        ErrorKind.TRUNCATED,
+        ErrorKind.TOO_MANY_PIXELS,
+        ErrorKind.DECODE_FAILED,
+    }
+)
+_POLICY_KINDS = frozenset(
+    {
+        ErrorKind.BAD_URL,
+        ErrorKind.FORBIDDEN_ADDRESS,
+        ErrorKind.ROBOTS,
+        ErrorKind.OPTED_OUT,
+        ErrorKind.IGNORED_SERVER,
+        ErrorKind.SERVER_DEAD,
+        ErrorKind.TOO_LARGE,
+    }
+)
+_HTTP_KINDS = frozenset(
+    {ErrorKind.HTTP_4XX, ErrorKind.HTTP_403_BAN, ErrorKind.HTTP_429, ErrorKind.HTTP_5XX, ErrorKind.REDIRECT_LOOP}
+)
+
+
+def error_code(kind: ErrorKind, http_status: int | None) -> int:
+    """Number for the `error_code` column: the HTTP status where it is the cause, else a class of failure.
+
+    Returns:
+        The HTTP status for failures the server stated, -1 for the network, -2 for the image, -3 for policy.
+    """
+    if kind in _HTTP_KINDS and http_status is not None:
+        return http_status
+    if kind in _IMAGE_KINDS:
+        return -2
+    if kind in _POLICY_KINDS:
+        return -3
+    return -1
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller (`DESIGN` section 1, README "Exit codes")."""
+
+    SETTLED = 0
+    FAILED = 1
+    USAGE = 2
+    STOPPED = 3
+    BUSY = 4
+
+
+class UserError(Exception):
+    """Something the user can mend: bad configuration or input. Shown as one sentence, never as a traceback."""
+
+    exit_code = ExitCode.USAGE
+
+
+class FolderBusyError(UserError):
+    """Another run holds the output folder."""
+
+    exit_code = ExitCode.BUSY

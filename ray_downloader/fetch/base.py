@@ -1,0 +1,85 @@
+"""The seam to the network: what a fetcher is asked for and what it answers.
+
+A fetcher moves bytes for one single-threaded event loop. It knows nothing of budgets, retries or images: it follows
+no redirect by itself (each hop spends the budget of the server it leads to) and retries nothing. Library failures
+become an `ErrorKind` in one table a fetcher, so no library exception crosses this seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.registry import Registry
+from ray_downloader.settings import NetworkSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """One GET.
+
+    Args:
+        token: Chosen by the caller; comes back with the result.
+        url: Absolute, percent-encoded http(s) URL.
+        headers: Extra request headers.
+        verify_tls: Overrides the network default for this server, if not None.
+    """
+
+    token: int
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verify_tls: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """How one GET ended.
+
+    Args:
+        kind: The failure, or None for a 2xx answer that arrived whole.
+        status: HTTP status, if there was an answer.
+        headers: Response headers, names in lower case; repeated ones joined with ", ".
+        body: What arrived (empty for a failure that stopped before the body).
+        redirect_url: Absolute target of a 3xx answer with `Location`; `kind` is None then and `body` empty.
+        message: Free text for `error_msg`.
+        ttfb_s: Time from start to the first byte of the answer.
+        http_version: "1.1", "2", ...
+        remote_ip: Address that was connected to.
+    """
+
+    token: int
+    kind: ErrorKind | None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    redirect_url: str | None = None
+    message: str = ""
+    ttfb_s: float | None = None
+    total_s: float = 0.0
+    http_version: str | None = None
+    remote_ip: str | None = None
+
+
+class Fetcher(Protocol):
+    """Moves bytes; single-threaded: all methods are called from one loop."""
+
+    def start(self, request: FetchRequest) -> None:
+        """Begin a GET; its result comes from a later `poll`, also where it fails at once."""
+
+    def poll(self, timeout_s: float) -> list[FetchResult]:
+        """Move bytes for at most `timeout_s` (less when something ends) and return what has ended."""
+
+    def close(self) -> None:
+        """Drop all connections; requests under way end without a result."""
+
+
+class FetcherFactory(Protocol):
+    """How a fetcher is made; registered by name."""
+
+    def __call__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> Fetcher:
+        """A fetcher with its own connections."""
+
+
+FETCHERS: Registry[FetcherFactory] = Registry("fetcher", "ray_downloader.fetch")

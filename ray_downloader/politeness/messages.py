@@ -1,0 +1,96 @@
+"""What a worker and a server's budget say to each other. Only relative times: the clocks of two nodes differ.
+
+A worker asks with a `LeaseRequest` (which also tells what came of earlier requests) and is answered with a `Lease`.
+The worker counts `first_in_s` from when the answer *arrived* (so it is never early) and `valid_s` from when it
+*asked* (so it is never late): between two workers a budget is then never exceeded, whatever the delay of a call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ray_downloader.errors import ErrorKind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one request ended, as far as the server's budget is concerned.
+
+    Args:
+        kind: The failure, or None where the server answered with the file (whatever the pixels turn out to be).
+        http_status: Status of the answer, if there was one.
+        size_bytes: Bytes received.
+        ttfb_s: Time to first byte, if there was one.
+        retry_after_s: Wait that the server asked for (`Retry-After`), already relative.
+        ratelimit_rps: Rate that `RateLimit` headers allow, if they were sent.
+        age_s: How long before this message the answer came.
+        is_retry: It was not the first request for this image.
+    """
+
+    kind: ErrorKind | None
+    http_status: int | None = None
+    size_bytes: int = 0
+    ttfb_s: float | None = None
+    retry_after_s: float | None = None
+    ratelimit_rps: float | None = None
+    age_s: float = 0.0
+    is_retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """A worker's wish to send requests to one server.
+
+    Args:
+        server: Canonical server key.
+        holder: Who asks; one holder has at most one lease of a server, so asking twice is harmless.
+        wanted: Requests it could start soon; 0 gives everything back.
+        in_flight: Requests under way at this moment (each holds a connection).
+        unused: Permits of the last lease that were not used and will not be.
+        outcomes: What ended since the last message.
+        settled: Rows settled since the last message, by error kind ("" for a success): for progress, not for the law.
+    """
+
+    server: str
+    holder: str
+    wanted: int
+    in_flight: int = 0
+    unused: int = 0
+    outcomes: tuple[Outcome, ...] = ()
+    settled: tuple[tuple[str, int], ...] = ()
+
+
+class Verdict(str, Enum):
+    """What a server's state lets a worker do with the rows it holds."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    DEAD = "dead"
+    OPTED_OUT = "opted_out"
+    BANNED = "banned"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Permission for `permits` requests.
+
+    Permit j (from 0) may be used from `first_in_s + max(0, j - burst + 1) * every_s` on, none after `valid_s`, and
+    two uses more than `burst` apart keep `every_s` between them. At most `connections` requests may be under way.
+
+    Args:
+        permits: 0 means: ask again in `ask_again_in_s`.
+        verdict: `DEAD`, `OPTED_OUT` and `BANNED` mean that the rows are to be settled without a request.
+        retries: How many of the permits may be spent on retries (the retry budget).
+    """
+
+    server: str
+    permits: int
+    first_in_s: float = 0.0
+    every_s: float = 0.0
+    burst: int = 1
+    valid_s: float = 0.0
+    connections: int = 0
+    ask_again_in_s: float = 0.0
+    verdict: Verdict = Verdict.OPEN
+    retries: int = 0

@@ -1,0 +1,90 @@
+"""The tables of a run: their Arrow schemas, and the row types that cross a seam.
+
+Schemas are the public contract of the files under a run folder. The leading columns of `SUCCESS_SCHEMA` and
+`ERROR_SCHEMA` are those that downstream code of earlier projects reads by name; ours come after them.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+#: One accepted input row, as the partition stage writes it below `urls/`.
+URL_SCHEMA = pa.schema(
+    [
+        pa.field("uuid", pa.string(), nullable=False),
+        pa.field("source_id", pa.string()),
+        pa.field("identifier", pa.string(), nullable=False),
+        pa.field("server_name", pa.string(), nullable=False),
+        pa.field("is_license_full", pa.bool_(), nullable=False),
+        pa.field("license", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("title", pa.string()),
+    ]
+)
+
+#: One batch: where its rows lie (`file`, `row_group` below `urls/`) and where its results go
+#: (`images/server_name=<server_name>/partition_id=<partition_id>`). `servers` counts the servers in it.
+BATCH_SCHEMA = pa.schema(
+    [
+        pa.field("batch_id", pa.int64(), nullable=False),
+        pa.field("server_name", pa.string(), nullable=False),
+        pa.field("partition_id", pa.int32(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("row_group", pa.int32(), nullable=False),
+        pa.field("rows", pa.int32(), nullable=False),
+        pa.field("servers", pa.int32(), nullable=False),
+    ]
+)
+
+#: One input row that cannot be downloaded, with its reason. `line` is the row's place in its file (1-based), if known.
+REJECTED_SCHEMA = pa.schema(
+    [
+        pa.field("identifier", pa.string()),
+        pa.field("source_id", pa.string()),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("file", pa.string()),
+        pa.field("line", pa.int64()),
+    ]
+)
+
+SUCCESS_SCHEMA = pa.schema(
+    [
+        pa.field("uuid", pa.string()),
+        pa.field("source_id", pa.string()),
+        pa.field("identifier", pa.string()),
+        pa.field("is_license_full", pa.bool_()),
+        pa.field("license", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("title", pa.string()),
+        pa.field("hashsum_original", pa.string()),
+        pa.field("hashsum_resized", pa.string()),
+        pa.field("original_size", pa.list_(pa.uint32())),
+        pa.field("resized_size", pa.list_(pa.uint32())),
+        pa.field("image", pa.binary()),
+        pa.field("image_format", pa.string()),
+        pa.field("original_format", pa.string()),
+        pa.field("retry_count", pa.int32()),
+        pa.field("final_url", pa.string()),
+        pa.field("etag", pa.string()),
+        pa.field("last_modified", pa.string()),
+        pa.field("fetched_at", pa.timestamp("ms", tz="UTC")),
+    ]
+)
+
+ERROR_SCHEMA = pa.schema(
+    [
+        pa.field("uuid", pa.string()),
+        pa.field("identifier", pa.string()),
+        pa.field("retry_count", pa.int32()),
+        pa.field("error_code", pa.int32()),
+        pa.field("error_msg", pa.string()),
+        pa.field("source_id", pa.string()),
+        pa.field("error_kind", pa.string()),
+        pa.field("http_status", pa.int32()),
+        pa.field("retry_after_s", pa.float64()),
+        pa.field("fetched_at", pa.timestamp("ms", tz="UTC")),
+    ]
+)
+
+#: Folder name of the batches that small servers share.
+POOLED = "pooled"
