@@ -64,7 +64,13 @@ _POLICY_KINDS = frozenset(
     }
 )
 _HTTP_KINDS = frozenset(
-    {ErrorKind.HTTP_4XX, ErrorKind.HTTP_403_BAN, ErrorKind.HTTP_429, ErrorKind.HTTP_5XX, ErrorKind.REDIRECT_LOOP}
+    {
+        ErrorKind.HTTP_4XX,
+        ErrorKind.HTTP_403_BAN,
+        ErrorKind.HTTP_429,
+        ErrorKind.HTTP_5XX,
+        ErrorKind.REDIRECT_LOOP,
+    }
 )
 
 

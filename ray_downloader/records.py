@@ -6,6 +6,9 @@ Schemas are the public contract of the files under a run folder. The leading col
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 import pyarrow as pa
 
 #: One accepted input row, as the partition stage writes it below `urls/`.
@@ -88,3 +91,34 @@ ERROR_SCHEMA = pa.schema(
 
 #: Folder name of the batches that small servers share.
 POOLED = "pooled"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """What a download adds to its input row; field names are columns of `SUCCESS_SCHEMA`. Sizes are (height, width)."""
+
+    hashsum_original: str
+    hashsum_resized: str
+    original_size: tuple[int, int]
+    resized_size: tuple[int, int]
+    image: bytes
+    image_format: str
+    original_format: str
+    retry_count: int
+    final_url: str
+    etag: str | None
+    last_modified: str | None
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """Why a row has no image; field names are columns of `ERROR_SCHEMA`."""
+
+    retry_count: int
+    error_code: int
+    error_msg: str
+    error_kind: str
+    http_status: int | None
+    retry_after_s: float | None
+    fetched_at: datetime

@@ -1,0 +1,176 @@
+"""One batch's folder: which of its rows are settled, and how it becomes finished.
+
+A row is settled by, in this order: an image in `successes.parquet` or a journal, an error in a journal (the newest
+counts), an error in `errors.parquet`. Publishing merges them in that order, so it can be repeated after a kill at
+any point; the `completed` marker, written last, holds the counts and makes the batch finished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.layout import COMPLETED, ERRORS, SUCCESSES, replacing, write_text
+from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
+from ray_downloader.records import ERROR_SCHEMA, SUCCESS_SCHEMA
+
+_KEY = ["uuid", "identifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCounts:
+    """What a finished batch holds; the content of its `completed` marker."""
+
+    rows: int
+    successes: int
+    errors: int
+    errors_by_kind: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> BatchCounts:
+        """Counts from a marker's text."""
+        return cls(**json.loads(text))
+
+    def has_errors_of(self, kinds: Collection[ErrorKind]) -> bool:
+        """Whether one of its rows failed in one of these ways."""
+        return any(str(kind) in self.errors_by_kind for kind in kinds)
+
+
+class BatchFolder:
+    """The results of one batch on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def counts(self) -> BatchCounts | None:
+        """Counts of a finished batch; None where it is not finished."""
+        try:
+            return BatchCounts.parse((self.path / COMPLETED).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def is_reopened(self) -> bool:
+        """Whether a finished batch has journals: a retry of its errors was begun and not published."""
+        return (self.path / COMPLETED).exists() and any(self.path.glob("*.arrows"))
+
+    def settled_rows(self, inputs: pa.Table, retry_kinds: Collection[ErrorKind] = ()) -> set[int]:
+        """Numbers of the rows that need no request any more.
+
+        Args:
+            inputs: The batch's input rows; `uuid` and `identifier` are read.
+            retry_kinds: Published errors of these kinds do not count as settled.
+        """
+        settled: set[int] = set()
+        for path in [*self._journals(SUCCESS_JOURNALS), *self._journals(ERROR_JOURNALS)]:
+            for batch in read_journal(path, ["row"]):
+                settled.update(batch.column("row").to_pylist())
+        if (self.path / SUCCESSES).exists():
+            published = pq.read_table(self.path / SUCCESSES, columns=_KEY)
+            settled.update(_RowNumbers(inputs).of(published))
+        if (self.path / ERRORS).exists():
+            published = pq.read_table(self.path / ERRORS, columns=[*_KEY, "error_kind"])
+            retried = pc.is_in(published.column("error_kind"), pa.array([str(k) for k in retry_kinds], pa.string()))
+            settled.update(_RowNumbers(inputs).of(published.filter(pc.invert(retried))))
+        return settled
+
+    def publish(self, inputs: pa.Table) -> BatchCounts:
+        """Turn journals (and what was published before) into parquet, and mark the batch finished.
+
+        Args:
+            inputs: The batch's input rows.
+
+        Raises:
+            RuntimeError: A row is not settled; nothing is marked.
+        """
+        (self.path / COMPLETED).unlink(missing_ok=True)
+        settled: set[int] = set()
+        with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
+            _write(images, SUCCESS_SCHEMA, self._images(inputs, settled))
+            successes = len(settled)
+            kinds = Counter(_write(errors, ERROR_SCHEMA, self._errors(inputs, settled)))
+            if len(settled) != inputs.num_rows:
+                raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
+        counts = BatchCounts(inputs.num_rows, successes, len(settled) - successes, dict(sorted(kinds.items())))
+        write_text(self.path / COMPLETED, json.dumps(asdict(counts)) + "\n")
+        for journal in self.path.glob("*.arrows"):
+            journal.unlink()
+        return counts
+
+    def _journals(self, pattern: str) -> list[Path]:
+        return sorted(self.path.glob(pattern), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+    def _images(self, inputs: pa.Table, settled: set[int]) -> Iterator[pa.RecordBatch]:
+        yield from _fresh(self._published(SUCCESSES, inputs), settled)
+        for journal in self._journals(SUCCESS_JOURNALS):
+            yield from _fresh(_numbered(journal), settled)
+
+    def _errors(self, inputs: pa.Table, settled: set[int]) -> Iterator[pa.RecordBatch]:
+        for journal in self._journals(ERROR_JOURNALS):
+            yield from _fresh(_numbered(journal), settled)
+        yield from _fresh(self._published(ERRORS, inputs), settled)
+
+    def _published(self, name: str, inputs: pa.Table) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+        path = self.path / name
+        if not path.exists():
+            return
+        numbers = _RowNumbers(inputs)
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256):
+                yield numbers.of(batch), batch
+
+
+class _RowNumbers:
+    """Finds the numbers of published rows, which do not carry them, by uuid and identifier.
+
+    Rows alike in both are settled together, so which of them gets which number does not matter.
+    """
+
+    def __init__(self, inputs: pa.Table) -> None:
+        self._numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for number, key in enumerate(zip(*(inputs.column(name).to_pylist() for name in _KEY), strict=True)):
+            self._numbers[key].append(number)
+
+    def of(self, published: pa.Table | pa.RecordBatch) -> list[int]:
+        keys = zip(*(published.column(name).to_pylist() for name in _KEY), strict=True)
+        return [self._numbers[key].pop() for key in keys]
+
+
+def _numbered(journal: Path) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+    for batch in read_journal(journal):
+        yield batch.column("row").to_pylist(), batch.select(batch.schema.names[1:])
+
+
+def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: set[int]) -> Iterator[pa.RecordBatch]:
+    """The rows that nothing settled before; they are settled now."""
+    for numbers, batch in batches:
+        fresh = [index for index, number in enumerate(numbers) if number not in settled]
+        settled.update(numbers)
+        if len(fresh) == batch.num_rows:
+            yield batch
+        elif fresh:
+            yield batch.take(pa.array(fresh))
+
+
+def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> list[str]:
+    """Write a parquet file; returns the error kinds of its rows, if it has any.
+
+    Encoded images do not compress, but raw pixels do: zstd at level 1 costs little on either.
+    """
+    kinds: list[str] = []
+    text = [column.name for column in schema if column.type == pa.string()]
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=text
+    ) as writer:
+        for batch in batches:
+            writer.write_batch(batch.cast(schema))
+            if "error_kind" in schema.names:
+                kinds.extend(batch.column("error_kind").to_pylist())
+    return kinds
