@@ -7,7 +7,7 @@ The worker counts `first_in_s` from when the answer *arrived* (so it is never ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ray_downloader.errors import ErrorKind
@@ -36,6 +36,10 @@ class Outcome:
     ratelimit_rps: float | None = None
     age_s: float = 0.0
     is_retry: bool = False
+
+    def aged(self, age_s: float) -> Outcome:
+        """The same outcome, told `age_s` after it happened."""
+        return replace(self, age_s=age_s)
 
 
 @dataclass(frozen=True, slots=True)
