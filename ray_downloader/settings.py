@@ -196,6 +196,7 @@ class Settings(_Group):
     stages: tuple[Stage, ...] = ("partition", "profile", "download")
     reset: Literal["batched", "profiled"] | None = None
     retry_errors: tuple[ErrorKind, ...] = ()
+    demo: bool = False
     output_structure: OutputStructure = OutputStructure()
     downloader_parameters: DownloaderParameters = DownloaderParameters()
     tools_parameters: ToolsParameters = ToolsParameters()

@@ -1,0 +1,89 @@
+"""The demo as the pipeline sees it: an input folder, and addresses that lead to servers which run meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_downloader.demo.listing import REJECTED_ODDITIES, listed_rows, write_archive
+from ray_downloader.demo.plan import EXPECTED_KINDS, SERVERS, DemoServer
+
+#: Drawing the pictures takes 0.5 s (2 cores); a start beyond this has failed.
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSite:
+    """A running demo.
+
+    Args:
+        path_to_input: Folder with `multimedia.txt` and `occurrence.txt`.
+        connect_to: For `network.connect_to`: the list's "host:port" to the loopback "host:port" of its server.
+        servers: What each server is there to show.
+    """
+
+    path_to_input: Path
+    connect_to: Mapping[str, str]
+    servers: tuple[DemoServer, ...] = SERVERS
+
+
+@contextmanager
+def running_demo(folder: Path) -> Iterator[DemoSite]:
+    """Write the list below `folder` and keep the origin servers running for the length of a `with` block.
+
+    The servers end with the block, and also when this process is killed: they watch a pipe that it holds.
+
+    Raises:
+        RuntimeError: The servers did not start.
+    """
+    path_to_input = write_archive(folder / "gbif")
+    # Its own session: Ctrl-C drains the run, and the run still needs its servers while it does.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ray_downloader.demo.origin"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield DemoSite(path_to_input, _announced_addresses(process))
+        finally:
+            _stop(process)
+
+
+def expected_results() -> tuple[Counter[str], Counter[str]]:
+    """What a correct run of the demo ends with: rows by error kind ("" for a success), and rejected rows by reason."""
+    kinds: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for row in listed_rows():
+        if row.oddity in REJECTED_ODDITIES:
+            reasons[REJECTED_ODDITIES[row.oddity]] += 1
+        else:
+            kinds[str(EXPECTED_KINDS.get(row.fault, ""))] += 1
+    return kinds, reasons
+
+
+def _announced_addresses(process: subprocess.Popen[str]) -> dict[str, str]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"the demo's servers did not start (exit code {process.wait(_STOP_TIMEOUT_S)})")
+    addresses: dict[str, str] = json.loads(line)
+    return addresses
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
