@@ -1,0 +1,1 @@
+"""Tests mirror the sources; `support/` holds the loopback origin and other helpers."""

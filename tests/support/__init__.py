@@ -1,0 +1,1 @@
+"""What tests share: a loopback origin server with every misbehaviour, and how to start and question it."""
