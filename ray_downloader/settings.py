@@ -86,6 +86,7 @@ class DatasetSettings(_Group):
     """Which columns of the input mean what, and which rows count."""
 
     name: str = "generic"
+    input_help: str = "path_to_input is required: set path_to_input=... to a list of URLs"
     columns: Mapping[str, ColumnNames] | None = None
     drop_basis_of_record: tuple[str, ...] = ()
 

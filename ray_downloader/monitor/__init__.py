@@ -1,0 +1,1 @@
+"""What the user sees of a run: progress while it goes on, a summary at its end."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import ErrorKind
@@ -25,23 +24,53 @@ from ray_downloader.records import ERROR_SCHEMA, SUCCESS_SCHEMA
 _KEY = ["uuid", "identifier"]
 
 
+#: Name under which images are counted beside the error kinds.
+SUCCESS = "success"
+
+
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """What a finished batch holds; the content of its `completed` marker."""
+    """What a batch holds; the content of its `completed` marker.
 
-    rows: int
-    successes: int
-    errors: int
-    errors_by_kind: dict[str, int] = field(default_factory=dict)
+    Args:
+        servers: Rows by server, and there by error kind or `SUCCESS`.
+    """
+
+    servers: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> BatchCounts:
         """Counts from a marker's text."""
-        return cls(**json.loads(text))
+        return cls(json.loads(text)["servers"])
+
+    @classmethod
+    def of(cls, servers: Sequence[str], kinds: Mapping[int, str]) -> BatchCounts:
+        """Counts of rows.
+
+        Args:
+            servers: The server of each row of the batch.
+            kinds: How the settled ones ended, by row number.
+        """
+        counts: dict[str, dict[str, int]] = {}
+        for (server, kind), rows in sorted(Counter((servers[row], kind) for row, kind in kinds.items()).items()):
+            counts.setdefault(server, {})[kind] = rows
+        return cls(counts)
+
+    @property
+    def by_kind(self) -> Counter[str]:
+        """Rows by error kind or `SUCCESS`."""
+        total: Counter[str] = Counter()
+        for kinds in self.servers.values():
+            total.update(kinds)
+        return total
+
+    def to_json(self) -> str:
+        """The marker's text."""
+        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers}) + "\n"
 
     def has_errors_of(self, kinds: Collection[ErrorKind]) -> bool:
         """Whether one of its rows failed in one of these ways."""
-        return any(str(kind) in self.errors_by_kind for kind in kinds)
+        return any(str(kind) in counts for counts in self.servers.values() for kind in kinds)
 
 
 class BatchFolder:
@@ -61,24 +90,30 @@ class BatchFolder:
         """Whether a finished batch has journals: a retry of its errors was begun and not published."""
         return (self.path / COMPLETED).exists() and any(self.path.glob("*.arrows"))
 
-    def settled_rows(self, inputs: pa.Table, retry_kinds: Collection[ErrorKind] = ()) -> set[int]:
-        """Numbers of the rows that need no request any more.
+    def settled(self, inputs: pa.Table, retry_kinds: Collection[ErrorKind] = ()) -> dict[int, str]:
+        """The rows that need no request any more: by number, how they ended (an error kind or `SUCCESS`).
 
         Args:
             inputs: The batch's input rows; `uuid` and `identifier` are read.
             retry_kinds: Published errors of these kinds do not count as settled.
         """
-        settled: set[int] = set()
-        for path in [*self._journals(SUCCESS_JOURNALS), *self._journals(ERROR_JOURNALS)]:
-            for batch in read_journal(path, ["row"]):
-                settled.update(batch.column("row").to_pylist())
-        if (self.path / SUCCESSES).exists():
-            published = pq.read_table(self.path / SUCCESSES, columns=_KEY)
-            settled.update(_RowNumbers(inputs).of(published))
+        settled: dict[int, str] = {}
         if (self.path / ERRORS).exists():
             published = pq.read_table(self.path / ERRORS, columns=[*_KEY, "error_kind"])
-            retried = pc.is_in(published.column("error_kind"), pa.array([str(k) for k in retry_kinds], pa.string()))
-            settled.update(_RowNumbers(inputs).of(published.filter(pc.invert(retried))))
+            kinds = published.column("error_kind").to_pylist()
+            settled.update(zip(_RowNumbers(inputs).of(published), kinds, strict=True))
+            settled = {
+                row: kind for row, kind in settled.items() if kind not in {str(retried) for retried in retry_kinds}
+            }
+        for path in reversed(self._journals(ERROR_JOURNALS)):
+            for batch in read_journal(path, ["row", "error_kind"]):
+                settled.update(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        if (self.path / SUCCESSES).exists():
+            published = pq.read_table(self.path / SUCCESSES, columns=_KEY)
+            settled.update(dict.fromkeys(_RowNumbers(inputs).of(published), SUCCESS))
+        for path in self._journals(SUCCESS_JOURNALS):
+            for batch in read_journal(path, ["row"]):
+                settled.update(dict.fromkeys(batch.column("row").to_pylist(), SUCCESS))
         return settled
 
     def publish(self, inputs: pa.Table) -> BatchCounts:
@@ -91,15 +126,14 @@ class BatchFolder:
             RuntimeError: A row is not settled; nothing is marked.
         """
         (self.path / COMPLETED).unlink(missing_ok=True)
-        settled: set[int] = set()
+        settled: dict[int, str] = {}
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
             _write(images, SUCCESS_SCHEMA, self._images(inputs, settled))
-            successes = len(settled)
-            kinds = Counter(_write(errors, ERROR_SCHEMA, self._errors(inputs, settled)))
+            _write(errors, ERROR_SCHEMA, self._errors(inputs, settled))
             if len(settled) != inputs.num_rows:
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
-        counts = BatchCounts(inputs.num_rows, successes, len(settled) - successes, dict(sorted(kinds.items())))
-        write_text(self.path / COMPLETED, json.dumps(asdict(counts)) + "\n")
+        counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled)
+        write_text(self.path / COMPLETED, counts.to_json())
         for journal in self.path.glob("*.arrows"):
             journal.unlink()
         return counts
@@ -107,12 +141,12 @@ class BatchFolder:
     def _journals(self, pattern: str) -> list[Path]:
         return sorted(self.path.glob(pattern), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
-    def _images(self, inputs: pa.Table, settled: set[int]) -> Iterator[pa.RecordBatch]:
+    def _images(self, inputs: pa.Table, settled: dict[int, str]) -> Iterator[pa.RecordBatch]:
         yield from _fresh(self._published(SUCCESSES, inputs), settled)
         for journal in self._journals(SUCCESS_JOURNALS):
             yield from _fresh(_numbered(journal), settled)
 
-    def _errors(self, inputs: pa.Table, settled: set[int]) -> Iterator[pa.RecordBatch]:
+    def _errors(self, inputs: pa.Table, settled: dict[int, str]) -> Iterator[pa.RecordBatch]:
         for journal in self._journals(ERROR_JOURNALS):
             yield from _fresh(_numbered(journal), settled)
         yield from _fresh(self._published(ERRORS, inputs), settled)
@@ -148,29 +182,23 @@ def _numbered(journal: Path) -> Iterator[tuple[list[int], pa.RecordBatch]]:
         yield batch.column("row").to_pylist(), batch.select(batch.schema.names[1:])
 
 
-def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: set[int]) -> Iterator[pa.RecordBatch]:
+def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[int, str]) -> Iterator[pa.RecordBatch]:
     """The rows that nothing settled before; they are settled now."""
     for numbers, batch in batches:
         fresh = [index for index, number in enumerate(numbers) if number not in settled]
-        settled.update(numbers)
-        if len(fresh) == batch.num_rows:
-            yield batch
-        elif fresh:
-            yield batch.take(pa.array(fresh))
+        rows = batch if len(fresh) == batch.num_rows else batch.take(pa.array(fresh, pa.int64()))
+        has_kinds = "error_kind" in batch.schema.names
+        kinds = rows.column("error_kind").to_pylist() if has_kinds else [SUCCESS] * len(fresh)
+        settled.update(zip((numbers[index] for index in fresh), kinds, strict=True))
+        if fresh:
+            yield rows
 
 
-def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> list[str]:
-    """Write a parquet file; returns the error kinds of its rows, if it has any.
-
-    Encoded images do not compress, but raw pixels do: zstd at level 1 costs little on either.
-    """
-    kinds: list[str] = []
+def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    """Write a parquet file. Encoded images do not compress, but raw pixels do: zstd level 1 costs little on either."""
     text = [column.name for column in schema if column.type == pa.string()]
     with pq.ParquetWriter(
         path, schema, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=text
     ) as writer:
         for batch in batches:
             writer.write_batch(batch.cast(schema))
-            if "error_kind" in schema.names:
-                kinds.extend(batch.column("error_kind").to_pylist())
-    return kinds

@@ -1,0 +1,146 @@
+"""The rows of one budget that a task holds: what is to be fetched, when, and what is known of the budget.
+
+Plain state without clock or network: the worker loop asks it which job may start now and when to look again.
+A retry is a job that waits for its time; fresh jobs go first only while no retry is due.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from itertools import count
+
+from ray_downloader.download.open_batch import Job
+from ray_downloader.politeness.lease import LeasePacer
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
+
+#: Progress is told at least this often, so that a pause or drain reaches a task as fast.
+REPORT_EVERY_S = 1.0
+NEVER = float("inf")
+
+
+class BudgetQueue:
+    """Jobs of one budget in one task.
+
+    Args:
+        budget: Key of the budget.
+        holder: Name under which this task asks for leases.
+    """
+
+    def __init__(self, budget: str, holder: str) -> None:
+        self.budget = budget
+        self.in_flight = 0
+        self.verdict = Verdict.OPEN
+        #: Whether a lease was asked for that has not come yet.
+        self.is_asking = False
+        #: Earliest time at which it can do something; the loop skips it before.
+        self.wake_at_s = 0.0
+        self._holder = holder
+        self._fresh: deque[Job] = deque()
+        self._retries: list[tuple[float, int, Job]] = []
+        self._order = count()
+        self._pacer = LeasePacer()
+        self._connections = 0
+        self._retries_allowed = 0
+        self._ask_again_at_s = 0.0
+        self._told_at_s = 0.0
+        self._outcomes: list[tuple[float, Outcome]] = []
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._retries)
+
+    def add(self, job: Job) -> None:
+        """Enter a job that may be fetched at once."""
+        self._fresh.append(job)
+        self.wake_at_s = 0.0
+
+    def add_retry(self, job: Job, at_s: float) -> None:
+        """Enter a job that may be fetched from `at_s` on."""
+        heapq.heappush(self._retries, (at_s, next(self._order), job))
+        self.wake_at_s = 0.0
+
+    def take_due(self, now_s: float) -> Job | None:
+        """A job that the budget lets start now; its permit and connection are spent."""
+        if self.in_flight >= self._connections:
+            return None
+        retry_is_due = bool(self._retries) and self._retries[0][0] <= now_s and self._retries_allowed > 0
+        if not (retry_is_due or self._fresh) or not self._pacer.take(now_s, is_retry=retry_is_due):
+            return None
+        self.in_flight += 1
+        if not retry_is_due:
+            return self._fresh.popleft()
+        self._retries_allowed -= 1
+        return heapq.heappop(self._retries)[2]
+
+    def take_hopeless(self) -> list[Job]:
+        """Jobs that will not be fetched: all where the verdict says so, retries where their budget is spent.
+
+        Retries are given up only when nothing else is left here, as fresh successes earn further retries.
+        """
+        if self.verdict in {Verdict.DEAD, Verdict.OPTED_OUT, Verdict.BANNED}:
+            jobs = [*self._fresh, *(job for _, _, job in self._retries)]
+            self._fresh.clear()
+            self._retries.clear()
+            return jobs
+        is_refused = self._pacer.is_granted and self._retries_allowed <= 0
+        if self._retries and is_refused and not self._fresh and not self.in_flight:
+            return [heapq.heappop(self._retries)[2]]
+        return []
+
+    def finished(self, outcome: Outcome, now_s: float) -> None:
+        """A request ended."""
+        self.in_flight -= 1
+        self._outcomes.append((now_s, outcome))
+        self.wake_at_s = 0.0
+
+    def request(self, now_s: float) -> LeaseRequest | None:
+        """What to ask or tell the budget now, if anything."""
+        if self.is_asking or not self._has_reason_to_ask(now_s):
+            return None
+        self.is_asking = True
+        self._pacer.asked(now_s)
+        return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight, unused=0)
+
+    def last_request(self, now_s: float) -> LeaseRequest:
+        """Gives everything back, as the task ends."""
+        return self._message(now_s, wanted=0, in_flight=0, unused=self._pacer.give_back())
+
+    def _message(self, now_s: float, wanted: int, in_flight: int, unused: int) -> LeaseRequest:
+        self._told_at_s = now_s
+        outcomes = tuple(outcome.aged(now_s - at_s) for at_s, outcome in self._outcomes)
+        self._outcomes.clear()
+        return LeaseRequest(self.budget, self._holder, wanted, in_flight, unused, outcomes)
+
+    def _has_reason_to_ask(self, now_s: float) -> bool:
+        if self._wanted(now_s) and now_s >= self._ask_again_at_s and self._pacer.needs_renewal(now_s, len(self)):
+            return True
+        return bool(self._outcomes) and now_s >= self._told_at_s + REPORT_EVERY_S
+
+    def _wanted(self, now_s: float) -> int:
+        due_retries = sum(at_s <= now_s + REPORT_EVERY_S for at_s, _, _ in self._retries)
+        return len(self._fresh) + due_retries
+
+    def granted(self, lease: Lease, now_s: float) -> None:
+        """The budget's answer."""
+        self.is_asking = False
+        self.verdict = lease.verdict
+        self._pacer.granted(lease, now_s)
+        self._connections = lease.connections
+        self._retries_allowed = lease.retries
+        self._ask_again_at_s = now_s + lease.ask_again_in_s
+        self.wake_at_s = 0.0
+
+    def next_wake_s(self, now_s: float) -> float:
+        """When the loop is to look at it again, given that nothing happens before (an answer, a result, a job)."""
+        report_at_s = self._told_at_s + REPORT_EVERY_S if self._outcomes and not self.is_asking else NEVER
+        return min(report_at_s, NEVER if self.is_asking and not self._pacer.left(now_s) else self.next_start_s(now_s))
+
+    def next_start_s(self, now_s: float) -> float:
+        """When a request could start at the earliest, as far as is known; `NEVER` where no job waits for it."""
+        ready_at_s = now_s if self._fresh else self._retries[0][0] if self._retries else NEVER
+        if ready_at_s == NEVER or (self.in_flight and self.in_flight >= self._connections):
+            return NEVER
+        due_at_s = self._pacer.next_due_s(now_s)
+        if due_at_s is None:
+            due_at_s = now_s if self.is_asking else self._ask_again_at_s
+        return max(ready_at_s, due_at_s)

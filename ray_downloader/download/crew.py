@@ -1,0 +1,93 @@
+"""The server actors of one run, as the driver sees them: started, watched, saved, drained."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from ray_downloader.download.cluster import Cluster
+from ray_downloader.download.placement import Directory, place
+from ray_downloader.download.run_context import RunContext
+from ray_downloader.download.server_actor import ServerActor
+from ray_downloader.download.server_memory import SAVED_AT, load_server_states, save_server_states
+from ray_downloader.partition.batches import Batch
+from ray_downloader.records import POOLED
+
+#: How long the driver waits for an actor's answer before it goes on without.
+PATIENCE_S = 2.0
+
+
+class Crew:
+    """All server actors.
+
+    Args:
+        context: The run.
+        cluster: Where they run.
+        rows_by_server: Rows still to do, to choose who gets an actor of its own.
+    """
+
+    def __init__(self, context: RunContext, cluster: Cluster, rows_by_server: Mapping[str, int]) -> None:
+        self._context = context
+        rows_by_budget: Counter[str] = Counter()
+        for server, rows in rows_by_server.items():
+            rows_by_budget[context.policies.budget_key(server)] += rows
+        placement = place(rows_by_budget, context.settings.cluster.server_actors, cluster.memory_mb, cluster.cpus)
+        self.directory: Directory[Any] = Directory(
+            dedicated={budget: self._start(budget) for budget in placement.dedicated},
+            shared=tuple(self._start(f"shared servers {number}") for number in range(placement.shared)),
+        )
+        self._snapshots = load_server_states(context.layout)
+
+    def _start(self, name: str) -> Any:
+        return ServerActor.options(name=name).remote(str(self._context.layout.settings_file))
+
+    def ready(self) -> list[ray.ObjectRef]:
+        """Calls that end when every actor has started."""
+        return [host.progress.remote() for host in self.directory.hosts]
+
+    def expected_rate_rps(self, batch: Batch) -> float:
+        """Requests/s that a batch's servers are expected to allow: learned, profiled or default."""
+        policies = self._context.policies
+        if batch.server_name == POOLED:
+            return batch.servers * policies.start_rate_rps("")
+        budget = policies.budget_key(batch.server_name)
+        learned = self._snapshots.get(budget, {}).get("rate_rps")
+        return float(learned) if learned else policies.start_rate_rps(batch.server_name)
+
+    def progress(self) -> tuple[Counter[str], int]:
+        """Rows settled in this run by error kind ("" for images), and bytes received."""
+        settled: Counter[str] = Counter()
+        size_bytes = 0
+        for progress in self._ask("progress"):
+            for (_, kind), rows in progress.settled.items():
+                settled[kind] += rows
+            size_bytes += progress.size_bytes
+        return settled, size_bytes
+
+    def save(self) -> None:
+        """Write what the actors learned to `schedules/servers.json`."""
+        for snapshots in self._ask("snapshots"):
+            self._snapshots.update({budget: {**state, SAVED_AT: time.time()} for budget, state in snapshots.items()})
+        save_server_states(self._context.layout, self._snapshots)
+
+    def drain(self) -> None:
+        """Let every actor tell its tasks that the run ends."""
+        for host in self.directory.hosts:
+            host.drain.remote()
+
+    def _ask(self, method: str) -> list[Any]:
+        """Answers of all actors; one that restarts just now is asked again next time."""
+        calls = [getattr(host, method).remote() for host in self.directory.hosts]
+        done, _ = ray.wait(calls, num_returns=len(calls), timeout=PATIENCE_S)
+        answers = []
+        for ref in done:
+            try:
+                answers.append(ray.get(ref))
+            except RayError:
+                continue
+        return answers

@@ -1,0 +1,166 @@
+"""The driver: keeps every slot busy with a time slice, watches, and drains when it is told to stop.
+
+It holds a bounded number of tasks (one a slot), deals batches as slices come back, and saves every few seconds what
+the server actors learned. A lost task costs nothing but its unfinished rows: they are dealt again.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import ray
+from ray.exceptions import RayError
+
+from ray_downloader.download.cluster import Cluster
+from ray_downloader.download.crew import Crew
+from ray_downloader.download.run_context import RunContext
+from ray_downloader.download.slices import Slice, work_slice
+from ray_downloader.download.worker import SliceReport
+from ray_downloader.monitor.progress import DownloadProgress
+from ray_downloader.schedule.planner import Planner, Unfinished
+
+#: A batch whose task died this often is at fault itself, and the run says so.
+MAX_CRASHES = 4
+WATCH_EVERY_S = 0.5
+SAVE_EVERY_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class DownloadResult:
+    """What the download stage did in this run.
+
+    Args:
+        is_stopped: It drained before everything was settled.
+        seconds: From the first slice to the end of the last, without start-up.
+        settled: Rows by error kind ("" for images).
+    """
+
+    is_stopped: bool = False
+    seconds: float = 0.0
+    size_bytes: int = 0
+    requests: int = 0
+    settled: Counter[str] = field(default_factory=Counter)
+
+
+class Driver:
+    """Runs the slices of one download.
+
+    Args:
+        context: The run.
+        cluster: Where slices run.
+        crew: The server actors.
+        progress: Where to show it.
+    """
+
+    def __init__(self, context: RunContext, cluster: Cluster, crew: Crew, progress: DownloadProgress) -> None:
+        self._context = context
+        self._cluster = cluster
+        self._crew = crew
+        self._progress = progress
+        self._running: dict[ray.ObjectRef, list[Unfinished]] = {}
+        self._crashes: Counter[int] = Counter()
+        self._result = DownloadResult()
+        self._watch_at_s = self._save_at_s = 0.0
+        task_seconds = context.settings.cluster.task_seconds
+        self._planner = Planner(crew.expected_rate_rps, cluster.slots, task_seconds)
+
+    def run(self, work: Sequence[Unfinished]) -> DownloadResult:
+        """Download until everything is settled or a signal asks for the end.
+
+        Raises:
+            RuntimeError: A batch's task died again and again.
+        """
+        started_at_s = time.monotonic()
+        self._planner.add(work, started_at_s)
+        with _signals(self._drain):
+            while self._running or (self._planner.has_work and not self._result.is_stopped):
+                self._submit()
+                self._collect()
+                self._watch()
+        self._result.seconds = time.monotonic() - started_at_s
+        self._watch_at_s = 0.0
+        self._watch()
+        self._crew.save()
+        return self._result
+
+    def _drain(self, signal_name: str) -> None:
+        if not self._result.is_stopped:
+            _log.warning("%s: finishing what is under way; the same command continues later", signal_name)
+            self._result.is_stopped = True
+            self._crew.drain()
+
+    def _submit(self) -> None:
+        free = self._cluster.slots - len(self._running)
+        if self._result.is_stopped or not free:
+            return
+        cpus = self._context.settings.downloader_parameters.cpu_per_worker
+        for items in self._planner.plan(free, time.monotonic()):
+            work = Slice(self._context.layout.settings_file, self._crew.directory, items)
+            task = work_slice.options(num_cpus=cpus, name=_task_name(items), scheduling_strategy="SPREAD")
+            self._running[task.remote(work)] = items
+
+    def _collect(self) -> None:
+        if not self._running:
+            time.sleep(min(WATCH_EVERY_S, max(0.0, self._planner.next_wake_s() - time.monotonic())))
+            return
+        done, _ = ray.wait(list(self._running), timeout=WATCH_EVERY_S)
+        for ref in done:
+            items = self._running.pop(ref)
+            self._planner.task_ended(item.batch for item in items)
+            try:
+                self._count(ray.get(ref))
+            except RayError as error:
+                self._take_back(items, error)
+
+    def _count(self, report: SliceReport) -> None:
+        self._result.requests += report.requests
+        self._result.size_bytes += report.size_bytes
+        self._planner.add(report.unfinished, time.monotonic())
+
+    def _take_back(self, items: list[Unfinished], error: RayError) -> None:
+        """The task died, maybe with its node; its journals hold what it had settled."""
+        self._crashes.update(item.batch.batch_id for item in items)
+        worst = max(items, key=lambda item: self._crashes[item.batch.batch_id])
+        if self._crashes[worst.batch.batch_id] >= MAX_CRASHES:
+            where = self._context.layout.batch_folder(worst.batch.server_name, worst.batch.partition_id)
+            raise RuntimeError(f"{where}: its task died {MAX_CRASHES} times; last: {error}") from error
+        _log.warning("a worker task died, its %d batches are dealt again: %s", len(items), str(error).splitlines()[0])
+        self._planner.add(items, time.monotonic())
+
+    def _watch(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._watch_at_s:
+            return
+        self._watch_at_s = now_s + WATCH_EVERY_S
+        settled, size_bytes = self._crew.progress()
+        self._result.settled = settled
+        self._progress.update(settled, size_bytes, "draining" if self._result.is_stopped else "")
+        if now_s >= self._save_at_s:
+            self._save_at_s = now_s + SAVE_EVERY_S
+            self._crew.save()
+
+
+def _task_name(items: Sequence[Unfinished]) -> str:
+    first = items[0].batch
+    more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+    return f"{first.server_name} {first.partition_id}{more}"
+
+
+@contextmanager
+def _signals(drain: Callable[[str], None]) -> Iterator[None]:
+    """Drain on the signals that ask for an end. Set after `ray.init`, which installs a handler of its own."""
+    names = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = {name: signal.signal(name, lambda number, _: drain(signal.Signals(number).name)) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -1,0 +1,157 @@
+"""One batch under work in a task: hands out its unsettled rows in chunks and writes down how each ended.
+
+Only a chunk of the input rows is held at a time, so a task can work at a hundred large batches in little memory.
+Rows with equal identifiers are neighbours (the partition sorts them), so they become one job: fetched once, written
+for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import pyarrow as pa
+
+from ray_downloader.download.request_policy import Failure, Route
+from ray_downloader.errors import ErrorKind
+from ray_downloader.layout import RunLayout
+from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
+from ray_downloader.output.journal import Journal
+from ray_downloader.partition.batches import Batch, read_batch
+from ray_downloader.records import ErrorRecord, ImageRecord
+from ray_downloader.schedule.planner import Unfinished
+
+CHUNK_ROWS = 512
+#: The next chunk is read when fewer rows than this are handed out and not settled.
+LOW_WATER_ROWS = 128
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One URL to fetch, for one or more rows of a batch.
+
+    Args:
+        inputs: The input rows it settles.
+        rows: Their numbers in the batch.
+        server: The server its rows are counted under.
+        route: Where the next request goes; elsewhere than the identifier after a redirect.
+        attempt: 1 for the first request.
+        hops: Redirects followed in this attempt.
+        failure: How the last attempt failed.
+    """
+
+    batch: OpenBatch
+    inputs: pa.Table
+    rows: list[int]
+    identifier: str
+    server: str
+    attempt: int = 1
+    hops: int = 0
+    failure: Failure | None = None
+    route: Route = field(init=False)
+
+    def spend_attempt(self, failure: Failure) -> None:
+        """An attempt failed and another follows, maybe in another task."""
+        self.batch.note_attempt(self.rows[0], self.attempt)
+        self.attempt += 1
+        self.hops = 0
+        self.failure = failure
+
+
+class OpenBatch:
+    """A batch that a task works at.
+
+    Args:
+        layout: Paths of the run.
+        batch: Which rows.
+        attempt_name: Unique name of the task attempt, for the journal.
+        retry_kinds: Published errors of these kinds are tried again.
+        attempts: Requests spent by earlier tasks, by row number.
+    """
+
+    def __init__(
+        self,
+        layout: RunLayout,
+        batch: Batch,
+        attempt_name: str,
+        retry_kinds: Collection[ErrorKind],
+        attempts: Mapping[int, int],
+    ) -> None:
+        self.batch = batch
+        self._layout = layout
+        self._folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id))
+        self._journal = Journal(self._folder.path, attempt_name)
+        self._attempts = dict(attempts)
+        settled = self._settled(retry_kinds)
+        self._pending = [row for row in range(batch.rows) if row not in settled]
+        self._handed_out = 0
+        self.left = len(self._pending)
+
+    def _settled(self, retry_kinds: Collection[ErrorKind]) -> Collection[int]:
+        if not self._folder.path.exists():
+            return ()
+        return self._folder.settled(read_batch(self._layout, self.batch), retry_kinds)
+
+    @property
+    def wants_chunk(self) -> bool:
+        """Whether few of its handed-out rows are unsettled and there are more."""
+        return bool(self._pending) and self._handed_out < LOW_WATER_ROWS
+
+    def next_jobs(self) -> Iterator[Job]:
+        """The next chunk of unsettled rows as jobs; equal identifiers are never split."""
+        table = read_batch(self._layout, self.batch)
+        identifiers = table.column("identifier")
+        end = min(CHUNK_ROWS, len(self._pending))
+        while end < len(self._pending) and identifiers[self._pending[end]] == identifiers[self._pending[end - 1]]:
+            end += 1
+        rows, self._pending = self._pending[:end], self._pending[end:]
+        self._handed_out += len(rows)
+        chunk = table.take(pa.array(rows))  # a copy, so that the rest of the table is freed
+        numbered = zip(
+            range(end), chunk.column("identifier").to_pylist(), chunk.column("server_name").to_pylist(), strict=True
+        )
+        for (identifier, server), group in groupby(numbered, key=lambda item: item[1:]):
+            places = [place for place, _, _ in group]
+            yield Job(
+                batch=self,
+                inputs=chunk.slice(places[0], len(places)),
+                rows=[rows[place] for place in places],
+                identifier=identifier,
+                server=server,
+                attempt=1 + self._attempts.get(rows[places[0]], 0),
+            )
+
+    def settle_image(self, job: Job, record: ImageRecord) -> None:
+        """Write the job's rows down as successes."""
+        self._journal.add_image(job.inputs, job.rows, record)
+        self._settle(job)
+
+    def settle_error(self, job: Job, record: ErrorRecord) -> None:
+        """Write the job's rows down as errors."""
+        self._journal.add_error(job.inputs, job.rows, record)
+        self._settle(job)
+
+    def _settle(self, job: Job) -> None:
+        self.left -= len(job.rows)
+        self._handed_out -= len(job.rows)
+        for row in job.rows:
+            self._attempts.pop(row, None)
+
+    def note_attempt(self, row: int, attempts: int) -> None:
+        """Remember failed attempts, for the case that another task goes on with the row."""
+        self._attempts[row] = attempts
+
+    def flush(self) -> None:
+        """Let a kill lose nothing of what is settled so far."""
+        self._journal.flush()
+
+    def give_back(self, ready_in_s: float) -> Unfinished:
+        """Close the journal and say what is left."""
+        self._journal.close()
+        return Unfinished(self.batch, self.left, self._attempts, ready_in_s)
+
+    def publish(self) -> BatchCounts:
+        """Make the batch finished; all its rows are settled."""
+        self._journal.close()
+        return self._folder.publish(read_batch(self._layout, self.batch))

@@ -1,0 +1,130 @@
+"""What the worker loop decides about one request, as plain functions of what is known: no network, clock or Ray.
+
+Where a URL leads and whose budget it spends; what an answer means; whether a failure is worth another request.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from ray_downloader.errors import ErrorKind, error_code
+from ray_downloader.fetch.base import FetchResult
+from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
+from ray_downloader.politeness.messages import Outcome, Verdict
+from ray_downloader.politeness.opt_out import opts_out
+from ray_downloader.politeness.ratelimit_headers import allowed_rate_rps
+from ray_downloader.politeness.retry import GiveUp, decide
+from ray_downloader.politeness.retry_after import parse_retry_after
+from ray_downloader.politeness.rules import PolicyBook
+from ray_downloader.records import ErrorRecord
+from ray_downloader.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes: the URL as sent, its server, and the budget it spends."""
+
+    url: str
+    server: str
+    budget: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a row gets no image (yet)."""
+
+    kind: ErrorKind
+    message: str
+    http_status: int | None = None
+    retry_after_s: float | None = None
+
+    def record(self, retry_count: int, at: datetime) -> ErrorRecord:
+        """The failure as a row of `errors.parquet`."""
+        return ErrorRecord(
+            retry_count=retry_count,
+            error_code=error_code(self.kind, self.http_status),
+            error_msg=self.message,
+            error_kind=str(self.kind),
+            http_status=self.http_status,
+            retry_after_s=self.retry_after_s,
+            fetched_at=at,
+        )
+
+
+_VERDICT_FAILURES = {
+    Verdict.DEAD: Failure(ErrorKind.SERVER_DEAD, "the server did not answer, also not to later single probes"),
+    Verdict.OPTED_OUT: Failure(ErrorKind.OPTED_OUT, "the server opts out of such use on every image it was asked for"),
+    Verdict.BANNED: Failure(ErrorKind.IGNORED_SERVER, "the operator banned this server while the run went on"),
+}
+
+
+def failure_of_verdict(verdict: Verdict) -> Failure:
+    """What rows end with where their server is not asked any more."""
+    return _VERDICT_FAILURES[verdict]
+
+
+class RequestPolicy:
+    """Decisions about requests of one run.
+
+    Args:
+        settings: The run's settings.
+        policies: Limits by server.
+        ignored: Servers that are not to be asked (`ignored.csv`).
+    """
+
+    def __init__(self, settings: Settings, policies: PolicyBook, ignored: Collection[str]) -> None:
+        self.max_redirects = settings.network.max_redirects
+        self._max_attempts = settings.network.max_attempts
+        self._directives = settings.politeness.opt_out_directives
+        self._policies = policies
+        self._ignored = frozenset(ignored)
+
+    def route(self, url: str) -> Route | Failure:
+        """Where a request for `url` goes, or why there is none."""
+        try:
+            server = server_key(url)
+            sent = request_url(url)
+        except BadUrlError as error:
+            return Failure(ErrorKind.BAD_URL, f"{url}: {error}")
+        if server in self._ignored:
+            return Failure(ErrorKind.IGNORED_SERVER, f"{server} stands in the table of ignored servers")
+        return Route(sent, server, self._policies.budget_key(server))
+
+    def verify_tls(self, server: str) -> bool | None:
+        """The server's own rule for TLS verification, if it has one."""
+        return self._policies.policy(server).verify_tls
+
+    def failure_of(self, result: FetchResult, now_unix_s: float) -> Failure | None:
+        """Why the answer is no image to be processed; None where it may be one."""
+        if result.kind is not None:
+            wait_s = _retry_after_s(result, now_unix_s)
+            return Failure(result.kind, result.message, result.status, wait_s)
+        directives = result.headers.get("x-robots-tag")
+        if directives and opts_out(directives, self._directives):
+            return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directives}", result.status)
+        return None
+
+    def outcome(self, result: FetchResult, failure: Failure | None, now_unix_s: float, *, is_retry: bool) -> Outcome:
+        """The answer as the server's budget sees it."""
+        return Outcome(
+            kind=failure.kind if failure else None,
+            http_status=result.status,
+            size_bytes=len(result.body),
+            ttfb_s=result.ttfb_s,
+            retry_after_s=_retry_after_s(result, now_unix_s),
+            ratelimit_rps=allowed_rate_rps(result.headers),
+            is_retry=is_retry,
+        )
+
+    def retry_delay_s(self, failure: Failure, attempt: int, rng: random.Random) -> float | None:
+        """How long to wait before another request for the same row; None: it stays failed."""
+        decision = decide(failure.kind, attempt, self._max_attempts, failure.retry_after_s, rng)
+        return None if isinstance(decision, GiveUp) else decision.delay_s
+
+
+def _retry_after_s(result: FetchResult, now_unix_s: float) -> float | None:
+    value = result.headers.get("retry-after")
+    return parse_retry_after(value, now_unix_s) if value else None

@@ -1,0 +1,79 @@
+"""One time slice as a Ray task: builds a worker from the run folder, lets it work, returns its report."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from ray_downloader import image
+from ray_downloader.download.open_batch import OpenBatch
+from ray_downloader.download.placement import Directory
+from ray_downloader.download.run_context import RunContext
+from ray_downloader.download.server_actor import RayBudgets
+from ray_downloader.download.worker import Effects, SliceReport, Worker
+from ray_downloader.fetch.base import FETCHERS
+from ray_downloader.politeness.identity import user_agent
+from ray_downloader.schedule.planner import Unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a task is given.
+
+    Args:
+        settings_file: Names the run; everything else is read from its folder.
+        directory: The server actors.
+        items: Batches to work at.
+    """
+
+    settings_file: Path
+    directory: Directory[Any]
+    items: Sequence[Unfinished]
+
+
+@lru_cache(maxsize=1)
+def _context(settings_file: Path, _written_at_ns: int) -> RunContext:
+    return RunContext.load(settings_file)
+
+
+@ray.remote(max_retries=0)
+def warm_up() -> None:
+    """Make a worker process import everything before the clock of the download starts."""
+
+
+@ray.remote(max_retries=0)
+def work_slice(work: Slice) -> SliceReport:
+    """Work at the batches for `cluster.task_seconds`."""
+    context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
+    settings = context.settings
+    holder = uuid.uuid4().hex[:12]
+    pa.set_cpu_count(1)
+    batches = [
+        OpenBatch(context.layout, item.batch, holder, settings.retry_errors, item.attempts) for item in work.items
+    ]
+    budgets = RayBudgets(work.directory)
+    make_fetcher = FETCHERS.get(settings.fetcher.name)
+    agent = user_agent(settings.politeness.contact)
+    with closing(make_fetcher(settings.network, agent, settings.politeness.max_connections)) as fetcher:
+        effects = Effects(
+            fetcher=fetcher,
+            budgets=budgets,
+            process=partial(_process, image.ImageOptions.of(settings)),
+            rng=random.Random(holder),
+        )
+        report = Worker(batches, context.requests, effects, holder, settings.cluster.task_seconds).run()
+    budgets.hang_up(timeout_s=2.0)
+    return report
+
+
+def _process(options: image.ImageOptions, body: bytes, is_complete: bool) -> image.ProcessedImage:
+    return image.process(body, options, complete=is_complete)

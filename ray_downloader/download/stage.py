@@ -1,0 +1,63 @@
+"""The download stage: what is left to do, a cluster to do it on, and the driver that sees it done."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import pyarrow.parquet as pq
+import ray
+from rich.console import Console
+
+from ray_downloader.download.cluster import Cluster, running_cluster
+from ray_downloader.download.crew import Crew
+from ray_downloader.download.driver import DownloadResult, Driver
+from ray_downloader.download.run_context import RunContext
+from ray_downloader.download.slices import warm_up
+from ray_downloader.layout import RunLayout
+from ray_downloader.monitor.progress import DownloadProgress
+from ray_downloader.partition.batches import load_batches
+from ray_downloader.records import POOLED
+from ray_downloader.schedule.remaining import Ledger, take_stock
+from ray_downloader.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def download(settings: Settings, layout: RunLayout, console: Console) -> DownloadResult:
+    """Settle every row that is left; Ray is not even started where none is.
+
+    Args:
+        console: Where progress is shown.
+
+    Raises:
+        UserError: There is no Ray to join, or an input table is not usable.
+        RuntimeError: A batch's task died again and again.
+    """
+    context = RunContext(settings, layout)
+    ledger = take_stock(layout, load_batches(layout), settings.retry_errors)
+    if not ledger.work:
+        return DownloadResult()
+    with running_cluster(settings.cluster, settings.downloader_parameters, layout.root.name) as cluster:
+        _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
+        crew = Crew(context, cluster, _rows_by_server(layout, ledger))
+        ray.get([*crew.ready(), *_warm_ups(cluster, settings)])
+        total_rows = ledger.settled_rows + ledger.rows_left.total()
+        with DownloadProgress(total_rows, ledger.settled_rows, console) as progress:
+            driver = Driver(context, cluster, crew, progress)
+            return driver.run(ledger.work)
+
+
+def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:
+    task = warm_up.options(num_cpus=settings.downloader_parameters.cpu_per_worker, scheduling_strategy="SPREAD")
+    return [task.remote() for _ in range(cluster.slots)]
+
+
+def _rows_by_server(layout: RunLayout, ledger: Ledger) -> Counter[str]:
+    """Rows left by server; of those that share batches the rows there are."""
+    rows = Counter({server: left for server, left in ledger.rows_left.items() if server != POOLED})
+    if POOLED in ledger.rows_left:
+        servers = pq.read_table(layout.servers_table)
+        for server, count in zip(servers["server_name"].to_pylist(), servers["rows"].to_pylist(), strict=True):
+            rows.setdefault(server, count)
+    return rows

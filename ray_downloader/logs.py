@@ -1,0 +1,27 @@
+"""Where messages go: to the screen in short, to `logs/` in full, one file a process."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def start_logging(folder: Path, level: str, console: Console) -> None:
+    """Send the package's messages to the console and to `<folder>/driver.log`, which later runs continue."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(folder / "driver.log", encoding="utf-8")
+    file.setFormatter(logging.Formatter(_FORMAT))
+    screen = RichHandler(console=console, show_path=False, show_level=False, log_time_format="[%X]", markup=False)
+    logger = logging.getLogger("ray_downloader")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(level)
+    logger.addHandler(file)
+    logger.addHandler(screen)
+    logger.propagate = False

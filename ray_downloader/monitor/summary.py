@@ -1,0 +1,108 @@
+"""What a run came to: `summary.json`, and the tables shown at its end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ray_downloader.layout import RunLayout, write_text
+from ray_downloader.output.batch_folder import SUCCESS
+from ray_downloader.partition import PartitionSummary
+from ray_downloader.schedule.remaining import Ledger
+
+#: Servers in `summary.json`; the rest, smaller ones, are summed under "(others)".
+MOST_SERVERS = 10_000
+#: Servers in the table on the screen.
+SHOWN_SERVERS = 20
+
+
+def summarise(
+    partition: PartitionSummary, ledger: Ledger, seconds: float, images: int, size_bytes: int
+) -> dict[str, Any]:
+    """The document of `summary.json`.
+
+    Args:
+        seconds: Of this run's download stage, without start-up.
+        images: That this run stored.
+        size_bytes: That this run received.
+    """
+    kinds = ledger.by_kind
+    successes = kinds.pop(SUCCESS, 0)
+    return {
+        "rows": {
+            "input": partition.input_rows,
+            "rejected": partition.input_rows - partition.accepted_rows,
+            "successes": successes,
+            "errors": kinds.total(),
+            "unsettled": partition.accepted_rows - successes - kinds.total(),
+        },
+        "rejected_by_reason": dict(sorted(partition.rejected_by_reason.items())),
+        "errors_by_kind": dict(sorted(kinds.items())),
+        "download": {
+            "seconds": round(seconds, 3),
+            "images_per_s": round(images / seconds, 2) if seconds else 0.0,
+            "bytes": size_bytes,
+        },
+        "servers": _by_server(ledger.settled),
+    }
+
+
+def _by_server(settled: Mapping[str, Counter[str]]) -> dict[str, dict[str, Any]]:
+    ordered = sorted(settled.items(), key=lambda item: (-item[1].total(), item[0]))
+    rows = dict(ordered[:MOST_SERVERS])
+    others: Counter[str] = Counter()
+    for _, kinds in ordered[MOST_SERVERS:]:
+        others.update(kinds)
+    if others:
+        rows["(others)"] = others
+    return {server: _counts(kinds) for server, kinds in rows.items()}
+
+
+def _counts(kinds: Mapping[str, int]) -> dict[str, Any]:
+    errors = {kind: rows for kind, rows in sorted(kinds.items()) if kind != SUCCESS}
+    return {"successes": kinds.get(SUCCESS, 0), "errors": sum(errors.values()), "errors_by_kind": errors}
+
+
+def save_summary(layout: RunLayout, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json`."""
+    write_text(layout.summary_file, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+
+
+def show_summary(summary: Mapping[str, Any], console: Console) -> None:
+    """Print the tables by server and by error kind, and one closing line."""
+    console.print(_server_table(summary["servers"]))
+    if summary["errors_by_kind"] or summary["rejected_by_reason"]:
+        console.print(_reason_table(summary))
+    rows, download = summary["rows"], summary["download"]
+    console.print(
+        f"{rows['input']} rows: {rows['successes']} images, {rows['errors']} errors, {rows['rejected']} rejected"
+        + (f", {rows['unsettled']} not settled yet" if rows["unsettled"] else "")
+        + f"; {download['images_per_s']:.1f} images/s for {download['seconds']:.1f} s"
+    )
+
+
+def _server_table(servers: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("server", title="by server")
+    for column in ("images", "errors"):
+        table.add_column(column, justify="right")
+    table.add_column("kinds of error", overflow="fold")
+    for server, counts in list(servers.items())[:SHOWN_SERVERS]:
+        kinds = ", ".join(f"{kind} {rows}" for kind, rows in counts["errors_by_kind"].items())
+        table.add_row(server, str(counts["successes"]), str(counts["errors"]), kinds)
+    if len(servers) > SHOWN_SERVERS:
+        table.add_row(f"... {len(servers) - SHOWN_SERVERS} more in summary.json", "", "", "")
+    return table
+
+
+def _reason_table(summary: Mapping[str, Any]) -> Table:
+    table = Table("rows without an image", "why", title="by error kind")
+    table.add_column("rows", justify="right")
+    for label, key in (("errors", "errors_by_kind"), ("rejected", "rejected_by_reason")):
+        for kind, rows in sorted(summary[key].items(), key=lambda item: -item[1]):
+            table.add_row(label, kind, str(rows))
+    return table

@@ -1,0 +1,159 @@
+"""The pipeline, in the order of its stages:
+
+    URL list -> sources -> partition -> profile (MPI) -> schedule -> download (server actors <-> worker tasks)
+             -> output -> tools
+
+Each stage is skipped where its result stands already, so the same command continues a run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from ray_downloader.errors import ExitCode, FolderBusyError, UserError
+from ray_downloader.layout import RunLayout, write_text
+from ray_downloader.logs import start_logging
+from ray_downloader.monitor.plan import show_plan
+from ray_downloader.monitor.summary import save_summary, show_summary, summarise
+from ray_downloader.partition import load_partition_summary, partition
+from ray_downloader.partition.batches import load_batches
+from ray_downloader.schedule.remaining import take_stock
+from ray_downloader.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+#: What decides which rows lie in which batch; a run folder holds one answer.
+_PARTITION_KEYS = ("path_to_input", "dataset")
+
+
+def run(settings: Settings) -> ExitCode:
+    """Run the stages that are not done.
+
+    Returns:
+        `SETTLED`, or `STOPPED` where a signal or the time limit came first.
+
+    Raises:
+        UserError: Configuration or input is not usable, or another run holds the folder.
+    """
+    console = Console(stderr=True)
+    settings = _absolute(settings)
+    layout = RunLayout.of(settings)
+    with _holding(layout):
+        start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
+        _reset(settings, layout)
+        _refuse_another_list(settings, layout)
+        write_text(layout.settings_file, settings.to_json())
+        _partition(settings, layout)
+        if settings.mode == "plan":
+            show_plan(settings, layout, console)
+            return ExitCode.SETTLED
+        _profile(settings, layout)
+        return _download(settings, layout, console)
+
+
+def _absolute(settings: Settings) -> Settings:
+    """Paths that mean the same to every process, whatever folder it runs in."""
+    given = settings.path_to_input
+    path_to_input = given if "://" in given else str(Path(given).expanduser().absolute())
+    path_to_output = settings.path_to_output.expanduser().absolute()
+    return settings.model_copy(update={"path_to_input": path_to_input, "path_to_output": path_to_output})
+
+
+@contextmanager
+def _holding(layout: RunLayout) -> Iterator[None]:
+    """One run at a time in a folder; the lock goes with the process, also when it is killed."""
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(layout.lock_file)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FolderBusyError(
+            f"another run holds {layout.root}; wait for it or choose another path_to_output"
+        ) from None
+    except OSError as error:
+        raise UserError(f"path_to_output={layout.root} cannot be used: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _reset(settings: Settings, layout: RunLayout) -> None:
+    if settings.reset is None:
+        return
+    stale = [layout.profiles_table, layout.schedules]
+    if settings.reset == "batched":
+        stale += [layout.urls, layout.images, layout.summary_file, layout.settings_file, layout.checkpoint_file]
+    for path in stale:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    _log.info("reset=%s: removed %s", settings.reset, ", ".join(path.name for path in stale))
+
+
+def _refuse_another_list(settings: Settings, layout: RunLayout) -> None:
+    """A folder that holds batches of one list must not continue with another."""
+    if not (layout.settings_file.exists() and layout.batches_table.exists()):
+        return
+    before, now = json.loads(layout.settings_file.read_text("utf-8")), json.loads(settings.to_json())
+    for key in _PARTITION_KEYS:
+        if before.get(key) != now[key]:
+            raise UserError(
+                f"{layout.root} holds a run with {key}={before.get(key)!r}, not {now[key]!r}: "
+                "choose another path_to_output, or start over with reset=batched"
+            )
+
+
+def _partition(settings: Settings, layout: RunLayout) -> None:
+    if "partition" in settings.stages and not layout.batches_table.exists():
+        summary = partition(settings, layout, _log.info)
+        _log.info(
+            "partition: %d rows on %d servers in %d batches, %d rows rejected",
+            summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
+        )  # fmt: skip
+    _note(layout, batched=True)
+
+
+def _profile(settings: Settings, layout: RunLayout) -> None:
+    if "profile" in settings.stages:
+        from ray_downloader.profile import run_profile  # noqa: PLC0415 (a run without the stage needs no MPI)
+
+        run_profile(settings, layout)
+        _note(layout, profiled=True)
+
+
+def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCode:
+    if "download" not in settings.stages:
+        return ExitCode.SETTLED
+    from ray_downloader.download.stage import download  # noqa: PLC0415 (planning needs no Ray)
+
+    result = download(settings, layout, console)
+    ledger = take_stock(layout, load_batches(layout))
+    summary = summarise(
+        load_partition_summary(layout), ledger, result.seconds, result.settled.get("", 0), result.size_bytes
+    )
+    save_summary(layout, summary)
+    show_summary(summary, console)
+    _note(layout, downloaded=not summary["rows"]["unsettled"])
+    return ExitCode.STOPPED if summary["rows"]["unsettled"] else ExitCode.SETTLED
+
+
+def _note(layout: RunLayout, **done: bool) -> None:
+    """Keep the checkpoint file of earlier projects; nothing here decides by it, files themselves tell what is done."""
+    path = layout.checkpoint_file
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        known = {}
+    if {**known, **done} != known:
+        write_text(path, json.dumps({**known, **done}, indent=2) + os.linesep)

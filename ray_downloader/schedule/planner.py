@@ -1,0 +1,178 @@
+"""Which batches next, in which task: pure, no clock, no Ray.
+
+A task is a time slice on one core. It gets as many servers as fill the core, longest remaining work first, as the
+largest server decides when the run ends. A server's batches stay in one task at a time where its rate lets one core
+serve it; only a faster server is spread. The book-keeping costs O(log n) a batch, so 10^6 batches are planned in
+seconds.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ray_downloader.partition.batches import Batch
+from ray_downloader.records import POOLED
+
+#: Images/s that fill one core: a task gets servers until their rates add up to this (2 cores: 866/s of 62 kB).
+CORE_RPS = 400.0
+#: Batches in one task at most; each holds a chunk of rows in memory.
+MAX_BATCHES = 256
+
+
+@dataclass(slots=True, frozen=True)
+class Unfinished:
+    """A batch with rows to settle.
+
+    Args:
+        left: How many.
+        attempts: Requests already spent on some of them, by row number.
+        ready_in_s: When its servers may be asked again, counted from when it was given back.
+    """
+
+    batch: Batch
+    left: int
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    ready_in_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The waiting batches of one server; a pooled batch, which holds many servers, has a lane of its own."""
+
+    rate_rps: float
+    waiting: deque[Unfinished] = field(default_factory=deque)
+    rows_waiting: int = 0
+    running_tasks: int = 0
+
+    @property
+    def max_tasks(self) -> float:
+        return max(1.0, self.rate_rps / CORE_RPS)
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.waiting) and self.running_tasks < self.max_tasks
+
+    def take(self, rows: float) -> list[Unfinished]:
+        """Waiting batches with about so many rows, at least one batch."""
+        taken: list[Unfinished] = []
+        while self.waiting and len(taken) < MAX_BATCHES and (not taken or rows > 0):
+            item = self.waiting.popleft()
+            self.rows_waiting -= item.left
+            rows -= item.left
+            taken.append(item)
+        return taken
+
+
+class Planner:
+    """Deals batches to task slots.
+
+    Args:
+        rate_rps: Expected requests/s that a batch's server (all its servers, for a pooled one) can be asked for;
+            infinite where there is no limit. Asked again at each planning, so it may learn.
+        slots: Tasks that run at once.
+        task_seconds: Length of a slice.
+    """
+
+    def __init__(self, rate_rps: Callable[[Batch], float], slots: int, task_seconds: float) -> None:
+        self._rate_rps = rate_rps
+        self._slots = slots
+        self._task_seconds = task_seconds
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._ready: list[tuple[float, tuple[str, int]]] = []
+        self._asleep: list[tuple[float, int, Unfinished]] = []
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a batch waits, now or later."""
+        return bool(self._asleep) or any(lane.waiting for lane in self._lanes.values())
+
+    def add(self, items: Iterable[Unfinished], now_s: float) -> None:
+        """Enter batches, new ones or given back by a task."""
+        for item in items:
+            if item.ready_in_s > 0:
+                heapq.heappush(self._asleep, (now_s + item.ready_in_s, item.batch.batch_id, item))
+            else:
+                self._enter(item)
+
+    def _enter(self, item: Unfinished) -> None:
+        key = _lane_key(item.batch)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(self._rate_rps(item.batch))
+        lane.waiting.append(item)
+        lane.rows_waiting += item.left
+        self._offer(key, lane)
+
+    def _offer(self, key: tuple[str, int], lane: _Lane) -> None:
+        """Put a lane among those to be dealt; old places of it in the heap are passed over when they come up."""
+        if lane.is_ready:
+            heapq.heappush(self._ready, (-lane.rows_waiting / lane.rate_rps, key))
+
+    def task_ended(self, batches: Iterable[Batch]) -> None:
+        """A task that was dealt these batches has ended, well or not."""
+        for key in {_lane_key(batch) for batch in batches}:
+            lane = self._lanes[key]
+            lane.running_tasks -= 1
+            if lane.waiting:
+                self._offer(key, lane)
+            elif not lane.running_tasks:
+                del self._lanes[key]
+
+    def next_wake_s(self) -> float:
+        """When the next sleeping batch becomes ready; infinite where none sleeps."""
+        return self._asleep[0][0] if self._asleep else math.inf
+
+    def plan(self, free_slots: int, now_s: float) -> list[list[Unfinished]]:
+        """Batches for up to `free_slots` new tasks; fewer lists where there is not enough to do."""
+        while self._asleep and self._asleep[0][0] <= now_s:
+            self._enter(heapq.heappop(self._asleep)[2])
+        hands = [_Hand() for _ in range(free_slots)]
+        share = max(1, math.ceil(len(self._lanes) / self._slots))
+        while self._ready:
+            hand = min((hand for hand in hands if hand.has_room(share)), key=lambda hand: hand.rate_rps, default=None)
+            if hand is None:
+                break
+            _, key = heapq.heappop(self._ready)
+            self._deal(key, hand)
+        return [hand.items for hand in hands if hand.items]
+
+    def _deal(self, key: tuple[str, int], hand: _Hand) -> None:
+        lane = self._lanes.get(key)
+        if lane is None or not lane.is_ready or key in hand.lanes:
+            return
+        lane.rate_rps = self._rate_rps(lane.waiting[0].batch)
+        hand.lanes.add(key)
+        hand.rate_rps += lane.rate_rps
+        hand.items.extend(lane.take(self._rows_for_a_slice(lane)))
+        lane.running_tasks += 1
+        self._offer(key, lane)
+
+    def _rows_for_a_slice(self, lane: _Lane) -> float:
+        """Twice what the slice can fetch, as rates rise; of a spread lane at most half of each slot's share.
+
+        The shrinking shares (guided self-scheduling) let all cores end together.
+        """
+        rows = 2 * min(lane.rate_rps, CORE_RPS) * self._task_seconds
+        if lane.max_tasks > 1:
+            rows = min(rows, lane.rows_waiting / (2 * min(self._slots, lane.max_tasks)))
+        return rows
+
+
+@dataclass(slots=True)
+class _Hand:
+    """What one new task is dealt."""
+
+    items: list[Unfinished] = field(default_factory=list)
+    lanes: set[tuple[str, int]] = field(default_factory=set)
+    rate_rps: float = 0.0
+
+    def has_room(self, share: int) -> bool:
+        return self.rate_rps < CORE_RPS and len(self.lanes) < share and len(self.items) < MAX_BATCHES
+
+
+def _lane_key(batch: Batch) -> tuple[str, int]:
+    return (batch.server_name, batch.partition_id if batch.server_name == POOLED else -1)
