@@ -1,4 +1,4 @@
-"""Command line: `python -m ray_downloader [+experiment=NAME] [key=value ...]`. Composes, validates, runs the pipeline."""
+"""Command line: `python -m ray_downloader [+experiment=NAME] [key=value ...]`."""
 
 from __future__ import annotations
 

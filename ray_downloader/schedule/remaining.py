@@ -1,4 +1,4 @@
-"""What of a run is settled and what is left, read from its folder alone: markers first, journals where there is none."""
+"""What of a run is settled and what is left, read from its folder alone: markers, and journals where there is none."""
 
 from __future__ import annotations
 

@@ -1,0 +1,42 @@
+# Everything a developer or a first-time user does. Each target sets up what it needs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# Ray neither reports usage nor needs the network.
+export RAY_USAGE_STATS_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/.user: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ray_downloader needs Python 3.10 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[mpich]"
+	@touch $@
+
+$(BIN)/.developer: $(BIN)/.user
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,mpich]"
+	@touch $@
+
+demo: $(BIN)/.user ## the main job on loopback servers of its own, into demo-out/
+	rm -rf demo-out
+	$(BIN)/python -m ray_downloader +experiment=demo
+
+test: $(BIN)/.developer ## all tests
+	$(BIN)/python -m pytest
+
+check: $(BIN)/.developer ## what CI runs: format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: $(BIN)/.developer ## figures of benchmarks/ (minutes)
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and the demo's output
+	rm -rf $(VENV) demo-out
