@@ -1,0 +1,32 @@
+"""Partition: rows of a list become batches of rows by server, below `urls/`.
+
+The work is in `run.py`, which loads DuckDB; workers read `batches.py` and must not pay for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ray_downloader.layout import RunLayout
+from ray_downloader.partition.summary import PartitionSummary, load_partition_summary
+from ray_downloader.settings import Settings
+
+__all__ = ["PartitionSummary", "load_partition_summary", "partition"]
+
+
+def partition(
+    settings: Settings, layout: RunLayout, report: Callable[[str], None] = lambda _: None
+) -> PartitionSummary:
+    """Write `urls/` for the list that the settings name; `batches.parquet` comes last.
+
+    Args:
+        settings: What is read, and how.
+        layout: The run folder.
+        report: Told in a sentence about each thing worth knowing.
+
+    Raises:
+        UserError: The input cannot be read, or none of its rows can be downloaded.
+    """
+    from ray_downloader.partition.run import run_partition  # noqa: PLC0415 - loads DuckDB
+
+    return run_partition(settings, layout, report)

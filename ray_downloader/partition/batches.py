@@ -1,0 +1,46 @@
+"""The batches of a run, as workers and planner read them: an index of all, and the rows of one.
+
+Workers import this module, so it needs pyarrow only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_downloader.errors import UserError
+from ray_downloader.layout import RunLayout
+from ray_downloader.records import BATCH_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch: where its rows lie below `urls/` and where its results go (see `records.BATCH_SCHEMA`)."""
+
+    batch_id: int
+    server_name: str
+    partition_id: int
+    file: str
+    row_group: int
+    rows: int
+    servers: int
+
+
+def load_batches(layout: RunLayout) -> list[Batch]:
+    """Every batch of the run, in the order of `batch_id`.
+
+    Raises:
+        UserError: The partition stage has not ended in this folder.
+    """
+    if not layout.batches_table.is_file():
+        raise UserError(f"{layout.batches_table} does not exist; run the partition stage first")
+    table = pq.read_table(layout.batches_table, schema=BATCH_SCHEMA)
+    return [Batch(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
+
+
+def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
+    """The rows of one batch, sorted by (server_name, identifier), in `records.URL_SCHEMA`."""
+    with pq.ParquetFile(layout.urls / batch.file) as file:
+        return file.read_row_group(batch.row_group)

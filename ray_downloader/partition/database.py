@@ -1,0 +1,32 @@
+"""Opens DuckDB for out-of-core work: on disk, with bounded memory, everything below one scratch folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import psutil
+
+from ray_downloader.partition.identity import ROW_UUID_MACRO
+
+#: DuckDB's own share of memory. 10 M GBIF rows stay below 4 GB in all with it (benchmarks/partition/README.md).
+_MAX_MEMORY_BYTES = 2 << 30
+
+
+@contextmanager
+def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in `folder`, with the macro `row_uuid`; what does not fit in memory is spilled there too."""
+    memory_bytes = min(_MAX_MEMORY_BYTES, psutil.virtual_memory().total // 2)
+    config = {
+        "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
+        "temp_directory": str(folder / "spill"),
+        "threads": len(os.sched_getaffinity(0)),
+        # Order is stated where it matters; without this the reader would hold rows back to keep theirs.
+        "preserve_insertion_order": False,
+    }
+    with duckdb.connect(folder / "partition.duckdb", config=config) as connection:
+        connection.execute(ROW_UUID_MACRO)
+        yield connection

@@ -1,0 +1,74 @@
+"""Writes the rows below `urls/`: few large parquet files in which each row group is one batch.
+
+Rows arrive in the plan's order of servers, so a batch is simply the next `rows` of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_downloader.layout import replacing
+from ray_downloader.partition.plan import PlannedBatch
+from ray_downloader.records import BATCH_SCHEMA, URL_SCHEMA
+
+#: Row groups in one file: enough that files are few, few enough that the footer, which every reader of a batch parses,
+#: stays below half a megabyte.
+ROW_GROUPS_PER_FILE = 256
+COMPRESSION = "zstd"
+
+
+def write_rows(folder: Path, chunks: Iterable[pa.RecordBatch], batches: Sequence[PlannedBatch]) -> pa.Table:
+    """Write the rows of all batches to `folder`, and return the index of them in `records.BATCH_SCHEMA`.
+
+    Args:
+        folder: Where the files go.
+        chunks: All rows, in the plan's order, in `records.URL_SCHEMA`.
+        batches: How many rows each batch has, in the same order.
+    """
+    tables = cut((pa.Table.from_batches([chunk]) for chunk in chunks), [batch.rows for batch in batches])
+    for start in range(0, len(batches), ROW_GROUPS_PER_FILE):
+        members = batches[start : start + ROW_GROUPS_PER_FILE]
+        with (
+            replacing(folder / _file_name(start)) as temp,
+            pq.ParquetWriter(temp, URL_SCHEMA, compression=COMPRESSION) as file,
+        ):
+            for member in members:
+                file.write_table(next(tables), row_group_size=member.rows)
+    return _index(batches)
+
+
+def cut(tables: Iterable[pa.Table], sizes: Iterable[int]) -> Iterator[pa.Table]:
+    """The rows of `tables`, one after the other, as tables of the given sizes."""
+    arriving = iter(tables)
+    held: list[pa.Table] = []
+    held_rows = 0
+    for size in sizes:
+        while held_rows < size:
+            held.append(next(arriving))
+            held_rows += held[-1].num_rows
+        rows = pa.concat_tables(held)
+        yield rows.slice(0, size)
+        held, held_rows = [rows.slice(size)], held_rows - size
+
+
+def _file_name(first_batch: int) -> str:
+    return f"rows-{first_batch // ROW_GROUPS_PER_FILE:05d}.parquet"
+
+
+def _index(batches: Sequence[PlannedBatch]) -> pa.Table:
+    ids = range(len(batches))
+    columns = (
+        ids,
+        [batch.server_name for batch in batches],
+        [batch.partition_id for batch in batches],
+        [_file_name(batch_id) for batch_id in ids],
+        [batch_id % ROW_GROUPS_PER_FILE for batch_id in ids],
+        [batch.rows for batch in batches],
+        [batch.servers for batch in batches],
+    )
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, BATCH_SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=BATCH_SCHEMA)

@@ -1,0 +1,143 @@
+"""The partition stage: list -> staged rows -> servers -> plan -> files below `urls/`, all out of core in DuckDB.
+
+Scratch (the database, what it spills, unpacked copies) lies below the run folder and is removed at the end.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_downloader.errors import UserError
+from ray_downloader.layout import RunLayout, replacing
+from ray_downloader.partition.database import open_database
+from ray_downloader.partition.plan import PartitionPlan, plan_batches
+from ray_downloader.partition.rows import COMPRESSION, write_rows
+from ray_downloader.partition.servers import name_servers, order_servers
+from ray_downloader.partition.stage import stage_rows
+from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
+from ray_downloader.records import REJECTED_SCHEMA, URL_SCHEMA
+from ray_downloader.settings import Settings
+from ray_downloader.sources.base import SOURCES, Source
+from ray_downloader.sources.inputs import InputReader
+from ray_downloader.sources.locate import FileFinder
+from ray_downloader.sources.tables import MediaInput
+from ray_downloader.sources.text import TextRules
+from ray_downloader.sources.unpack import Scratch
+
+_SCRATCH = ".partition"
+_CHUNK_ROWS = 50_000
+
+#: Ties are broken by source_id, so that the same list gives the same files.
+_ACCEPTED_SQL = """
+SELECT coalesce(uuid, row_uuid(source_id, identifier)) AS uuid, source_id, identifier, server_name,
+    license IS NOT NULL AND source IS NOT NULL AND title IS NOT NULL AS is_license_full, license, source, title
+FROM (
+    SELECT staged.*, server_name, place
+    FROM staged JOIN origins USING (origin) JOIN places USING (server_name)
+    WHERE reason IS NULL ORDER BY place, identifier, source_id)
+"""
+_REJECTED_SQL = """
+SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, file, line
+FROM staged LEFT JOIN origins USING (origin) WHERE reason IS NOT NULL OR server_name IS NULL
+"""
+
+
+def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
+    """Carry the stage out; see `ray_downloader.partition.partition`."""
+    source = SOURCES.get(settings.dataset.name)(settings.dataset)
+    with _scratch(layout) as scratch:
+        inputs = _open_inputs(settings, source, layout, scratch, report)
+        _remove_earlier(layout)
+        with open_database(scratch.folder) as connection:
+            stage_rows(connection, inputs, source, settings.dataset.columns)
+            rows_of_server = name_servers(connection)
+            rejected = _write_rejected(connection, layout)
+            accepted = sum(rows_of_server.values())
+            _check_any(accepted, rejected, settings.path_to_input)
+            plan = plan_batches(rows_of_server, settings.downloader_parameters.batch_size)
+            index = _write_accepted(connection, layout, plan)
+    _write_table(layout.servers_table, _servers_table(plan, rows_of_server))
+    summary = PartitionSummary(
+        accepted + sum(rejected.values()), accepted, rejected, len(plan.servers), len(plan.batches)
+    )
+    save_partition_summary(layout, summary)
+    _write_table(layout.batches_table, index)
+    return summary
+
+
+@contextmanager
+def _scratch(layout: RunLayout) -> Iterator[Scratch]:
+    folder = layout.root / _SCRATCH
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield Scratch(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_inputs(
+    settings: Settings, source: Source, layout: RunLayout, scratch: Scratch, report: Callable[[str], None]
+) -> list[MediaInput]:
+    header = settings.downloader_parameters.header
+    rules = TextRules(header if isinstance(header, bool) else None, source.quoted_tabs)
+    paths = FileFinder(layout.root, report).find(settings.path_to_input)
+    return InputReader(rules, source.companion.stem if source.companion else None, scratch, report).read(paths)
+
+
+def _remove_earlier(layout: RunLayout) -> None:
+    """Remove what an earlier, perhaps unfinished, partition left: the marker first."""
+    layout.batches_table.unlink(missing_ok=True)
+    for path in [*layout.urls.glob("*.parquet"), *layout.urls.glob("*.json"), *layout.urls.glob(".*.tmp")]:
+        path.unlink()
+
+
+def _write_rejected(connection: duckdb.DuckDBPyConnection, layout: RunLayout) -> dict[str, int]:
+    """Write `urls/rejected.parquet`; rows by reason."""
+    rows = connection.sql(_REJECTED_SQL).to_arrow_reader(_CHUNK_ROWS)
+    with (
+        replacing(layout.rejected_table) as temp,
+        pq.ParquetWriter(temp, REJECTED_SCHEMA, compression=COMPRESSION) as file,
+    ):
+        for chunk in rows:
+            file.write_batch(chunk.cast(REJECTED_SCHEMA))
+    counts = connection.sql(f"SELECT reason, count(*) FROM ({_REJECTED_SQL}) GROUP BY ALL ORDER BY ALL")
+    return dict(counts.fetchall())
+
+
+def _check_any(accepted: int, rejected: dict[str, int], path_to_input: str) -> None:
+    if accepted:
+        return
+    if not rejected:
+        raise UserError(f"path_to_input={path_to_input} has no rows")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
+    raise UserError(f"path_to_input={path_to_input} has no row that can be downloaded; rejected: {reasons}")
+
+
+def _write_accepted(connection: duckdb.DuckDBPyConnection, layout: RunLayout, plan: PartitionPlan) -> pa.Table:
+    order_servers(connection, plan)
+    connection.execute("SET preserve_insertion_order = true")  # of the sorted rows, through the projection above them
+    chunks = connection.sql(_ACCEPTED_SQL).to_arrow_reader(_CHUNK_ROWS)
+    return write_rows(layout.urls, (chunk.cast(URL_SCHEMA) for chunk in chunks), plan.batches)
+
+
+def _servers_table(plan: PartitionPlan, rows_of_server: dict[str, int]) -> pa.Table:
+    return pa.table(
+        {
+            "server_name": pa.array(plan.servers, pa.string()),
+            "rows": pa.array([rows_of_server[name] for name in plan.servers], pa.int64()),
+            "batches": pa.array(plan.batches_of_server, pa.int32()),
+        }
+    )
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    with replacing(path) as temp:
+        pq.write_table(table, temp, compression=COMPRESSION)

@@ -1,0 +1,75 @@
+"""SQL that reads tables of the input: text by DuckDB's CSV reader, parquet by its own; from data to SQL, nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ray_downloader.sources.tables import Table
+
+#: What is taken off both ends of a cell: white space, the no-break space, and a byte order mark within a file.
+_WHITE_SPACE = " \t\r\n\f\v\u00a0\ufeff"
+
+
+def literal(text: str) -> str:
+    """A string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def scan_sql(tables: Sequence[Table], roles: Mapping[str, int | None]) -> str:
+    """A SELECT of the cleaned columns of tables that look alike, named by role, and the columns `file` and `line`.
+
+    Args:
+        tables: Tables with the same columns and text format.
+        roles: Position of the column for each role.
+    """
+    first = tables[0]
+    names = [f"c{index}" for index in range(len(first.columns))] if first.text else list(map(_name, first.columns))
+    values = ", ".join(
+        f"{'NULL::VARCHAR' if index is None else _cleaned(names[index])} AS {role}" for role, index in roles.items()
+    )
+    line = "NULL::BIGINT" if first.text else "file_row_number + 1"
+    scan = _text_scan(tables, names) if first.text else _parquet_scan(tables)
+    # A blank line of a table with one column is no row, as it is none in a table with more.
+    rows = f" WHERE {_cleaned(names[0])} IS NOT NULL" if first.text and len(names) == 1 else ""
+    return f"SELECT {values}, filename AS file, {line} AS line FROM {scan}{rows}"
+
+
+def _cleaned(column: str) -> str:
+    """The trimmed cell, NULL if nothing is left.
+
+    Most cells begin and end with a visible ASCII character and are taken as they are: trimming a set of characters
+    costs four times as much as all other reading (2 M GBIF rows, 7 columns: 2.6 s; so 0.9 s; untrimmed 0.5 s).
+    """
+    text = f"{column}::VARCHAR"
+    visible = f"ascii({text}) BETWEEN 33 AND 126 AND ascii(right({text}, 1)) BETWEEN 33 AND 126"
+    return f"CASE WHEN {visible} THEN {text} ELSE nullif(trim({text}, {literal(_WHITE_SPACE)}), '') END"
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _paths(tables: Iterable[Table]) -> str:
+    return "[" + ", ".join(literal(_no_glob(str(table.path))) for table in tables) + "]"
+
+
+def _no_glob(path: str) -> str:
+    """The path as a pattern that only this path matches."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def _text_scan(tables: Sequence[Table], names: Iterable[str]) -> str:
+    text = tables[0].text
+    assert text is not None, "only called for text"
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    # strict_mode=false: otherwise a file that mixes line ends is refused. Quotes are sound already (sources/quotes.py).
+    return (
+        f"read_csv({_paths(tables)}, auto_detect=false, header=false, skip={text.skip_lines},"
+        f" delim={literal(text.delimiter)}, quote={literal(text.quote)}, escape={literal(text.quote)},"
+        f" columns={{{columns}}}, strict_mode=false, store_rejects=true, rejects_limit=0, filename=true,"
+        " compression='none')"
+    )
+
+
+def _parquet_scan(tables: Sequence[Table]) -> str:
+    return f"read_parquet({_paths(tables)}, filename=true, file_row_number=true, binary_as_string=true)"

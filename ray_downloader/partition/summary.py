@@ -1,0 +1,43 @@
+"""What the partition stage counted, and the file that a resumed run reads it from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ray_downloader.errors import UserError
+from ray_downloader.layout import RunLayout, write_text
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSummary:
+    """Rows in = accepted + rejected; the servers of the accepted rows, and their batches."""
+
+    input_rows: int
+    accepted_rows: int
+    rejected_by_reason: Mapping[str, int]
+    servers: int
+    batches: int
+
+
+def save_partition_summary(layout: RunLayout, summary: PartitionSummary) -> None:
+    """Write `urls/partition.json`."""
+    write_text(_file(layout), json.dumps(asdict(summary), indent=2) + "\n")
+
+
+def load_partition_summary(layout: RunLayout) -> PartitionSummary:
+    """What `save_partition_summary` wrote.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    try:
+        return PartitionSummary(**json.loads(_file(layout).read_text("utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{_file(layout)} does not exist; run the partition stage first") from None
+
+
+def _file(layout: RunLayout) -> Path:
+    return layout.urls / "partition.json"

@@ -1,0 +1,124 @@
+"""Opens what `path_to_input` names: every list becomes plain UTF-8 text or parquet with known column names.
+
+What is neither is refused with one sentence; files without rows are passed over as long as others have some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_downloader.errors import UserError
+from ray_downloader.sources.archive import (
+    MEDIA_STEM,
+    Archive,
+    ArchiveTable,
+    FolderArchive,
+    ZipArchive,
+    archive_tables,
+)
+from ray_downloader.sources.locate import READABLE, kind_of, text_name
+from ray_downloader.sources.quotes import with_sound_quotes
+from ray_downloader.sources.tables import MediaInput, Table
+from ray_downloader.sources.text import TextRules, described_text_table, read_text_table
+from ray_downloader.sources.unpack import Scratch, as_utf8, file_kind, gunzip
+
+
+@dataclass(frozen=True, slots=True)
+class InputReader:
+    """Opens lists of one dataset.
+
+    Args:
+        rules: How text is read.
+        companion_stem: Name of the table beside the media that the dataset asks, if it asks one.
+        scratch: Where unpacked copies go.
+        report: Told about files that are passed over.
+    """
+
+    rules: TextRules
+    companion_stem: str | None
+    scratch: Scratch
+    report: Callable[[str], None]
+
+    def read(self, paths: list[Path]) -> list[MediaInput]:
+        """The media table of each path that has rows.
+
+        Raises:
+            UserError: A path cannot be read, or none of them has a row.
+        """
+        opened = [(path, self._open(path)) for path in paths]
+        empty = [path for path, media in opened if media is None]
+        if len(empty) == len(opened):
+            raise UserError(f"{empty[0]} has no rows" + (f", nor have {len(empty) - 1} others" if empty[1:] else ""))
+        for path in empty:
+            self.report(f"{path} has no rows")
+        return [media for _, media in opened if media is not None]
+
+    def _open(self, path: Path) -> MediaInput | None:
+        if path.is_dir():
+            return self._open_archive(FolderArchive(path))
+        if path.stat().st_size == 0:
+            return None
+        kind = kind_of(path)
+        if kind == "archive":
+            return self._open_archive(ZipArchive(path, str(path), self.scratch))
+        if kind == "parquet":
+            table = _parquet_table(path)
+            return MediaInput(table) if table else None
+        if kind == "text":
+            return self._open_text(path)
+        raise UserError(f"{path} is {file_kind(path)}; what can be read: {READABLE}")
+
+    def _open_text(self, path: Path) -> MediaInput | None:
+        media = self._text(ArchiveTable(path, str(path), None))
+        if media is None:
+            return None
+        beside = None
+        if self.companion_stem and text_name(path).rpartition(".")[0] == MEDIA_STEM:
+            beside = FolderArchive(path.parent).named(self.companion_stem)
+        if beside is None:
+            return MediaInput(media)
+        companion = path.parent / beside
+        return MediaInput(media, self._text(ArchiveTable(companion, str(companion), None)))
+
+    def _open_archive(self, archive: Archive) -> MediaInput | None:
+        media, companion = archive_tables(archive, self.companion_stem)
+        table = self._text(media)
+        if table is None:
+            return None
+        return MediaInput(table, self._text(companion) if companion else None)
+
+    def _text(self, found: ArchiveTable) -> Table | None:
+        """A text table, unwrapped and with its quotes made sound; None if it has no row."""
+        path, shown, description = found.path, found.shown, found.description
+        if shown.lower().endswith(".gz"):
+            path = gunzip(path, shown, self.scratch)
+        if kind := file_kind(path):
+            raise UserError(f"{shown} is {kind}, not the text that its name promises")
+        path = as_utf8(path, shown, self.scratch, description.encoding if description else None)
+        if description:
+            table = described_text_table(path, shown, description)
+        else:
+            table = read_text_table(path, shown, Path(text_name(Path(shown))).suffix, self.rules)
+        return self._with_sound_quotes(table) if table else None
+
+    def _with_sound_quotes(self, table: Table) -> Table:
+        if table.text is None or not table.text.quote:
+            return table
+        copy = self.scratch.new_path(table.path.name)
+        path = with_sound_quotes(table.path, table.text.delimiter, len(table.columns), copy)
+        return replace(table, path=path)
+
+
+def _parquet_table(path: Path) -> Table | None:
+    try:
+        with pq.ParquetFile(path) as file:
+            names = tuple(file.schema_arrow.names)
+            return Table(path, str(path), names, None) if file.metadata.num_rows else None
+    except (pa.ArrowException, OSError) as error:
+        kind = file_kind(path)
+        raise UserError(f"{path} is {kind or 'not a parquet file'}: {str(error).splitlines()[0]}") from None

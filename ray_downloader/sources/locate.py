@@ -1,0 +1,110 @@
+"""Finds the files that `path_to_input` names: one file, a folder of lists, a glob, or an unpacked archive.
+
+A folder or glob holds files of one kind. Names that begin with `.` or `_` (Spark's `_SUCCESS`), the run's own folder
+and files that are no lists are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Literal
+
+from ray_downloader.errors import UserError
+from ray_downloader.sources.archive import looks_like_archive
+from ray_downloader.sources.unpack import file_kind
+
+Kind = Literal["text", "parquet", "archive"]
+
+READABLE = ".txt, .csv, .tsv (also .gz), .parquet, or a Darwin Core Archive (.zip)"
+_ELSEWHERE = ("http://", "https://", "ftp://", "s3://", "gs://")
+_KINDS: dict[str, Kind] = {
+    ".txt": "text",
+    ".csv": "text",
+    ".tsv": "text",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".zip": "archive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileFinder:
+    """Finds lists.
+
+    Args:
+        exclude: A folder that is no input even if it lies in one: the run's own.
+        report: Told about files that are passed over.
+    """
+
+    exclude: Path
+    report: Callable[[str], None]
+
+    def find(self, path_to_input: str) -> list[Path]:
+        """Files and folders of archives, in the order of their names.
+
+        Raises:
+            UserError: There is none, or they are of several kinds.
+        """
+        if path_to_input.startswith(_ELSEWHERE):
+            raise UserError(f"path_to_input={path_to_input} is not on this machine; download the list first")
+        path = Path(path_to_input).expanduser()
+        if path.is_dir() and not looks_like_archive(path):
+            found = list(self._lists_below(path))
+        elif path.exists():
+            return [path]
+        elif has_magic(path_to_input):
+            found = list(self._lists_matching(str(path)))
+        else:
+            raise UserError(f"path_to_input={path_to_input} does not exist")
+        if not found:
+            raise UserError(f"path_to_input={path_to_input} holds no list; what can be read: {READABLE}")
+        return _of_one_kind(found, path_to_input)
+
+    def _lists_matching(self, pattern: str) -> Iterator[Path]:
+        matches = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207 - the pattern may be absolute
+        files = {path: None for path in matches if not path.is_dir() and not self._is_excluded(path)}
+        yield from files
+        for folder in (path for path in matches if path.is_dir() and not self._is_excluded(path)):
+            inside = [folder] if looks_like_archive(folder) else self._lists_below(folder)
+            yield from (path for path in inside if path not in files)
+
+    def _lists_below(self, folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith((".", "_")) or self._is_excluded(path):
+                continue
+            if path.is_dir():
+                yield from [path] if looks_like_archive(path) else self._lists_below(path)
+            elif _kind_by_name(path):
+                yield path
+            else:
+                self.report(f"{path} is not a list and is passed over")
+
+    def _is_excluded(self, path: Path) -> bool:
+        return self.exclude.resolve() in (path.resolve(), *path.resolve().parents)
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What a file is by its name or, if its name says nothing, by its first bytes; None: nothing that is read."""
+    by_content: dict[str | None, Kind] = {None: "text", "a parquet file": "parquet"}
+    return _kind_by_name(path) or by_content.get(file_kind(path))
+
+
+def text_name(path: Path) -> str:
+    """The name in lower case, without `.gz`."""
+    return path.name.lower().removesuffix(".gz")
+
+
+def _kind_by_name(path: Path) -> Kind | None:
+    return _KINDS.get(Path(text_name(path)).suffix)
+
+
+def _of_one_kind(paths: list[Path], where: str) -> list[Path]:
+    kinds = sorted({"archive" if path.is_dir() else kind_of(path) or "unknown" for path in paths})
+    if len(kinds) > 1:
+        raise UserError(
+            f"path_to_input={where} holds files of several kinds ({', '.join(kinds)}); name those of one kind by a glob"
+        )
+    return list(dict.fromkeys(paths))

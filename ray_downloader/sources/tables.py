@@ -1,0 +1,99 @@
+"""A table of the input: where it lies, how its text is cut into cells, and which of its columns plays which role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_downloader.errors import UserError
+from ray_downloader.sources.base import Column
+
+#: Columns that a message lists at most; occurrence.txt has more than 200.
+_MAX_NAMES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """How text becomes cells.
+
+    Args:
+        delimiter: One character between cells.
+        quote: `"` where cells obey CSV quoting, else empty.
+        skip_lines: Lines before the first row.
+    """
+
+    delimiter: str
+    quote: str
+    skip_lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table to read.
+
+    Args:
+        path: What is read: UTF-8 text or parquet, possibly an unpacked copy.
+        shown: What the user knows it by.
+        columns: Names in the file's order; `column1`, ... where the file has no header row.
+        text: How it is read, or None for parquet.
+    """
+
+    path: Path
+    shown: str
+    columns: tuple[str, ...]
+    text: TextFormat | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInput:
+    """A table of media rows, and the table beside it that the dataset asks (`Source.companion`), if it is there."""
+
+    media: Table
+    companion: Table | None = None
+
+
+def find_columns(
+    wanted: Mapping[str, Column], overrides: Mapping[str, tuple[str, ...]] | None, table: Table, hint: str = ""
+) -> dict[str, int | None]:
+    """Position of the column for each role; None where an optional one is missing.
+
+    Args:
+        wanted: Columns by role.
+        overrides: Names by role that replace those of `wanted`; a column named there must exist.
+        table: Where to look.
+        hint: Appended to the message for a missing column.
+
+    Raises:
+        UserError: A column is missing, or `overrides` has a role that there is not.
+    """
+    overrides = overrides or {}
+    for role in overrides.keys() - wanted.keys():
+        raise UserError(f"dataset.columns.{role} is not a column that is read; those are: {', '.join(wanted)}")
+    return {
+        role: _position(role, overrides.get(role, column.names), column.required or role in overrides, table, hint)
+        for role, column in wanted.items()
+    }
+
+
+def _position(role: str, names: tuple[str, ...], required: bool, table: Table, hint: str) -> int | None:
+    by_exact_name = {name: index for index, name in reversed(list(enumerate(table.columns)))}
+    by_name = {_plain(name): index for index, name in reversed(list(enumerate(table.columns)))}
+    for name in names:
+        index = by_exact_name.get(name, by_name.get(_plain(name)))
+        if index is not None:
+            return index
+    if role == "identifier" and len(table.columns) == 1 and table.text is not None:
+        return 0  # a list of one column is a list of URLs, whatever its header says
+    if not required:
+        return None
+    there = ", ".join(table.columns[:_MAX_NAMES]) + (", ..." if len(table.columns) > _MAX_NAMES else "")
+    raise UserError(
+        f"{table.shown} has no column {' or '.join(map(repr, names))}; its columns are: {there} "
+        f"({hint or f'name it with dataset.columns={{{role}: ...}}'})"
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\s+", " ", name.strip()).casefold()
