@@ -31,7 +31,8 @@ class Fault(str, Enum):
     DEAD = "dead"
 
 
-#: How the rows of a faulty image end; faults that are not named here end in a success.
+#: How the rows of a faulty image end; faults that are not named here end in a success. Those of a dead server end as
+#: `connect` instead where they were tried often enough before it was given up.
 EXPECTED_KINDS: Mapping[Fault, ErrorKind] = {
     Fault.MISSING: ErrorKind.HTTP_4XX,
     Fault.WEB_PAGE: ErrorKind.NOT_IMAGE,
@@ -41,7 +42,7 @@ EXPECTED_KINDS: Mapping[Fault, ErrorKind] = {
     Fault.DRIP: ErrorKind.TOO_SLOW,
     Fault.OPTED_OUT: ErrorKind.OPTED_OUT,
     Fault.REDIRECT_LOOP: ErrorKind.REDIRECT_LOOP,
-    Fault.DEAD: ErrorKind.CONNECT,
+    Fault.DEAD: ErrorKind.SERVER_DEAD,
 }
 
 
@@ -153,7 +154,7 @@ SERVERS: tuple[DemoServer, ...] = (
     ),
     DemoServer("portfolio.artist.example", 24, "opted out by X-Robots-Tag", faults={Fault.OPTED_OUT: range(0, 24, 3)}),
     DemoServer("zoo.example", 40, "robots.txt asks for a delay", robots="User-agent: *\nCrawl-delay: 0.1\n"),
-    DemoServer("gone.collection.example", 3, "nothing listens there", faults={Fault.DEAD: range(3)}),
+    DemoServer("gone.collection.example", 12, "nothing listens there", faults={Fault.DEAD: range(12)}),
     *(
         DemoServer(
             f"town{number:02d}.smallmuseums.example", 2 + number % 5, "a small server, pooled", formats=("png", "jpeg")

@@ -1,0 +1,20 @@
+"""The profile stage: a few polite requests to each larger server, shared by MPI ranks, give it a first rate."""
+
+from __future__ import annotations
+
+from ray_downloader.layout import RunLayout
+from ray_downloader.settings import Settings
+
+
+def run_profile(settings: Settings, layout: RunLayout) -> None:
+    """Profile the servers that have no line in `profiles.csv` yet, and wait for the end.
+
+    Needs `settings.json` and the partition stage's files; starts MPI ranks where it can (`profile.launcher`).
+
+    Raises:
+        UserError: A setting or a file is not usable.
+        RuntimeError: The MPI ranks failed, and `profile.launcher` insists on them.
+    """
+    from ray_downloader.profile.stage import profile_servers  # noqa: PLC0415 (workers read `table` without requests)
+
+    profile_servers(settings, layout)

@@ -1,0 +1,55 @@
+"""The only import of mpi4py. A process that its launcher calls the only one never loads MPI at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from ray_downloader.profile.world import Alone, World, WorldError, announced_size, require_one_world
+
+T = TypeVar("T")
+
+#: Says that some launcher is at work even where it does not say how many processes it started.
+_RANK_VARIABLES = ("PMIX_RANK", "PMI_RANK", "PALS_RANKID")
+
+
+class MpiWorld:
+    """The processes of `MPI.COMM_WORLD`."""
+
+    def __init__(self, communicator: Any) -> None:
+        self._communicator = communicator
+        self.rank: int = communicator.Get_rank()
+        self.size: int = communicator.Get_size()
+
+    def scatter(self, shares: Sequence[T] | None) -> T:
+        """Hand out one share each; only rank 0 has them."""
+        share: T = self._communicator.scatter(shares, root=0)
+        return share
+
+    def gather(self, result: T) -> list[T] | None:
+        """Bring the results to rank 0; None elsewhere."""
+        results: list[T] | None = self._communicator.gather(result, root=0)
+        return results
+
+    def abort(self, exit_code: int) -> None:
+        """End all processes, also those that wait for this one."""
+        self._communicator.Abort(exit_code)
+
+
+def enter_world(environ: Mapping[str, str]) -> World:
+    """Join the world that the launcher started.
+
+    Raises:
+        WorldError: There is no MPI library, or MPI's world is not the launcher's.
+    """
+    announced = announced_size(environ)
+    if (announced or 1) == 1 and not any(variable in environ for variable in _RANK_VARIABLES):
+        return Alone()
+    try:
+        from mpi4py import MPI  # noqa: PLC0415 (loads the MPI library and starts it)
+    except (ImportError, RuntimeError) as error:
+        raise WorldError(
+            f"no MPI library could be loaded ({error}); `pip install 'ray-downloader[mpich]'` has one"
+        ) from None
+    require_one_world(MPI.COMM_WORLD.Get_size(), environ)
+    return MpiWorld(MPI.COMM_WORLD)

@@ -1,0 +1,91 @@
+"""The stage as a whole, from both sides: `profile_servers` starts ranks and waits, `run_rank` is what each rank does.
+
+Results take two ways home. Ranks gather them at rank 0, which replaces the table; and each rank notes every finished
+server in a part of its own first, so that the next plan finds what a killed world had finished.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+from ray_downloader.download.run_context import load_ignored_servers
+from ray_downloader.layout import RunLayout
+from ray_downloader.profile.assign import balanced_shares
+from ray_downloader.profile.launch import Launch, choose_launch, find_mpiexec, run_ranks, usable_cores
+from ray_downloader.profile.probes import Probes
+from ray_downloader.profile.table import Row, append_part, drop_parts, fold_parts, load_rows, row_of, save_rows
+from ray_downloader.profile.workload import Workload, plan_workload
+from ray_downloader.profile.world import Alone, World
+from ray_downloader.settings import Settings
+
+_log = logging.getLogger(__name__)
+#: A line of progress whenever so many servers are done.
+_REPORT_EVERY = 100
+
+
+def profile_servers(settings: Settings, layout: RunLayout) -> None:
+    """Bring `profiles.csv` up to date, with as many ranks as `profile.launcher` allows.
+
+    Raises:
+        UserError: A setting or a file is not usable.
+        RuntimeError: The MPI ranks failed, and `profile.launcher` insists on them.
+    """
+    workload = _planned(settings, layout)
+    servers = sum(len(piece.jobs) for piece in workload.pieces)
+    if not servers:
+        _extend_table(layout, [row_of(profile) for profile in workload.unprobed])
+        _log.info("profile: no server is left to be probed")
+        return
+    mpiexec = find_mpiexec(Path(sys.executable), os.environ.get("PATH"))
+    launch = choose_launch(settings.profile, mpiexec, usable_cores(), len(workload.pieces))
+    _log.info("profile: %d servers, %s", servers, launch.reason)
+    if launch.mpiexec is None or not _ranks_succeed(settings, layout, launch):
+        run_rank(settings, layout, Alone())
+
+
+def _ranks_succeed(settings: Settings, layout: RunLayout, launch: Launch) -> bool:
+    """Run the ranks; on failure keep what they finished, and say whether one rank in here is to do the rest."""
+    exit_code = run_ranks(launch, layout.settings_file, os.environ)
+    if exit_code == 0:
+        return True
+    kept = fold_parts(layout)
+    message = f"the MPI ranks of the profile stage ended with exit code {exit_code} after {kept} servers (see above)"
+    if settings.profile.launcher == "mpiexec":
+        raise RuntimeError(f"{message}; the same command goes on with the others")
+    _log.warning("%s; one rank without MPI does the others", message)
+    return False
+
+
+def run_rank(settings: Settings, layout: RunLayout, world: World) -> None:
+    """One rank's part: get a share from rank 0, probe it, bring the results home; rank 0 writes the table.
+
+    Raises:
+        UserError: A setting or a file is not usable.
+    """
+    workload = _planned(settings, layout) if world.rank == 0 else Workload((), ())
+    share = world.scatter(balanced_shares(workload.pieces, world.size) if world.rank == 0 else None)
+    rows = []
+    total = sum(len(piece.jobs) for piece in share)
+    for done, profile in enumerate(Probes(settings, layout).profiles(share), start=1):
+        rows.append(row_of(profile))
+        append_part(layout, world.rank, rows[-1])
+        if done % _REPORT_EVERY == 0 or done == total:
+            _log.info("profile: rank %d of %d, %d of %d servers", world.rank, world.size, done, total)
+    gathered = world.gather(rows)
+    if gathered is not None:
+        _extend_table(layout, [*map(row_of, workload.unprobed), *chain.from_iterable(gathered)])
+        drop_parts(layout)
+
+
+def _planned(settings: Settings, layout: RunLayout) -> Workload:
+    fold_parts(layout)
+    return plan_workload(settings, layout, load_ignored_servers(layout))
+
+
+def _extend_table(layout: RunLayout, rows: Sequence[Row]) -> None:
+    save_rows(layout, [*load_rows(layout).values(), *rows])

@@ -1,0 +1,130 @@
+"""`profiles.csv`: what was learned of each server, replaced as a whole; and the parts that ranks leave as they go.
+
+A rank appends each finished profile to a part of its own, so that a rank that is killed loses one server and not the
+stage; whoever plans next folds the parts into the table. Columns are `estimate.ServerProfile`'s; the first five are
+those of the project's forerunner, whose tables are read as well. No MPI here: the download reads this table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from ray_downloader.errors import UserError
+from ray_downloader.layout import RunLayout, write_text
+from ray_downloader.profile.estimate import ServerProfile
+
+Row = Mapping[str, str]
+
+COLUMNS = tuple(field.name for field in fields(ServerProfile))
+_REQUIRED = ("server_name", "rate_limit")
+
+
+def load_profiled_rates(layout: RunLayout) -> dict[str, float]:
+    """Requests/s by server, for those that a profile gave a rate; empty before the profile stage.
+
+    Raises:
+        UserError: The table lacks a column, or a rate is not a positive number.
+    """
+    return {
+        name: _rate(layout.profiles_table, name, row["rate_limit"])
+        for name, row in load_rows(layout).items()
+        if row["rate_limit"]
+    }
+
+
+def load_rows(layout: RunLayout) -> dict[str, Row]:
+    """The lines of the table by server, as text; empty if there is no table yet.
+
+    Raises:
+        UserError: The table lacks a column.
+    """
+    path = layout.profiles_table
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
+        if missing:
+            raise UserError(f"{path} has no column {missing[0]!r}; delete the file to profile the servers again")
+        return {row["server_name"]: {name: row.get(name) or "" for name in COLUMNS} for row in reader}
+
+
+def row_of(profile: ServerProfile) -> Row:
+    """The profile as the table spells it: no value is an empty field, numbers have at most six digits."""
+    return {name: _text(getattr(profile, name)) for name in COLUMNS}
+
+
+def save_rows(layout: RunLayout, rows: Iterable[Row]) -> None:
+    """Replace the table, atomically; sorted by server."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: row["server_name"]))
+    write_text(layout.profiles_table, text.getvalue())
+
+
+def append_part(layout: RunLayout, rank: int, row: Row) -> None:
+    """Note one finished profile in the part of this rank."""
+    folder = _parts_folder(layout)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"rank-{rank:05d}.jsonl").open("a", encoding="utf-8") as part:
+        part.write(json.dumps(row) + "\n")
+
+
+def fold_parts(layout: RunLayout) -> int:
+    """Put what an ended world left in its parts into the table, and remove them.
+
+    Returns:
+        How many profiles were in the parts.
+    """
+    rows = {row["server_name"]: row for part in _parts(layout) for row in _whole_lines(part)}
+    if rows:
+        save_rows(layout, (load_rows(layout) | rows).values())
+    drop_parts(layout)
+    return len(rows)
+
+
+def drop_parts(layout: RunLayout) -> None:
+    """Remove the parts: the table holds what was in them."""
+    for part in _parts(layout):
+        part.unlink(missing_ok=True)
+
+
+def _parts(layout: RunLayout) -> list[Path]:
+    return sorted(_parts_folder(layout).glob("*.jsonl"))
+
+
+def _parts_folder(layout: RunLayout) -> Path:
+    return layout.schedules / "profile_parts"
+
+
+def _whole_lines(part: Path) -> Iterable[Row]:
+    """The rows of a part; its last line may be torn where the rank was killed."""
+    for line in part.read_text("utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            row: Row = json.loads(line)
+            yield row
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _rate(path: Path, server_name: str, text: str) -> float:
+    try:
+        rate_rps = float(text)
+    except ValueError:
+        rate_rps = math.nan
+    if not (rate_rps > 0 and math.isfinite(rate_rps)):
+        raise UserError(f"{path}: rate_limit of {server_name} is {text!r}; write requests per second, such as 2.5")
+    return rate_rps
