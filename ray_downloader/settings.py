@@ -119,6 +119,7 @@ class PolitenessSettings(_Group):
     opt_out_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
     max_bytes_per_s: PositiveFloat | None = None
     max_bytes_per_day: PositiveFloat | None = None
+    dead_probe_delays_s: tuple[PositiveFloat, ...] = (5.0, 15.0, 45.0)
     published_rules: bool = True
     rules: tuple[ServerRule, ...] | None = None
 
@@ -164,6 +165,13 @@ class ImageSettings(_Group):
     decode: Literal["fast", "exact"] = "fast"
     fast_gap: Annotated[int, Field(ge=1, le=8)] = 2
     max_pixels: PositiveInt = 178_956_970
+    resize: Literal["keep_ratio_longest", "keep_ratio_shortest", "center_crop", "border", "none"] = (
+        "keep_ratio_longest"
+    )
+    min_size: PositiveInt | None = None
+    max_aspect_ratio: Annotated[float, Field(ge=1)] | None = None
+    icc: Literal["ignore", "srgb"] = "ignore"
+    extra_columns: tuple[Literal["exif", "sha256", "phash"], ...] = ()
 
 
 class ClusterSettings(_Group):
@@ -247,11 +255,17 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if detail["type"] == "missing":
         return f"{key} is required: set it with {key}=..."
     if detail["type"] == "extra_forbidden":
-        known = _keys_below(model, parents)
-        near = difflib.get_close_matches(last, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return f"{key} is not a known key; {hint}"
+        return unknown_key(key, model)
     return f"{key}={detail['input']!r} is not valid: {detail['msg'].removeprefix('Value error, ')}"
+
+
+def unknown_key(key: str, model: type[BaseModel] = Settings) -> str:
+    """The sentence for a dotted key that no setting has."""
+    *parents, last = key.split(".")
+    known = _keys_below(model, parents)
+    near = difflib.get_close_matches(last, known, n=1)
+    hint = f"did you mean {'.'.join([*parents, near[0]])}?" if near else f"known keys: {', '.join(known)}"
+    return f"{key} is not a known key; {hint}"
 
 
 def _keys_below(model: type[BaseModel], parents: list[str]) -> list[str]:

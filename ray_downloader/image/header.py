@@ -1,0 +1,52 @@
+"""From a body to its `Header`: sniff the format, then read what its first bytes say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.image.jpeg_header import read_jpeg_header
+from ray_downloader.image.model import Header, ImageError, ImageOptions, Size
+from ray_downloader.image.png_header import read_png_header
+from ray_downloader.image.sniff import sniff
+from ray_downloader.image.webp_header import read_webp_header
+
+_READERS: dict[str, Callable[[bytes], Header]] = {
+    "jpeg": read_jpeg_header,
+    "png": read_png_header,
+    "webp": read_webp_header,
+}
+
+
+def read_header(body: bytes) -> Header:
+    """What the first bytes of `body` say.
+
+    Raises:
+        ImageError: It is no picture, none that is read, or its header is damaged.
+    """
+    name = sniff(body)
+    reader = _READERS.get(name)
+    return reader(body) if reader else Header(name, odd=f"{name} is read by Pillow")
+
+
+def refuse_unwanted(size: Size, options: ImageOptions) -> None:
+    """Check the announced size (in either orientation) before anything is decoded.
+
+    Raises:
+        ImageError: `too_many_pixels`; or `unsupported_format` for a picture that the configured filters leave out
+            (`docs/decisions/0005-filtered-pictures.md`).
+    """
+    short, long = sorted(size)
+    if short * long > options.max_pixels:
+        raise ImageError(
+            ErrorKind.TOO_MANY_PIXELS, f"{size[0]} x {size[1]} is more than image.max_pixels={options.max_pixels}"
+        )
+    if options.min_size is not None and short < options.min_size:
+        raise ImageError(
+            ErrorKind.UNSUPPORTED_FORMAT, f"{size[0]} x {size[1]} is below image.min_size={options.min_size}"
+        )
+    if options.max_aspect_ratio is not None and long > options.max_aspect_ratio * short:
+        raise ImageError(
+            ErrorKind.UNSUPPORTED_FORMAT,
+            f"{size[0]} x {size[1]} is longer than image.max_aspect_ratio={options.max_aspect_ratio}",
+        )

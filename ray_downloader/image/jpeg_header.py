@@ -1,0 +1,120 @@
+"""Walks the marker segments of a JPEG up to its first scan: size, orientation, and whether anything is unusual.
+
+Pure Python over at most a few dozen segments (about 10 us), so the entropy-coded data is never touched, except by
+two substring searches for the end marker and the number of scans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.image.exif import orientation_of
+from ray_downloader.image.model import Header, ImageError, Size
+
+END = b"\xff\xd9"
+_SCAN = b"\xff\xda"
+#: Baseline, extended and progressive Huffman; the others are lossless, hierarchical or arithmetic.
+_USUAL_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+#: Encoders write about ten scans; thousands are the known way to keep a decoder busy for hours (LJT-01-004).
+_MAX_SCANS = 64
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the segments told so far."""
+
+    frame: int = 0
+    bits: int = 8
+    size: Size = (0, 0)
+    exif: bytes = b""
+    xmp: bytes = b""
+    has_icc: bool = False
+    odd: list[str] = field(default_factory=list)
+
+
+def read_jpeg_header(body: bytes) -> Header:
+    """Facts of a body that starts with the JPEG magic.
+
+    Raises:
+        ImageError: `truncated` if it ends before its first scan, `decode_failed` if it has no usable frame.
+    """
+    seen = _Seen()
+    scan = _walk(body, seen)
+    if not seen.frame:
+        raise ImageError(ErrorKind.DECODE_FAILED, "JPEG: a scan without a frame header")
+    if seen.frame == 0xC2 and body.count(_SCAN, scan) > _MAX_SCANS:
+        seen.odd.append(f"more than {_MAX_SCANS} scans")
+    return Header(
+        "jpeg",
+        size=seen.size,
+        orientation=orientation_of(seen.exif, seen.xmp),
+        odd=", ".join(seen.odd),
+        cut=not (body.endswith(END) or body.rfind(END, scan) >= 0),
+        bits=seen.bits,
+        has_icc=seen.has_icc,
+        buffered=seen.frame == 0xC2,
+        exif=seen.exif,
+    )
+
+
+def _walk(body: bytes, seen: _Seen) -> int:
+    """Visit the segments; returns where the first scan starts."""
+    at, end = 2, len(body)
+    while at + 2 <= end:
+        marker = body[at + 1]
+        if body[at] != 0xFF:
+            at = max(body.find(b"\xff", at), at + 1) if b"\xff" in body[at:] else end
+            seen.odd.append("bytes between segments")
+        elif marker == 0xFF:
+            at += 1
+        elif marker in _STANDALONE:
+            at += 2
+            seen.odd.append("marker out of place")
+        elif marker == 0xD9:
+            raise ImageError(ErrorKind.DECODE_FAILED, "JPEG: ends before its first scan")
+        else:
+            length = int.from_bytes(body[at + 2 : at + 4], "big")
+            if length < 2:
+                raise ImageError(ErrorKind.DECODE_FAILED, f"JPEG: segment {marker:#x} has no length")
+            if marker == 0xDA:
+                return at
+            _visit(marker, body[at + 4 : at + 2 + length], seen)
+            at += 2 + length
+    raise ImageError(ErrorKind.TRUNCATED, f"JPEG: {end} bytes end inside the header")
+
+
+def _visit(marker: int, data: bytes, seen: _Seen) -> None:
+    if marker in _FRAMES:
+        _visit_frame(marker, data, seen)
+    elif marker == 0xE1 and data.startswith(b"Exif\x00"):
+        seen.exif = seen.exif or data[6:]
+    elif marker == 0xE1 and data.startswith(b"http://ns.adobe.com/xap/1.0/"):
+        seen.xmp = seen.xmp or data
+    elif marker == 0xE2 and data.startswith(b"ICC_PROFILE\x00"):
+        seen.has_icc = True
+    elif marker == 0xCC:
+        seen.odd.append("arithmetic coding")
+
+
+def _visit_frame(marker: int, data: bytes, seen: _Seen) -> None:
+    if seen.frame:
+        seen.odd.append("several frame headers")
+        return
+    if len(data) < 6 or len(data) < 6 + 3 * data[5]:
+        raise ImageError(ErrorKind.DECODE_FAILED, "JPEG: frame header too short")
+    seen.frame, seen.bits = marker, data[0]
+    seen.size = (int.from_bytes(data[1:3], "big"), int.from_bytes(data[3:5], "big"))
+    if 0 in seen.size:
+        raise ImageError(ErrorKind.DECODE_FAILED, f"JPEG: {seen.size[0]} x {seen.size[1]} pixels")
+    factors = [data[7 + 3 * part] for part in range(data[5])]
+    if marker not in _USUAL_FRAMES:
+        seen.odd.append(f"frame type {marker:#x}")
+    if seen.bits != 8:
+        seen.odd.append(f"{seen.bits} bit")
+    if len(factors) not in (1, 3):
+        seen.odd.append(f"{len(factors)} components")
+    if not all(1 <= factor >> 4 <= 4 and 1 <= factor & 15 <= 4 for factor in factors):
+        seen.odd.append("sampling factors")
