@@ -1,0 +1,111 @@
+"""Reads the body of one urllib3 answer within its limits of size, speed and time.
+
+Used by the threads of `requests.py`; a `Watch` lets the loop's thread end a read that takes too long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from dataclasses import dataclass
+
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.response import BaseHTTPResponse
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.pace import Pace
+from ray_downloader.settings import NetworkSettings
+
+READ_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class Watch:
+    """A request under way, as seen from outside its thread."""
+
+    ends_at_s: float
+    socket: socket.socket | None = None
+
+    def has_time_left(self) -> bool:
+        """Whether the request may go on."""
+        return time.monotonic() < self.ends_at_s
+
+    def wake(self) -> None:
+        """Make the thread's read fail. Of a TLS socket the raw one is shut, which a thread in it survives."""
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What arrived, and why no more did."""
+
+    content: bytes
+    kind: ErrorKind | None = None
+    message: str = ""
+
+
+def read_body(raw: BaseHTTPResponse, declared_bytes: int | None, room_bytes: int, watch: Watch, pace: Pace) -> Body:
+    """Read to the end of the body; a connection that cannot be used again is closed.
+
+    Args:
+        raw: The answer, nothing of its body read.
+        declared_bytes: What Content-Length says.
+        room_bytes: The largest body allowed; a larger one is not read, or not to its end.
+        watch: Ends the read from outside.
+        pace: Judges the speed.
+    """
+    chunks: list[bytes] = []
+    if declared_bytes is not None and declared_bytes > room_bytes:
+        raw.close()
+        return Body(b"", ErrorKind.TOO_LARGE, f"{declared_bytes} bytes announced, {room_bytes} allowed")
+    try:
+        while chunk := raw.read1(READ_BYTES, decode_content=False):
+            chunks.append(chunk)
+            room_bytes -= len(chunk)
+            kind = _overrun(room_bytes, pace.keeps_up(len(chunk), time.monotonic()), watch)
+            if kind is not None:
+                raw.close()
+                return Body(b"".join(chunks), kind, f"given up after {sum(map(len, chunks))} bytes")
+    except (HTTPError, OSError) as error:
+        raw.close()
+        return Body(b"".join(chunks), kind_of_broken_read(error, watch), str(error))
+    return _complete(b"".join(chunks), declared_bytes, watch)
+
+
+def pace_of(network: NetworkSettings, sock: socket.socket | None) -> Pace:
+    """The pace that the settings ask for; a socket that is silent for a whole window fails by itself."""
+    if sock is not None:
+        sock.settimeout(network.low_speed_s)
+    return Pace(network.low_speed_bytes_per_s, network.low_speed_s, time.monotonic())
+
+
+def kind_of_broken_read(error: Exception, watch: Watch) -> ErrorKind:
+    """Why the reading of a body failed."""
+    if not watch.has_time_left():
+        return ErrorKind.TIMEOUT
+    if isinstance(error, ReadTimeoutError | TimeoutError):
+        return ErrorKind.TOO_SLOW
+    causes = (error, *error.args)
+    return ErrorKind.TRUNCATED if any("IncompleteRead" in type(c).__name__ for c in causes) else ErrorKind.RESET
+
+
+def _overrun(room_bytes: int, keeps_up: bool, watch: Watch) -> ErrorKind | None:
+    if room_bytes < 0:
+        return ErrorKind.TOO_LARGE
+    if not watch.has_time_left():
+        return ErrorKind.TIMEOUT
+    return None if keeps_up else ErrorKind.TOO_SLOW
+
+
+def _complete(content: bytes, declared_bytes: int | None, watch: Watch) -> Body:
+    """A body whose end came by itself; also what a connection that was closed or woken early looks like."""
+    if declared_bytes is not None and len(content) >= declared_bytes:
+        return Body(content)
+    if not watch.has_time_left():
+        return Body(content, ErrorKind.TIMEOUT, f"the time limit came after {len(content)} bytes")
+    if declared_bytes is None:
+        return Body(content)
+    return Body(content, ErrorKind.TRUNCATED, f"{len(content)} of {declared_bytes} bytes arrived")

@@ -1,0 +1,112 @@
+"""Where a URL's connection really goes, and whether it may: `connect_to`, proxy and the private-address guard. Pure.
+
+Both fetchers ask here before they start, so that they agree on which requests never leave this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.addresses import is_public_name
+from ray_downloader.settings import NetworkSettings
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class RefusedUrlError(Exception):
+    """A URL that no request is made for."""
+
+    def __init__(self, kind: ErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the requests for one host and port go.
+
+    Args:
+        dial: Host and port to connect to instead, if the operator named one.
+        is_guarded: The address that is connected to must be public.
+        is_resolved_here: This machine looks up `host` (no proxy and no `dial`).
+    """
+
+    host: str
+    port: int
+    dial: tuple[str, int] | None
+    is_guarded: bool
+    is_resolved_here: bool
+
+
+class ConnectTo:
+    """The `network.connect_to` map, in the manner of curl's `--connect-to`: the most specific key counts.
+
+    Args:
+        mapping: `host:port` to `host:port`; in a key, host or port may be `*` or absent, and `*` alone means any.
+    """
+
+    def __init__(self, mapping: Mapping[str, str] | None) -> None:
+        self._targets = {_split(key): _target(target) for key, target in (mapping or {}).items()}
+
+    def target(self, host: str, port: int) -> tuple[str, int] | None:
+        """Where connections for `host` and `port` lead, or None where nothing is said about them."""
+        for key in ((host, str(port)), (host, "*"), ("*", str(port)), ("*", "*")):
+            if key in self._targets:
+                return self._targets[key]
+        return None
+
+
+class Destinations:
+    """Looks up the destination of URLs under one set of network settings."""
+
+    def __init__(self, network: NetworkSettings) -> None:
+        self._connect_to = ConnectTo(network.connect_to)
+        self._allows_private = network.allow_private_addresses
+        self._has_proxy = network.proxy is not None
+        self.of_host = lru_cache(maxsize=65536)(self._of_host)
+
+    def of(self, url: str) -> Destination:
+        """The destination of `url`.
+
+        Raises:
+            RefusedUrlError: It is no http(s) URL, or its host is by itself a private address.
+        """
+        host, port = _host_and_port(url)
+        destination = self.of_host(host, port)
+        if destination.is_guarded and not is_public_name(host):
+            raise RefusedUrlError(ErrorKind.FORBIDDEN_ADDRESS, f"{host} is not on the public internet")
+        return destination
+
+    def _of_host(self, host: str, port: int) -> Destination:
+        dial = self._connect_to.target(host, port)
+        is_guarded = dial is None and not self._allows_private
+        return Destination(host, port, dial, is_guarded, dial is None and not self._has_proxy)
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise RefusedUrlError(ErrorKind.BAD_URL, "the URL holds characters that must be percent-encoded")
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        raise RefusedUrlError(ErrorKind.BAD_URL, f"not a http or https URL: {url[:200]}") from None
+    if not parts.hostname:
+        raise RefusedUrlError(ErrorKind.BAD_URL, f"the URL has no host: {url[:200]}")
+    return parts.hostname, port
+
+
+def _split(key: str) -> tuple[str, str]:
+    host, separator, port = key.rpartition(":")
+    if not separator or port.endswith("]"):
+        host, port = key, "*"
+    return host.strip("[]").lower() or "*", port or "*"
+
+
+def _target(target: str) -> tuple[str, int]:
+    host, _, port = target.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,88 @@
+"""A fetcher without a network: answers come from a script, in the script's own time.
+
+For tests of what sits above the seam. It sleeps never: `poll` moves a `FakeClock` to the next answer instead, so a
+worker loop that reads the same clock lives through a day in microseconds.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.base import FetchRequest, FetchResult
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """A clock that moves only when it is told to."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        """The time, as `time.monotonic` would tell it."""
+        return self.now_s
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the script says about one request: the fields of a `FetchResult`, and when it comes."""
+
+    kind: ErrorKind | None = None
+    status: int | None = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    redirect_url: str | None = None
+    after_s: float = 0.0
+
+
+class FakeFetcher:
+    """Answers each request as `script` says.
+
+    Args:
+        script: Called once a request, in the order of their start.
+        clock: Moved forward by `poll`.
+    """
+
+    def __init__(self, script: Callable[[FetchRequest], Reply], clock: FakeClock) -> None:
+        self._script = script
+        self._clock = clock
+        self._pending: list[tuple[float, int, FetchResult]] = []
+        self.started: list[tuple[float, FetchRequest]] = []
+        self.most_in_flight = 0
+        self.is_closed = False
+
+    def start(self, request: FetchRequest) -> None:
+        """Note the request with its time, and line up its answer."""
+        now_s = self._clock()
+        reply = self._script(request)
+        self.started.append((now_s, request))
+        result = FetchResult(
+            token=request.token,
+            kind=reply.kind,
+            status=reply.status,
+            headers=reply.headers,
+            body=reply.body,
+            redirect_url=reply.redirect_url,
+            message="" if reply.kind is None else f"scripted {reply.kind}",
+            ttfb_s=reply.after_s,
+            total_s=reply.after_s,
+        )
+        heapq.heappush(self._pending, (now_s + reply.after_s, len(self.started), result))
+        self.most_in_flight = max(self.most_in_flight, len(self._pending))
+
+    def poll(self, timeout_s: float) -> list[FetchResult]:
+        """What is due; if nothing is, the clock moves to the next answer, by at most `timeout_s`."""
+        until_s = self._clock() + timeout_s
+        next_s = self._pending[0][0] if self._pending else until_s
+        self._clock.now_s = max(self._clock.now_s, min(next_s, until_s))
+        results = []
+        while self._pending and self._pending[0][0] <= self._clock():
+            results.append(heapq.heappop(self._pending)[2])
+        return results
+
+    def close(self) -> None:
+        """Forget what is under way."""
+        self._pending.clear()
+        self.is_closed = True
