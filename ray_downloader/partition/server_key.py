@@ -26,9 +26,7 @@ def server_key(url: str) -> str:
     """
     parsed = _parse(url)
     # "example.org." is the same host as "example.org", spelled as the root of the DNS has it.
-    host = str(parsed.hostname).removesuffix(".")
-    if not host.strip("."):
-        raise BadUrlError("no host name")
+    host = parsed.hostname.removesuffix(".") or parsed.hostname
     if len(host) > _MAX_HOST_LENGTH:
         raise BadUrlError("host name too long")
     return f"{host}:{parsed.port}" if parsed.port else host

@@ -1,4 +1,4 @@
-"""Reads the input into the table `staged`: a row for each row of the input, with the reason why it is rejected, if it is.
+"""Reads the input into the table `staged`: each row of the input, with the reason why it is rejected, if it is.
 
 Only here are cells read; everything after works on `staged`. Its column `origin` is the part of a URL that decides
 which server it belongs to, so that servers are worked out once for each of them and not once a row.
@@ -22,9 +22,10 @@ Overrides = Mapping[str, tuple[str, ...]] | None
 _MAX_LINE_LENGTH = 2000
 
 #: Scheme and authority of a plainly written URL. Whatever looks odd is its own origin: then the parser sees all of it.
-_ORIGIN_SQL = (
-    r"coalesce(nullif(regexp_extract(identifier, '^(?i:https?)://[^/?#\\[:space:][:cntrl:]]+'), ''), identifier)"
-)
+ORIGIN_SQL = r"""
+coalesce(
+    nullif(regexp_extract(identifier, '^((?i:https?)://[^/?#\\[:space:][:cntrl:]]+)(?:[/?#]|$)', 1), ''), identifier)
+"""
 
 _STAGED_SQL = """
 CREATE OR REPLACE TABLE staged (uuid VARCHAR, source_id VARCHAR, identifier VARCHAR, license VARCHAR, source VARCHAR,
@@ -66,7 +67,7 @@ def _staged_rows_sql(tables: Sequence[Table], roles: Mapping[str, int | None], s
     whens = " ".join(f"WHEN {rule.when} THEN {literal(rule.reason)}" for rule in source.rejects)
     values = ", ".join(f"{source.values.get(name, name)} AS {name}" for name in VALUE_COLUMNS)
     return (
-        f"SELECT *, {_ORIGIN_SQL} AS origin FROM ("
+        f"SELECT *, {ORIGIN_SQL} AS origin FROM ("
         f"SELECT {values}, file, line, CASE {whens} END AS reason FROM ({scan_sql(tables, roles)}))"
     )
 

@@ -21,6 +21,7 @@ from ray_downloader.sources.archive import (
     ZipArchive,
     archive_tables,
 )
+from ray_downloader.sources.lines import with_one_line_end
 from ray_downloader.sources.locate import READABLE, kind_of, text_name
 from ray_downloader.sources.quotes import with_sound_quotes
 from ray_downloader.sources.tables import MediaInput, Table
@@ -100,6 +101,7 @@ class InputReader:
         if kind := file_kind(path):
             raise UserError(f"{shown} is {kind}, not the text that its name promises")
         path = as_utf8(path, shown, self.scratch, description.encoding if description else None)
+        path = with_one_line_end(path, self.scratch.new_path(path.name))
         if description:
             table = described_text_table(path, shown, description)
         else:

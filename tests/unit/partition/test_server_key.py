@@ -1,0 +1,119 @@
+"""Server keys and request URLs, also against the vectors of the web platform tests."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
+from tests.support.lists import real_data
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://Example.ORG/a.jpg", "example.org"),
+        ("https://example.org:443/a", "example.org"),
+        ("http://example.org:443/a", "example.org:443"),
+        ("http://example.org:80", "example.org"),
+        ("https://example.org:80/", "example.org:80"),
+        ("http://user:secret@example.org/a", "example.org"),
+        ("https://münchen.example/ü.jpg", "xn--mnchen-3ya.example"),
+        ("https://example.org./a", "example.org"),
+        ("http://[2001:DB8::0:1]:8080/", "[2001:db8::1]:8080"),
+        ("http://[::1]:80/", "[::1]"),
+        ("http://0x7f.1/", "127.0.0.1"),
+        ("http://2130706433/", "127.0.0.1"),
+        ("http:\\\\example.org\\a", "example.org"),
+        ("http://%65xample.org/", "example.org"),
+        ("http://example.org/http://other.org:81/x", "example.org"),
+        ("http://a_b.example.org/", "a_b.example.org"),
+    ],
+)
+def test_one_server_has_one_key(url: str, key: str) -> None:
+    assert server_key(url) == key
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "UNLIKELY",
+        "media/a.jpg",
+        "//example.org/a.jpg",
+        "ftp://example.org/a.jpg",
+        "data:image/png;base64,AAAA",
+        "http://",
+        "http://exa mple.org/",
+        "http://example.org:99999/",
+        "http://[::1/",
+        "http://a\x00b/",
+        "http://\ud800/",
+        "http://" + "a." * 130 + "org/",
+    ],
+)
+def test_what_is_no_http_url_is_refused(url: str) -> None:
+    with pytest.raises(BadUrlError):
+        server_key(url)
+
+
+def test_the_url_to_send_is_percent_encoded_and_has_no_fragment() -> None:
+    assert request_url("HTTP://Example.org:80/a b/ü.jpg?q=“x”#top") == (
+        "http://example.org/a%20b/%C3%BC.jpg?q=%E2%80%9Cx%E2%80%9D"
+    )
+
+
+def test_what_is_encoded_already_is_left_alone() -> None:
+    url = "https://example.org/Doc%20Ricketts/03_21.png?a=%2F&b"
+    assert request_url(url) == url
+
+
+@given(st.text(max_size=60))
+def test_any_text_has_a_key_or_is_refused(text: str) -> None:
+    for candidate in (text, f"http://{text}/"):
+        try:
+            key = server_key(candidate)
+        except BadUrlError:
+            continue
+        assert key == key.lower()
+        assert "/" not in key
+        assert server_key(f"http://{key}/") in (key, key.removesuffix(":80"))
+
+
+def _vectors() -> list[dict[str, str]]:
+    entries = json.loads(real_data("lists/url_parsing/urltestdata.json").read_text("utf-8"))
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def test_keys_have_host_and_port_of_the_standards_vectors() -> None:
+    checked = 0
+    for entry in _vectors():
+        if entry.get("protocol") in ("http:", "https:"):
+            url = entry["href"] if entry.get("base") else entry["input"]
+            host = entry["hostname"].removesuffix(".") or entry["hostname"]
+            expected = host + (f":{entry['port']}" if entry["port"] else "")
+            assert server_key(url) == expected, entry
+            assert request_url(url) == entry["href"].partition("#")[0], entry
+            checked += 1
+    assert checked > 200
+
+
+def test_failures_of_the_standards_vectors_are_refused() -> None:
+    refused = [entry["input"] for entry in _vectors() if entry.get("failure") and not entry.get("base")]
+    for url in refused:
+        with pytest.raises(BadUrlError):
+            server_key(url)
+    assert len(refused) > 100
+
+
+def test_other_schemes_of_the_standards_vectors_are_refused() -> None:
+    others = [entry["href"] for entry in _vectors() if entry.get("protocol") not in (None, "http:", "https:")]
+    for url in others:
+        assert urlsplit(url).scheme not in ("http", "https")
+        with pytest.raises(BadUrlError):
+            server_key(url)
+    assert len(others) > 100
