@@ -65,7 +65,7 @@ class Dialler:
         self._failure: tuple[ErrorKind, str] | None = None
         self._handles: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._is_shut = False
+        self.is_shut = False
 
     def take_setup_s(self) -> float:
         """Time spent on setting up connections since the last call."""
@@ -80,7 +80,7 @@ class Dialler:
     def shut(self) -> None:
         """End every transfer of this visit, also one that another thread waits for, and allow no further one."""
         with self._lock:
-            self._is_shut = True
+            self.is_shut = True
             for handle in self._handles:
                 with suppress(OSError):
                     handle.shutdown(socket.SHUT_RDWR)
@@ -132,7 +132,7 @@ class Dialler:
         self.connections += 1
         self.connection = replace(self.connection, connect_s=connect_s, remote_ip=str(link.getpeername()[0]))
         with self._lock:
-            if self._is_shut:
+            if self.is_shut:
                 link.close()
                 raise _DialError(ErrorKind.TIMEOUT, "the visit's time is up")
             # TLS takes the socket object over; a duplicate of its descriptor still shuts the same connection.

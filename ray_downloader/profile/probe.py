@@ -157,6 +157,8 @@ class _Visitor:
             return Sample(error.kind, message=str(error))
         except _FAILURES as error:
             return replace(self._failed(error), http_status=status)
+        if self._dialler.is_shut:  # to a body or header block without a stated length, that looks like its end
+            return replace(self._timed_out(), http_status=status)
         total_s = time.monotonic() - started_s - waited_s
         return _sample(answer, ttfb_s, total_s, size_bytes, connections == self._dialler.connections)
 
@@ -170,14 +172,17 @@ class _Visitor:
     def _failed(self, error: Exception) -> Sample:
         """A request without a whole answer; a socket that the watchdog shut looks as if the server had reset it."""
         dialled = self._dialler.take_failure()
-        if time.monotonic() >= self._deadline_s:
-            return Sample(ErrorKind.TIMEOUT, message=f"no end within {self._manners.max_seconds:g} s")
+        if self._dialler.is_shut or time.monotonic() >= self._deadline_s:
+            return self._timed_out()
         if dialled is not None:
             return Sample(dialled[0], message=dialled[1])
         if isinstance(error, requests.Timeout | TimeoutError) or "timed out" in str(error):
             return Sample(ErrorKind.TIMEOUT, message=str(error))
         is_short = any(isinstance(cause, IncompleteRead) for cause in error.args)
         return Sample(ErrorKind.TRUNCATED if is_short else ErrorKind.RESET, message=str(error))
+
+    def _timed_out(self) -> Sample:
+        return Sample(ErrorKind.TIMEOUT, message=f"no end within {self._manners.max_seconds:g} s")
 
 
 class _DialledAdapter(HTTPAdapter):

@@ -1,0 +1,22 @@
+"""A run folder as the partition stage leaves it, for tests of what comes after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray_downloader.layout import RunLayout, write_text
+from ray_downloader.partition import partition
+from ray_downloader.settings import Settings
+
+
+def partitioned_run(folder: Path, urls: list[str], **groups: Any) -> tuple[Settings, RunLayout]:
+    """Partition a list of URLs; `groups` are settings as the configuration spells them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path_to_input = folder / "list.txt"
+    path_to_input.write_text("\n".join(urls) + "\n", "utf-8")
+    settings = Settings.from_config({"path_to_input": str(path_to_input), "path_to_output": folder / "out", **groups})
+    layout = RunLayout.of(settings)
+    write_text(layout.settings_file, settings.to_json())
+    partition(settings, layout, lambda *_: None)
+    return settings, layout
