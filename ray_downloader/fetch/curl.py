@@ -10,6 +10,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Mapping
 
 import pycurl
 
@@ -33,15 +34,23 @@ BUFFER_BYTES = 128 * 1024
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 4: "2", 5: "2", 30: "3", 31: "3"}
 
 
+class _LentSocket(socket.socket):
+    """A socket for libcurl: pycurl duplicates the descriptor, so ours closes as soon as nobody refers to it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Transfer:
     """An easy handle with the buffers of the request it carries; used again and again."""
 
-    def __init__(self, network: NetworkSettings, user_agent: str) -> None:
-        self._max_bytes = network.max_bytes
+    def __init__(self, options: Mapping[int, int | str], max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._connect_to = ""
         self._headers: list[str] = []
         self.easy = pycurl.Curl()
-        _set_options(self.easy, network, user_agent)
+        for option, value in options.items():
+            self.easy.setopt(option, value)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._write)
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         self.easy.setopt(pycurl.PREREQFUNCTION, self._before_sending)
@@ -96,7 +105,7 @@ class _Transfer:
         if self.destination.is_guarded and self.destination.is_resolved_here and not is_public_address(peer[0]):
             self.refused_address = peer[0]
             return int(pycurl.SOCKET_BAD)
-        return socket.socket(family, kind, protocol)
+        return _LentSocket(family, kind, protocol)
 
     def _before_sending(self, *_connection: object) -> int:
         """Forbid a second sending: libcurl does that where a kept connection ends without an answer, up to 5 times.
@@ -122,7 +131,7 @@ class CurlFetcher:
 
     def __init__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> None:
         self._network = network
-        self._user_agent = user_agent
+        self._options = _options(network, user_agent)
         self._admission = Admission(network)
         self._idle: list[_Transfer] = []
         self._under_way: dict[pycurl.Curl, _Transfer] = {}
@@ -143,7 +152,7 @@ class CurlFetcher:
         if isinstance(admitted, FetchResult):
             self._ended.append(admitted)
             return
-        transfer = self._idle.pop() if self._idle else _Transfer(self._network, self._user_agent)
+        transfer = self._idle.pop() if self._idle else _Transfer(self._options, self._network.max_bytes)
         verify_tls = self._network.verify_tls if request.verify_tls is None else request.verify_tls
         transfer.begin(request, admitted, verify_tls)
         self._under_way[transfer.easy] = transfer
@@ -211,14 +220,16 @@ class CurlFetcher:
         self._idle.append(transfer)
 
 
-def _set_options(easy: pycurl.Curl, network: NetworkSettings, user_agent: str) -> None:
-    """What is the same for every request."""
-    options = {
+def _options(network: NetworkSettings, user_agent: str) -> dict[int, int | str]:
+    """What is the same for every request.
+
+    Not `PIPEWAIT`: with it, requests to a HTTP/1.1 server waited until the first *answer* was complete (libcurl 8.23).
+    """
+    return {
         pycurl.NOSIGNAL: 1,
         pycurl.FOLLOWLOCATION: 0,
         pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
         pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
-        pycurl.PIPEWAIT: 1,  # rather a stream of the connection being made than a second handshake
         pycurl.USERAGENT: user_agent,
         pycurl.CONNECTTIMEOUT_MS: int(network.connect_timeout_s * 1000),
         pycurl.TIMEOUT_MS: int(network.request_timeout_s * 1000),
@@ -230,8 +241,6 @@ def _set_options(easy: pycurl.Curl, network: NetworkSettings, user_agent: str) -
         pycurl.PROXY: network.proxy or "",  # "" also keeps the environment's proxy out
         pycurl.CAINFO: ca_file(network),
     }
-    for option, value in options.items():
-        easy.setopt(option, value)
 
 
 def _result(transfer: _Transfer, code: int, message: str, network: NetworkSettings) -> FetchResult:
