@@ -44,8 +44,9 @@ FROM (
     WHERE reason IS NULL ORDER BY place, identifier, source_id)
 """
 _REJECTED_SQL = """
-SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, file, line
-FROM staged LEFT JOIN origins USING (origin) WHERE reason IS NOT NULL OR server_name IS NULL
+SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, coalesce(name, file) AS file, line
+FROM staged LEFT JOIN origins USING (origin) LEFT JOIN shown ON file = path
+WHERE reason IS NOT NULL OR server_name IS NULL
 """
 
 

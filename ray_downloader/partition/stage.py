@@ -31,6 +31,7 @@ _STAGED_SQL = """
 CREATE OR REPLACE TABLE staged (uuid VARCHAR, source_id VARCHAR, identifier VARCHAR, license VARCHAR, source VARCHAR,
     title VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, origin VARCHAR);
 CREATE OR REPLACE TABLE companion (key VARCHAR, label VARCHAR);
+CREATE OR REPLACE TABLE shown (path VARCHAR, name VARCHAR);
 """
 
 
@@ -50,7 +51,7 @@ def stage_rows(
         _read(connection, tables, f"INSERT INTO staged BY NAME {_staged_rows_sql(tables, roles, source)}")
         if tables[0].text:
             connection.execute(_UNPARSABLE_SQL)
-    _show_names(connection, [one.media for one in inputs])
+    _note_names(connection, (one.media for one in inputs))
 
 
 def _stage_companions(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], companion: Companion) -> None:
@@ -102,10 +103,8 @@ def _read(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], sql: s
         raise UserError(f"{tables[0].shown}{several} cannot be read: {reason}") from error
 
 
-def _show_names(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
-    """Put the names that the user knows in place of those of unpacked copies."""
+def _note_names(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Fill `shown(path, name)`: what the user knows unpacked copies by."""
     names = [(str(table.path), table.shown) for table in tables if str(table.path) != table.shown]
     if names:
-        connection.execute("CREATE OR REPLACE TEMP TABLE shown (path VARCHAR, name VARCHAR)")
         connection.executemany("INSERT INTO shown VALUES (?, ?)", names)
-        connection.execute("UPDATE staged SET file = name FROM shown WHERE file = path AND reason IS NOT NULL")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class ZipArchive(Archive):
         try:
             with zipfile.ZipFile(self._path) as archive, archive.open(name) as member, target.open("wb") as copy:
                 shutil.copyfileobj(member, copy, 1 << 20)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
             raise UserError(f"{name} in {self.shown} cannot be unpacked: {error}") from None
         return target
 

@@ -112,7 +112,7 @@ class InputReader:
         if table.text is None or not table.text.quote:
             return table
         copy = self.scratch.new_path(table.path.name)
-        path = with_sound_quotes(table.path, table.text.delimiter, len(table.columns), copy)
+        path = with_sound_quotes(table.path, table.text, len(table.columns), copy)
         return replace(table, path=path)
 
 
@@ -122,5 +122,6 @@ def _parquet_table(path: Path) -> Table | None:
             names = tuple(file.schema_arrow.names)
             return Table(path, str(path), names, None) if file.metadata.num_rows else None
     except (pa.ArrowException, OSError) as error:
+        kinds = {None: "not a parquet file", "a parquet file": "a damaged parquet file"}
         kind = file_kind(path)
-        raise UserError(f"{path} is {kind or 'not a parquet file'}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path} is {kinds.get(kind, kind)}: {str(error).splitlines()[0]}") from None
