@@ -165,9 +165,7 @@ class ImageSettings(_Group):
     decode: Literal["fast", "exact"] = "fast"
     fast_gap: Annotated[int, Field(ge=1, le=8)] = 2
     max_pixels: PositiveInt = 178_956_970
-    resize: Literal["keep_ratio_longest", "keep_ratio_shortest", "center_crop", "border", "none"] = (
-        "keep_ratio_longest"
-    )
+    resize: Literal["keep_ratio_longest", "keep_ratio_shortest", "center_crop", "border", "none"] = "keep_ratio_longest"
     min_size: PositiveInt | None = None
     max_aspect_ratio: Annotated[float, Field(ge=1)] | None = None
     icc: Literal["ignore", "srgb"] = "ignore"

@@ -23,7 +23,8 @@ class Outcome:
         size_bytes: Bytes received.
         ttfb_s: Time to first byte, if there was one.
         retry_after_s: Wait that the server asked for (`Retry-After`), already relative.
-        ratelimit_rps: Rate that `RateLimit` headers allow, if they were sent.
+        ratelimit_rps: Rate that `RateLimit` headers allow, if they were sent; 0: nothing until `ratelimit_reset_s`.
+        ratelimit_reset_s: When that window is renewed.
         age_s: How long before this message the answer came.
         is_retry: It was not the first request for this image.
     """
@@ -36,6 +37,7 @@ class Outcome:
     ratelimit_rps: float | None = None
     age_s: float = 0.0
     is_retry: bool = False
+    ratelimit_reset_s: float | None = None
 
     def aged(self, age_s: float) -> Outcome:
         """The same outcome, told `age_s` after it happened."""
@@ -49,11 +51,13 @@ class LeaseRequest:
     Args:
         server: Canonical server key.
         holder: Who asks; one holder has at most one lease of a server, so asking twice is harmless.
-        wanted: Requests it could start soon; 0 gives everything back.
+        wanted: Requests it could start soon; 0 gives everything back (call `LeasePacer.give_back` first).
         in_flight: Requests under way at this moment (each holds a connection).
-        unused: Permits of the last lease that were not used and will not be.
+        unused: Permits of its leases that were not used and will not be: what `LeasePacer.give_back` returned. If it
+            is not 0, the holder has no permit left.
         outcomes: What ended since the last message.
         settled: Rows settled since the last message, by error kind ("" for a success): for progress, not for the law.
+        crawl_delay_s: Crawl-delay of the server's robots.txt, where this holder has read one.
     """
 
     server: str
@@ -63,6 +67,7 @@ class LeaseRequest:
     unused: int = 0
     outcomes: tuple[Outcome, ...] = ()
     settled: tuple[tuple[str, int], ...] = ()
+    crawl_delay_s: float | None = None
 
 
 class Verdict(str, Enum):
@@ -86,6 +91,8 @@ class Lease:
         permits: 0 means: ask again in `ask_again_in_s`.
         verdict: `DEAD`, `OPTED_OUT` and `BANNED` mean that the rows are to be settled without a request.
         retries: How many of the permits may be spent on retries (the retry budget).
+        serial: Number of the lease; one that is given again keeps it.
+        is_403_ban: A 403 is not an answer about its file now but a push-back: its row may be tried again.
     """
 
     server: str
@@ -98,3 +105,5 @@ class Lease:
     ask_again_in_s: float = 0.0
     verdict: Verdict = Verdict.OPEN
     retries: int = 0
+    serial: int = 0
+    is_403_ban: bool = False

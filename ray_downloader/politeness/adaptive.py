@@ -1,0 +1,156 @@
+"""The rate that a server is asked at: learned, settled, and never above its ceiling.
+
+Three gears, each moved only by successes, and only while the rate is really used: slow start up to nine tenths of
+the rate at which the last incident happened; a long plateau up to that rate; then gently beyond, as limits may rise.
+An incident halves. The plateau doubles each time an incident confirms where the limit lies, so the rate settles.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ray_downloader.politeness.goodput import GoodputMeter
+from ray_downloader.politeness.latency import LatencySign, Load
+
+#: Slow start: a doubling takes at least this long at full use, and at least this many successes.
+DOUBLING_S = 0.7
+DOUBLING_SUCCESSES = 10
+#: After an incident the way back is known, and faster.
+RECOVERY_S = 0.5
+#: The plateau (as CUBIC's, RFC 9438) starts at this share of the remembered rate ...
+PLATEAU_SHARE = 0.9
+#: ... and takes at least this long and this many successes, so that incidents stay below a few in 1,000 images.
+PLATEAU_S = 60.0
+PLATEAU_SUCCESSES = 1000
+MAX_PLATEAU_FACTOR = 16
+#: Beyond the remembered rate: a doubling takes at least this.
+PROBING_S = 20.0
+PROBING_SUCCESSES = 200
+#: An incident multiplies the rate by this (AIMD; TCP's classic half).
+BACK_OFF = 0.5
+#: An incident this near the remembered rate confirms it.
+CONFIRMS_WITHIN = 0.2
+#: Congestion window validation (RFC 7661): a rate that is used by less than this share says nothing, and stays.
+USED_SHARE = 0.5
+#: What a window of high time to first byte takes off.
+LATENCY_BACK_OFF = 0.95
+#: One request a minute: the shortest pause of a headerless back-off. Longer waits are pauses, not rates.
+MIN_RATE_RPS = 1 / 60
+#: A measured rate is below the asked one by what changes of holders cost (`gcra.SLACK_SHARE`).
+MEASURED_TO_ASKED = 1.05
+#: Incidents nearer to each other than this are in a row; each moves the estimate by this much to the lower bound.
+IN_A_ROW_S = 30.0
+DEEPER_BY = 0.25
+#: At most this much of a pause counts as time in which the server's bucket refilled.
+REFILL_S = 2.0
+
+
+class AdaptiveRate:
+    """One server's rate.
+
+    Args:
+        start_rps: First rate.
+        ceiling_rps: Never exceeded.
+        now_s: Monotonic time.
+    """
+
+    __slots__ = (
+        "_ceiling_rps",
+        "_goodput",
+        "_in_a_row",
+        "_incident_s",
+        "_latency",
+        "_plateau_factor",
+        "incident_rps",
+        "rate_rps",
+    )
+
+    def __init__(self, start_rps: float, ceiling_rps: float, now_s: float) -> None:
+        self.rate_rps = min(start_rps, ceiling_rps)
+        self.incident_rps: float | None = None
+        self._ceiling_rps = ceiling_rps
+        self._plateau_factor = 1
+        self._in_a_row = 0
+        self._incident_s = -math.inf
+        self._goodput = GoodputMeter(now_s)
+        self._latency = LatencySign()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the rate moves slowly, so that leases may be long."""
+        return self.rate_rps >= self._slow_start_ends_rps
+
+    @property
+    def _slow_start_ends_rps(self) -> float:
+        remembered_rps = self._ceiling_rps if self.incident_rps is None else self.incident_rps * PLATEAU_SHARE
+        return min(self._ceiling_rps, remembered_rps)
+
+    def cap(self, ceiling_rps: float) -> None:
+        """Another ceiling became known."""
+        self._ceiling_rps = ceiling_rps
+        self.rate_rps = min(self.rate_rps, ceiling_rps)
+
+    def resume(self, rate_rps: float, incident_rps: float | None) -> None:
+        """Go on with what was learned before."""
+        self.rate_rps = min(rate_rps, self._ceiling_rps)
+        self.incident_rps = incident_rps
+
+    def on_success(self, at_s: float, ttfb_s: float | None) -> None:
+        """The server delivered a file: the only thing that may raise the rate."""
+        self._goodput.add(at_s)
+        if ttfb_s is not None and self._latency.add(ttfb_s) and self._latency.load is Load.HIGH:
+            self.rate_rps = max(min(self.rate_rps, MIN_RATE_RPS), self.rate_rps * LATENCY_BACK_OFF)
+        measured_rps = self._goodput.recent_rps()
+        is_used = measured_rps is None or measured_rps >= USED_SHARE * self.rate_rps
+        if is_used and self._latency.load is Load.NORMAL:
+            self._rise()
+
+    def on_incident(self, now_s: float, resumes_s: float) -> None:
+        """The server pushed back: remember where, and halve."""
+        self._remember(self._limit_estimate_rps(now_s), now_s)
+        assert self.incident_rps is not None
+        self.rate_rps = min(self.rate_rps, max(BACK_OFF * self.incident_rps, MIN_RATE_RPS))
+        self._goodput.restart(max(now_s, resumes_s - REFILL_S))
+
+    def _rise(self) -> None:
+        rate_rps, remembered_rps = self.rate_rps, self.incident_rps
+        if rate_rps < self._slow_start_ends_rps:
+            doubling_s = DOUBLING_S if remembered_rps is None else RECOVERY_S
+            raised_rps = rate_rps * _growth(rate_rps, doubling_s, DOUBLING_SUCCESSES)
+            raised_rps = min(raised_rps, self._slow_start_ends_rps)
+        elif remembered_rps is not None and rate_rps < remembered_rps:
+            steps = self._plateau_factor * max(PLATEAU_S * rate_rps, PLATEAU_SUCCESSES)
+            raised_rps = rate_rps + (1 - PLATEAU_SHARE) * remembered_rps / steps
+        else:
+            raised_rps = rate_rps * _growth(rate_rps, PROBING_S, PROBING_SUCCESSES)
+        self.rate_rps = min(raised_rps, self._ceiling_rps)
+
+    def _limit_estimate_rps(self, now_s: float) -> float:
+        """Where the server's limit lies, at an incident.
+
+        1. Too few answers to measure, or a rate that hardly moves: the rate itself.
+        2. In slow start: what was delivered in the last second, as the rate may already be far above.
+        3. Soon after another incident: less, down to the mean since then. A deep token bucket flatters both the rate
+           and the last second, and what it refilled since it was last empty is that mean; for a shallow one it is too
+           low, so each further incident moves only a part of the way.
+        """
+        recent_rps, mean_rps = self._goodput.recent_rps(), self._goodput.mean_rps(now_s)
+        if recent_rps is None:
+            return self.rate_rps
+        upper_rps = self.rate_rps if self.is_settled else min(self.rate_rps, recent_rps * MEASURED_TO_ASKED)
+        if self.incident_rps is None or mean_rps is None:
+            return upper_rps
+        lower_rps = upper_rps * min(1.0, mean_rps / recent_rps)
+        return upper_rps - min(1.0, DEEPER_BY * self._in_a_row) * (upper_rps - lower_rps)
+
+    def _remember(self, limit_rps: float, now_s: float) -> None:
+        before_rps, self.incident_rps = self.incident_rps, limit_rps
+        is_confirmed = before_rps is not None and abs(limit_rps - before_rps) <= CONFIRMS_WITHIN * before_rps
+        self._plateau_factor = min(MAX_PLATEAU_FACTOR, self._plateau_factor * 2) if is_confirmed else 1
+        self._in_a_row = self._in_a_row + 1 if now_s - self._incident_s <= IN_A_ROW_S else 1
+        self._incident_s = now_s
+
+
+def _growth(rate_rps: float, doubling_s: float, doubling_successes: float) -> float:
+    """What one success multiplies the rate by, so that a doubling takes at least that long and that many."""
+    return float(2 ** (1 / max(doubling_s * rate_rps, doubling_successes)))

@@ -1,0 +1,48 @@
+"""How fast a server really delivered: the evidence that its rate is used, and where its limit lies."""
+
+from __future__ import annotations
+
+from collections import deque
+
+#: Time over which the recent rate is measured: limits are commonly stated by the second.
+WINDOW_S = 1.0
+#: Fewer successes than this are no measurement; a slow server's window is as long as they take.
+MIN_SUCCESSES = 8
+_KEPT = 256
+
+
+class GoodputMeter:
+    """Times of recent successes, and their number since the last incident."""
+
+    __slots__ = ("_latest_s", "_since_s", "_times_s", "successes")
+
+    def __init__(self, now_s: float) -> None:
+        self._times_s: deque[float] = deque(maxlen=_KEPT)
+        self.restart(now_s)
+
+    def restart(self, since_s: float) -> None:
+        """Forget: what came before says nothing of what follows."""
+        self._times_s.clear()
+        self._latest_s = self._since_s = since_s
+        self.successes = 0
+
+    def add(self, at_s: float) -> None:
+        """Count one success; holders report in batches, so the times come only roughly in order."""
+        self.successes += 1
+        self._latest_s = max(self._latest_s, at_s)
+        self._times_s.append(at_s)
+        while len(self._times_s) > MIN_SUCCESSES and self._times_s[0] < self._latest_s - WINDOW_S:
+            self._times_s.popleft()
+
+    def recent_rps(self) -> float | None:
+        """Rate of the last second, or of the last few successes where that is longer; None: not measured."""
+        if len(self._times_s) < MIN_SUCCESSES:
+            return None
+        span_s = self._latest_s - self._times_s[0]
+        return (len(self._times_s) - 1) / span_s if span_s > 0 else None
+
+    def mean_rps(self, now_s: float) -> float | None:
+        """Rate since the last incident, its pause included: what a token bucket refilled in that time."""
+        if self.successes < MIN_SUCCESSES or now_s <= self._since_s:
+            return None
+        return self.successes / (now_s - self._since_s)

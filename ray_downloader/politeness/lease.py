@@ -1,0 +1,148 @@
+"""The worker's side of a lease: when the next request to one server may go out.
+
+Pure and single-threaded. It keeps the distance between uses also across leases, lets no permit be used after its
+lease's end, and says when to ask again. `Lease` tells which moment its relative times are counted from.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from ray_downloader.politeness.messages import Lease, Verdict
+
+#: Part of a lease that is left when the next is asked for.
+RENEW_AT = 1 / 3
+#: A worker with transfers under way speaks at least this often (`holders.HOLDER_TIMEOUT_S`).
+HEARTBEAT_S = 5.0
+#: A lease that was asked for and did not come within this time is asked for again.
+ANSWER_TIMEOUT_S = 10.0
+#: Clocks are floats: a permit due in less than this is due.
+_DUE_S = 1e-9
+
+
+@dataclass(slots=True)
+class _Window:
+    first_s: float
+    end_s: float
+    permits: int
+    granted: int
+    every_s: float
+    burst: int
+    serial: int
+
+
+class LeasePacer:
+    """Permits of one holder for one server."""
+
+    __slots__ = ("_arrival_s", "_ask_again_s", "_asked_s", "_is_waiting", "_retries", "_windows", "lease")
+
+    def __init__(self) -> None:
+        self.lease: Lease | None = None
+        self._windows: deque[_Window] = deque()
+        self._arrival_s = float("-inf")
+        self._asked_s = float("-inf")
+        self._ask_again_s = float("-inf")
+        self._is_waiting = False
+        self._retries = 0
+
+    @property
+    def connections(self) -> int:
+        """Requests that may be under way at once."""
+        return self.lease.connections if self.lease else 0
+
+    def asked(self, now_s: float) -> None:
+        """A `LeaseRequest` goes out now."""
+        self._asked_s, self._is_waiting = now_s, True
+
+    def granted(self, lease: Lease, now_s: float) -> None:
+        """Its answer arrived. A lease that was given a second time replaces its first copy; a pause ends them all."""
+        self._is_waiting = False
+        if lease.verdict is not Verdict.OPEN:
+            self._windows.clear()
+        if not lease.permits:
+            self._ask_again_s = now_s + lease.ask_again_in_s
+            if self.lease is None or not self.left(now_s):
+                self.lease = lease
+            return
+        self.lease, self._retries, self._ask_again_s = lease, lease.retries, float("-inf")
+        first_s, end_s = now_s + lease.first_in_s, self._asked_s + lease.valid_s
+        if self._windows and self._windows[-1].serial == lease.serial:
+            self._windows.pop()
+        self._windows.append(
+            _Window(first_s, end_s, lease.permits, lease.permits, lease.every_s, lease.burst, lease.serial)
+        )
+
+    def take(self, now_s: float, is_retry: bool = False) -> bool:
+        """Use one permit, if one is due. True means: send the request now."""
+        if is_retry and not self._retries:
+            return False
+        due_s = self.next_due_s(now_s)
+        if due_s is None or due_s > now_s + _DUE_S:
+            return False
+        window = self._windows[0]
+        window.permits -= 1
+        self._retries -= is_retry
+        self._arrival_s = max(now_s, self._arrival_s) + window.every_s
+        return True
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """When the next permit can be used (a time not after `now_s`: at once); None: there is none left."""
+        while self._windows:
+            window = self._windows[0]
+            due_s = self._due_s(window)
+            if window.permits and max(due_s, now_s) <= window.end_s:
+                return due_s
+            self._windows.popleft()
+        return None
+
+    def left(self, now_s: float) -> int:
+        """Permits that can still be used, as far as time allows."""
+        return sum(self._usable(window, now_s) for window in self._windows)
+
+    def retries_left(self) -> int:
+        """Permits that may go to retries."""
+        return self._retries
+
+    def needs_renewal(self, now_s: float, backlog: int, in_flight: int = 0) -> bool:
+        """Whether to ask now.
+
+        Args:
+            now_s: Monotonic time of this worker.
+            backlog: Requests that wait for a permit.
+            in_flight: Requests under way; while there are any, a sign of life is due now and then.
+        """
+        if self._is_waiting:
+            return now_s - self._asked_s >= ANSWER_TIMEOUT_S
+        if in_flight and now_s - self._asked_s >= HEARTBEAT_S:
+            return True
+        left = self.left(now_s)
+        if now_s < self._ask_again_s or backlog <= left:
+            return False
+        return not left or self._is_nearly_over(now_s)
+
+    def give_back(self) -> int:
+        """Drop every permit and return how many there were: `LeaseRequest.unused` of the request to send next."""
+        unused = sum(window.permits for window in self._windows)
+        self._windows.clear()
+        self._retries = 0
+        return unused
+
+    def _is_nearly_over(self, now_s: float) -> bool:
+        last = self._windows[-1]
+        if now_s < last.first_s:
+            return False
+        time_left_s, length_s = last.end_s - now_s, last.end_s - last.first_s
+        return last.permits <= RENEW_AT * last.granted or time_left_s <= RENEW_AT * length_s
+
+    def _due_s(self, window: _Window) -> float:
+        return max(window.first_s, self._arrival_s - (window.burst - 1) * window.every_s)
+
+    def _usable(self, window: _Window, now_s: float) -> int:
+        start_s = max(now_s, self._due_s(window))
+        if start_s > window.end_s:
+            return 0
+        if not window.every_s:
+            return window.permits
+        in_time = int((window.end_s - start_s) / window.every_s + _DUE_S) + window.burst
+        return min(window.permits, in_time)

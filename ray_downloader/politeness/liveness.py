@@ -1,0 +1,71 @@
+"""Parking of a server that cannot be reached: single probes on a growing delay, then it is dead."""
+
+from __future__ import annotations
+
+from ray_downloader.errors import ErrorKind
+
+#: Connect and DNS failures in a row after which a server is parked.
+FAILURES_TO_PARK = 5
+#: A probe that is not reported within this time after its permit ended is given to another holder.
+PROBE_TIMEOUT_S = 60.0
+_UNREACHABLE = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
+
+
+class Liveness:
+    """Whether one host answers at all.
+
+    Args:
+        probe_delays_s: Waits before the first, second, ... probe; when the last one failed, the host is dead.
+    """
+
+    __slots__ = ("_delays_s", "_failures", "_probe_sent_s", "_probe_void_s", "_probes_failed", "parked_until_s")
+
+    def __init__(self, probe_delays_s: tuple[float, ...]) -> None:
+        self._delays_s = probe_delays_s
+        self._probe_void_s = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._failures = 0
+        self._probes_failed = 0
+        self._probe_sent_s: float | None = None
+        self.parked_until_s: float | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether every probe failed."""
+        return self.is_parked and self._probes_failed >= len(self._delays_s)
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether only probes are allowed."""
+        return self.parked_until_s is not None
+
+    def observe(self, kind: ErrorKind | None, ended_s: float) -> None:
+        """Take in how a request ended. Whatever a host answers, it lives."""
+        if kind not in _UNREACHABLE:
+            self._forget()
+            return
+        self._failures += 1
+        if not self.is_parked:
+            if self._failures >= FAILURES_TO_PARK:
+                self._park(ended_s)
+        elif self._probe_sent_s is not None and ended_s >= self._probe_sent_s:
+            self._probes_failed += 1
+            self._park(ended_s)
+
+    def wait_s(self, now_s: float) -> float:
+        """How long until a probe may go out; 0: now, if the host is parked."""
+        if self.parked_until_s is None:
+            return 0.0
+        until_s = self.parked_until_s if self._probe_sent_s is None else self._probe_void_s
+        return max(0.0, until_s - now_s)
+
+    def probe(self, sent_s: float, ends_s: float) -> None:
+        """A permit for a probe was given, for use from `sent_s` to `ends_s`."""
+        self._probe_sent_s, self._probe_void_s = sent_s, ends_s + PROBE_TIMEOUT_S
+
+    def _park(self, now_s: float) -> None:
+        self._probe_sent_s = None
+        left = self._delays_s[self._probes_failed :]
+        self.parked_until_s = now_s + (left[0] if left else 0.0)

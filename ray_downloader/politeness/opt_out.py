@@ -1,0 +1,59 @@
+"""Opting out by `X-Robots-Tag`: which directive excludes a file, and when a whole server is not asked any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ray_downloader.errors import ErrorKind
+
+#: A server that answers so to each of this many requests, without one file in between, is not asked again.
+OPT_OUT_ANSWERS = 10
+
+#: Directives that carry a value after a colon; every other word before a colon names a crawler.
+_VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+#: Google's documentation of the header: `none` stands for `noindex, nofollow`.
+_MEANS = {"none": "noindex"}
+
+
+def find_opt_out(header: str | None, directives: Collection[str], product_token: str) -> str | None:
+    """The first of `directives` that the header states for us, or None.
+
+    A crawler's name (`otherbot: noai, noindex`) scopes the rest of its line; several headers are lines of `header`,
+    separated by newlines (joined by commas, a later unscoped one would be read as scoped).
+
+    Args:
+        header: Value of `X-Robots-Tag`, or None where there was none.
+        directives: Lower-case directives that exclude a file.
+        product_token: The name in our User-Agent, before the `/`.
+    """
+    for line in (header or "").lower().split("\n"):
+        is_ours = True
+        for part in line.split(","):
+            scope, colon, rest = part.partition(":")
+            if colon and scope.strip() not in _VALUED:
+                is_ours, part = scope.strip() in {"*", product_token.lower()}, rest  # noqa: PLW2901
+            word = part.strip()
+            word = _MEANS.get(word, word)
+            if is_ours and word in directives:
+                return word
+    return None
+
+
+class OptOutBreaker:
+    """Counts answers that opt out, until one does not."""
+
+    __slots__ = ("answers", "has_served")
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self.has_served = False
+
+    def observe(self, kind: ErrorKind | None) -> None:
+        """Take in how a request ended."""
+        self.has_served |= kind is None
+        self.answers += kind is ErrorKind.OPTED_OUT
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is not to be asked any more."""
+        return not self.has_served and self.answers >= OPT_OUT_ANSWERS
