@@ -23,6 +23,8 @@ def is_public_address(text: str) -> bool:
     """
     address: _Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
+        if address.is_site_local:  # fec0::/10, deprecated and missing from `is_private`
+            return False
         address = _carried_ipv4(address) or address
     return address.is_global and not (address.is_multicast or address.is_reserved)
 

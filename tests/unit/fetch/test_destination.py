@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.destination import ConnectTo, Destinations, RefusedUrlError
+from ray_downloader.settings import NetworkSettings
+
+
+def test_the_most_specific_key_counts() -> None:
+    connect_to = ConnectTo({"*": "any:1", "*:443": "port:2", "a.example:*": "host:3", "A.example:443": "both:4"})
+    assert connect_to.target("a.example", 443) == ("both", 4)
+    assert connect_to.target("a.example", 80) == ("host", 3)
+    assert connect_to.target("b.example", 443) == ("port", 2)
+    assert connect_to.target("b.example", 80) == ("any", 1)
+
+
+@pytest.mark.parametrize("key", ["a.example", "a.example:*", "a.example:", "*:80", ":80", "*:*", ":", "*"])
+def test_wildcards_may_be_written_as_stars_or_left_out(key: str) -> None:
+    assert ConnectTo({key: "127.0.0.1:8080"}).target("a.example", 80) == ("127.0.0.1", 8080)
+
+
+def test_ipv6_hosts_are_written_in_brackets() -> None:
+    connect_to = ConnectTo({"[2606::1]:80": "[::1]:8080", "[2606::2]": "[::1]:9090"})
+    assert connect_to.target("2606::1", 80) == ("::1", 8080)
+    assert connect_to.target("2606::2", 443) == ("::1", 9090)
+
+
+def test_what_no_key_names_goes_where_it_always_goes() -> None:
+    assert ConnectTo({"a.example:80": "x:1"}).target("a.example", 443) is None
+    assert ConnectTo(None).target("a.example", 80) is None
+
+
+def test_a_public_name_is_resolved_here_and_guarded() -> None:
+    destination = Destinations(NetworkSettings()).of("https://A.example/x")
+    assert (destination.host, destination.port, destination.dial) == ("a.example", 443, None)
+    assert destination.is_guarded
+    assert destination.is_resolved_here
+
+
+def test_what_the_operator_named_is_not_guarded() -> None:
+    destinations = Destinations(NetworkSettings(connect_to={"10.0.0.1:80": "127.0.0.1:8080"}))
+    destination = destinations.of("http://10.0.0.1/x")
+    assert destination.dial == ("127.0.0.1", 8080)
+    assert not destination.is_guarded
+    assert not destination.is_resolved_here
+
+
+def test_a_private_address_is_refused_also_behind_a_proxy() -> None:
+    for network in (NetworkSettings(), NetworkSettings(proxy="http://proxy:3128")):
+        with pytest.raises(RefusedUrlError) as refusal:
+            Destinations(network).of("http://169.254.169.254/latest")
+        assert refusal.value.kind is ErrorKind.FORBIDDEN_ADDRESS
+
+
+def test_a_private_address_is_fine_where_allowed() -> None:
+    destination = Destinations(NetworkSettings(allow_private_addresses=True)).of("http://10.0.0.1:8080/x")
+    assert (destination.port, destination.is_guarded) == (8080, False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "x",
+        "/a",
+        "ftp://a/",
+        "http://",
+        "http://a:99999/",
+        "http://a:x/",
+        "http://a/\n",
+        "http://[::1/",
+        "http://ä/",
+    ],
+)
+def test_what_cannot_be_asked_for_is_a_bad_url(url: str) -> None:
+    with pytest.raises(RefusedUrlError) as refusal:
+        Destinations(NetworkSettings()).of(url)
+    assert refusal.value.kind is ErrorKind.BAD_URL
