@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ray_downloader.errors import UserError
 from ray_downloader.image.exif import exif_json
 from ray_downloader.image.model import ImageOptions, Pixels
 from ray_downloader.image.opencv import cv2
@@ -43,10 +42,8 @@ def _sha256(source: ColumnSource) -> str:
 
 def _phash(source: ColumnSource) -> str | None:
     """64-bit DCT hash of the stored picture, as 16 hex digits (ImageHash's `phash`)."""
-    try:
-        from imagehash import phash  # noqa: PLC0415 (brings SciPy along: an extra, loaded where asked for)
-    except ImportError:
-        raise UserError("image.extra_columns=[phash] needs ImageHash: pip install 'ray-downloader[phash]'") from None
+    from imagehash import phash  # noqa: PLC0415 (brings SciPy along: an extra, loaded where asked for)
+
     if source.pixels is None:
         return None
     return str(phash(Image.fromarray(cv2.cvtColor(source.pixels, cv2.COLOR_BGR2RGB))))

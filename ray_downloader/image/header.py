@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ray_downloader.errors import ErrorKind
+from ray_downloader.image.container import ends_early
 from ray_downloader.image.jpeg_header import read_jpeg_header
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Size
 from ray_downloader.image.png_header import read_png_header
@@ -26,7 +27,9 @@ def read_header(body: bytes) -> Header:
     """
     name = sniff(body)
     reader = _READERS.get(name)
-    return reader(body) if reader else Header(name, odd=f"{name} is read by Pillow")
+    if reader is not None:
+        return reader(body)
+    return Header(name, odd=f"{name} is read by Pillow", cut=ends_early(name, body))
 
 
 def refuse_unwanted(size: Size, options: ImageOptions) -> None:

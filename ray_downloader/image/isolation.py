@@ -53,6 +53,7 @@ class DecoderProcess:
         self._module = module
         self._helper: _Helper | None = None
         self._lock = threading.Lock()
+        atexit.register(self.close)
 
     def process(self, body: bytes, options: ImageOptions) -> ProcessedImage:
         """`process_carefully` in the helper.
@@ -103,9 +104,7 @@ class DecoderProcess:
             )
         finally:
             theirs.close()
-        helper = _Helper(popen, ours)
-        atexit.register(helper.pipe.close)
-        return helper
+        return _Helper(popen, ours)
 
 
 def _manner(ending: int) -> str:

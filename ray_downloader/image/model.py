@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, UserError
 from ray_downloader.settings import ImageSettings, Settings
 
 #: height, width, 3 channels in OpenCV's order: blue, green, red.
@@ -56,8 +57,14 @@ class ImageOptions:
 
     @classmethod
     def of(cls, settings: Settings) -> ImageOptions:
-        """The options that the configuration describes."""
+        """The options that the configuration describes.
+
+        Raises:
+            UserError: A column needs a package that is not installed.
+        """
         image: ImageSettings = settings.image
+        if "phash" in image.extra_columns and find_spec("imagehash") is None:
+            raise UserError("image.extra_columns=[phash] needs ImageHash: pip install 'ray-downloader[phash]'")
         return cls(image_size=settings.downloader_parameters.image_size, **image.model_dump(exclude={"name"}))
 
 

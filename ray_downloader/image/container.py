@@ -1,0 +1,38 @@
+"""Whether a TIFF or a file of boxes (AVIF, HEIC, JPEG 2000, JPEG XL) is all there, told from its own offsets.
+
+Their readers report a missing end as damage; the announced lengths tell the two apart.
+"""
+
+from __future__ import annotations
+
+_BOXED = frozenset({"avif", "heif", "jpeg2000", "jxl"})
+_CODESTREAM_2000 = b"\xff\x4f\xff\x51"
+_END_2000 = b"\xff\xd9"
+
+
+def ends_early(image_format: str, body: bytes) -> bool:
+    """True if `body` announces more bytes than it has; False also where the format does not announce any."""
+    if image_format == "tiff":
+        return _directory_offset(body) > len(body)
+    if body.startswith(_CODESTREAM_2000):
+        return _END_2000 not in body[-64:]
+    return image_format in _BOXED and _announced_bytes(body) > len(body)
+
+
+def _directory_offset(body: bytes) -> int:
+    is_big = body[2:4] in (b"+\x00", b"\x00+")
+    field = body[8:16] if is_big else body[4:8]
+    return int.from_bytes(field, "little" if body[:2] == b"II" else "big")
+
+
+def _announced_bytes(body: bytes) -> int:
+    """Where the last box that starts inside `body` ends."""
+    at = 0
+    while at + 8 <= len(body) and body[at + 4 : at + 8].isascii():
+        length = int.from_bytes(body[at : at + 4], "big")
+        if length == 1:
+            length = int.from_bytes(body[at + 8 : at + 16], "big")
+        if length < 8:  # 0: up to the end, whatever that is
+            break
+        at += length
+    return at
