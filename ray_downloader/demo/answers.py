@@ -16,6 +16,8 @@ from ray_downloader.demo.pictures import PictureShelf
 from ray_downloader.demo.plan import DemoImage, DemoServer, Fault, demo_images
 
 _WEB_PAGE = b"<!DOCTYPE html><html><head><title>Moved</title></head><body>Our collection has moved.</body></html>"
+#: Marker of a JPEG's Huffman tables, without which nothing in it can be read.
+_HUFFMAN_TABLES = b"\xff\xc4"
 #: Requests above the true rate that a limited server still answers at once.
 _LIMIT_BURST = 5
 
@@ -108,5 +110,12 @@ class Answers:
         if image.fault is Fault.HALF_A_PICTURE:
             return file[: len(file) // 2]
         if image.fault is Fault.GARBLED:
-            return file[:20] + bytes(len(file) - 20)
+            return garbled(file)
         return file
+
+
+def garbled(jpeg: bytes) -> bytes:
+    """The file with its Huffman tables overwritten: size and dimensions are right, no pixel can be decoded."""
+    start, *tables = jpeg.split(_HUFFMAN_TABLES)
+    spoilt = [table[:2] + b"\xee" * min(28, len(table) - 2) + table[30:] for table in tables]
+    return _HUFFMAN_TABLES.join([start, *spoilt])

@@ -1,9 +1,11 @@
+import io
 from urllib.parse import quote, urlsplit
 
 import pytest
+from PIL import Image
 
-from ray_downloader.demo.answers import Answer, Answers, TrueLimit
-from ray_downloader.demo.pictures import VARIANTS, PictureShelf
+from ray_downloader.demo.answers import Answer, Answers, TrueLimit, garbled
+from ray_downloader.demo.pictures import VARIANTS, PictureShelf, picture
 from ray_downloader.demo.plan import DemoImage, Fault, demo_images
 
 
@@ -89,3 +91,13 @@ def test_a_true_limit_lets_exactly_its_rate_through_in_the_long_run() -> None:
     limit = TrueLimit(rate_rps=10.0)
     let_through = sum(limit.wait_s(moment / 100) == 0.0 for moment in range(10_000))
     assert 1_000 <= let_through <= 1_007
+
+
+def test_a_garbled_picture_keeps_its_size_in_bytes_and_pixels_but_cannot_be_decoded() -> None:
+    whole = picture("jpeg", 2)
+    spoilt = garbled(whole)
+    assert len(spoilt) == len(whole)
+    with Image.open(io.BytesIO(whole)) as before, Image.open(io.BytesIO(spoilt)) as after:
+        assert before.size == after.size
+        with pytest.raises(OSError, match="broken data stream"):
+            after.load()
