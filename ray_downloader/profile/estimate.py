@@ -238,9 +238,10 @@ def _needed_rule(probe: Probe) -> str:
 def _note(probe: Probe) -> str:
     """What a reader of the table should know beyond the numbers."""
     remarks = [probe.cut_short] if probe.cut_short else []
-    failed = [sample for sample in probe.samples if sample.kind in _UNREACHABLE_KINDS]
-    if not any(sample.is_answered for sample in probe.samples):
-        remarks.append(f"not reached: {failed[0].message}" if failed else "not reached")
+    if probe.samples and not any(sample.is_answered for sample in probe.samples):
+        first = probe.samples[0]
+        word = "not reached" if first.kind in _UNREACHABLE_KINDS else "no answer"
+        remarks.append(f"{word}: {first.message}")
     pages = sum(sample.content_type.startswith("text/html") and sample.http_status == 200 for sample in probe.samples)
     if pages:
         remarks.append(f"{pages} of {len(probe.samples)} answers are web pages")

@@ -128,6 +128,11 @@ def test_an_unreachable_server_gets_a_note_and_no_rate() -> None:
     assert profile.note == "not reached: refused"
 
 
+def test_a_server_that_takes_connections_but_never_answers_is_told_apart() -> None:
+    hung = Sample(ErrorKind.TIMEOUT, message="no end within 10 s")
+    assert estimate_profile(probed(hung), LIMITS).note == "no answer: no end within 10 s"
+
+
 def test_a_refused_certificate_asks_for_a_rule() -> None:
     refused = Sample(ErrorKind.TLS, message="broken chain")
     profile = estimate_profile(probed(refused, connection=Connection(tls="broken chain")), LIMITS)
