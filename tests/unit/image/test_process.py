@@ -9,9 +9,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.image import ImageError, ImageOptions, ProcessedImage, process
 from ray_downloader.image.decode import reduction
 from ray_downloader.image.header import read_header
@@ -213,3 +215,20 @@ def test_an_embedded_profile_is_converted_on_request() -> None:
         assert pixels_of(process(buffer.getvalue(), RAW))[0, 0].tolist() == [60, 20, 200]
         blue, green, red = pixels_of(process(buffer.getvalue(), replace(RAW, icc="srgb")))[0, 0].tolist()
         assert np.abs(np.array([blue, green, red]) - [60, 200, 20]).max() <= 3
+
+
+@given(
+    st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
+)
+@settings(max_examples=200, deadline=None)
+def test_damaged_bodies_end_in_a_picture_or_a_named_error(
+    save: Saver, image_format: str, damage: list[tuple[int, int]]
+) -> None:
+    body = bytearray(save(np.full((12, 16, 3), 90, np.uint8), image_format))
+    for at, value in damage:
+        body[at % len(body)] = value
+    try:
+        assert process(bytes(body), ImageOptions()).image
+    except ImageError as error:
+        assert error_code(error.kind, None) == -2
