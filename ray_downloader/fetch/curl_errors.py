@@ -5,6 +5,8 @@ Numbers as https://curl.se/libcurl/c/libcurl-errors.html has them; what is not i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ray_downloader.errors import ErrorKind
 
 COULD_NOT_CONNECT = 7
@@ -46,17 +48,22 @@ KIND_OF_CODE = {
 }
 
 
-def kind_of_timeout(is_connected: bool, has_answer: bool, total_s: float, request_timeout_s: float) -> ErrorKind:
-    """Which of libcurl's time limits ended a transfer; it has one code for all of them.
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a transfer came before a time limit ended it."""
 
-    Args:
-        is_connected: The TCP connection was made.
-        has_answer: The status line arrived.
-        total_s: How long the transfer took.
-        request_timeout_s: Limit of a whole transfer.
-    """
-    if not is_connected:  # for a server's budget the same as a refused connection
+    is_resolved: bool
+    is_connected: bool
+    has_answer: bool
+    total_s: float
+
+
+def kind_of_timeout(progress: Progress, request_timeout_s: float) -> ErrorKind:
+    """Which of the time limits it was; libcurl has one code for all of them."""
+    if not progress.is_resolved:
+        return ErrorKind.DNS
+    if not progress.is_connected:  # for a server's budget the same as a refused connection
         return ErrorKind.CONNECT
-    if not has_answer or total_s >= request_timeout_s:
+    if not progress.has_answer or progress.total_s >= request_timeout_s:
         return ErrorKind.TIMEOUT
     return ErrorKind.TOO_SLOW

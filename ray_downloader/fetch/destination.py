@@ -41,6 +41,13 @@ class Destination:
     is_guarded: bool
     is_resolved_here: bool
 
+    def curl_connect_to(self) -> str:
+        """As a line of `CURLOPT_CONNECT_TO`; `:::` changes nothing (pycurl ignores an empty list, and keeps the old)."""
+        if self.dial is None:
+            return ":::"
+        host, port = self.dial
+        return f"::[{host}]:{port}" if ":" in host else f"::{host}:{port}"
+
 
 class ConnectTo:
     """The `network.connect_to` map, in the manner of curl's `--connect-to`: the most specific key counts.

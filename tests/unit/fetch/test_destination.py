@@ -46,6 +46,15 @@ def test_what_the_operator_named_is_not_guarded() -> None:
     assert not destination.is_resolved_here
 
 
+@pytest.mark.parametrize(
+    ("connect_to", "line"),
+    [(None, ":::"), ({"*": "127.0.0.1:80"}, "::127.0.0.1:80"), ({"*": "[::1]:80"}, "::[::1]:80")],
+)
+def test_curl_is_told_where_to_connect(connect_to: dict[str, str] | None, line: str) -> None:
+    destination = Destinations(NetworkSettings(connect_to=connect_to)).of("http://a.example/")
+    assert destination.curl_connect_to() == line
+
+
 def test_a_private_address_is_refused_also_behind_a_proxy() -> None:
     for network in (NetworkSettings(), NetworkSettings(proxy="http://proxy:3128")):
         with pytest.raises(RefusedUrlError) as refusal:
