@@ -42,7 +42,7 @@ class Destination:
     is_resolved_here: bool
 
     def curl_connect_to(self) -> str:
-        """As a line of `CURLOPT_CONNECT_TO`; `:::` changes nothing (pycurl ignores an empty list, and keeps the old)."""
+        """As a line of `CURLOPT_CONNECT_TO`; `:::` changes nothing (pycurl ignores an empty list)."""
         if self.dial is None:
             return ":::"
         host, port = self.dial
