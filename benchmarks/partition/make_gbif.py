@@ -57,6 +57,7 @@ def make_gbif(path: Path, rows: int, servers: int) -> None:
     """Write `rows` rows spread over `servers` servers to `path`."""
     sql = _ROWS_SQL.format(rows=rows, servers=servers, path=str(path).replace("'", "''"))
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(sql)
 
 

@@ -28,5 +28,6 @@ def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "preserve_insertion_order": False,
     }
     with duckdb.connect(folder / "partition.duckdb", config=config) as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would draw over the caller's output
         connection.execute(ROW_UUID_MACRO)
         yield connection
