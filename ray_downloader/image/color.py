@@ -13,6 +13,9 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import ImageError, Pixels
 from ray_downloader.image.opencv import cv2
 
+#: Temporaries stay in the cache, and a huge picture does not need four times its memory.
+_STRIP_PIXELS = 2**18
+
 
 def to_eight_bits(pixels: npt.NDArray[np.generic], full_scale: int = 65535) -> Pixels:
     """Unsigned samples 0..`full_scale` as 0..255: nearest value, nothing saturates.
@@ -30,9 +33,14 @@ def to_eight_bits(pixels: npt.NDArray[np.generic], full_scale: int = 65535) -> P
 
 def over_white(pixels: npt.NDArray[np.uint8]) -> Pixels:
     """BGRA composited over white: 255 - (255 - colour) * alpha / 255, in 8-bit arithmetic throughout."""
-    alpha = cv2.merge([pixels[:, :, 3]] * 3)
-    darkness = cv2.bitwise_not(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR))
-    opaque: Pixels = cv2.bitwise_not(cv2.multiply(darkness, alpha, scale=1 / 255))
+    height, width = pixels.shape[:2]
+    opaque = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = pixels[top : top + rows]
+        alpha = cv2.merge([strip[:, :, 3]] * 3)
+        darkness = cv2.bitwise_not(cv2.cvtColor(strip, cv2.COLOR_BGRA2BGR))
+        cv2.bitwise_not(cv2.multiply(darkness, alpha, scale=1 / 255), dst=opaque[top : top + rows])
     return opaque
 
 

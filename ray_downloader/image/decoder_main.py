@@ -12,7 +12,7 @@ from ray_downloader.image.isolation import Answer
 from ray_downloader.image.model import ImageError, ImageOptions
 from ray_downloader.image.process import process_carefully
 
-#: Whoever takes longer is ended: the biggest allowed PNG (179 million pixels) takes about 6 s on one slow core.
+#: Whoever takes longer is ended: the biggest allowed PNG (179 million pixels) takes about 5 s on one core.
 _TIME_LIMIT_S = 30
 #: Address space: libraries and threads, and per allowed pixel BGRA twice plus temporaries.
 _BASE_BYTES = 2 * 2**30

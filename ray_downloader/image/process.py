@@ -17,8 +17,8 @@ from ray_downloader.image.produce import decoded_scale, keep_received, needs_dec
 #: A worker is promised to stay below 400 MB (`cluster.worker_memory_mb`); a bigger picture is decoded elsewhere.
 _IN_PROCESS_BYTES = 128 * 2**20
 _BGR_BYTES = 3
-#: BGRA, and three 3-channel temporaries while it is laid over white.
-_ALPHA_BYTES = 13
+#: BGRA, and what it becomes when it is laid over white.
+_ALPHA_BYTES = 7
 #: Progressive JPEG: two bytes a coefficient, three components, whatever the scale.
 _COEFFICIENT_BYTES = 6
 
