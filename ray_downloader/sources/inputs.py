@@ -51,7 +51,10 @@ class InputReader:
         Raises:
             UserError: A path cannot be read, or none of them has a row.
         """
-        opened = [(path, self._open(path)) for path in paths]
+        try:
+            opened = [(path, self._open(path)) for path in paths]
+        except PermissionError as error:
+            raise UserError(f"{error.filename} may not be read by this user") from None
         empty = [path for path, media in opened if media is None]
         if len(empty) == len(opened):
             raise UserError(f"{empty[0]} has no rows" + (f", nor have {len(empty) - 1} others" if empty[1:] else ""))

@@ -118,7 +118,7 @@ def _dialect(lines: list[str], ending: str, rules: TextRules) -> tuple[str, str]
     """Delimiter and quote character; a list of one column has the tab, which no URL contains."""
     delimiter = _delimiter(lines, ending)
     if delimiter is None:
-        return "\t", "" if ending == ".txt" else '"'
+        return "\t", "" if ending == ".txt" and not lines[0].lstrip().startswith('"') else '"'
     if delimiter == "\t":
         return "\t", '"' if rules.quoted_tabs and ending != ".txt" else ""
     return delimiter, '"'

@@ -134,6 +134,7 @@ def test_rejected_rows_keep_what_was_read(tmp_path: Path) -> None:
         ("header", f"\ufeffurl\n{U}\n", 1, {}),
         ("unknown header of one column", f"image link\n{U}\n", 1, {}),
         ("odd characters", f'{U}?a,b;c|"d\n{V} e\n', 2, {}),
+        ("quoted", f'"{U}"\n"{V}"\n', 2, {}),
         ("odd first line", f'{U}?a,b;c|"d\n{V}\n', 2, {}),
         ("tab", f"{U}\n{V}\tx\n", 1, {"unparsable_line": 1}),
         ("latin-1", f"{U}\n".encode() + b"http://a.example/caf\xe9.jpg\n", 1, {"unparsable_line": 1}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def _meta(
     )
 
 
-def _zip(tmp_path: Path, members: dict[str, str | bytes]) -> Path:
+def _zip(tmp_path: Path, members: Mapping[str, str | bytes]) -> Path:
     path = tmp_path / f"archive{next(_NUMBERS)}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -37,7 +38,7 @@ def _zip(tmp_path: Path, members: dict[str, str | bytes]) -> Path:
     return path
 
 
-def _run(tmp_path: Path, members: dict[str, str | bytes], dataset: object = None) -> Partitioned:
+def _run(tmp_path: Path, members: Mapping[str, str | bytes], dataset: object = None) -> Partitioned:
     return partitioned(_zip(tmp_path, members), tmp_path / "out", dataset)  # type: ignore[arg-type]
 
 
@@ -63,7 +64,7 @@ def test_the_descriptor_tells_file_delimiter_quoting_and_columns(tmp_path: Path)
         'fieldsTerminatedBy=";" fieldsEnclosedBy="\'" encoding="ISO-8859-1"',
         "http://rs.tdwg.org/ac/terms/Multimedia",
     )
-    members = {"meta.xml": meta, "media.csv": f"1;{U};'a;b é'\n2;{V};c\n".encode("latin-1")}
+    members: dict[str, str | bytes] = {"meta.xml": meta, "media.csv": f"1;{U};'a;b é'\n2;{V};c\n".encode("latin-1")}
     result = _run(tmp_path, members)
     assert [(row["identifier"], row["title"]) for row in result.rows()] == [(U, "a;b é"), (V, "c")]
 
@@ -104,7 +105,7 @@ def test_several_archives_are_read_together(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_an_archive_is_one_sentence(
-    tmp_path: Path, members: dict[str, str | bytes], sentence: str
+    tmp_path: Path, members: Mapping[str, str | bytes], sentence: str
 ) -> None:
     with pytest.raises(UserError, match=sentence) as caught:
         _run(tmp_path, members)
