@@ -98,7 +98,7 @@ class LeaseDesk:
         if isinstance(interval, float):
             return self.refuse(request, interval, Verdict.OPEN, now_s)
         retries = terms.retries - self._holders.retries_out(name)
-        holder.allow(connections)
+        holder.allow(min(connections, interval.permits + request.in_flight))
         holder.interval, holder.retries = interval, int(min(interval.permits, max(0, retries)))
         return _lease(request, holder, interval, now_s)
 

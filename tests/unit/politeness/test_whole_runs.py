@@ -1,0 +1,73 @@
+"""Workers, budget and server together in virtual time: the bounds that a server would measure."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ray_downloader.politeness.rules import ServerPolicy
+from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket, VirtualRun, widest_excess
+
+
+@pytest.mark.parametrize("rows", [[600], [150] * 4, [60] * 10])
+def test_a_fixed_budget_is_kept_and_used(rows: list[int]) -> None:
+    run = VirtualRun(ServerPolicy(25.0, 25.0), TokenBucket(1e6, 1e6), rows)
+    run.run(600.0)
+    assert len(run.delivered) == sum(rows)
+    assert widest_excess(run.arrivals_s, 25.0) <= 1.0
+    assert sum(rows) / run.delivered[-1] >= 0.85 * 25.0
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    rows=st.lists(st.integers(1, 120), min_size=1, max_size=5),
+    policy=st.builds(
+        lambda rate_rps, burst, connections: ServerPolicy(rate_rps, rate_rps, burst, connections),
+        st.sampled_from([0.5, 3.0, 25.0, 200.0]),
+        st.sampled_from([1, 1, 3, 10]),
+        st.integers(1, 6),
+    ),
+    delay_s=st.sampled_from([0.0005, 0.01, 0.2]),
+    seed=st.integers(0, 10**6),
+)
+def test_no_window_sees_more_than_the_budget_and_no_moment_more_than_the_connections(
+    rows: list[int], policy: ServerPolicy, delay_s: float, seed: int
+) -> None:
+    rate_rps = policy.ceiling_rps or 0.0
+    run = VirtualRun(policy, TokenBucket(rate_rps * 2, 5, ttfb_s=0.1), rows, seed, delay_s)
+    run.run(300.0)
+    assert widest_excess(run.arrivals_s, rate_rps) <= policy.burst + 1e-6
+    assert run.most_in_flight <= policy.max_connections
+
+
+LIMITS = {
+    "a bucket of a few": lambda: TokenBucket(30.0, 5.0),
+    "a bucket of a second": lambda: TokenBucket(30.0, 30.0),
+    "a window of a second": lambda: SlidingWindow(30),
+}
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 4])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_that_nobody_told_is_found_and_kept(limit: str, tasks: int) -> None:
+    server: Server = LIMITS[limit]()
+    run = VirtualRun(ServerPolicy(10.0, 200.0), server, [1800 // tasks] * tasks)
+    run.run(600.0)
+    assert len(run.delivered) == 1800
+    assert 1800 / run.delivered[-1] >= 0.85 * 30.0
+    assert len(run.refused) <= 10 * 1.8
+
+
+def test_a_rate_settles_after_its_first_incidents() -> None:
+    run = VirtualRun(ServerPolicy(10.0, 200.0), TokenBucket(30.0, 10.0), [6000, 6000])
+    run.run(400.0)
+    late = [at_s for at_s in run.delivered if 100 <= at_s < 400]
+    assert len(late) >= 0.9 * 30.0 * 300
+    assert sum(at_s >= 100 for at_s in run.refused) <= 5 * len(late) / 1000
+
+
+def test_a_server_that_refuses_everything_is_asked_next_to_nothing() -> None:
+    run = VirtualRun(ServerPolicy(10.0, 200.0), TokenBucket(0.0, 0.0, retry_after_s=None), [500, 500])
+    run.run(3 * 3600.0)
+    assert len(run.arrivals_s) <= 4 * 4
