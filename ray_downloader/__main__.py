@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import hydra
@@ -13,33 +16,45 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ray_downloader.compose import CONF, settings_from_hydra
 from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.settings import unknown_key
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def _run(config: DictConfig) -> NoReturn:
     from ray_downloader.pipeline import run  # noqa: PLC0415 (`--help` need not load the stages)
 
-    sys.exit(run(settings_from_hydra(config)))
+    with _sentences():  # here too: Hydra would print a line of its own above an error that passes through it
+        sys.exit(run(settings_from_hydra(config)))
 
 
 def main() -> NoReturn:
     """Run, and end with the exit code that the outcome asks for; the user's mistakes are one message, no traceback."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own printing and exit code 1
-    try:
+    with _sentences():
         _run()
+    sys.exit(ExitCode.SETTLED)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        yield
     except UserError as error:
         _quit(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
         _quit(_first_sentences(error), ExitCode.USAGE)
     except KeyboardInterrupt:
         _quit("interrupted; the same command continues", ExitCode.STOPPED)
-    sys.exit(ExitCode.SETTLED)
 
 
 def _first_sentences(error: Exception) -> str:
-    """Hydra's message without its advice on stack traces."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(line for line in lines if not line.startswith(("Set the environment", "full_key", "object_type")))
+    """Hydra's message without its advice on stack traces, search paths and grammar."""
+    text = str(error).partition("Config search path")[0].partition("See https://")[0]
+    unknown = re.match(r"Could not override '([^']+)'", text)
+    if unknown:
+        return unknown_key(unknown[1])
+    lines = [line.strip() for line in text.splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(("full_key", "object_type"))).rstrip(":")
 
 
 def _quit(message: str, code: ExitCode) -> NoReturn:

@@ -48,7 +48,8 @@ def settings_from_file(path: Path, overrides: Iterable[str] = ()) -> Settings:
         raise UserError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from None
     if not isinstance(given, dict):
         raise UserError(f"{path} holds no keys; it needs at least path_to_input and path_to_output")
-    groups = [f"{key}={value}" for key, value in given.items() if isinstance(value, str) and (CONF / str(key)).is_dir()]
+    keys = [str(key) for key, value in given.items() if isinstance(value, str)]
+    groups = [f"{key}={given[key]}" for key in keys if (CONF / key).is_dir()]
     named = {group.partition("=")[0] for group in groups}
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides=[*groups, *overrides])

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from ray_downloader.download.environment import prepare_environment
 from ray_downloader.errors import ExitCode, FolderBusyError, UserError
 from ray_downloader.layout import RunLayout, write_text
 from ray_downloader.logs import start_logging
@@ -47,7 +48,7 @@ def run(settings: Settings) -> ExitCode:
     console = Console(stderr=True)
     settings = _absolute(settings)
     layout = RunLayout.of(settings)
-    with _holding(layout):
+    with _holding(layout), _with_demo_site(settings) as settings:
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
         _reset(settings, layout)
         _refuse_another_list(settings, layout)
@@ -85,6 +86,19 @@ def _holding(layout: RunLayout) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _with_demo_site(settings: Settings) -> Iterator[Settings]:
+    """The settings; for `+experiment=demo` with its servers running and its list as input."""
+    if not settings.demo:
+        yield settings
+        return
+    from ray_downloader.demo import running_demo  # noqa: PLC0415 (only the demo needs it)
+
+    with running_demo(settings.path_to_output / "demo") as site:
+        network = settings.network.model_copy(update={"connect_to": site.connect_to})
+        yield settings.model_copy(update={"path_to_input": str(site.path_to_input), "network": network})
 
 
 def _reset(settings: Settings, layout: RunLayout) -> None:
@@ -135,7 +149,8 @@ def _profile(settings: Settings, layout: RunLayout) -> None:
 def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCode:
     if "download" not in settings.stages:
         return ExitCode.SETTLED
-    from ray_downloader.download.stage import download  # noqa: PLC0415 (planning needs no Ray)
+    prepare_environment(settings.cluster)
+    from ray_downloader.download.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
     result = download(settings, layout, console)
     ledger = take_stock(layout, load_batches(layout))

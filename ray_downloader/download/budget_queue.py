@@ -33,6 +33,7 @@ class BudgetQueue:
         self.verdict = Verdict.OPEN
         #: Whether a lease was asked for that has not come yet.
         self.is_asking = False
+        self._ask_again_at_s = 0.0
         #: Earliest time at which it can do something; the loop skips it before.
         self.wake_at_s = 0.0
         self._holder = holder
@@ -40,9 +41,6 @@ class BudgetQueue:
         self._retries: list[tuple[float, int, Job]] = []
         self._order = count()
         self._pacer = LeasePacer()
-        self._connections = 0
-        self._retries_allowed = 0
-        self._ask_again_at_s = 0.0
         self._told_at_s = 0.0
         self._outcomes: list[tuple[float, Outcome]] = []
 
@@ -61,29 +59,26 @@ class BudgetQueue:
 
     def take_due(self, now_s: float) -> Job | None:
         """A job that the budget lets start now; its permit and connection are spent."""
-        if self.in_flight >= self._connections:
+        if self.in_flight >= self._pacer.connections:
             return None
-        retry_is_due = bool(self._retries) and self._retries[0][0] <= now_s and self._retries_allowed > 0
-        if not (retry_is_due or self._fresh) or not self._pacer.take(now_s, is_retry=retry_is_due):
+        is_retry = bool(self._retries) and self._retries[0][0] <= now_s and self._pacer.retries_left() > 0
+        if not (is_retry or self._fresh) or not self._pacer.take(now_s, is_retry=is_retry):
             return None
         self.in_flight += 1
-        if not retry_is_due:
-            return self._fresh.popleft()
-        self._retries_allowed -= 1
-        return heapq.heappop(self._retries)[2]
+        return heapq.heappop(self._retries)[2] if is_retry else self._fresh.popleft()
 
-    def take_hopeless(self) -> list[Job]:
+    def take_hopeless(self, now_s: float) -> list[Job]:
         """Jobs that will not be fetched: all where the verdict says so, retries where their budget is spent.
 
-        Retries are given up only when nothing else is left here, as fresh successes earn further retries.
+        A retry is given up only when it is due and nothing else is left here, as fresh successes earn further retries.
         """
         if self.verdict in {Verdict.DEAD, Verdict.OPTED_OUT, Verdict.BANNED}:
             jobs = [*self._fresh, *(job for _, _, job in self._retries)]
             self._fresh.clear()
             self._retries.clear()
             return jobs
-        is_refused = self._pacer.is_granted and self._retries_allowed <= 0
-        if self._retries and is_refused and not self._fresh and not self.in_flight:
+        is_refused = self._pacer.left(now_s) > 0 and not self._pacer.retries_left()
+        if is_refused and self._retries and self._retries[0][0] <= now_s and not self._fresh and not self.in_flight:
             return [heapq.heappop(self._retries)[2]]
         return []
 
@@ -112,9 +107,13 @@ class BudgetQueue:
         return LeaseRequest(self.budget, self._holder, wanted, in_flight, unused, outcomes)
 
     def _has_reason_to_ask(self, now_s: float) -> bool:
-        if self._wanted(now_s) and now_s >= self._ask_again_at_s and self._pacer.needs_renewal(now_s, len(self)):
+        if self._pacer.needs_renewal(now_s, self._wanted(now_s), self.in_flight):
             return True
-        return bool(self._outcomes) and now_s >= self._told_at_s + REPORT_EVERY_S
+        return bool(self._outcomes) and (self._waits_for_news(now_s) or now_s >= self._told_at_s + REPORT_EVERY_S)
+
+    def _waits_for_news(self, now_s: float) -> bool:
+        """Whether the next step hangs on what the budget makes of the outcomes, as with a probe of a dead server."""
+        return not self.in_flight and not self._pacer.left(now_s)
 
     def _wanted(self, now_s: float) -> int:
         due_retries = sum(at_s <= now_s + REPORT_EVERY_S for at_s, _, _ in self._retries)
@@ -125,9 +124,7 @@ class BudgetQueue:
         self.is_asking = False
         self.verdict = lease.verdict
         self._pacer.granted(lease, now_s)
-        self._connections = lease.connections
-        self._retries_allowed = lease.retries
-        self._ask_again_at_s = now_s + lease.ask_again_in_s
+        self._ask_again_at_s = now_s + (lease.ask_again_in_s if not lease.permits else 0.0)
         self.wake_at_s = 0.0
 
     def next_wake_s(self, now_s: float) -> float:
@@ -138,9 +135,9 @@ class BudgetQueue:
     def next_start_s(self, now_s: float) -> float:
         """When a request could start at the earliest, as far as is known; `NEVER` where no job waits for it."""
         ready_at_s = now_s if self._fresh else self._retries[0][0] if self._retries else NEVER
-        if ready_at_s == NEVER or (self.in_flight and self.in_flight >= self._connections):
+        if ready_at_s == NEVER or (self.in_flight and self.in_flight >= self._pacer.connections):
             return NEVER
         due_at_s = self._pacer.next_due_s(now_s)
         if due_at_s is None:
-            due_at_s = now_s if self.is_asking else self._ask_again_at_s
+            due_at_s = now_s if self.is_asking or self._outcomes else self._ask_again_at_s
         return max(ready_at_s, due_at_s)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+import ray
 
 from ray_downloader.errors import UserError
 from ray_downloader.settings import ClusterSettings, DownloaderParameters
@@ -42,12 +43,6 @@ def running_cluster(options: ClusterSettings, parameters: DownloaderParameters, 
     Raises:
         UserError: There is no Ray to join.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # A driver under `uv run` would else ship its whole environment to each worker.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray  # noqa: PLC0415 (reads the environment above when it is imported)
-
     namespace = options.namespace or f"ray_downloader {run_name}"
     if options.name == "local":
         _start_embedded(options, namespace)
@@ -60,12 +55,6 @@ def running_cluster(options: ClusterSettings, parameters: DownloaderParameters, 
 
 
 def _start_embedded(options: ClusterSettings, namespace: str) -> None:
-    import ray  # noqa: PLC0415
-
-    if "RAY_AUTH_MODE" not in os.environ:
-        # A token of this run's own: else Ray writes one into the user's home, which turns authentication on elsewhere.
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init(
         address="local",
         namespace=namespace,
@@ -79,8 +68,6 @@ def _start_embedded(options: ClusterSettings, namespace: str) -> None:
 
 
 def _join(options: ClusterSettings, namespace: str) -> None:
-    import ray  # noqa: PLC0415
-
     address = options.address or os.environ.get("RAY_ADDRESS")
     if not address:
         raise UserError(
@@ -93,8 +80,6 @@ def _join(options: ClusterSettings, namespace: str) -> None:
 
 
 def _measure(options: ClusterSettings, parameters: DownloaderParameters, namespace: str) -> Cluster:
-    import ray  # noqa: PLC0415
-
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     nodes = sorted(alive, key=lambda resources: -resources["CPU"])[: parameters.max_nodes]
     per_node = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -53,11 +54,11 @@ class Crew:
     def expected_rate_rps(self, batch: Batch) -> float:
         """Requests/s that a batch's servers are expected to allow: learned, profiled or default."""
         policies = self._context.policies
-        if batch.server_name == POOLED:
-            return batch.servers * policies.start_rate_rps("")
-        budget = policies.budget_key(batch.server_name)
-        learned = self._snapshots.get(budget, {}).get("rate_rps")
-        return float(learned) if learned else policies.start_rate_rps(batch.server_name)
+        learned = self._snapshots.get(policies.budget_key(batch.server_name), {}).get("rate_rps")
+        rate_rps = learned or policies.policy(batch.server_name).start_rate_rps
+        if rate_rps is None:
+            return math.inf
+        return float(rate_rps) * (batch.servers if batch.server_name == POOLED else 1)
 
     def progress(self) -> tuple[Counter[str], int]:
         """Rows settled in this run by error kind ("" for images), and bytes received."""

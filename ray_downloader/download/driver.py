@@ -121,6 +121,10 @@ class Driver:
                 self._take_back(items, error)
 
     def _count(self, report: SliceReport) -> None:
+        _log.debug("a slice ended: %d batches finished, left: %s", len(report.finished), [
+            (item.batch.server_name, item.batch.partition_id, item.left, round(item.ready_in_s, 1))
+            for item in report.unfinished
+        ])  # fmt: skip
         self._result.requests += report.requests
         self._result.size_bytes += report.size_bytes
         self._planner.add(report.unfinished, time.monotonic())

@@ -13,9 +13,10 @@ from datetime import datetime
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
+from ray_downloader.politeness.identity import PRODUCT_TOKEN
 from ray_downloader.politeness.messages import Outcome, Verdict
-from ray_downloader.politeness.opt_out import opts_out
-from ray_downloader.politeness.ratelimit_headers import allowed_rate_rps
+from ray_downloader.politeness.opt_out import find_opt_out
+from ray_downloader.politeness.ratelimit_headers import parse_ratelimit
 from ray_downloader.politeness.retry import GiveUp, decide
 from ray_downloader.politeness.retry_after import parse_retry_after
 from ray_downloader.politeness.rules import PolicyBook
@@ -25,11 +26,12 @@ from ray_downloader.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request goes: the URL as sent, its server, and the budget it spends."""
+    """Where a request goes: the URL as sent, its server, the budget it spends, and the server's own rule for TLS."""
 
     url: str
     server: str
     budget: str
+    verify_tls: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class RequestPolicy:
         self._directives = settings.politeness.opt_out_directives
         self._policies = policies
         self._ignored = frozenset(ignored)
+        self._known: dict[str, tuple[str, bool | None]] = {}
 
     def route(self, url: str) -> Route | Failure:
         """Where a request for `url` goes, or why there is none."""
@@ -91,31 +94,35 @@ class RequestPolicy:
             return Failure(ErrorKind.BAD_URL, f"{url}: {error}")
         if server in self._ignored:
             return Failure(ErrorKind.IGNORED_SERVER, f"{server} stands in the table of ignored servers")
-        return Route(sent, server, self._policies.budget_key(server))
+        budget, verify_tls = self._facts(server)
+        return Route(sent, server, budget, verify_tls)
 
-    def verify_tls(self, server: str) -> bool | None:
-        """The server's own rule for TLS verification, if it has one."""
-        return self._policies.policy(server).verify_tls
+    def _facts(self, server: str) -> tuple[str, bool | None]:
+        """Budget and TLS rule of a server, looked up once."""
+        facts = self._known.get(server)
+        if facts is None:
+            facts = self._known[server] = (self._policies.budget_key(server), self._policies.policy(server).verify_tls)
+        return facts
 
     def failure_of(self, result: FetchResult, now_unix_s: float) -> Failure | None:
         """Why the answer is no image to be processed; None where it may be one."""
         if result.kind is not None:
             wait_s = _retry_after_s(result, now_unix_s)
             return Failure(result.kind, result.message, result.status, wait_s)
-        directives = result.headers.get("x-robots-tag")
-        if directives and opts_out(directives, self._directives):
-            return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directives}", result.status)
-        return None
+        directive = find_opt_out(result.headers.get("x-robots-tag"), self._directives, PRODUCT_TOKEN)
+        return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directive}", result.status) if directive else None
 
     def outcome(self, result: FetchResult, failure: Failure | None, now_unix_s: float, *, is_retry: bool) -> Outcome:
         """The answer as the server's budget sees it."""
+        hint = parse_ratelimit(result.headers, now_unix_s)
         return Outcome(
             kind=failure.kind if failure else None,
             http_status=result.status,
             size_bytes=len(result.body),
             ttfb_s=result.ttfb_s,
             retry_after_s=_retry_after_s(result, now_unix_s),
-            ratelimit_rps=allowed_rate_rps(result.headers),
+            ratelimit_rps=hint.rate_rps if hint else None,
+            ratelimit_reset_s=hint.reset_s if hint else None,
             is_retry=is_retry,
         )
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from ray_downloader.layout import RunLayout, write_text
 
-
 SAVED_AT = "saved_at_unix_s"
 
 

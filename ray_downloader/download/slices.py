@@ -19,7 +19,7 @@ from ray_downloader.download.open_batch import OpenBatch
 from ray_downloader.download.placement import Directory
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.server_actor import RayBudgets
-from ray_downloader.download.worker import Effects, SliceReport, Worker
+from ray_downloader.download.worker import MAX_IN_FLIGHT, Effects, SliceReport, Worker
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.politeness.identity import user_agent
 from ray_downloader.schedule.planner import Unfinished
@@ -63,7 +63,8 @@ def work_slice(work: Slice) -> SliceReport:
     budgets = RayBudgets(work.directory)
     make_fetcher = FETCHERS.get(settings.fetcher.name)
     agent = user_agent(settings.politeness.contact)
-    with closing(make_fetcher(settings.network, agent, settings.politeness.max_connections)) as fetcher:
+    # A fetcher of its own for each slice, so that no idle connection is left at a server that another task asks next.
+    with closing(make_fetcher(settings.network, agent, MAX_IN_FLIGHT)) as fetcher:
         effects = Effects(
             fetcher=fetcher,
             budgets=budgets,

@@ -14,6 +14,7 @@ from ray_downloader.download.crew import Crew
 from ray_downloader.download.driver import DownloadResult, Driver
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.slices import warm_up
+from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.layout import RunLayout
 from ray_downloader.monitor.progress import DownloadProgress
 from ray_downloader.partition.batches import load_batches
@@ -34,6 +35,7 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
         UserError: There is no Ray to join, or an input table is not usable.
         RuntimeError: A batch's task died again and again.
     """
+    FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
     ledger = take_stock(layout, load_batches(layout), settings.retry_errors)
     if not ledger.work:

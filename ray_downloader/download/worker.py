@@ -172,12 +172,9 @@ class Worker:
         return wake_at_s
 
     def _advance(self, queue: BudgetQueue, now_s: float) -> None:
-        for job in queue.take_hopeless():
-            self._fail(job, job.failure or failure_of_verdict(queue.verdict))
-        while self._may_start(now_s):
-            job = queue.take_due(now_s)
-            if job is None:
-                break
+        for hopeless in queue.take_hopeless(now_s):
+            self._fail(hopeless, hopeless.failure or failure_of_verdict(queue.verdict))
+        while self._may_start(now_s) and (job := queue.take_due(now_s)):
             self._start(queue, job)
 
     def _may_start(self, now_s: float) -> bool:
@@ -188,14 +185,15 @@ class Worker:
         token = next(self._tokens)
         self._in_flight[token] = (queue, job)
         self._report.requests += 1
-        verify_tls = self._policy.verify_tls(job.route.server)
-        self._effects.fetcher.start(FetchRequest(token, job.route.url, verify_tls=verify_tls))
+        self._effects.fetcher.start(FetchRequest(token, job.route.url, verify_tls=job.route.verify_tls))
 
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
         if self._bodies:
             return 0.0
+        if wake_at_s <= now_s:  # something waits for room here or for its last retry, not for time
+            return AWAIT_ANSWER_S
         is_asking = any(queue.is_asking for queue in self._queues.values())
-        return max(0.0, min(wake_at_s - now_s, AWAIT_ANSWER_S if is_asking else IDLE_POLL_S))
+        return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_asking else IDLE_POLL_S)
 
     def _flush(self, now_s: float) -> None:
         self._flush_at_s = now_s + FLUSH_EVERY_S
@@ -287,7 +285,8 @@ class Worker:
         self._tell(self._effects.clock())
         now_s = self._effects.clock()
         self._effects.budgets.ask([queue.last_request(now_s) for queue in self._queues.values()])
-        ready_in_s = max(0.0, self._next_start_s() - self._effects.clock())
+        next_start_s = self._next_start_s()
+        ready_in_s = max(0.0, next_start_s - now_s) if next_start_s < NEVER else 0.0
         self._report.unfinished = [batch.give_back(ready_in_s) for batch in self._open]
         self._report.finished = self._publisher.finish()
 
