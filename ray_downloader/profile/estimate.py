@@ -1,14 +1,20 @@
 """What a few answers say about a server: samples in, a profile with its first rate out. Pure.
 
-The first rate is that of one visitor who asks, waits for the whole answer and asks again (AutoThrottle's
-`target_concurrency = 1`): 1 / median answer time, times the share of requests that did not fail on the server's side.
-It stays within every limit that the operator or the server states, and a server that pushed back during the probe
-starts at half the pace it was probed at. Five answers cannot show what a server bears in the long run: the download's
+With d the default rate and t the median time of an answer, one visitor who waits for each answer before asking again
+(AutoThrottle's `target_concurrency = 1`) makes v = 1/t requests per second. The first rate is
+
+    sqrt(v * d)      where v > d: halfway, in orders of magnitude, between what this server showed and what any gets,
+    min(d, 2 / t)    otherwise: a slow answer alone is no reason to ask less, while two connections are enough for it,
+
+times the share of requests that did not fail on the server's side, within every limit that the operator or the server
+states. A server that pushed back starts at half the pace of the probe instead. Five answers cannot show what a server
+bears in the long run, and to start too fast costs more than to start too slow (`benchmarks/profile`); the download's
 adaptive law goes on from here.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +25,8 @@ from ray_downloader.errors import ErrorKind
 #: Without `max_rate_limit`, no first rate is more than this many times the default rate: a probe of five requests is
 #: too little ground for more. Chosen, not measured: 10 x 3/s is what a fast object store gets.
 MAX_TRUST = 10.0
+#: A server whose answers take longer than the default spacing is asked on about this many connections at once.
+CONNECTIONS_TO_SLOW_SERVER = 2
 #: Slower than one request in this time is no rate but a standstill (AutoThrottle's AUTOTHROTTLE_MAX_DELAY: 60 s).
 LONGEST_SPACING_S = 60.0
 #: Share of the probed pace that is left to a server that answered 429 or 503 to it.
@@ -157,14 +165,21 @@ def first_rate_rps(
     if any(sample.is_push_back for sample in answered):
         wanted = asked_rps * PUSH_BACK_FACTOR
     else:
-        wanted = _one_visitor_rps(answered, limits.default_rps) * _well_share(samples)
+        wanted = _shown_rps(answered, limits.default_rps) * _well_share(samples)
     # A stated ceiling is also kept where it is slower than what we call a standstill.
     return min(max(wanted, 1 / LONGEST_SPACING_S), *ceilings)
 
 
-def _one_visitor_rps(answered: Sequence[Sample], default_rps: float) -> float:
+def _shown_rps(answered: Sequence[Sample], default_rps: float) -> float:
+    """The rate that the times of whole answers speak for."""
     times_s = [sample.total_s for sample in answered if sample.total_s]
-    return 1 / statistics.median(times_s) if times_s else default_rps
+    if not times_s:
+        return default_rps
+    median_s = statistics.median(times_s)
+    one_visitor_rps = 1 / median_s
+    if one_visitor_rps > default_rps:
+        return math.sqrt(one_visitor_rps * default_rps)
+    return min(default_rps, CONNECTIONS_TO_SLOW_SERVER / median_s)
 
 
 def _well_share(samples: Sequence[Sample]) -> float:

@@ -20,24 +20,30 @@ LIMITS = RateLimits(default_rps=3.0, ceiling_rps=30.0)
 GOOD = Sample(None, 200, ttfb_s=0.05, total_s=0.1, size_bytes=60_000, content_type="image/jpeg", http_version="1.1")
 SILENT = Sample(ErrorKind.CONNECT, message="refused")
 PUSH_BACK = Sample(ErrorKind.HTTP_429, 429, ttfb_s=0.01, total_s=0.01, retry_after_s=7.0)
-BROKEN = Sample(ErrorKind.HTTP_5XX, 500, ttfb_s=0.1, total_s=0.1)
-MISSING = Sample(ErrorKind.HTTP_4XX, 404, ttfb_s=0.1, total_s=0.1)
+QUICK = replace(GOOD, total_s=1 / 12)
+BROKEN = Sample(ErrorKind.HTTP_5XX, 500, ttfb_s=0.05, total_s=1 / 12)
+MISSING = Sample(ErrorKind.HTTP_4XX, 404, ttfb_s=0.05, total_s=1 / 12)
 
 
 def rate(*samples: Sample, limits: RateLimits = LIMITS, crawl_delay_s: float | None = None) -> float | None:
     return first_rate_rps(samples, 3.0, limits, crawl_delay_s)
 
 
-def test_a_healthy_server_gets_the_rate_of_one_visitor_who_waits_for_each_answer() -> None:
-    assert rate(GOOD, GOOD, GOOD) == pytest.approx(10.0)
+def test_a_quick_server_gets_the_geometric_mean_of_one_visitors_rate_and_the_default() -> None:
+    assert rate(QUICK, QUICK, QUICK) == pytest.approx(6.0)  # sqrt(12 * 3)
+
+
+def test_a_slow_server_gets_the_default_while_two_connections_are_enough() -> None:
+    assert rate(replace(QUICK, total_s=0.6)) == 3.0
+    assert rate(replace(QUICK, total_s=4.0)) == 0.5
 
 
 def test_the_median_answer_counts_so_one_slow_start_does_not() -> None:
-    assert rate(replace(GOOD, total_s=9.0), GOOD, GOOD) == pytest.approx(10.0)
+    assert rate(replace(QUICK, total_s=9.0), QUICK, QUICK) == pytest.approx(6.0)
 
 
 def test_a_very_fast_server_gets_no_more_than_the_ceiling() -> None:
-    assert rate(replace(GOOD, total_s=0.001)) == 30.0
+    assert rate(replace(QUICK, total_s=1e-6)) == 30.0
 
 
 def test_a_server_that_never_answered_gets_no_rate() -> None:
@@ -53,16 +59,16 @@ def test_headers_that_allow_nothing_for_now_are_a_push_back() -> None:
 
 
 def test_failures_of_the_server_lower_the_rate_in_proportion() -> None:
-    assert rate(GOOD, BROKEN) == pytest.approx(5.0)
-    assert rate(GOOD, SILENT) == pytest.approx(5.0)
+    assert rate(QUICK, BROKEN) == pytest.approx(3.0)
+    assert rate(QUICK, SILENT) == pytest.approx(3.0)
 
 
 def test_a_missing_file_is_no_failure_of_the_server() -> None:
-    assert rate(GOOD, MISSING) == pytest.approx(10.0)
+    assert rate(QUICK, MISSING) == pytest.approx(6.0)
 
 
 def test_half_an_answer_is_a_failure_of_the_server() -> None:
-    assert rate(GOOD, Sample(ErrorKind.TIMEOUT, 200)) == pytest.approx(5.0)
+    assert rate(QUICK, Sample(ErrorKind.TIMEOUT, 200)) == pytest.approx(3.0)
 
 
 def test_a_crawl_delay_is_a_ceiling() -> None:
@@ -115,7 +121,7 @@ def test_a_profile_counts_times_sizes_and_statuses() -> None:
     slow = replace(GOOD, ttfb_s=0.4, reused=True)
     profile = estimate_profile(probed(GOOD, GOOD, slow, MISSING), LIMITS)
     assert (profile.success_count, profile.error_count, profile.statuses) == (3, 1, "200:3 404:1")
-    assert profile.ttfb_median_s == pytest.approx(0.075)
+    assert profile.ttfb_median_s == 0.05
     assert profile.ttfb_p90_s == 0.4
     assert profile.bytes_per_s == pytest.approx(600_000)
     assert (profile.size_median_bytes, profile.keep_alive, profile.reachable) == (60_000, True, True)
