@@ -17,7 +17,7 @@ ACTIVE_S = 2.0
 class Holder:
     """One worker's standing with a server."""
 
-    __slots__ = ("allowed", "allowed_before", "asked_s", "in_flight", "interval", "retries", "wanted")
+    __slots__ = ("allowed", "allowed_before", "asked_s", "in_flight", "interval", "retries", "until_s", "wanted")
 
     def __init__(self) -> None:
         self.asked_s = 0.0
@@ -27,6 +27,8 @@ class Holder:
         self.allowed_before = 0
         self.retries = 0
         self.interval: Interval | None = None
+        #: Until when its leases can be used.
+        self.until_s = 0.0
 
     @property
     def held(self) -> int:
@@ -76,14 +78,18 @@ class Holders:
         """Holders that want permits at this time."""
         return sum(1 for it in self._known.values() if it.wanted and now_s - it.asked_s <= ACTIVE_S)
 
-    def connections_for(self, name: str, limit: int) -> int:
-        """How many connections a holder may use, so that all together stay below `limit` and each gets its share."""
+    def connections_for(self, name: str, limit: int, turn: int = 1) -> int:
+        """How many connections a holder may use, so that all together stay below `limit` and each gets its share.
+
+        Holders take turns with a server's time, and in its turn one needs `turn` connections to keep up with the rate;
+        fewer would waste the turn. So where there are not enough for all, some holders wait.
+        """
         mine = self._known[name]
         others = [it for other, it in self._known.items() if other != name]
-        fair = max(1, limit // (1 + sum(1 for it in others if it.needed)))
+        fair = max(turn, limit // (1 + sum(1 for it in others if it.needed)))
         spare = limit - sum(min(fair, it.needed) for it in others)
         free = limit - sum(it.held for it in others)
-        return max(0, min(mine.needed, max(fair, spare), free))
+        return min(mine.needed, max(fair, spare), free) if free >= min(turn, mine.needed) else 0
 
     def retries_out(self, name: str) -> int:
         """Retries that leases of others allow and that may not be reported yet, with those `name` has in flight."""

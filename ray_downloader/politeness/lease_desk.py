@@ -12,7 +12,7 @@ from ray_downloader.politeness.holders import Holder, Holders
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 
 #: Length of a lease among several holders: short, so that each gets its turn and a pause is soon felt by all.
-SHARED_S = 0.3
+SHARED_S = 0.4
 #: A lease starts at most this long after it is granted, so that a pause is never far from being felt.
 LEAD_S = 1.0
 #: When a holder that got no connection may ask again.
@@ -31,6 +31,7 @@ class Terms:
         least_s: Distance that is kept between any two.
         burst: Permits that may be used at once.
         connections: Requests under way at once, over all holders.
+        turn_connections: As many as the rate keeps busy.
         length_s: Length of the lease of a holder that is alone.
         most_permits: Permits that quotas leave.
         retries: Retries that the retry budget leaves, not counting those that running leases allow.
@@ -41,6 +42,7 @@ class Terms:
     least_s: float
     burst: int
     connections: int
+    turn_connections: int
     length_s: float
     most_permits: float
     retries: float
@@ -71,7 +73,9 @@ class LeaseDesk:
         holder = self._holders.heard(name, request.wanted, request.in_flight, now_s)
         if request.unused or not request.wanted:
             self._schedule.release(name, now_s)
-            holder.interval = None
+            holder.interval, holder.until_s = None, now_s
+        if holder.until_s <= now_s:
+            holder.allowed = holder.allowed_before = 0
         if not request.wanted:
             self._holders.stop(name)
 
@@ -89,16 +93,17 @@ class LeaseDesk:
         """As many permits as the terms and the other holders allow; maybe none yet."""
         name = _name(request)
         holder = self._holders.get(name)
-        connections = self._holders.connections_for(name, terms.connections)
+        connections = self._holders.connections_for(name, terms.connections, terms.turn_connections)
         if holder is None or not connections:
             return self.refuse(request, RECHECK_S, Verdict.OPEN, now_s)
         if not terms.every_s:
-            return self._unlimited(request, holder, connections)
+            return self._unlimited(request, holder, connections, now_s)
         interval = self._interval(name, holder, request, terms, now_s)
         if isinstance(interval, float):
             return self.refuse(request, interval, Verdict.OPEN, now_s)
         retries = terms.retries - self._holders.retries_out(name)
         holder.allow(min(connections, interval.permits + request.in_flight))
+        holder.until_s = max(holder.until_s, interval.end_s)
         holder.interval, holder.retries = interval, int(min(interval.permits, max(0, retries)))
         return _lease(request, holder, interval, now_s)
 
@@ -125,8 +130,9 @@ class LeaseDesk:
             return terms.length_s, terms.every_s
         return min(SHARED_S, terms.length_s), max(terms.least_s, terms.every_s / (1 + SLACK_SHARE))
 
-    def _unlimited(self, request: LeaseRequest, holder: Holder, connections: int) -> Lease:
+    def _unlimited(self, request: LeaseRequest, holder: Holder, connections: int, now_s: float) -> Lease:
         holder.allow(connections)
+        holder.until_s = now_s + UNLIMITED_S
         wanted = request.wanted
         return Lease(
             request.server,

@@ -27,6 +27,7 @@ class Outcome:
         ratelimit_reset_s: When that window is renewed.
         age_s: How long before this message the answer came.
         is_retry: It was not the first request for this image.
+        total_s: How long the request held its connection, if known.
     """
 
     kind: ErrorKind | None
@@ -38,6 +39,7 @@ class Outcome:
     age_s: float = 0.0
     is_retry: bool = False
     ratelimit_reset_s: float | None = None
+    total_s: float | None = None
 
     def aged(self, age_s: float) -> Outcome:
         """The same outcome, told `age_s` after it happened."""

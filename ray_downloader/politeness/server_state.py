@@ -35,6 +35,8 @@ MOVING_LEASE_S = 0.5
 SPACING_MARGIN = 0.03
 #: A snapshot older than this is of a process whose leases have ended.
 FRESH_S = 300.0
+#: Weight of a new answer in the mean time that a connection is busy: some twenty answers.
+BUSY_WEIGHT = 0.05
 #: How long a hint of `RateLimit` headers holds, at most.
 MAX_HINT_S = 3_600.0
 
@@ -62,6 +64,7 @@ class ServerState:
         self._day_requests = DayQuota(policy.max_requests_per_day, now_s)
         self._hint_rps = 0.0
         self._hint_until_s = now_s
+        self._busy_s = 0.0
         self._ordered: Verdict | None = None
         self._charged_serial = 0
         self._counted: Counter[str] = Counter()
@@ -100,6 +103,9 @@ class ServerState:
     def _on_success(self, outcome: Outcome, ended_s: float) -> None:
         self._counted["successes"] += 1
         self._backoff.on_success()
+        busy_s = outcome.total_s or outcome.ttfb_s
+        if busy_s is not None:
+            self._busy_s += BUSY_WEIGHT * (busy_s - self._busy_s)
         if self._rate and self._policy.adaptive:
             self._rate.on_success(ended_s, outcome.ttfb_s)
 
@@ -169,15 +175,24 @@ class ServerState:
             least_s=(1 + SPACING_MARGIN) / self._ceiling_rps if self._ceiling_rps else 0.0,
             burst=self._policy.burst,
             connections=self._policy.max_connections,
+            turn_connections=self._turn_connections(now_s),
             length_s=MOVING_LEASE_S if is_moving else SETTLED_LEASE_S,
             most_permits=1 if self._byte_rate.is_unmeasured else min(by_bytes, self._day_requests.left(now_s)),
             retries=self._retries.available(),
         )
 
+    def _turn_connections(self, now_s: float) -> int:
+        """Connections that the rate keeps busy (Little's law), as far as there are so many."""
+        every_s = self._every_s(now_s)
+        busy = math.ceil(self._busy_s / every_s) if every_s else 1
+        return max(1, min(busy, self._policy.max_connections))
+
     def _probe_terms(self, now_s: float) -> Terms:
         """One request, whatever it is: retries may be all that is left."""
         every_s = self._every_s(now_s) or MAX_SLACK_S
-        return replace(self._terms(now_s), every_s=every_s, burst=1, most_permits=1, retries=math.inf)
+        return replace(
+            self._terms(now_s), every_s=every_s, burst=1, turn_connections=1, most_permits=1, retries=math.inf
+        )
 
     def _every_s(self, now_s: float) -> float:
         """Distance between requests: the strictest of the learned rate, the ceiling, the server's hint and bytes/s."""

@@ -70,3 +70,11 @@ def test_connections_never_exceed_the_limit(limit: int, asks: list[tuple[str, in
         most[name] = ask(holders, name, wanted=wanted, in_flight=in_flight[name], limit=limit)
         in_flight[name] = max(in_flight[name], min(max(before, most[name]), in_flight[name] + wanted))
         assert sum(in_flight.values()) <= limit
+
+
+def test_where_a_turn_needs_more_connections_than_are_left_a_holder_waits_for_its_turn() -> None:
+    holders = Holders()
+    holders.heard("a", 9, 0, 0.0).allow(2)
+    holders.heard("b", 9, 0, 0.0)
+    assert holders.connections_for("b", limit=4, turn=3) == 0
+    assert holders.connections_for("b", limit=4, turn=2) == 2

@@ -46,7 +46,7 @@ def test_several_holders_get_short_leases_one_after_the_other() -> None:
     state = ServerState(ServerPolicy(25.0, 25.0), 0.0)
     ask(state, 0.0, holder="a", wanted=1)
     second, third = ask(state, 0.01, holder="b", wanted=1), ask(state, 0.02, holder="c")
-    assert third.permits * third.every_s <= 0.3
+    assert third.permits * third.every_s <= 0.5
     assert 0.02 + third.first_in_s > 0.01 + second.valid_s
 
 

@@ -71,3 +71,9 @@ def test_a_server_that_refuses_everything_is_asked_next_to_nothing() -> None:
     run = VirtualRun(ServerPolicy(10.0, 200.0), TokenBucket(0.0, 0.0, retry_after_s=None), [500, 500])
     run.run(3 * 3600.0)
     assert len(run.arrivals_s) <= 4 * 4
+
+
+def test_slow_answers_of_a_server_do_not_waste_the_turns_of_its_holders() -> None:
+    run = VirtualRun(ServerPolicy(25.0, 25.0), TokenBucket(1e6, 1e6, ttfb_s=0.15), [300] * 4)
+    run.run(600.0)
+    assert 1200 / run.delivered[-1] >= 0.75 * 25.0
