@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NoReturn
 
 import hydra
@@ -30,9 +31,16 @@ def _run(config: DictConfig) -> NoReturn:
 def main() -> NoReturn:
     """Run, and end with the exit code that the outcome asks for; the user's mistakes are one message, no traceback."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own printing and exit code 1
+    sys.argv[1:] = [_with_plain_keys(argument) for argument in sys.argv[1:]]
     with _sentences():
         _run()
     sys.exit(ExitCode.SETTLED)
+
+
+def _with_plain_keys(override: str) -> str:
+    """Let the keys of a mapping be quoted, as in JSON; Hydra's grammar knows quotes for values only."""
+    escaped = partial(re.sub, r"([\\()\[\]{}:=, \t])", r"\\\1")
+    return re.sub(r"""(?<=[{,])\s*(["'])([^"']*)\1\s*:""", lambda found: f"{escaped(found[2])}:", override)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ Schemas are the public contract of the files under a run folder. The leading col
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
@@ -89,6 +90,12 @@ ERROR_SCHEMA = pa.schema(
     ]
 )
 
+
+def success_schema(extra_columns: Sequence[str] = ()) -> pa.Schema:
+    """`SUCCESS_SCHEMA`, with the optional text columns of `image.extra_columns` behind it."""
+    return pa.schema([*SUCCESS_SCHEMA, *(pa.field(name, pa.string()) for name in extra_columns)])
+
+
 #: Folder name of the batches that small servers share.
 POOLED = "pooled"
 
@@ -109,6 +116,7 @@ class ImageRecord:
     etag: str | None
     last_modified: str | None
     fetched_at: datetime
+    extra: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

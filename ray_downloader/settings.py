@@ -124,6 +124,11 @@ class PolitenessSettings(_Group):
     rules: tuple[ServerRule, ...] | None = None
 
 
+def _mapping_or_json(value: object) -> object:
+    """A mapping may be written as JSON where a shell or a YAML file makes that easier."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 def _curl_connect_to(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
     for source, target in (value or {}).items():
         host, _, port = target.rpartition(":")
@@ -137,7 +142,9 @@ class NetworkSettings(_Group):
 
     name: str = "default"
     allow_private_addresses: bool = False
-    connect_to: Annotated[Mapping[str, str] | None, AfterValidator(_curl_connect_to)] = None
+    connect_to: Annotated[
+        Mapping[str, str] | None, BeforeValidator(_mapping_or_json), AfterValidator(_curl_connect_to)
+    ] = None
     proxy: str | None = None
     ca_bundle: Path | None = None
     verify_tls: bool = True

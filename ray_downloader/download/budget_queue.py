@@ -11,6 +11,7 @@ from collections import deque
 from itertools import count
 
 from ray_downloader.download.open_batch import Job
+from ray_downloader.politeness.incidents import is_push_back
 from ray_downloader.politeness.lease import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
 
@@ -31,6 +32,8 @@ class BudgetQueue:
         self.budget = budget
         self.in_flight = 0
         self.verdict = Verdict.OPEN
+        #: Whether a 403 is a push-back of the server now, and not an answer about the file.
+        self.is_403_ban = False
         #: Whether a lease was asked for that has not come yet.
         self.is_asking = False
         self._ask_again_at_s = 0.0
@@ -43,6 +46,7 @@ class BudgetQueue:
         self._pacer = LeasePacer()
         self._told_at_s = 0.0
         self._outcomes: list[tuple[float, Outcome]] = []
+        self._unused = 0
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._retries)
@@ -86,6 +90,8 @@ class BudgetQueue:
         """A request ended."""
         self.in_flight -= 1
         self._outcomes.append((now_s, outcome))
+        if is_push_back(outcome.kind, outcome.http_status):
+            self._unused += self._pacer.give_back()  # the server says stop: no permit of before is used after that
         self.wake_at_s = 0.0
 
     def request(self, now_s: float) -> LeaseRequest | None:
@@ -94,14 +100,16 @@ class BudgetQueue:
             return None
         self.is_asking = True
         self._pacer.asked(now_s)
-        return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight, unused=0)
+        return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight)
 
     def last_request(self, now_s: float) -> LeaseRequest:
         """Gives everything back, as the task ends."""
-        return self._message(now_s, wanted=0, in_flight=0, unused=self._pacer.give_back())
+        self._unused += self._pacer.give_back()
+        return self._message(now_s, wanted=0, in_flight=0)
 
-    def _message(self, now_s: float, wanted: int, in_flight: int, unused: int) -> LeaseRequest:
+    def _message(self, now_s: float, wanted: int, in_flight: int) -> LeaseRequest:
         self._told_at_s = now_s
+        unused, self._unused = self._unused, 0
         outcomes = tuple(outcome.aged(now_s - at_s) for at_s, outcome in self._outcomes)
         self._outcomes.clear()
         return LeaseRequest(self.budget, self._holder, wanted, in_flight, unused, outcomes)
@@ -112,8 +120,8 @@ class BudgetQueue:
         return bool(self._outcomes) and (self._waits_for_news(now_s) or now_s >= self._told_at_s + REPORT_EVERY_S)
 
     def _waits_for_news(self, now_s: float) -> bool:
-        """Whether the next step hangs on what the budget makes of the outcomes, as with a probe of a dead server."""
-        return not self.in_flight and not self._pacer.left(now_s)
+        """Whether what comes next hangs on what the budget makes of the outcomes: a push-back, a probe's answer."""
+        return self._unused > 0 or (not self.in_flight and not self._pacer.left(now_s))
 
     def _wanted(self, now_s: float) -> int:
         due_retries = sum(at_s <= now_s + REPORT_EVERY_S for at_s, _, _ in self._retries)
@@ -123,6 +131,7 @@ class BudgetQueue:
         """The budget's answer."""
         self.is_asking = False
         self.verdict = lease.verdict
+        self.is_403_ban = lease.is_403_ban
         self._pacer.granted(lease, now_s)
         self._ask_again_at_s = now_s + (lease.ask_again_in_s if not lease.permits else 0.0)
         self.wake_at_s = 0.0

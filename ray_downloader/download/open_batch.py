@@ -7,18 +7,21 @@ for each row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 
 import pyarrow as pa
 
 from ray_downloader.download.request_policy import Failure, Route
 from ray_downloader.errors import ErrorKind
+from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.layout import RunLayout
 from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
-from ray_downloader.output.journal import Journal
-from ray_downloader.partition.batches import Batch, read_batch
+from ray_downloader.output.journal import Journal, Rows
+from ray_downloader.partition.batches import read_batch
 from ray_downloader.records import ErrorRecord, ImageRecord
 from ray_downloader.schedule.planner import Unfinished
 
@@ -32,8 +35,7 @@ class Job:
     """One URL to fetch, for one or more rows of a batch.
 
     Args:
-        inputs: The input rows it settles.
-        rows: Their numbers in the batch.
+        rows: The rows it settles.
         server: The server its rows are counted under.
         route: Where the next request goes; elsewhere than the identifier after a redirect.
         attempt: 1 for the first request.
@@ -42,8 +44,7 @@ class Job:
     """
 
     batch: OpenBatch
-    inputs: pa.Table
-    rows: list[int]
+    rows: Rows
     identifier: str
     server: str
     attempt: int = 1
@@ -53,10 +54,23 @@ class Job:
 
     def spend_attempt(self, failure: Failure) -> None:
         """An attempt failed and another follows, maybe in another task."""
-        self.batch.note_attempt(self.rows[0], self.attempt)
+        self.batch.note_attempt(self.rows.numbers[0], self.attempt)
         self.attempt += 1
         self.hops = 0
         self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What of the settings a batch needs.
+
+    Args:
+        retry_kinds: Published errors of these kinds are tried again.
+        extra_columns: Optional columns of images.
+    """
+
+    retry_kinds: tuple[ErrorKind, ...] = ()
+    extra_columns: tuple[str, ...] = ()
 
 
 class OpenBatch:
@@ -64,27 +78,22 @@ class OpenBatch:
 
     Args:
         layout: Paths of the run.
-        batch: Which rows.
+        item: The batch, and requests that earlier tasks spent on its rows.
         attempt_name: Unique name of the task attempt, for the journal.
-        retry_kinds: Published errors of these kinds are tried again.
-        attempts: Requests spent by earlier tasks, by row number.
+        options: What of the settings it needs.
     """
 
-    def __init__(
-        self,
-        layout: RunLayout,
-        batch: Batch,
-        attempt_name: str,
-        retry_kinds: Collection[ErrorKind],
-        attempts: Mapping[int, int],
-    ) -> None:
-        self.batch = batch
+    def __init__(self, layout: RunLayout, item: Unfinished, attempt_name: str, options: BatchOptions) -> None:
+        self.batch = item.batch
         self._layout = layout
-        self._folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id))
-        self._journal = Journal(self._folder.path, attempt_name)
-        self._attempts = dict(attempts)
-        settled = self._settled(retry_kinds)
-        self._pending = [row for row in range(batch.rows) if row not in settled]
+        self._folder = BatchFolder(layout.batch_folder(item.batch.server_name, item.batch.partition_id))
+        self._journal = Journal(self._folder.path, attempt_name, options.extra_columns)
+        self._extra_columns = options.extra_columns
+        self._note: CrashNote | None = None
+        self._suspect = find_suspect(self._note_file)
+        self._attempts = dict(item.attempts)
+        settled = self._settled(options.retry_kinds)
+        self._pending = [row for row in range(item.batch.rows) if row not in settled]
         self._handed_out = 0
         self.left = len(self._pending)
 
@@ -115,8 +124,7 @@ class OpenBatch:
             places = [place for place, _, _ in group]
             yield Job(
                 batch=self,
-                inputs=chunk.slice(places[0], len(places)),
-                rows=[rows[place] for place in places],
+                rows=Rows(chunk, places, [rows[place] for place in places]),
                 identifier=identifier,
                 server=server,
                 attempt=1 + self._attempts.get(rows[places[0]], 0),
@@ -124,23 +132,49 @@ class OpenBatch:
 
     def settle_image(self, job: Job, record: ImageRecord) -> None:
         """Write the job's rows down as successes."""
-        self._journal.add_image(job.inputs, job.rows, record)
+        self._journal.add_image(job.rows, record)
         self._settle(job)
 
     def settle_error(self, job: Job, record: ErrorRecord) -> None:
         """Write the job's rows down as errors."""
-        self._journal.add_error(job.inputs, job.rows, record)
+        self._journal.add_error(job.rows, record)
         self._settle(job)
 
     def _settle(self, job: Job) -> None:
-        self.left -= len(job.rows)
-        self._handed_out -= len(job.rows)
-        for row in job.rows:
+        self.left -= len(job.rows.numbers)
+        self._handed_out -= len(job.rows.numbers)
+        for row in job.rows.numbers:
             self._attempts.pop(row, None)
 
     def note_attempt(self, row: int, attempts: int) -> None:
         """Remember failed attempts, for the case that another task goes on with the row."""
         self._attempts[row] = attempts
+
+    @contextmanager
+    def decoding(self, job: Job) -> Iterator[bool]:
+        """Note which row is under decode, in case that kills the process.
+
+        Yields:
+            Whether an earlier task died over this very row, so that it is to be decoded apart.
+        """
+        if self._note is None:
+            self._folder.path.mkdir(parents=True, exist_ok=True)
+            self._note = CrashNote(self._note_file)
+        row = str(job.rows.numbers[0])
+        self._note.begin(row)
+        try:
+            yield row == self._suspect
+        finally:
+            self._note.clear()
+
+    @property
+    def _note_file(self) -> Path:
+        return self._folder.path / "under_decode"
+
+    def _close(self) -> None:
+        self._journal.close()
+        if self._note is not None:
+            self._note.close()
 
     def flush(self) -> None:
         """Let a kill lose nothing of what is settled so far."""
@@ -148,10 +182,10 @@ class OpenBatch:
 
     def give_back(self, ready_in_s: float) -> Unfinished:
         """Close the journal and say what is left."""
-        self._journal.close()
+        self._close()
         return Unfinished(self.batch, self.left, self._attempts, ready_in_s)
 
     def publish(self) -> BatchCounts:
         """Make the batch finished; all its rows are settled."""
-        self._journal.close()
-        return self._folder.publish(read_batch(self._layout, self.batch))
+        self._close()
+        return self._folder.publish(read_batch(self._layout, self.batch), self._extra_columns)

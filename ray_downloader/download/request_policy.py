@@ -104,11 +104,15 @@ class RequestPolicy:
             facts = self._known[server] = (self._policies.budget_key(server), self._policies.policy(server).verify_tls)
         return facts
 
-    def failure_of(self, result: FetchResult, now_unix_s: float) -> Failure | None:
-        """Why the answer is no image to be processed; None where it may be one."""
+    def failure_of(self, result: FetchResult, now_unix_s: float, *, is_403_ban: bool = False) -> Failure | None:
+        """Why the answer is no image to be processed; None where it may be one.
+
+        Args:
+            is_403_ban: The server's budget takes a 403 for a push-back now.
+        """
         if result.kind is not None:
-            wait_s = _retry_after_s(result, now_unix_s)
-            return Failure(result.kind, result.message, result.status, wait_s)
+            kind = ErrorKind.HTTP_403_BAN if is_403_ban and result.status == 403 else result.kind
+            return Failure(kind, result.message, result.status, _retry_after_s(result, now_unix_s))
         directive = find_opt_out(result.headers.get("x-robots-tag"), self._directives, PRODUCT_TOKEN)
         return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directive}", result.status) if directive else None
 
@@ -120,6 +124,7 @@ class RequestPolicy:
             http_status=result.status,
             size_bytes=len(result.body),
             ttfb_s=result.ttfb_s,
+            total_s=result.total_s,
             retry_after_s=_retry_after_s(result, now_unix_s),
             ratelimit_rps=hint.rate_rps if hint else None,
             ratelimit_reset_s=hint.reset_s if hint else None,

@@ -15,7 +15,7 @@ import pyarrow as pa
 import ray
 
 from ray_downloader import image
-from ray_downloader.download.open_batch import OpenBatch
+from ray_downloader.download.open_batch import BatchOptions, OpenBatch
 from ray_downloader.download.placement import Directory
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.server_actor import RayBudgets
@@ -57,9 +57,8 @@ def work_slice(work: Slice) -> SliceReport:
     settings = context.settings
     holder = uuid.uuid4().hex[:12]
     pa.set_cpu_count(1)
-    batches = [
-        OpenBatch(context.layout, item.batch, holder, settings.retry_errors, item.attempts) for item in work.items
-    ]
+    options = BatchOptions(settings.retry_errors, settings.image.extra_columns)
+    batches = [OpenBatch(context.layout, item, holder, options) for item in work.items]
     budgets = RayBudgets(work.directory)
     make_fetcher = FETCHERS.get(settings.fetcher.name)
     agent = user_agent(settings.politeness.contact)
@@ -76,5 +75,5 @@ def work_slice(work: Slice) -> SliceReport:
     return report
 
 
-def _process(options: image.ImageOptions, body: bytes, is_complete: bool) -> image.ProcessedImage:
-    return image.process(body, options, complete=is_complete)
+def _process(options: image.ImageOptions, body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
+    return image.process(body, options, complete=is_complete, isolated=is_suspect)

@@ -7,6 +7,7 @@ thread for decoding was measured to halve the speed (GIL: 446 against 866 images
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import Counter, deque
@@ -35,12 +36,14 @@ MAX_IN_FLIGHT = 256
 MAX_BODIES_BYTES = 48 * 1024 * 1024
 #: How long requests under way are waited for when a task ends.
 GRACE_S = 10.0
-FLUSH_EVERY_S = 2.0
+FLUSH_EVERY_S = 1.0
 #: Progress is told so often; the answer says whether the run drains.
 TELL_EVERY_S = 1.0
 #: Answers of an actor come without waking the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -59,7 +62,8 @@ class Effects:
 
     fetcher: Fetcher
     budgets: BudgetClient
-    process: Callable[[bytes, bool], ProcessedImage]
+    #: Body, whether it is known to be whole, whether to decode it apart.
+    process: Callable[[bytes, bool, bool], ProcessedImage]
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     rng: random.Random = field(default_factory=random.Random)
@@ -212,7 +216,7 @@ class Worker:
     def _receive(self, queue: BudgetQueue, job: Job, result: FetchResult) -> None:
         now_s, now_unix_s = self._effects.clock(), self._effects.wall_clock()
         self._report.size_bytes += len(result.body)
-        failure = self._policy.failure_of(result, now_unix_s)
+        failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
         outcome = self._policy.outcome(result, failure, now_unix_s, is_retry=job.attempt > 1)
         queue.finished(outcome, now_s)
         if failure is not None:
@@ -242,9 +246,14 @@ class Worker:
     def _process(self, job: Job, result: FetchResult) -> None:
         self._bodies_bytes -= len(result.body)
         try:
-            image = self._effects.process(result.body, _is_complete(result))
+            with job.batch.decoding(job) as is_suspect:
+                image = self._effects.process(result.body, _is_complete(result), is_suspect)
         except ImageError as error:
-            self._fail(job, Failure(error.kind, str(error), result.status))
+            self._fail(job, Failure(error.kind, error.message, result.status))
+            return
+        except Exception as error:  # whatever one picture does, the batch goes on
+            _log.exception("%s", job.identifier)
+            self._fail(job, Failure(ErrorKind.INTERNAL, repr(error), result.status))
             return
         job.batch.settle_image(job, self._image_record(job, result, image))
         self._settled(job, "")
@@ -263,6 +272,7 @@ class Worker:
             etag=result.headers.get("etag"),
             last_modified=result.headers.get("last-modified"),
             fetched_at=self._now(),
+            extra=image.extra,
         )
 
     def _fail(self, job: Job, failure: Failure) -> None:
@@ -273,7 +283,7 @@ class Worker:
         return datetime.fromtimestamp(self._effects.wall_clock(), timezone.utc)
 
     def _settled(self, job: Job, kind: str) -> None:
-        self._settled_rows[job.server, kind] += len(job.rows)
+        self._settled_rows[job.server, kind] += len(job.rows.numbers)
         if not job.batch.left:
             self._open.remove(job.batch)
             self._publisher.publish(job.batch)
@@ -292,6 +302,6 @@ class Worker:
 
 
 def _is_complete(result: FetchResult) -> bool:
-    """Whether the body is known to be whole: its length was announced and kept."""
-    length = result.headers.get("content-length", "")
-    return length.isdigit() and int(length) == len(result.body)
+    """Whether the body is known to be whole: the transport marks its end, and the fetcher saw it come."""
+    marks_end = {"content-length", "transfer-encoding"} & result.headers.keys()
+    return bool(marks_end) or result.http_version not in {None, "1.0", "1.1"}

@@ -1,17 +1,24 @@
 """Remembers which picture was under decode when a worker died, in case a well-formed header hid a killer.
 
-The worker notes a row's uuid before `process` and clears it afterwards: a few bytes into a shared mapping, well under
-a microsecond, that the kernel keeps when the process dies. The task that continues asks for the suspect
-and gives it to `process(..., isolated=True)`.
+The worker notes a row before `process` and clears it afterwards: a few bytes into a shared mapping, well under a
+microsecond, that the kernel keeps when the process dies. The task that continues asks for the suspect and gives it to
+`process(..., isolated=True)`.
 """
 
 from __future__ import annotations
 
 import mmap
 from pathlib import Path
-from types import TracebackType
 
 _SIZE_BYTES = 64
+
+
+def find_suspect(path: Path) -> str | None:
+    """The row that was under decode when the process that wrote this note died; None where none was."""
+    try:
+        return path.read_bytes().rstrip(b"\0").decode("utf-8", "replace") or None
+    except FileNotFoundError:
+        return None
 
 
 class CrashNote:
@@ -26,11 +33,10 @@ class CrashNote:
         with path.open("a+b") as file:
             file.truncate(_SIZE_BYTES)
             self._map = mmap.mmap(file.fileno(), _SIZE_BYTES)
-        self.suspect: str | None = self._map[:].rstrip(b"\0").decode("utf-8", "replace") or None
 
-    def begin(self, uuid: str) -> None:
-        """The row `uuid` is decoded from now on."""
-        self._map[:] = uuid.encode()[:_SIZE_BYTES].ljust(_SIZE_BYTES, b"\0")
+    def begin(self, row: str) -> None:
+        """The row of this name is decoded from now on."""
+        self._map[:] = row.encode()[:_SIZE_BYTES].ljust(_SIZE_BYTES, b"\0")
 
     def clear(self) -> None:
         """No row is under decode."""
@@ -40,14 +46,3 @@ class CrashNote:
         """Remove the file: the batch is through."""
         self._map.close()
         self._path.unlink(missing_ok=True)
-
-    def __enter__(self) -> CrashNote:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._map.close()

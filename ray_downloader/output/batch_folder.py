@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from ray_downloader.errors import ErrorKind
 from ray_downloader.layout import COMPLETED, ERRORS, SUCCESSES, replacing, write_text
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
-from ray_downloader.records import ERROR_SCHEMA, SUCCESS_SCHEMA
+from ray_downloader.records import ERROR_SCHEMA, success_schema
 
 _KEY = ["uuid", "identifier"]
 
@@ -116,11 +116,12 @@ class BatchFolder:
                 settled.update(dict.fromkeys(batch.column("row").to_pylist(), SUCCESS))
         return settled
 
-    def publish(self, inputs: pa.Table) -> BatchCounts:
+    def publish(self, inputs: pa.Table, extra_columns: Sequence[str] = ()) -> BatchCounts:
         """Turn journals (and what was published before) into parquet, and mark the batch finished.
 
         Args:
             inputs: The batch's input rows.
+            extra_columns: Optional columns of images (`image.extra_columns`).
 
         Raises:
             RuntimeError: A row is not settled; nothing is marked.
@@ -128,7 +129,7 @@ class BatchFolder:
         (self.path / COMPLETED).unlink(missing_ok=True)
         settled: dict[int, str] = {}
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
-            _write(images, SUCCESS_SCHEMA, self._images(inputs, settled))
+            _write(images, success_schema(extra_columns), self._images(inputs, settled))
             _write(errors, ERROR_SCHEMA, self._errors(inputs, settled))
             if len(settled) != inputs.num_rows:
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
@@ -201,4 +202,14 @@ def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> 
         path, schema, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=text
     ) as writer:
         for batch in batches:
-            writer.write_batch(batch.cast(schema))
+            writer.write_batch(_shaped(batch, schema))
+
+
+def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in that schema; optional columns that an earlier run did not ask for are null."""
+    present = set(batch.schema.names)
+    arrays = [
+        batch.column(field.name).cast(field.type) if field.name in present else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.record_batch(arrays, schema=schema)

@@ -8,17 +8,15 @@ Rows that one request settled go into one record batch, so they are all there or
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 
-from ray_downloader.records import ERROR_SCHEMA, SUCCESS_SCHEMA, ErrorRecord, ImageRecord
+from ray_downloader.records import ERROR_SCHEMA, ErrorRecord, ImageRecord, success_schema
 
 ROW = pa.field("row", pa.int32(), nullable=False)
-SUCCESS_JOURNAL_SCHEMA = pa.schema([ROW, *SUCCESS_SCHEMA])
-ERROR_JOURNAL_SCHEMA = pa.schema([ROW, *ERROR_SCHEMA])
 SUCCESS_JOURNALS = "successes-*.arrows"
 ERROR_JOURNALS = "errors-*.arrows"
 
@@ -27,25 +25,42 @@ FLUSH_BYTES = 2 * 1024 * 1024
 FLUSH_ROWS = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a batch that are settled together.
+
+    Args:
+        inputs: A table of input rows, shared by many.
+        places: Where in it these are.
+        numbers: Their numbers in the batch.
+    """
+
+    inputs: pa.Table
+    places: Sequence[int]
+    numbers: Sequence[int]
+
+
 class Journal:
     """Appends the results of one task attempt at one batch.
 
     Args:
         folder: The batch's folder; made when the first row is written.
         attempt: Unique name of this attempt; two attempts never share a file.
+        extra_columns: Optional columns of images (`image.extra_columns`).
     """
 
-    def __init__(self, folder: Path, attempt: str) -> None:
-        self._successes = _Stream(folder / SUCCESS_JOURNALS.replace("*", attempt), SUCCESS_JOURNAL_SCHEMA, ImageRecord)
-        self._errors = _Stream(folder / ERROR_JOURNALS.replace("*", attempt), ERROR_JOURNAL_SCHEMA, ErrorRecord)
+    def __init__(self, folder: Path, attempt: str, extra_columns: Sequence[str] = ()) -> None:
+        images, errors = (folder / pattern.replace("*", attempt) for pattern in (SUCCESS_JOURNALS, ERROR_JOURNALS))
+        self._successes = _Stream(images, success_schema(extra_columns), _columns_of(ImageRecord), extra_columns)
+        self._errors = _Stream(errors, ERROR_SCHEMA, _columns_of(ErrorRecord))
 
-    def add_image(self, inputs: pa.Table, rows: Sequence[int], record: ImageRecord) -> None:
-        """Settle `rows` of the batch, whose input columns are `inputs` (same order), with one image."""
-        self._successes.add(inputs, rows, record, len(record.image))
+    def add_image(self, rows: Rows, record: ImageRecord) -> None:
+        """Settle rows with one image."""
+        self._successes.add(rows, record, len(record.image))
 
-    def add_error(self, inputs: pa.Table, rows: Sequence[int], record: ErrorRecord) -> None:
-        """Settle `rows` of the batch, whose input columns are `inputs` (same order), with one error."""
-        self._errors.add(inputs, rows, record, 0)
+    def add_error(self, rows: Rows, record: ErrorRecord) -> None:
+        """Settle rows with one error."""
+        self._errors.add(rows, record, 0)
 
     def flush(self) -> None:
         """Hand everything added so far to the operating system."""
@@ -66,42 +81,63 @@ class Journal:
         self.close()
 
 
-class _Stream:
-    """One Arrow IPC stream: buffers records beside the input rows they settle."""
+def _columns_of(record: type[ImageRecord] | type[ErrorRecord]) -> list[str]:
+    return [field.name for field in fields(record) if field.name != "extra"]
 
-    def __init__(self, path: Path, schema: pa.Schema, record: type[ImageRecord] | type[ErrorRecord]) -> None:
+
+class _Stream:
+    """One Arrow IPC stream: buffers records beside the rows they settle.
+
+    Args:
+        schema: Of the published table; the stream has the row number before it.
+        columns: Columns that a record gives; all others are carried over from the input rows.
+    """
+
+    def __init__(
+        self, path: Path, schema: pa.Schema, columns: Sequence[str], extra_columns: Sequence[str] = ()
+    ) -> None:
         self._path = path
-        self._schema = schema
-        self._columns = [field.name for field in fields(record)]
-        self._carried = [name for name in schema.names if name not in {"row", *self._columns}]
+        self._schema = pa.schema([ROW, *schema])
+        self._columns = columns
+        self._extra_columns = extra_columns
+        self._carried = [name for name in schema.names if name not in {*columns, *extra_columns}]
         self._file: pa.OSFile | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
         self._clear()
 
     def _clear(self) -> None:
-        self._rows: list[int] = []
-        self._inputs: list[pa.Table] = []
+        self._numbers: list[int] = []
         self._records: list[ImageRecord | ErrorRecord] = []
+        self._places: list[tuple[pa.Table, list[int]]] = []
         self._size_bytes = 0
 
-    def add(self, inputs: pa.Table, rows: Sequence[int], record: ImageRecord | ErrorRecord, size_bytes: int) -> None:
-        self._rows.extend(rows)
-        self._inputs.append(inputs)
-        self._records.extend([record] * len(rows))
-        self._size_bytes += size_bytes * len(rows)
-        if self._size_bytes >= FLUSH_BYTES or len(self._rows) >= FLUSH_ROWS:
+    def add(self, rows: Rows, record: ImageRecord | ErrorRecord, size_bytes: int) -> None:
+        self._numbers.extend(rows.numbers)
+        self._records.extend([record] * len(rows.numbers))
+        if not self._places or self._places[-1][0] is not rows.inputs:
+            self._places.append((rows.inputs, []))
+        self._places[-1][1].extend(rows.places)
+        self._size_bytes += size_bytes * len(rows.numbers)
+        if self._size_bytes >= FLUSH_BYTES or len(self._numbers) >= FLUSH_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        if not self._rows:
-            return
-        carried = pa.concat_tables([table.select(self._carried) for table in self._inputs])
-        columns = {"row": self._rows, **{name: carried.column(name) for name in self._carried}}
-        for name in self._columns:
-            columns[name] = [getattr(record, name) for record in self._records]
-        arrays = [_array(columns[field.name], field.type) for field in self._schema]
-        self._open().write_batch(pa.record_batch(arrays, schema=self._schema))
-        self._clear()
+        if self._numbers:
+            columns = {"row": pa.array(self._numbers, ROW.type), **self._carried_columns(), **self._given_columns()}
+            arrays = [columns[name] for name in self._schema.names]
+            self._open().write_batch(pa.record_batch(arrays, schema=self._schema))
+            self._clear()
+
+    def _carried_columns(self) -> dict[str, pa.Array]:
+        tables = [table.select(self._carried).take(pa.array(places)) for table, places in self._places]
+        carried = pa.concat_tables(tables).combine_chunks()
+        return {name: carried.column(name).chunk(0) for name in self._carried}
+
+    def _given_columns(self) -> dict[str, pa.Array]:
+        values = {name: [getattr(record, name) for record in self._records] for name in self._columns}
+        for name in self._extra_columns:
+            values[name] = [record.extra.get(name) for record in self._records if isinstance(record, ImageRecord)]
+        return {name: pa.array(column, self._schema.field(name).type) for name, column in values.items()}
 
     def _open(self) -> pa.RecordBatchStreamWriter:
         if self._writer is None:
@@ -116,12 +152,6 @@ class _Stream:
             self._writer.close()
             self._file.close()
             self._writer = self._file = None
-
-
-def _array(values: pa.ChunkedArray | list[object], kind: pa.DataType) -> pa.Array:
-    if isinstance(values, pa.ChunkedArray):
-        return values.combine_chunks()
-    return pa.array(values, type=kind)
 
 
 def read_journal(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

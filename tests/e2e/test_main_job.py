@@ -67,18 +67,18 @@ def test_a_killed_run_continues_and_settles_each_row_once(tmp_path: Path, origin
     )  # fmt: skip
     with subprocess.Popen(command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 60
-        while len(origin.seen()) < 150 and time.monotonic() < until:
+        while len(origin.seen()) < 300 and time.monotonic() < until:
             time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
     killed_after = len(origin.seen())
-    assert 150 <= killed_after < 600
+    assert 300 <= killed_after < 600
     done = run_program(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert out.summary["rows"]["successes"] == 600
     assert set(out.settled_uuids().values()) == {1}
     assert len(out.settled_uuids()) == 600
     again = len(origin.seen()) - 600
-    assert again < killed_after, "rows settled before the kill are not fetched again"
+    assert again < killed_after - 100, "rows settled before the kill are not fetched again"
     idle = run_program(*arguments, cwd=tmp_path)
     assert idle.returncode == 0
     assert len(origin.seen()) == 600 + again

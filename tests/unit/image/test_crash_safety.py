@@ -8,7 +8,7 @@ import pytest
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image import ImageError, ImageOptions, process
-from ray_downloader.image.crash_note import CrashNote
+from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.image.isolation import DecoderProcess
 from ray_downloader.image.model import Pixels
 
@@ -96,13 +96,15 @@ def test_a_note_names_the_row_that_a_dead_worker_was_at(tmp_path: Path) -> None:
     note.begin("first")
     note.clear()
     note.begin("second, longer")
-    assert CrashNote(path).suspect == "second, longer"
+    assert find_suspect(path) == "second, longer"
     note.clear()
-    assert CrashNote(path).suspect is None
+    assert find_suspect(path) is None
 
 
 def test_a_finished_batch_leaves_no_note(tmp_path: Path) -> None:
     path = tmp_path / "under_decode"
-    with CrashNote(path) as note:
-        note.begin("row")
+    note = CrashNote(path)
+    note.begin("row")
+    note.close()
     assert not path.exists()
+    assert find_suspect(path) is None

@@ -13,7 +13,7 @@ import pytest
 from ray_downloader.errors import ErrorKind
 from ray_downloader.layout import COMPLETED, ERRORS, SUCCESSES
 from ray_downloader.output.batch_folder import SUCCESS, BatchCounts, BatchFolder
-from ray_downloader.output.journal import SUCCESS_JOURNALS, Journal
+from ray_downloader.output.journal import SUCCESS_JOURNALS, Journal, Rows
 from ray_downloader.records import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -48,9 +48,9 @@ def settle(
 ) -> None:  # fmt: skip
     with Journal(folder.path, attempt) as journal:
         for row in images:
-            journal.add_image(inputs.slice(row, 1), [row], IMAGE)
+            journal.add_image(Rows(inputs, [row], [row]), IMAGE)
         for row in errors:
-            journal.add_error(inputs.slice(row, 1), [row], record or error())
+            journal.add_error(Rows(inputs, [row], [row]), record or error())
 
 
 def published_rows(folder: BatchFolder) -> tuple[list[str], list[str]]:
