@@ -80,6 +80,17 @@ class ToolsParameters(_Group):
     cpu_per_worker: PositiveFloat = 1.0
     threshold_size: PositiveInt = 224
     new_resize_size: PositiveInt = 224
+    apply: bool = False
+    undo: bool = False
+    reset: Literal["filtering", "scheduling", "runners"] | None = None
+    modules: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    options: Mapping[str, Any] = {}
+    max_distance: Annotated[int, Field(ge=0, le=8)] = 4
+    base: str | None = None
+    match: Literal["hash", "url"] = "hash"
+    uuids: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    export_format: Literal["webdataset", "parquet", "imagefolder"] = "webdataset"
+    shard_rows: PositiveInt = 10_000
 
 
 class DatasetSettings(_Group):
@@ -89,6 +100,9 @@ class DatasetSettings(_Group):
     input_help: str = "path_to_input is required: set path_to_input=... to a list of URLs"
     columns: Mapping[str, ColumnNames] | None = None
     drop_basis_of_record: tuple[str, ...] = ()
+    data_sources: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    excluded_servers: Path | None = None
+    license: str | None = None
 
 
 class ServerRule(_Group):
