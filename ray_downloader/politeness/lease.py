@@ -52,7 +52,7 @@ class LeasePacer:
         return self.lease.connections if self.lease else 0
 
     def asked(self, now_s: float) -> None:
-        """A `LeaseRequest` goes out now."""
+        """A `LeaseRequest` goes out now. The next one may go out only when this one was answered."""
         self._asked_s, self._is_waiting = now_s, True
 
     def granted(self, lease: Lease, now_s: float) -> None:

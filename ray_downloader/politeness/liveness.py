@@ -18,11 +18,22 @@ class Liveness:
         probe_delays_s: Waits before the first, second, ... probe; when the last one failed, the host is dead.
     """
 
-    __slots__ = ("_delays_s", "_failures", "_probe_sent_s", "_probe_void_s", "_probes_failed", "parked_until_s")
+    __slots__ = (
+        "_delays_s",
+        "_failures",
+        "_probe_ends_s",
+        "_probe_sent_s",
+        "_probe_void_s",
+        "_prober",
+        "_probes_failed",
+        "parked_until_s",
+    )
 
     def __init__(self, probe_delays_s: tuple[float, ...]) -> None:
         self._delays_s = probe_delays_s
         self._probe_void_s = 0.0
+        self._probe_ends_s = 0.0
+        self._prober = ""
         self._forget()
 
     def _forget(self) -> None:
@@ -61,9 +72,16 @@ class Liveness:
         until_s = self.parked_until_s if self._probe_sent_s is None else self._probe_void_s
         return max(0.0, until_s - now_s)
 
-    def probe(self, sent_s: float, ends_s: float) -> None:
-        """A permit for a probe was given, for use from `sent_s` to `ends_s`."""
+    def probe(self, holder: str, sent_s: float, ends_s: float) -> None:
+        """A permit for a probe was given to `holder`, for use from `sent_s` to `ends_s`."""
+        self._prober, self._probe_ends_s = holder, ends_s
         self._probe_sent_s, self._probe_void_s = sent_s, ends_s + PROBE_TIMEOUT_S
+
+    def has_nothing_under_way(self, holder: str, now_s: float) -> None:
+        """What a holder says of itself: if it was to probe, it let the permit lapse, and another probe may go out."""
+        if self._probe_sent_s is not None and holder == self._prober and now_s > self._probe_ends_s:
+            self._probe_sent_s, self._probe_void_s = None, now_s
+            self.parked_until_s = now_s
 
     def _park(self, now_s: float) -> None:
         self._probe_sent_s = None

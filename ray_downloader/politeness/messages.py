@@ -58,7 +58,6 @@ class LeaseRequest:
         unused: Permits of its leases that were not used and will not be: what `LeasePacer.give_back` returned. If it
             is not 0, the holder has no permit left.
         outcomes: What ended since the last message.
-        settled: Rows settled since the last message, by error kind ("" for a success): for progress, not for the law.
         crawl_delay_s: Crawl-delay of the server's robots.txt, where this holder has read one.
     """
 
@@ -68,7 +67,6 @@ class LeaseRequest:
     in_flight: int = 0
     unused: int = 0
     outcomes: tuple[Outcome, ...] = ()
-    settled: tuple[tuple[str, int], ...] = ()
     crawl_delay_s: float | None = None
 
 

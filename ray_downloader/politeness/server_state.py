@@ -68,7 +68,6 @@ class ServerState:
         self._ordered: Verdict | None = None
         self._charged_serial = 0
         self._counted: Counter[str] = Counter()
-        self._settled: Counter[str] = Counter()
 
     # -- what a worker says ----------------------------------------------------------------------------------------
 
@@ -80,7 +79,8 @@ class ServerState:
             self._lower_ceiling(1 / request.crawl_delay_s)
         for outcome in sorted(request.outcomes, key=lambda it: -it.age_s):
             self._learn(outcome, now_s, rng)
-        self._settled.update(dict(request.settled))
+        if not request.in_flight:
+            self._liveness.has_nothing_under_way(request.holder, now_s)
         verdict = self.verdict(now_s)
         if verdict is not Verdict.OPEN or not request.wanted:
             return self._desk.refuse(request, self._pause_s(now_s), verdict, now_s)
@@ -160,7 +160,7 @@ class ServerState:
             return self._desk.refuse(request, wait_s, Verdict.OPEN, now_s)
         lease = self._desk.offer(request, self._probe_terms(now_s) if is_probe else self._terms(now_s), now_s)
         if lease.permits and is_probe:
-            self._liveness.probe(now_s + lease.first_in_s, now_s + lease.valid_s)
+            self._liveness.probe(request.holder, now_s + lease.first_in_s, now_s + lease.valid_s)
         if lease.serial > self._charged_serial:
             self._charged_serial = lease.serial
             self._day_requests.add(lease.permits, now_s)
@@ -238,7 +238,6 @@ class ServerState:
             "push_backs": self._counted["push_backs"],
             "bytes": self._counted["bytes"],
             "in_flight": self._desk.in_flight,
-            "settled": dict(self._settled),
         }
 
     @classmethod
@@ -260,7 +259,6 @@ class ServerState:
         state._day_requests.load(snapshot["day_requests"], elapsed_s, now_s)
         state._retries = RetryBudget(snapshot["requests"], snapshot["retries"])
         state._counted.update({key: snapshot[key] for key in ("successes", "push_backs", "bytes")})
-        state._settled.update(snapshot["settled"])
         state._ordered = Verdict(snapshot["ordered"]) if snapshot["ordered"] else None
         return state
 

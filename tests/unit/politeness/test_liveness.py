@@ -31,25 +31,25 @@ def test_any_answer_shows_that_the_host_lives(kind: ErrorKind | None) -> None:
 
 def test_probes_wait_longer_and_longer_and_then_the_host_is_dead() -> None:
     liveness = parked()
-    liveness.probe(5.0, 5.1)
+    liveness.probe("a", 5.0, 5.1)
     liveness.observe(ErrorKind.CONNECT, 6.0)
     assert liveness.wait_s(6.0) == 15.0
     assert not liveness.is_dead
-    liveness.probe(21.0, 21.1)
+    liveness.probe("a", 21.0, 21.1)
     liveness.observe(ErrorKind.CONNECT, 22.0)
     assert liveness.is_dead
 
 
 def test_failures_of_before_the_probe_do_not_count_as_its_own() -> None:
     liveness = parked()
-    liveness.probe(5.0, 5.1)
+    liveness.probe("a", 5.0, 5.1)
     liveness.observe(ErrorKind.CONNECT, 4.9)
     assert liveness.wait_s(5.0) > DELAYS_S[0]
 
 
 def test_a_probe_that_is_never_reported_is_given_again() -> None:
     liveness = parked()
-    liveness.probe(5.0, 5.1)
+    liveness.probe("a", 5.0, 5.1)
     assert liveness.wait_s(6.0) > 0
     assert liveness.wait_s(5.1 + PROBE_TIMEOUT_S) == 0
     assert not liveness.is_dead
@@ -57,7 +57,7 @@ def test_a_probe_that_is_never_reported_is_given_again() -> None:
 
 def test_a_probe_that_is_answered_ends_it() -> None:
     liveness = parked()
-    liveness.probe(5.0, 5.1)
+    liveness.probe("a", 5.0, 5.1)
     liveness.observe(ErrorKind.HTTP_4XX, 6.0)
     assert not liveness.is_parked
 
@@ -67,3 +67,15 @@ def test_without_probes_a_parked_host_is_dead() -> None:
     for _ in range(FAILURES_TO_PARK):
         liveness.observe(ErrorKind.DNS, 0.0)
     assert liveness.is_dead
+
+
+def test_a_probe_whose_permit_lapsed_is_given_again_at_once() -> None:
+    liveness = Liveness((5.0, 15.0))
+    for second in range(FAILURES_TO_PARK):
+        liveness.observe(ErrorKind.CONNECT, float(second))
+    liveness.probe("a", 10.0, 10.1)
+    liveness.has_nothing_under_way("a", 10.05)
+    liveness.has_nothing_under_way("b", 11.0)
+    assert liveness.wait_s(11.0) > 50.0
+    liveness.has_nothing_under_way("a", 11.0)
+    assert liveness.wait_s(11.0) == 0.0

@@ -69,6 +69,7 @@ class Worker:
     unused: int = 0
     outcomes: list[tuple[float, Outcome]] = field(default_factory=list)
     told_s: float = 0.0
+    is_asking: bool = False
     verdict: Verdict = Verdict.OPEN
 
 
@@ -111,7 +112,8 @@ class VirtualRun:
         while worker.backlog and worker.in_flight < worker.pacer.connections and worker.pacer.take(self.now_s):
             self._send(worker)
         is_told = not worker.outcomes or self.now_s < worker.told_s + REPORT_EVERY_S
-        if worker.unused or not is_told or worker.pacer.needs_renewal(self.now_s, worker.backlog, worker.in_flight):
+        is_due = worker.pacer.needs_renewal(self.now_s, worker.backlog, worker.in_flight)
+        if not worker.is_asking and (worker.unused or not is_told or is_due):
             self._ask(worker)
         if worker.backlog or worker.in_flight or worker.outcomes:
             due_s = worker.pacer.next_due_s(self.now_s)
@@ -143,6 +145,7 @@ class VirtualRun:
         outcomes = tuple(outcome.aged(self.now_s - at_s) for at_s, outcome in worker.outcomes)
         request = LeaseRequest("s", worker.name, worker.backlog, worker.in_flight, worker.unused, outcomes)
         worker.outcomes, worker.unused, worker.told_s = [], 0, self.now_s
+        worker.is_asking = True
         worker.pacer.asked(self.now_s)
         self._at(self.now_s + self._noise_s(), lambda: self._answer(worker, request))
 
@@ -151,7 +154,7 @@ class VirtualRun:
         self._at(self.now_s + self._noise_s(), lambda: self._granted(worker, lease))
 
     def _granted(self, worker: Worker, lease: Lease) -> None:
-        worker.verdict = lease.verdict
+        worker.is_asking, worker.verdict = False, lease.verdict
         worker.pacer.granted(lease, self.now_s)
 
 
