@@ -76,7 +76,9 @@ def run_stages(stages: list[str], path_to_input: Path, out: Path, origin: Runnin
         f"import ray_downloader as r; raise SystemExit(r.download_images({str(config)!r}))",
     ]
     started_s = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(f"stages {stages} ended with exit code {ended.returncode}:\n{ended.stderr}")
     return time.perf_counter() - started_s
 
 
@@ -86,6 +88,7 @@ def measure(name: str, has_profile: bool, path_to_input: Path, folder: Path, ori
     origin.forget()
     run_stages(["partition"], path_to_input, out, origin)
     profile_s = run_stages(["profile"], path_to_input, out, origin) if has_profile else 0.0
+    probed = len(origin.seen())
     run_stages(["download"], path_to_input, out, origin)
     summary = json.loads((out / "summary.json").read_text("utf-8"))
     seen = origin.seen()
@@ -97,7 +100,8 @@ def measure(name: str, has_profile: bool, path_to_input: Path, folder: Path, ori
     )
     rates = load_profiled_rates(RunLayout(out, OutputStructure()))
     for host in HOSTS:
-        print(_host_line(host, rates.get(host.name), [entry for entry in seen if entry.host == host.name]), flush=True)
+        downloads = [entry for entry in seen[probed:] if entry.host == host.name]
+        print(_host_line(host, rates.get(host.name), downloads), flush=True)
 
 
 def _host_line(host: Host, first_rps: float | None, seen: list[Seen]) -> str:
