@@ -1,0 +1,57 @@
+"""Reads pictures back from `successes.parquet`: encoded ones, and the raw BGR bytes that older projects stored.
+
+Raw bytes carry neither size nor format; their size stands in the column `resized_size`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture, Pixels, ProcessedImage, Size
+from ray_downloader.image.process import process
+from ray_downloader.image.produce import produce
+
+RAW = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One cell of the column `image`, its `image_format` (an older file without that column: raw) and size."""
+
+    image: bytes
+    image_format: str
+    size: Size
+
+
+def reprocess(stored: StoredImage, options: ImageOptions) -> ProcessedImage:
+    """What `process` does, for a stored picture.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    if stored.image_format != RAW:
+        return process(stored.image, options)
+    return produce(stored.image, Header(RAW, stored.size), Picture(_raw_pixels(stored), stored.size), options)
+
+
+def pixels_of(stored: StoredImage) -> Pixels:
+    """The upright BGR pixels.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    if stored.image_format == RAW:
+        return _raw_pixels(stored)
+    options = replace(ImageOptions(), encode=RAW, resize="none", decode="exact")
+    decoded = process(stored.image, options)
+    return _raw_pixels(StoredImage(decoded.image, RAW, decoded.resized_size))
+
+
+def _raw_pixels(stored: StoredImage) -> Pixels:
+    height, width = stored.size
+    if len(stored.image) != height * width * 3:
+        raise ImageError(ErrorKind.TRUNCATED, f"{len(stored.image)} raw bytes are not {height} x {width} x 3")
+    return np.frombuffer(stored.image, np.uint8).reshape(height, width, 3)

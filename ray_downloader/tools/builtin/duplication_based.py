@@ -1,0 +1,47 @@
+"""`duplication_based`: names images whose received bytes are those of another image, and says of which.
+
+Of each group one row stays, always the same one: with full licence information if one has it, then by uuid, then by
+place. So two runs over the same images agree, on whatever machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray_downloader.tools.base import TOOLS
+from ray_downloader.tools.dropping import DroppingTool
+from ray_downloader.tools.queries import images_database, write_csv
+
+_ORDER = "(NOT coalesce(is_license_full, false), uuid, server_name, partition_id, row)"
+
+#: The group's first row is found by an aggregate, which spills, and not by a window, which sorts all rows.
+_DUPLICATES = f"""
+CREATE TEMP TABLE mains AS
+SELECT hashsum_original, count(*) AS copies,
+    arg_min({{'uuid': uuid, 'source_id': source_id, 'server': server_name, 'partition': partition_id, 'row': row}},
+        {_ORDER}) AS main
+FROM images WHERE hashsum_original IS NOT NULL GROUP BY hashsum_original HAVING count(*) > 1
+"""
+
+_ROWS = """
+SELECT uuid, source_id, server_name, partition_id, row, main.uuid AS uuid_main, main.source_id AS source_id_main,
+    main.server AS server_name_main, main.partition AS partition_id_main, main.row AS row_main, hashsum_original
+FROM images JOIN mains USING (hashsum_original)
+WHERE (server_name, partition_id, row) IS DISTINCT FROM (main.server, main.partition, main.row)
+ORDER BY server_name, partition_id, row
+"""
+
+
+@TOOLS.register("duplication_based")
+class DuplicationBased(DroppingTool):
+    """Rows that repeat another one's `hashsum_original`."""
+
+    def name_rows(self) -> Mapping[str, Any]:
+        """By the column `hashsum_original`."""
+        with images_database(self.context.folder, self.context.batches) as connection:
+            connection.execute(_DUPLICATES)
+            images = connection.execute("SELECT count(*) FROM images").fetchall()[0][0]
+            groups = connection.execute("SELECT count(*) FROM mains").fetchall()[0][0]
+            duplicates = write_csv(connection, _ROWS, self.rows_file)
+        return {"images": images, "groups": groups, "duplicates": duplicates}

@@ -1,0 +1,116 @@
+"""`resize`: the stored images once more, with the longer side at most `new_resize_size`; never enlarged.
+
+Images keep the format they have, unless the configuration names one. What cannot be read is left out and listed in
+`failed.csv`; the image as it was stays where it is, and `undo` brings it back after `apply`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_downloader.image import ImageError, ImageOptions, ProcessedImage
+from ray_downloader.image.stored import RAW, StoredImage, reprocess
+from ray_downloader.layout import SUCCESSES, replacing
+from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, unit_of_each_batch
+from ray_downloader.tools.dropping import IMAGES, write_images
+from ray_downloader.tools.gathering import PART, gather_parts, write_part
+from ray_downloader.tools.stored_rows import Chunk, chunks_of
+
+#: Formats that are written as they are read; a GIF becomes what the run's images are.
+_KEPT_FORMATS = frozenset({"jpeg", "png", "webp", RAW})
+_FAILED_COLUMNS = ("uuid", "server_name", "partition_id", "row", "error")
+
+
+@TOOLS.register("resize")
+class Resize(Tool):
+    """A second image set below `tools/resize/images`."""
+
+    def work(self) -> Step:
+        """One unit a batch."""
+        size = self.context.parameters.new_resize_size
+        options = replace(ImageOptions.of(self.context.settings), image_size=size, extra_columns=())
+        if options.encode == "original":
+            options = replace(options, encode="jpeg")
+        keeps_format = not self.context.is_format_given
+        parameters = {"options": options, "keeps_format": keeps_format}
+        units = unit_of_each_batch(self.context, IMAGES, parameters)
+        return Step(partial(_resize_batch, options, keeps_format), units)
+
+    def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
+        """Collect what failed."""
+        folders = [self.context.folder / IMAGES / batch.place for batch in self.context.batches]
+        failed = gather_parts(folders, self.context.folder / "failed.csv", _FAILED_COLUMNS)
+        return {"new_resize_size": self.context.parameters.new_resize_size, **counts, "failed": failed}
+
+    def staged(self) -> None:
+        """The results are what `apply` publishes."""
+
+
+def _resize_batch(options: ImageOptions, keeps_format: bool, unit: Unit) -> Counter[str]:
+    batch = unit.batches[0]
+    failed: list[tuple[object, ...]] = []
+    counts: Counter[str] = Counter()
+    schema = _schema(batch.path, options, keeps_format)
+    with replacing(unit.folder / SUCCESSES) as temp:
+        write_images(temp, schema, _resized(unit, options, keeps_format, failed, counts, schema))
+    write_part(unit.folder / PART, _FAILED_COLUMNS, failed)
+    return counts
+
+
+def _schema(path: Any, options: ImageOptions, keeps_format: bool) -> pa.Schema:
+    """That of the file; older files get a column for the format where it is no longer raw."""
+    schema = pq.read_schema(path)
+    if "image_format" in schema.names or keeps_format or options.encode == RAW:
+        return schema.remove_metadata()
+    return schema.append(pa.field("image_format", pa.string())).remove_metadata()
+
+
+def _resized(
+    unit: Unit,
+    options: ImageOptions,
+    keeps_format: bool,
+    failed: list[tuple[object, ...]],
+    counts: Counter[str],
+    schema: pa.Schema,
+) -> Iterator[pa.RecordBatch]:
+    """Chunk by chunk; `failed` and `counts` grow."""
+    batch = unit.batches[0]
+    for chunk in chunks_of(batch.path):
+        done: dict[int, ProcessedImage] = {}
+        uuids = chunk.texts("uuid", "")
+        for index, stored in enumerate(chunk.images()):
+            try:
+                done[index] = reprocess(stored, _options_for(stored, options, keeps_format))
+            except ImageError as error:
+                failed.append((uuids[index], batch.server_name, batch.partition_id, chunk.start + index, str(error)))
+        counts["images"] += len(done)
+        if done:
+            yield _with_images(chunk, done, schema)
+
+
+def _options_for(stored: StoredImage, options: ImageOptions, keeps_format: bool) -> ImageOptions:
+    if keeps_format and stored.image_format in _KEPT_FORMATS and stored.image_format != options.encode:
+        return replace(options, encode=stored.image_format)
+    return options
+
+
+def _with_images(chunk: Chunk, done: Mapping[int, ProcessedImage], schema: pa.Schema) -> pa.RecordBatch:
+    rows = chunk.rows.take(pa.array(list(done), pa.int64()))
+    images = list(done.values())
+    new = {
+        "image": [image.image for image in images],
+        "image_format": [image.image_format for image in images],
+        "hashsum_resized": [image.hashsum_resized for image in images],
+        "resized_size": [list(image.resized_size) for image in images],
+    }
+    columns = [
+        pa.array(new[field.name], field.type) if field.name in new else rows.column(field.name) for field in schema
+    ]
+    return pa.record_batch(columns, schema=schema)

@@ -1,0 +1,100 @@
+"""What a tool is given: the run it works on, its own folder, its parameters, and the batches that are finished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote
+
+from ray_downloader.errors import UserError
+from ray_downloader.layout import COMPLETED, SUCCESSES, RunLayout
+from ray_downloader.settings import Settings, ToolsParameters
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """The images of one finished batch.
+
+    Args:
+        server_name: Canonical key of the server, or `pooled`.
+        partition_id: Number of the batch at that server.
+        path: Its `successes.parquet`.
+    """
+
+    server_name: str
+    partition_id: int
+    path: Path
+
+    @property
+    def place(self) -> Path:
+        """`server_name=.../partition_id=...`, as the folders below `images/` are named."""
+        return Path(self.path.parent.parent.name, self.path.parent.name)
+
+    @property
+    def stamp(self) -> str:
+        """Changes whenever the file is replaced."""
+        status = self.path.stat()
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """One tool on one run.
+
+    Args:
+        name: Of the tool.
+        settings: Of the run, with the tool's parameters.
+        is_format_given: The user says how images are to be stored; otherwise they stay as they are.
+    """
+
+    name: str
+    settings: Settings
+    is_format_given: bool = False
+
+    @property
+    def layout(self) -> RunLayout:
+        """Paths of the run."""
+        return RunLayout.of(self.settings)
+
+    @property
+    def folder(self) -> Path:
+        """Where everything that the tool writes goes."""
+        return self.layout.tools / self.name
+
+    @property
+    def parameters(self) -> ToolsParameters:
+        """What the user set for tools."""
+        return self.settings.tools_parameters
+
+    @cached_property
+    def batches(self) -> list[StoredBatch]:
+        """Finished batches that hold images, in a fixed order.
+
+        Raises:
+            UserError: There is none.
+        """
+        found = finished_batches(self.layout.images)
+        if not found:
+            raise UserError(f"{self.layout.images} holds no finished batch; run the download first")
+        return found
+
+
+def finished_batches(images: Path) -> list[StoredBatch]:
+    """Batches below `images` with the marker `completed` and without journals of a retry that is under way."""
+    markers = sorted(images.glob(f"server_name=*/partition_id=*/{COMPLETED}"))
+    folders = [marker.parent for marker in markers if not any(marker.parent.glob("*.arrows"))]
+    return [_stored_batch(folder) for folder in folders if (folder / SUCCESSES).exists()]
+
+
+def _stored_batch(folder: Path) -> StoredBatch:
+    server = unquote(folder.parent.name.removeprefix("server_name="))
+    return StoredBatch(server, int(folder.name.removeprefix("partition_id=")), folder / SUCCESSES)
+
+
+def fingerprint(values: Mapping[str, object]) -> str:
+    """A short name for parameters: equal parameters, equal name."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,162 @@
+"""Runs one tool on one run folder: units on Ray, then the end, then `apply`; the same command continues it.
+
+The tool's folder holds everything: results, `summary.json`, and the lock that keeps two runs of the tool apart. Ray
+is started only where a unit is left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ray_downloader.download.environment import prepare_environment
+from ray_downloader.errors import ExitCode
+from ray_downloader.layout import write_text
+from ray_downloader.settings import DownloaderParameters, Settings
+from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
+from ray_downloader.tools.context import ToolContext
+from ray_downloader.tools.publish import apply, holding, is_half_applied, refuse_if_applied, undo
+
+SUMMARY = "summary.json"
+
+_log = logging.getLogger(__name__)
+
+
+class StoppedError(Exception):
+    """A signal asked for the end before all units were done."""
+
+
+def run_tool(context: ToolContext, console: Console) -> ExitCode:
+    """Do what is left of a registered tool.
+
+    Returns:
+        `SETTLED`, or `STOPPED` where a signal came first.
+
+    Raises:
+        UserError: The run or the parameters are not usable, or another process works at it.
+    """
+    factory = TOOLS.get(context.name)
+    with holding(context.folder / ".lock", f"another process runs {context.name} in {context.layout.root}"):
+        if context.parameters.undo:
+            return _undo(context, console)
+        refuse_if_applied(context.folder)
+        if context.parameters.reset and not is_half_applied(context.folder):
+            _remove_results(context)
+        try:
+            summary = _summary(factory(context), console)
+        except StoppedError:
+            console.print(f"{context.name}: stopped; the same command continues")
+            return ExitCode.STOPPED
+        write_text(context.folder / SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n")
+        show(context.name, summary, console)
+    return ExitCode.SETTLED
+
+
+def _summary(tool: Tool, console: Console) -> dict[str, Any]:
+    context = tool.context
+    if is_half_applied(context.folder):
+        return {"tool": context.name, "applied_batches": _apply(context)}
+    step = tool.work()
+    counts = run_step(context, step, console) if step else Counter()
+    summary = {"tool": context.name, **tool.finish(counts)}
+    if context.parameters.apply:
+        step = tool.staged()
+        if step:
+            run_step(context, step, console)
+        summary["applied_batches"] = _apply(context)
+    return summary
+
+
+def _apply(context: ToolContext) -> int:
+    with holding(context.layout.lock_file, f"another run holds {context.layout.root}"):
+        return apply(context.folder, context.layout.images)
+
+
+def _undo(context: ToolContext, console: Console) -> ExitCode:
+    with holding(context.layout.lock_file, f"another run holds {context.layout.root}"):
+        batches = undo(context.folder, context.layout.images)
+    console.print(f"{context.name}: undone, {batches} batches are what they were")
+    return ExitCode.SETTLED
+
+
+def _remove_results(context: ToolContext) -> None:
+    for path in context.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()
+
+
+def run_step(context: ToolContext, step: Step, console: Console) -> Counter[str]:
+    """Do the units that are not done; the sum of what all count.
+
+    Raises:
+        StoppedError: A signal came first.
+    """
+    counted = [unit.counts() for unit in step.units]
+    total: Counter[str] = Counter()
+    for counts in counted:
+        total.update(counts or {})
+    left = [unit for unit, counts in zip(step.units, counted, strict=True) if counts is None]
+    if left:
+        total.update(_fan_out(context, step.function, left, len(step.units), console))
+    return total
+
+
+def _fan_out(
+    context: ToolContext, function: UnitFunction, left: list[Unit], units: int, console: Console
+) -> Counter[str]:
+    prepare_environment(context.settings.cluster)
+    from ray_downloader.download.cluster import running_cluster  # noqa: PLC0415 (Ray reads the environment on import)
+    from ray_downloader.download.fan_out import FanOut  # noqa: PLC0415
+
+    total: Counter[str] = Counter()
+    options = resources(context.settings)
+    with running_cluster(context.settings.cluster, options, f"{context.layout.root.name} {context.name}") as cluster:
+        fan_out = FanOut(cluster.slots, options.cpu_per_worker)
+        with _progress(context.name, units, units - len(left), console) as progress:
+            for counts in fan_out.run(partial(do_unit, function), left):
+                total.update(counts)
+                progress.advance(progress.task_ids[0])
+    if fan_out.is_stopped:
+        raise StoppedError
+    return total
+
+
+def do_unit(function: UnitFunction, unit: Unit) -> Counter[str]:
+    """One task: the unit's files, then its marker."""
+    shutil.rmtree(unit.folder, ignore_errors=True)
+    unit.folder.mkdir(parents=True)
+    counts = function(unit)
+    unit.complete(counts)
+    return counts
+
+
+def resources(settings: Settings) -> DownloaderParameters:
+    """The cluster's share for tools, in the words of the download."""
+    given = settings.tools_parameters
+    return DownloaderParameters(
+        max_nodes=given.max_nodes, workers_per_node=given.workers_per_node, cpu_per_worker=given.cpu_per_worker
+    )
+
+
+def _progress(name: str, units: int, done: int, console: Console) -> Progress:
+    columns = (TextColumn(f"[bold]{name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=console, disable=not console.is_terminal)
+    progress.add_task(name, total=units, completed=done)
+    return progress
+
+
+def show(name: str, summary: Mapping[str, Any], console: Console) -> None:
+    """The summary's numbers on one line each."""
+    for key, value in summary.items():
+        if key != "tool" and not isinstance(value, (dict, list)):
+            console.print(f"{name}: {key.replace('_', ' ')}: {value}", highlight=False, soft_wrap=True)

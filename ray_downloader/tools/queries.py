@@ -1,0 +1,106 @@
+"""SQL over the columns of finished images: DuckDB out of core, on files; the image column is never read by these.
+
+Every query sees a view `images`: the columns of `successes.parquet`, and `file`, `row` (its number in the file, from
+0), `server_name` and `partition_id`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import psutil
+import pyarrow as pa
+
+from ray_downloader.layout import replacing
+from ray_downloader.tools.context import StoredBatch
+
+#: DuckDB's own share of memory; what does not fit is spilled below the tool's folder.
+_MAX_MEMORY_BYTES = 4 << 30
+
+_VIEW = """
+CREATE TEMP VIEW images AS
+SELECT stored.* EXCLUDE (filename, file_row_number), filename AS file, file_row_number AS row,
+    places.server_name, places.partition_id
+FROM read_parquet({files}, union_by_name = true, filename = true, file_row_number = true, hive_partitioning = false)
+    AS stored
+JOIN places USING (filename)
+"""
+
+
+@contextmanager
+def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with the view `images`.
+
+    Args:
+        folder: The tool's; what does not fit in memory is spilled there.
+        batches: Whose images.
+    """
+    spill = folder / ".spill"
+    memory_bytes = min(_MAX_MEMORY_BYTES, psutil.virtual_memory().total // 2)
+    config = {
+        "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
+        "temp_directory": str(spill),
+        "threads": len(os.sched_getaffinity(0)),
+        "preserve_insertion_order": False,
+    }
+    try:
+        with duckdb.connect(config=config) as connection:
+            connection.execute("SET enable_progress_bar = false")
+            _register(connection, batches)
+            yield connection
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def write_csv(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write the rows of a query; how many they are."""
+    with replacing(path) as temp:
+        (rows,) = connection.execute(f"COPY ({query}) TO {literal(temp)} (FORMAT csv, HEADER)").fetchall()[0]
+    return int(rows)
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write the rows of a query in its order; how many they are."""
+    connection.execute("SET preserve_insertion_order = true")
+    with replacing(path) as temp:
+        options = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 50000)"
+        (rows,) = connection.execute(f"COPY ({query}) TO {literal(temp)} {options}").fetchall()[0]
+    return int(rows)
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str = "images") -> frozenset[str]:
+    """Names of a table's columns: those of an older project's files are fewer."""
+    return frozenset(name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall())
+
+
+def literal(value: object) -> str:
+    """A string literal."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def files_sql(paths: Sequence[Path]) -> str:
+    """A list of files, as `read_parquet` takes it."""
+    return "[" + ", ".join(literal(_no_glob(str(path))) for path in paths) + "]"
+
+
+def _no_glob(path: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def _register(connection: duckdb.DuckDBPyConnection, batches: Sequence[StoredBatch]) -> None:
+    places = pa.table(
+        {
+            "filename": pa.array([str(batch.path) for batch in batches], pa.string()),
+            "server_name": pa.array([batch.server_name for batch in batches], pa.string()),
+            "partition_id": pa.array([batch.partition_id for batch in batches], pa.int32()),
+        }
+    )
+    connection.register("given", places)
+    connection.execute("CREATE TEMP TABLE places AS SELECT * FROM given")
+    connection.unregister("given")
+    connection.execute(_VIEW.format(files=files_sql([batch.path for batch in batches])))
