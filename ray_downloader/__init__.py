@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "download_images"]
+__all__ = ["__version__", "apply_tools", "download_images"]
 
 
 def download_images(config: str | Path) -> int:
@@ -21,3 +21,29 @@ def download_images(config: str | Path) -> int:
     from ray_downloader.pipeline import run  # noqa: PLC0415
 
     return run(settings_from_file(Path(config)))
+
+
+def apply_tools(config: str | Path, tool_name: str) -> int:
+    """Run a tool on the finished images of the run that a YAML file describes.
+
+    Args:
+        config: The file of the download, or one with `path_to_output` and `tools_parameters` alone.
+        tool_name: One of ours, or one that a module of `tools_parameters.modules` or the caller registered.
+
+    Returns:
+        The exit code: 0 when the tool is done, 3 when stopped before the end.
+
+    Raises:
+        UserError: The configuration, the run folder or the tool's name is not usable.
+    """
+    from omegaconf import OmegaConf  # noqa: PLC0415
+
+    from ray_downloader.compose import compose_over, keys_of_file  # noqa: PLC0415
+    from ray_downloader.tools.configuration import flat_keys, tool_context  # noqa: PLC0415
+    from ray_downloader.tools.entry import apply_tool  # noqa: PLC0415
+
+    given = keys_of_file(Path(config))
+    composed = OmegaConf.to_container(compose_over(given), resolve=False)
+    assert isinstance(composed, dict)
+    values = {str(key): value for key, value in composed.items()}
+    return apply_tool(tool_context(tool_name, values, flat_keys(given)), Path(config).absolute())

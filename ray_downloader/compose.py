@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ray_downloader.errors import UserError
+from ray_downloader.hydra_words import first_sentences
+from ray_downloader.older_config import translate
 from ray_downloader.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parent
 #: In a wheel `conf/` lies in the package, in a source checkout beside it.
@@ -40,6 +47,15 @@ def settings_from_file(path: Path, overrides: Iterable[str] = ()) -> Settings:
     Raises:
         UserError: There is no such file, it is not YAML, or it does not validate.
     """
+    return settings_from_hydra(compose_over(keys_of_file(path), overrides))
+
+
+def keys_of_file(path: Path) -> dict[str, Any]:
+    """What a YAML file says, in our words: it may be one of the older project's.
+
+    Raises:
+        UserError: There is no such file, or it is not YAML with keys.
+    """
     try:
         given = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except FileNotFoundError:
@@ -48,12 +64,32 @@ def settings_from_file(path: Path, overrides: Iterable[str] = ()) -> Settings:
         raise UserError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from None
     if not isinstance(given, dict):
         raise UserError(f"{path} holds no keys; it needs at least path_to_input and path_to_output")
-    keys = [str(key) for key, value in given.items() if isinstance(value, str)]
-    groups = [f"{key}={given[key]}" for key in keys if (CONF / key).is_dir()]
-    named = {group.partition("=")[0] for group in groups}
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides=[*groups, *overrides])
+    return translate({str(key): value for key, value in given.items()}, _log.warning)
+
+
+def compose_over(given: Mapping[str, Any], overrides: Iterable[str] = ()) -> DictConfig:
+    """The defaults of `conf/`, with given keys over them.
+
+    Raises:
+        UserError: A group is named that there is not.
+    """
+    groups = dict(_named_groups(given))
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("config", overrides=[*(f"{key}={name}" for key, name in groups.items()), *overrides])
+    except HydraException as error:
+        raise UserError(first_sentences(error)) from None
     OmegaConf.set_struct(config, False)
-    merged = OmegaConf.merge(config, {key: value for key, value in given.items() if key not in named})
+    merged = OmegaConf.merge(
+        config, {key: value for key, value in given.items() if not isinstance(value, str) or key not in groups}
+    )
     assert isinstance(merged, DictConfig)
-    return settings_from_hydra(merged)
+    return merged
+
+
+def _named_groups(given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Groups that are named, `dataset: gbif` or `dataset: {name: gbif, ...}`, of which the second says more besides."""
+    for key, value in given.items():
+        name = value.get("name") if isinstance(value, Mapping) else value
+        if isinstance(name, str) and (CONF / key).is_dir():
+            yield key, name

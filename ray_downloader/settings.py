@@ -204,6 +204,9 @@ class ClusterSettings(_Group):
     task_seconds: PositiveFloat = 60.0
     worker_memory_mb: PositiveInt = 400
     dashboard_port: PositiveInt | None = None
+    token_file: Path | None = None
+    scratch: str = "/tmp"
+    start_timeout_s: PositiveFloat = 90.0
 
 
 class ProfileSettings(_Group):
@@ -225,6 +228,7 @@ class Settings(_Group):
     reset: Literal["batched", "profiled"] | None = None
     retry_errors: tuple[ErrorKind, ...] = ()
     demo: bool = False
+    account: str | None = None
     output_structure: OutputStructure = OutputStructure()
     downloader_parameters: DownloaderParameters = DownloaderParameters()
     tools_parameters: ToolsParameters = ToolsParameters()

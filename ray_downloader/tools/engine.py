@@ -120,7 +120,7 @@ def _fan_out(
 
     total: Counter[str] = Counter()
     options = resources(context.settings)
-    with running_cluster(context.settings.cluster, options, f"{context.layout.root.name} {context.name}") as cluster:
+    with running_cluster(context.settings.cluster, options, context.layout, context.name) as cluster:
         fan_out = FanOut(cluster.slots, options.cpu_per_worker)
         with _progress(context.name, units, units - len(left), console) as progress:
             for counts in fan_out.run(partial(do_unit, function), left):

@@ -58,12 +58,12 @@ def apply(folder: Path, images: Path) -> int:
         staged = sorted((folder / "images").glob(f"server_name=*/partition_id=*/{SUCCESSES}"))
         places = {str(path.parent.relative_to(folder / "images")): _stamp(path) for path in staged}
         write_text(applied / _MANIFEST, json.dumps({"batches": places}, indent=1) + "\n")
-    places = _manifest(applied)
-    for place, stamp in places.items():
+    exchanged = _manifest(applied)
+    for place, stamp in exchanged.items():
         if _stamp(images / place / SUCCESSES) != stamp:
             _exchange(folder / "images" / place / SUCCESSES, images / place / SUCCESSES, applied / place / SUCCESSES)
-    write_text(applied / COMPLETED, json.dumps({"batches": len(places)}) + "\n")
-    return len(places)
+    write_text(applied / COMPLETED, json.dumps({"batches": len(exchanged)}) + "\n")
+    return len(exchanged)
 
 
 def undo(folder: Path, images: Path) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -53,52 +53,55 @@ class Resize(Tool):
         """The results are what `apply` publishes."""
 
 
-def _resize_batch(options: ImageOptions, keeps_format: bool, unit: Unit) -> Counter[str]:
-    batch = unit.batches[0]
-    failed: list[tuple[object, ...]] = []
-    counts: Counter[str] = Counter()
-    schema = _schema(batch.path, options, keeps_format)
-    with replacing(unit.folder / SUCCESSES) as temp:
-        write_images(temp, schema, _resized(unit, options, keeps_format, failed, counts, schema))
-    write_part(unit.folder / PART, _FAILED_COLUMNS, failed)
-    return counts
+@dataclass
+class _Resizer:
+    """Resizes one batch, and remembers what it could not read."""
 
+    unit: Unit
+    options: ImageOptions
+    keeps_format: bool
+    failed: list[tuple[object, ...]] = field(default_factory=list)
+    images: int = 0
 
-def _schema(path: Any, options: ImageOptions, keeps_format: bool) -> pa.Schema:
-    """That of the file; older files get a column for the format where it is no longer raw."""
-    schema = pq.read_schema(path)
-    if "image_format" in schema.names or keeps_format or options.encode == RAW:
-        return schema.remove_metadata()
-    return schema.append(pa.field("image_format", pa.string())).remove_metadata()
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """That of the file; older files get a column for the format where it is no longer raw."""
+        schema = pq.read_schema(self.unit.batches[0].path).remove_metadata()
+        if "image_format" in schema.names or self.keeps_format or self.options.encode == RAW:
+            return schema
+        return schema.append(pa.field("image_format", pa.string()))
 
+    def chunks(self) -> Iterator[pa.RecordBatch]:
+        """The resized rows."""
+        for chunk in chunks_of(self.unit.batches[0].path):
+            done = self._done(chunk)
+            self.images += len(done)
+            if done:
+                yield _with_images(chunk, done, self.schema)
 
-def _resized(
-    unit: Unit,
-    options: ImageOptions,
-    keeps_format: bool,
-    failed: list[tuple[object, ...]],
-    counts: Counter[str],
-    schema: pa.Schema,
-) -> Iterator[pa.RecordBatch]:
-    """Chunk by chunk; `failed` and `counts` grow."""
-    batch = unit.batches[0]
-    for chunk in chunks_of(batch.path):
+    def _done(self, chunk: Chunk) -> dict[int, ProcessedImage]:
+        batch = self.unit.batches[0]
         done: dict[int, ProcessedImage] = {}
         uuids = chunk.texts("uuid", "")
         for index, stored in enumerate(chunk.images()):
             try:
-                done[index] = reprocess(stored, _options_for(stored, options, keeps_format))
+                done[index] = reprocess(stored, self._options_for(stored))
             except ImageError as error:
-                failed.append((uuids[index], batch.server_name, batch.partition_id, chunk.start + index, str(error)))
-        counts["images"] += len(done)
-        if done:
-            yield _with_images(chunk, done, schema)
+                place = (batch.server_name, batch.partition_id, chunk.start + index)
+                self.failed.append((uuids[index], *place, str(error)))
+        return done
+
+    def _options_for(self, stored: StoredImage) -> ImageOptions:
+        kept = self.keeps_format and stored.image_format in _KEPT_FORMATS
+        return replace(self.options, encode=stored.image_format) if kept else self.options
 
 
-def _options_for(stored: StoredImage, options: ImageOptions, keeps_format: bool) -> ImageOptions:
-    if keeps_format and stored.image_format in _KEPT_FORMATS and stored.image_format != options.encode:
-        return replace(options, encode=stored.image_format)
-    return options
+def _resize_batch(options: ImageOptions, keeps_format: bool, unit: Unit) -> Counter[str]:
+    resizer = _Resizer(unit, options, keeps_format)
+    with replacing(unit.folder / SUCCESSES) as temp:
+        write_images(temp, resizer.schema, resizer.chunks())
+    write_part(unit.folder / PART, _FAILED_COLUMNS, resizer.failed)
+    return Counter(images=resizer.images)
 
 
 def _with_images(chunk: Chunk, done: Mapping[int, ProcessedImage], schema: pa.Schema) -> pa.RecordBatch:

@@ -1,0 +1,93 @@
+"""Reads the older project's YAML: its spellings become ours, and what has no meaning here is named, once. Pure.
+
+Keys that both projects share have the same names; here are only the others. Zeros, which its template has for "to be
+filled in", are left out, so that our defaults hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray_downloader.errors import UserError
+
+#: `initializer_type` -> our dataset; "" is the template's.
+_DATASETS = {
+    "": "generic",
+    "gbif": "gbif",
+    "eol": "eol",
+    "lila": "lila",
+    "fathom_net": "fathomnet",
+    "tol200m_general": "tol200m",
+    "tol200m_fathomNet": "tol200m",
+}
+#: Keys that are read over, and what to say of them.
+_UNNECESSARY = {
+    "scripts": "no submit scripts are needed: one Slurm job runs all stages (slurm/ray_downloader.sbatch)",
+    "schedule_rules": "how many processes ask one server follows from its rate; batches are dealt while they run",
+    "suppress_unchanged_error": "a run ends when every row is settled, so it never submits itself again",
+    "bounding_box_information_path": "bounding boxes are not joined; join them by source_id afterwards",
+    "dst_image_folder": "images stay in the run folder",
+    "dst_error_folder": "errors stay in the run folder",
+}
+_GROUPS = ("downloader_parameters", "tools_parameters")
+#: In these zero is a value and not a gap.
+_MAY_BE_ZERO = frozenset({"rate_multiplier", "max_distance"})
+
+
+def translate(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
+    """Our configuration for one that may be the older project's; ours passes through unchanged.
+
+    Args:
+        given: The YAML file's content.
+        report: Told in a sentence about each key that is not needed here.
+
+    Raises:
+        UserError: `initializer_type` names a dataset that there is not, or a key is given in both spellings.
+    """
+    values = dict(given)
+    for key in [key for key in values if key in _UNNECESSARY]:
+        if values.pop(key):
+            report(f"{key} is not needed: {_UNNECESSARY[key]}")
+    _rename(values, "path_to_output_folder", "path_to_output")
+    dataset = _dataset(values)
+    if dataset:
+        values["dataset"] = dataset
+    for group in _GROUPS:
+        if isinstance(values.get(group), Mapping):
+            values[group] = _without_gaps(values[group])
+    return values
+
+
+def _rename(values: dict[str, Any], older: str, ours: str) -> None:
+    if older not in values:
+        return
+    if ours in values:
+        raise UserError(f"{older} and {ours} are the same key; give one of them")
+    values[ours] = values.pop(older)
+
+
+def _dataset(values: dict[str, Any]) -> dict[str, Any]:
+    """What `initializer_type` and the keys that go with it say; empty where there are none."""
+    found: dict[str, Any] = {}
+    if "initializer_type" in values:
+        name = str(values.pop("initializer_type") or "")
+        if name not in _DATASETS:
+            raise UserError(
+                f"initializer_type={name!r} is not known; choose one of: {', '.join(filter(None, _DATASETS))}"
+            )
+        if "dataset" in values:
+            raise UserError("initializer_type and dataset are the same key; give one of them")
+        found["name"] = _DATASETS[name]
+    for older, ours in (("included_sources", "data_sources"), ("excluded_servers_path", "excluded_servers")):
+        if value := values.pop(older, None):
+            found[ours] = value
+    return found
+
+
+def _without_gaps(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in group.items()
+        if key in _MAY_BE_ZERO or isinstance(value, bool) or value not in (0, "", None)
+    }

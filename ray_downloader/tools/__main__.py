@@ -1,0 +1,45 @@
+"""Command line: `python -m ray_downloader.tools tool=NAME path_to_output=RUN [tools_parameters.KEY=VALUE ...]`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from ray_downloader.command_line import sentences, with_plain_keys
+from ray_downloader.compose import CONF
+from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.tools.base import TOOLS
+from ray_downloader.tools.configuration import given_keys, tool_context
+from ray_downloader.tools.entry import apply_tool
+
+
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+def _run(config: DictConfig) -> NoReturn:
+    values = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(values, dict)
+    composed = {str(key): value for key, value in values.items()}
+    with sentences():
+        name = composed.pop("tool", None)
+        if not name:
+            raise UserError(f"tool is required: set tool=...; there are: {', '.join(TOOLS)}")
+        given = given_keys([argument for argument in sys.argv[1:] if "tool=" not in argument.split(".")[0]])
+        sys.exit(apply_tool(tool_context(str(name), composed, given)))
+
+
+def main() -> NoReturn:
+    """Run, and end with the exit code that the outcome asks for; the user's mistakes are one message, no traceback."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    arguments = [with_plain_keys(argument) for argument in sys.argv[1:]]
+    # `tool` is no key of a run's configuration, which has no tool; Hydra asks for a `+` before such a key.
+    sys.argv[1:] = [f"+{argument}" if argument.startswith("tool=") else argument for argument in arguments]
+    with sentences():
+        _run()
+    sys.exit(ExitCode.SETTLED)
+
+
+if __name__ == "__main__":
+    main()

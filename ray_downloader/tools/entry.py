@@ -1,0 +1,44 @@
+"""Starts a tool by its name: one that is registered whole, or one of three classes as the older project has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.logs import start_logging
+from ray_downloader.older_environment import older_environment
+from ray_downloader.tools.base import TOOLS
+from ray_downloader.tools.context import ToolContext
+from ray_downloader.tools.custom import is_custom, run_custom
+from ray_downloader.tools.engine import run_tool
+from ray_downloader.tools.modules import load_modules
+from ray_downloader.tools.registry import custom_tools
+
+
+def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCode:
+    """Run the tool that the context names.
+
+    Args:
+        context: Which tool, and on what.
+        config_path: The YAML file that the user gave, for tools that read it again.
+
+    Raises:
+        UserError: There is no such tool, or the run or the parameters are not usable.
+    """
+    load_modules(context.parameters.modules)
+    choices = sorted({*TOOLS, *custom_tools()})
+    if context.name not in choices:
+        raise UserError(
+            f"there is no tool {context.name!r}; choose one of: {', '.join(choices)} "
+            "(tools of your own: name their module with tools_parameters.modules)"
+        )
+    console = Console(stderr=True)
+    start_logging(context.layout.logs, context.settings.downloader_parameters.logger_level, console)
+    if not is_custom(context.name):
+        return run_tool(context, console)
+    file = config_path or context.layout.settings_file
+    os.environ.update(older_environment(context.settings, file))
+    return run_custom(context, file, console)
