@@ -25,10 +25,12 @@ from ray_downloader.layout import RunLayout, write_text
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
 from ray_downloader.monitor.summary import save_summary, show_summary, summarise
+from ray_downloader.older_environment import older_environment
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.schedule.remaining import take_stock
 from ray_downloader.settings import Settings
+from ray_downloader.stop_signals import StopRequested, stopping_on_signals
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +47,28 @@ def run(settings: Settings) -> ExitCode:
     Raises:
         UserError: Configuration or input is not usable, or another run holds the folder.
     """
+    try:
+        with stopping_on_signals():
+            exit_code = _run(_absolute(settings))
+    except StopRequested as request:
+        _log.warning("%s: stopped; the same command continues", request)
+        exit_code = ExitCode.STOPPED
+    if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
+        from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)
+
+        requeue_stopped_job(settings)
+    return exit_code
+
+
+def _run(settings: Settings) -> ExitCode:
     console = Console(stderr=True)
-    settings = _absolute(settings)
     layout = RunLayout.of(settings)
-    with _holding(layout), _with_demo_site(settings) as settings:
+    with _holding(layout), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
         _reset(settings, layout)
         _refuse_another_list(settings, layout)
         write_text(layout.settings_file, settings.to_json())
+        os.environ.update(older_environment(settings, layout.settings_file))  # for the steps of a Slurm job
         _partition(settings, layout)
         if settings.mode == "plan":
             show_plan(settings, layout, console)
@@ -139,11 +155,14 @@ def _partition(settings: Settings, layout: RunLayout) -> None:
 
 
 def _profile(settings: Settings, layout: RunLayout) -> None:
-    if "profile" in settings.stages:
+    if "profile" not in settings.stages:
+        return
+    if settings.cluster.name == "slurm":
+        from ray_downloader.slurm.profile_step import run_profile_step as run_profile  # noqa: PLC0415
+    else:
         from ray_downloader.profile import run_profile  # noqa: PLC0415 (a run without the stage needs no MPI)
-
-        run_profile(settings, layout)
-        _note(layout, profiled=True)
+    run_profile(settings, layout)
+    _note(layout, profiled=True)
 
 
 def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCode:

@@ -20,3 +20,23 @@ def prepare_environment(options: ClusterSettings) -> None:
         # A token of this run's own: else Ray writes one into the user's home, which turns authentication on elsewhere.
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    if options.token_file is not None:
+        _ask_for_token()
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(options.token_file.expanduser().absolute())
+    elif starts_own_nodes(options):
+        _ask_for_token()  # the file is made with the nodes
+
+
+def starts_own_nodes(options: ClusterSettings) -> bool:
+    """Whether the run starts Ray on the nodes of its Slurm job, instead of joining one that runs."""
+    return options.name == "slurm" and options.address is None
+
+
+def address_of(options: ClusterSettings) -> str | None:
+    """Address of the Ray to join, if one is named."""
+    return options.address or os.environ.get("RAY_ADDRESS")
+
+
+def _ask_for_token() -> None:
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.pop("RAY_AUTH_TOKEN", None)  # it would come before the file

@@ -40,7 +40,7 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
     ledger = take_stock(layout, load_batches(layout), settings.retry_errors)
     if not ledger.work:
         return DownloadResult()
-    with running_cluster(settings.cluster, settings.downloader_parameters, layout.root.name) as cluster:
+    with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
         _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
         crew = Crew(context, cluster, _rows_by_server(layout, ledger))
         ray.get([*crew.ready(), *_warm_ups(cluster, settings)])

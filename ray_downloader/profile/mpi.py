@@ -36,6 +36,18 @@ class MpiWorld:
         self._communicator.Abort(exit_code)
 
 
+def library_plugin() -> str | None:
+    """The name in `srun --mpi=NAME` that the MPI library speaks; None where there is no library. Starts no MPI."""
+    try:
+        import mpi4py  # noqa: PLC0415
+
+        mpi4py.rc.initialize = False
+        from mpi4py import MPI  # noqa: PLC0415
+    except (ImportError, RuntimeError):
+        return None
+    return "pmix" if "Open MPI" in MPI.Get_library_version() else "pmi2"
+
+
 def enter_world(environ: Mapping[str, str]) -> World:
     """Join the world that the launcher started.
 

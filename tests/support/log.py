@@ -15,6 +15,7 @@ class Seen:
         at_s: Monotonic time of its arrival.
         status: What was answered; None for a request that got no status line.
         client_port: Port that the client's connection came from.
+        client_host: Address that it came from.
         in_flight: Requests of this host under way at its arrival, this one included.
     """
 
@@ -27,6 +28,7 @@ class Seen:
     client_port: int
     in_flight: int
     tls: bool
+    client_host: str = "127.0.0.1"
 
 
 def most_in_window(seen: Iterable[Seen], window_s: float) -> int:

@@ -28,12 +28,14 @@ class OriginOptions:
         latency_s: Wait before each answer.
         limits: Limits by host; globs are allowed, the first that matches counts.
         robots: Text of /robots.txt by host; other hosts answer 404.
+        listen_on: Address of this machine; another than loopback where the clients are nodes of a cluster.
     """
 
     tls: bool = False
     latency_s: float = 0.0
     limits: Mapping[str, HostLimit] = field(default_factory=dict)
     robots: Mapping[str, str] = field(default_factory=dict)
+    listen_on: str = "127.0.0.1"
 
     @classmethod
     def from_json(cls, text: str) -> OriginOptions:

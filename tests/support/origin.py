@@ -99,6 +99,7 @@ class Origin:
         self._visits[host, exchange.target] += 1
         self._in_flight[host] += 1
         exchange.visits = self._visits[host, exchange.target]
+        client_host, client_port = exchange.writer.get_extra_info("peername")[:2]
         seen = Seen(
             at_s=time.monotonic(),
             host=host,
@@ -106,7 +107,8 @@ class Origin:
             status=None,
             user_agent=headers.get("user-agent", ""),
             accept_encoding=headers.get("accept-encoding", ""),
-            client_port=exchange.writer.get_extra_info("peername")[1],
+            client_port=client_port,
+            client_host=client_host,
             in_flight=self._in_flight[host],
             tls=exchange.writer.get_extra_info("sslcontext") is not None,
         )
@@ -157,12 +159,14 @@ def tls_context(authority: trustme.CA) -> ssl.SSLContext:
 async def run(options: OriginOptions, folder: Path) -> None:
     """Serve until standard input closes."""
     origin = Origin(options)
-    plain = await asyncio.start_server(origin.serve, "127.0.0.1", 0, backlog=1024)
+    plain = await asyncio.start_server(origin.serve, options.listen_on, 0, backlog=1024)
     address = {"http_port": plain.sockets[0].getsockname()[1]}
     if options.tls:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-        secure = await asyncio.start_server(origin.serve, "127.0.0.1", 0, backlog=1024, ssl=tls_context(authority))
+        secure = await asyncio.start_server(
+            origin.serve, options.listen_on, 0, backlog=1024, ssl=tls_context(authority)
+        )
         address |= {"https_port": secure.sockets[0].getsockname()[1], "ca_bundle": str(folder / "ca.pem")}
     sys.stdout.write(json.dumps(address) + "\n")
     sys.stdout.flush()

@@ -28,17 +28,18 @@ class RunningOrigin:
     http_port: int
     https_port: int | None = None
     ca_bundle: Path | None = None
+    host: str = "127.0.0.1"
 
     @property
     def address(self) -> str:
         """`host:port` of the plain HTTP side."""
-        return f"127.0.0.1:{self.http_port}"
+        return f"{self.host}:{self.http_port}"
 
     @property
     def connect_to(self) -> dict[str, str]:
         """`network.connect_to` that leads every host name here."""
         plain = {"*:80": self.address}
-        return plain if self.https_port is None else {**plain, "*:443": f"127.0.0.1:{self.https_port}"}
+        return plain if self.https_port is None else {**plain, "*:443": f"{self.host}:{self.https_port}"}
 
     def url(self, target: str) -> str:
         """URL of `target` by address instead of by a host name."""
@@ -65,13 +66,15 @@ class RunningOrigin:
 @contextmanager
 def running_origin(options: OriginOptions | None = None) -> Iterator[RunningOrigin]:
     """An origin process that lives as long as the `with` block."""
-    command = [sys.executable, "-m", "tests.support.origin", (options or OriginOptions()).to_json()]
+    options = options or OriginOptions()
+    command = [sys.executable, "-m", "tests.support.origin", options.to_json()]
     with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
             ready = json.loads(process.stdout.readline())
             bundle = ready.get("ca_bundle")
-            yield RunningOrigin(ready["http_port"], ready.get("https_port"), Path(bundle) if bundle else None)
+            bundle_path = Path(bundle) if bundle else None
+            yield RunningOrigin(ready["http_port"], ready.get("https_port"), bundle_path, options.listen_on)
         finally:
             process.stdin.close()
             try:

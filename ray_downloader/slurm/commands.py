@@ -1,0 +1,130 @@
+"""The command lines of the job's steps. Pure: what Slurm is told is data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ray_downloader.slurm.allocation import Allocation
+
+#: What the batch script was asked for: a step says its own shape. Nor does it inherit the address of another Ray.
+_SHAPE_VARIABLES = frozenset(
+    {
+        "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_CPUS_PER_TASK",
+        "SLURM_NNODES", "SLURM_JOB_NUM_NODES", "SLURM_DISTRIBUTION", "SLURM_CPU_BIND", "SLURM_MPI_TYPE",
+        "RAY_ADDRESS",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """What `ray_node.py` is told on every node, as JSON.
+
+    Args:
+        head_address: `host:port` that the head listens on.
+        cpus: CPUs for Ray by node, in the order of the step's nodes.
+        scratch: Folder on each node for Ray's sockets and logs; its path must be short.
+        dashboard_port: Of the head; None for no dashboard.
+        start_timeout_s: How long a node waits for the head.
+    """
+
+    head_address: str
+    client_port: int
+    cpus: tuple[int, ...]
+    memory_mb: tuple[int, ...] | None
+    scratch: str
+    dashboard_port: int | None
+    start_timeout_s: float
+
+    def to_json(self) -> str:
+        """As `from_json` reads it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> NodePlan:
+        """Read what `to_json` wrote."""
+        values = json.loads(text)
+        memory_mb = values.pop("memory_mb")
+        return cls(cpus=tuple(values.pop("cpus")), memory_mb=memory_mb and tuple(memory_mb), **values)
+
+
+def step_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a step that says its own shape."""
+    return {name: value for name, value in environ.items() if name not in _SHAPE_VARIABLES}
+
+
+def profile_step(allocation: Allocation, mpi_plugin: str, settings_file: Path) -> list[str]:
+    """`srun` of the profile stage: an MPI rank for every CPU of the job."""
+    return [
+        "srun", f"--mpi={mpi_plugin}", "--job-name=profile",
+        f"--nodes={len(allocation.cpus)}", f"--ntasks={sum(allocation.cpus)}", *_ranks_by_node(allocation.cpus),
+        "--cpus-per-task=1", "--kill-on-bad-exit=1", "--unbuffered",
+        sys.executable, "-m", "ray_downloader.profile", str(settings_file),
+    ]  # fmt: skip
+
+
+def _ranks_by_node(cpus: Sequence[int]) -> list[str]:
+    return [f"--ntasks-per-node={cpus[0]}"] if len(set(cpus)) == 1 else []
+
+
+def ray_step(plan: NodePlan, log_pattern: Path) -> list[str]:
+    """`srun` of the Ray step: one task a node, in one step that may lose nodes.
+
+    Args:
+        plan: For all nodes.
+        log_pattern: Where each node's messages go; `%n` is the number of the node.
+    """
+    nodes = len(plan.cpus)
+    return [
+        "srun", "--mpi=none", "--job-name=ray", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0",
+        f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--relative=0", "--cpu-bind=none",
+        f"--output={log_pattern}", "--open-mode=append",
+        sys.executable, "-m", "ray_downloader.slurm.ray_node", plan.to_json(),
+    ]  # fmt: skip
+
+
+def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, object_store_bytes: int) -> list[str]:
+    """`ray start` on one node.
+
+    Args:
+        node: Its number in the step; 0 is the head.
+        own_address: IP address by which the other nodes reach it.
+    """
+    command = [
+        sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats",
+        f"--node-ip-address={own_address}", f"--num-cpus={plan.cpus[node]}", f"--temp-dir={temp_dir}",
+        f"--object-store-memory={object_store_bytes}", "--dashboard-agent-listen-port=0",
+        # 0 lets the kernel choose: with a fixed range, two jobs on one node would fight over its start.
+        "--min-worker-port=0", "--max-worker-port=0",
+    ]  # fmt: skip
+    if plan.memory_mb is not None:
+        command.append(f"--memory={plan.memory_mb[node] * 2**20 - object_store_bytes}")
+    if node:
+        return [*command, f"--address={plan.head_address}"]
+    command += ["--head", f"--port={plan.head_address.rpartition(':')[2]}"]
+    command += [f"--ray-client-server-port={plan.client_port}"]
+    if plan.dashboard_port is None:
+        return [*command, "--include-dashboard=false"]
+    return [
+        *command,
+        "--include-dashboard=true",
+        "--dashboard-host=127.0.0.1",
+        f"--dashboard-port={plan.dashboard_port}",
+    ]
+
+
+def ssh_line(dashboard: str, node: str, login: str | None) -> str:
+    """How the user reaches the dashboard, which listens on loopback of the head only.
+
+    Args:
+        dashboard: Its `host:port`.
+        node: Name of the head.
+        login: The host that the job was submitted from.
+    """
+    port = dashboard.rpartition(":")[2]
+    jump = f" -J {login}" if login else ""
+    return f"ssh -N -L {port}:127.0.0.1:{port}{jump} {node}"

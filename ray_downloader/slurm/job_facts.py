@@ -1,0 +1,45 @@
+"""What Slurm says of a job while it runs: `scontrol show job -o`, read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """One job.
+
+    Args:
+        state: `RUNNING`, or `COMPLETING` and the like for a job that is being cancelled.
+        batch_host: Node of the batch script.
+        nodes: The job's nodes in Slurm's short form, without those that were lost.
+        log: The job's output file.
+    """
+
+    state: str
+    batch_host: str
+    nodes: str
+    log: str
+
+    @classmethod
+    def parse(cls, text: str) -> JobFacts:
+        """Read the line; what it does not say is empty."""
+        fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", text))
+        return cls(*(fields.get(name, "") for name in ("JobState", "BatchHost", "NodeList", "StdOut")))
+
+
+def ask_job(job_id: int) -> JobFacts:
+    """What the controller says now; empty facts where it does not answer."""
+    return JobFacts.parse(output_of("scontrol", "show", "job", "-o", str(job_id)))
+
+
+def expand_nodes(nodes: str = "") -> list[str]:
+    """Names of nodes from Slurm's short form; without it those of the job round this process."""
+    return output_of("scontrol", "show", "hostnames", *([nodes] if nodes else [])).split()
+
+
+def output_of(*command: str) -> str:
+    """What a command prints; nothing where it fails."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -1,0 +1,55 @@
+"""The profile stage on all CPUs of the job: one MPI rank for each, started by `srun`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+
+from ray_downloader.download.run_context import load_ignored_servers
+from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.layout import RunLayout
+from ray_downloader.profile.mpi import library_plugin
+from ray_downloader.profile.stage import profile_servers
+from ray_downloader.profile.table import fold_parts
+from ray_downloader.profile.workload import plan_workload
+from ray_downloader.settings import Settings
+from ray_downloader.slurm.commands import profile_step, step_environment
+from ray_downloader.slurm.ray_step import allocation_of
+
+#: Set in `site.env` where the guess from the MPI library is not right.
+PLUGIN_VARIABLE = "RAY_DOWNLOADER_MPI_PLUGIN"
+_log = logging.getLogger(__name__)
+
+
+class ProfileStepError(UserError):
+    """The ranks failed; what they said stands above in the log."""
+
+    exit_code = ExitCode.FAILED
+
+
+def run_profile_step(settings: Settings, layout: RunLayout) -> None:
+    """Profile the servers that have no line in `profiles.csv` yet.
+
+    Raises:
+        UserError: There is no Slurm job round this process, or a setting is not usable.
+        ProfileStepError: The ranks failed; those servers that they finished are kept.
+    """
+    allocation = allocation_of(os.environ)
+    fold_parts(layout)
+    plugin = os.environ.get(PLUGIN_VARIABLE) or library_plugin()
+    nothing_to_probe = not plan_workload(settings, layout, load_ignored_servers(layout)).pieces
+    if nothing_to_probe or plugin is None or settings.profile.launcher != "auto":
+        profile_servers(settings, layout)
+        return
+    command = profile_step(allocation, plugin, layout.settings_file)
+    _log.info("profile: %d MPI ranks on %d nodes, srun --mpi=%s", sum(allocation.cpus), len(allocation.cpus), plugin)
+    exit_code = subprocess.run(
+        command, env=step_environment(os.environ), stdin=subprocess.DEVNULL, check=False
+    ).returncode
+    if exit_code:
+        raise ProfileStepError(
+            f"the profile step ended with exit code {exit_code} (see above; {fold_parts(layout)} servers are kept). "
+            f"Is `srun --mpi={plugin}` right for the MPI library? {PLUGIN_VARIABLE} in site.env sets another; "
+            "stages=[partition,download] does without profiles"
+        )

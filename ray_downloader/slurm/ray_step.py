@@ -1,0 +1,172 @@
+"""Ray on the nodes of the job, seen from the driver: started with one `srun`, waited for, ended.
+
+The token that Ray asks of everybody lies in a file in the run folder that only the user can read; it goes with the step.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.layout import RunLayout
+from ray_downloader.settings import ClusterSettings, DownloaderParameters
+from ray_downloader.slurm.addresses import is_listening, own_address
+from ray_downloader.slurm.allocation import Allocation
+from ray_downloader.slurm.commands import NodePlan, ray_step, step_environment
+from ray_downloader.slurm.job_facts import expand_nodes
+
+#: A dead node is noticed after 3 x 3 s; Ray's defaults take half a minute or more.
+_HEALTH_CHECKS = {
+    "RAY_health_check_initial_delay_ms": "5000",
+    "RAY_health_check_period_ms": "3000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "3",
+}
+STOP_PATIENCE_S = 15.0
+_TAIL_LINES = 12
+_log = logging.getLogger(__name__)
+
+
+class StartError(UserError):
+    """Ray did not start on the nodes of the job; not a mistake in the configuration, but no traceback would help."""
+
+    exit_code = ExitCode.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class RayStep:
+    """A Ray that runs on the job's nodes.
+
+    Args:
+        address: `host:port` of its head.
+        nodes: How many nodes it is to have.
+        logs: Where each node's messages go.
+    """
+
+    address: str
+    nodes: int
+    logs: Path
+    process: subprocess.Popen[bytes]
+
+    def last_words(self) -> str:
+        """The ends of all nodes' logs."""
+        return "\n".join(f"{path.name}: {line}" for path in sorted(self.logs.glob("*.log")) for line in _tail(path))
+
+    def require_running(self) -> None:
+        """Check that the step has not ended.
+
+        Raises:
+            StartError: It has.
+        """
+        if self.process.poll() is not None:
+            raise StartError(
+                f"the Ray step of the job ended with exit code {self.process.returncode}; the last lines of "
+                f"{self.logs}:\n{self.last_words()}"
+            )
+
+
+def allocation_of(environ: Mapping[str, str]) -> Allocation:
+    """The allocation of this process.
+
+    Raises:
+        UserError: It runs in none.
+    """
+    allocation = Allocation.from_environ(environ)
+    if allocation is None:
+        raise UserError(
+            "cluster=slurm runs inside a Slurm job: submit it with `sbatch slurm/ray_downloader.sbatch ...`, "
+            "or join a Ray that runs with cluster=existing and cluster.address=host:port"
+        )
+    return allocation
+
+
+@contextmanager
+def running_ray_step(
+    options: ClusterSettings, parameters: DownloaderParameters, layout: RunLayout
+) -> Iterator[RayStep]:
+    """Ray on the first `max_nodes` nodes of the job, for as long as the `with` block.
+
+    Raises:
+        UserError: There is no Slurm job round this process.
+        StartError: Ray's head does not listen within `cluster.start_timeout_s`.
+    """
+    allocation = allocation_of(os.environ).first_nodes(parameters.max_nodes)
+    plan = _plan(allocation, options, parameters)
+    logs = layout.logs / f"ray-{allocation.job_id}-{allocation.restarts}"
+    logs.mkdir(parents=True, exist_ok=True)
+    with _token_file(layout, allocation.job_id) as token_file:
+        environment = step_environment(os.environ) | _HEALTH_CHECKS | {"RAY_AUTH_TOKEN_PATH": str(token_file)}
+        command = ray_step(plan, logs / "node-%n.log")
+        with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
+            try:
+                step = RayStep(plan.head_address, len(plan.cpus), logs, process)
+                _await_head(step, options.start_timeout_s)
+                yield step
+            finally:
+                _stop(process)
+
+
+def _plan(allocation: Allocation, options: ClusterSettings, parameters: DownloaderParameters) -> NodePlan:
+    workers = parameters.workers_per_node
+    limit = None if workers is None else max(1, round(workers * parameters.cpu_per_worker))
+    return NodePlan(
+        head_address=f"{own_address(expand_nodes()[1:])}:{allocation.gcs_port}",
+        client_port=allocation.client_port,
+        cpus=tuple(min(cpus, limit or cpus, options.num_cpus or cpus) for cpus in allocation.cpus),
+        memory_mb=allocation.memory_mb,
+        scratch=options.scratch,
+        dashboard_port=options.dashboard_port,
+        start_timeout_s=options.start_timeout_s,
+    )
+
+
+@contextmanager
+def _token_file(layout: RunLayout, job_id: int) -> Iterator[Path]:
+    """A fresh token that only the user can read. Tokens of jobs that were lost with their node go too."""
+    for stale in layout.root.glob(".ray-token-*"):
+        stale.unlink(missing_ok=True)
+    path = layout.root / f".ray-token-{job_id}"
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _await_head(step: RayStep, timeout_s: float) -> None:
+    until_s = time.monotonic() + timeout_s
+    while not is_listening(step.address):
+        step.require_running()
+        if time.monotonic() > until_s:
+            raise StartError(
+                f"no Ray head listens at {step.address} after {timeout_s:g} s (cluster.start_timeout_s); the last "
+                f"lines of {step.logs}:\n{step.last_words()}"
+            )
+        time.sleep(0.2)
+    _log.info("Ray's head listens at %s", step.address)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Close the step's standard input, at which its tasks end; `srun` is killed only where a node does not answer."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(STOP_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+
+
+def _tail(path: Path) -> list[str]:
+    lines = path.read_text("utf-8", "replace").splitlines()
+    return [line for line in lines if line.strip()][-_TAIL_LINES:]

@@ -1,0 +1,43 @@
+"""Signals that ask a run to end, before and after the download stage, which drains on them by itself."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+#: SIGTERM comes from `kill` and from a cancelled job, SIGUSR1 from Slurm ahead of the time limit.
+NAMES = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class StopRequested(KeyboardInterrupt):
+    """The run is to end now; the same command continues it."""
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Raise `StopRequested` in the main thread where one of the signals comes; other threads cannot listen."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {name: signal.signal(name, _stop) for name in NAMES}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Undo what the block does to the handlers; `ray.init` takes SIGTERM for itself."""
+    before = {name: signal.getsignal(name) for name in NAMES}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise StopRequested(signal.Signals(number).name)
