@@ -89,6 +89,14 @@ class RunLayout:
         return self.schedules / "servers.json"
 
     @property
+    def orders_file(self) -> Path:
+        return self.schedules / "orders.jsonl"
+
+    @property
+    def robots(self) -> Path:
+        return self.schedules / "robots"
+
+    @property
     def logs(self) -> Path:
         return self.root / self.structure.logs_folder
 

@@ -21,13 +21,14 @@ from rich.console import Console
 
 from ray_downloader.download.environment import prepare_environment
 from ray_downloader.errors import ExitCode, FolderBusyError, UserError
+from ray_downloader.fetch.public import first_public
 from ray_downloader.layout import RunLayout, write_text
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
-from ray_downloader.monitor.summary import save_summary, show_summary, summarise
+from ray_downloader.monitor.summary import StageFigures, save_summary, show_summary, summarise
 from ray_downloader.older_environment import older_environment
 from ray_downloader.partition import load_partition_summary, partition
-from ray_downloader.partition.batches import load_batches
+from ray_downloader.partition.batches import load_batches, load_server_names
 from ray_downloader.schedule.remaining import take_stock
 from ray_downloader.settings import Settings
 from ray_downloader.stop_signals import StopRequested, stopping_on_signals
@@ -73,6 +74,7 @@ def _run(settings: Settings) -> ExitCode:
         if settings.mode == "plan":
             show_plan(settings, layout, console)
             return ExitCode.SETTLED
+        _require_contact(settings, layout)
         _profile(settings, layout)
         return _download(settings, layout, console)
 
@@ -154,6 +156,18 @@ def _partition(settings: Settings, layout: RunLayout) -> None:
     _note(layout, batched=True)
 
 
+def _require_contact(settings: Settings, layout: RunLayout) -> None:
+    """Operators block who cannot be written to: a run that asks servers of other people names its contact."""
+    if settings.politeness.contact or not {"profile", "download"} & set(settings.stages):
+        return
+    server = first_public(load_server_names(layout), settings.network)
+    if server is not None:
+        raise UserError(
+            f"politeness.contact is required, as this run asks public servers ({server}, ...) and their operators "
+            "block clients that they cannot write to: set politeness.contact=you@example.org (it goes into the User-Agent)"
+        )
+
+
 def _profile(settings: Settings, layout: RunLayout) -> None:
     if "profile" not in settings.stages:
         return
@@ -173,13 +187,12 @@ def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCo
 
     result = download(settings, layout, console)
     ledger = take_stock(layout, load_batches(layout))
-    summary = summarise(
-        load_partition_summary(layout), ledger, result.seconds, result.settled.get("", 0), result.size_bytes
-    )
+    figures = StageFigures(result.seconds, result.settled[""], result.size_bytes, result.disallowed)
+    summary = summarise(load_partition_summary(layout), ledger, figures)
     save_summary(layout, summary)
     show_summary(summary, console)
-    _note(layout, downloaded=not summary["rows"]["unsettled"])
-    return ExitCode.STOPPED if summary["rows"]["unsettled"] else ExitCode.SETTLED
+    _note(layout, downloaded=not summary["unsettled_rows"])
+    return ExitCode.STOPPED if summary["unsettled_rows"] else ExitCode.SETTLED
 
 
 def _note(layout: RunLayout, **done: bool) -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from itertools import count
 
 from ray_downloader.download.open_batch import Job
+from ray_downloader.download.robots_gate import RobotsErrand
 from ray_downloader.politeness.incidents import is_push_back
 from ray_downloader.politeness.lease import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
@@ -34,13 +35,15 @@ class BudgetQueue:
         self.verdict = Verdict.OPEN
         #: Whether a 403 is a push-back of the server now, and not an answer about the file.
         self.is_403_ban = False
+        #: Crawl-delay that the server's robots.txt asks for.
+        self.crawl_delay_s: float | None = None
         #: Whether a lease was asked for that has not come yet.
         self.is_asking = False
         self._ask_again_at_s = 0.0
         #: Earliest time at which it can do something; the loop skips it before.
         self.wake_at_s = 0.0
         self._holder = holder
-        self._fresh: deque[Job] = deque()
+        self._fresh: deque[Job | RobotsErrand] = deque()
         self._retries: list[tuple[float, int, Job]] = []
         self._order = count()
         self._pacer = LeasePacer()
@@ -56,12 +59,17 @@ class BudgetQueue:
         self._fresh.append(job)
         self.wake_at_s = 0.0
 
+    def add_first(self, errand: RobotsErrand) -> None:
+        """Enter what other jobs of the server wait for."""
+        self._fresh.appendleft(errand)
+        self.wake_at_s = 0.0
+
     def add_retry(self, job: Job, at_s: float) -> None:
         """Enter a job that may be fetched from `at_s` on."""
         heapq.heappush(self._retries, (at_s, next(self._order), job))
         self.wake_at_s = 0.0
 
-    def take_due(self, now_s: float) -> Job | None:
+    def take_due(self, now_s: float) -> Job | RobotsErrand | None:
         """A job that the budget lets start now; its permit and connection are spent."""
         if self.in_flight >= self._pacer.connections:
             return None
@@ -71,7 +79,7 @@ class BudgetQueue:
         self.in_flight += 1
         return heapq.heappop(self._retries)[2] if is_retry else self._fresh.popleft()
 
-    def take_hopeless(self, now_s: float) -> list[Job]:
+    def take_hopeless(self, now_s: float) -> list[Job | RobotsErrand]:
         """Jobs that will not be fetched: all where the verdict says so, retries where their budget is spent.
 
         A retry is given up only when it is due and nothing else is left here, as fresh successes earn further retries.
@@ -112,7 +120,7 @@ class BudgetQueue:
         unused, self._unused = self._unused, 0
         outcomes = tuple(outcome.aged(now_s - at_s) for at_s, outcome in self._outcomes)
         self._outcomes.clear()
-        return LeaseRequest(self.budget, self._holder, wanted, in_flight, unused, outcomes)
+        return LeaseRequest(self.budget, self._holder, wanted, in_flight, unused, outcomes, self.crawl_delay_s)
 
     def _has_reason_to_ask(self, now_s: float) -> bool:
         if self._pacer.needs_renewal(now_s, self._wanted(now_s), self.in_flight):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ray_downloader.download.server_memory import SAVED_AT
 from ray_downloader.politeness.messages import Lease, LeaseRequest
 from ray_downloader.politeness.rules import PolicyBook
-from ray_downloader.politeness.server_state import ServerState
+from ray_downloader.politeness.server_state import Order, ServerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +54,27 @@ class ProgressDelta:
     Args:
         settled: Rows by server and error kind ("" for images).
         size_bytes: Bytes received.
+        disallowed: Rows that robots.txt would exclude, by server.
     """
 
     settled: Mapping[tuple[str, str], int]
     size_bytes: int
+    disallowed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Progress:
-    """The sum of what tasks told: rows by server and error kind ("" for images), and bytes received."""
+    """The sum of what tasks told; see `ProgressDelta`."""
 
     settled: Counter[tuple[str, str]] = field(default_factory=Counter)
     size_bytes: int = 0
+    disallowed: Counter[str] = field(default_factory=Counter)
 
     def add(self, delta: ProgressDelta) -> None:
         """Count what one task told."""
         self.settled.update(delta.settled)
         self.size_bytes += delta.size_bytes
+        self.disallowed.update(delta.disallowed)
 
 
 class BudgetHost:
@@ -119,6 +123,10 @@ class BudgetHost:
         """Count what a task did."""
         self.progress.add(delta)
         return HostAnswer((), self._is_draining)
+
+    def order(self, budget: str, action: Order, value: float | None) -> None:
+        """Obey the operator."""
+        self._state(budget, self._clock()).order(action, value)
 
     def drain(self) -> None:
         """From now on every answer says that the run is ending."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
+from ray_downloader.control import ServerOrder
+from ray_downloader.download.budgets import Progress
 from ray_downloader.download.cluster import Cluster
 from ray_downloader.download.placement import Directory, place
 from ray_downloader.download.run_context import RunContext
@@ -19,6 +21,8 @@ from ray_downloader.download.server_memory import SAVED_AT, load_server_states, 
 from ray_downloader.partition.batches import Batch
 from ray_downloader.records import POOLED
 
+#: Ray's decorator gives the class methods that its type does not show.
+_ServerActor: Any = ServerActor
 #: How long the driver waits for an actor's answer before it goes on without.
 PATIENCE_S = 2.0
 
@@ -45,7 +49,7 @@ class Crew:
         self._snapshots = load_server_states(context.layout)
 
     def _start(self, name: str) -> Any:
-        return ServerActor.options(name=name).remote(str(self._context.layout.settings_file))
+        return _ServerActor.options(name=name).remote(str(self._context.layout.settings_file))
 
     def ready(self) -> list[ray.ObjectRef]:
         """Calls that end when every actor has started."""
@@ -60,19 +64,20 @@ class Crew:
             return math.inf
         return float(rate_rps) * (batch.servers if batch.server_name == POOLED else 1)
 
-    def progress(self) -> tuple[Counter[str], int]:
-        """Rows settled in this run by error kind ("" for images), and bytes received."""
-        settled: Counter[str] = Counter()
-        size_bytes = 0
-        for progress in self._ask("progress"):
-            for (_, kind), rows in progress.settled.items():
-                settled[kind] += rows
-            size_bytes += progress.size_bytes
-        return settled, size_bytes
+    def progress(self) -> Progress:
+        """What tasks did in this run; they tell the first shared actor."""
+        (answer,) = self._ask("progress", self.directory.shared[:1]) or [Progress()]
+        assert isinstance(answer, Progress)
+        return answer
+
+    def order(self, order: ServerOrder) -> None:
+        """Pass an operator's order to the actor that holds the server's budget."""
+        budget = self._context.policies.budget_key(order.server)
+        self.directory.host_of(budget).order.remote(budget, order.action, order.value)
 
     def save(self) -> None:
         """Write what the actors learned to `schedules/servers.json`."""
-        for snapshots in self._ask("snapshots"):
+        for snapshots in self._ask("snapshots", self.directory.hosts):
             self._snapshots.update({budget: {**state, SAVED_AT: time.time()} for budget, state in snapshots.items()})
         save_server_states(self._context.layout, self._snapshots)
 
@@ -81,9 +86,9 @@ class Crew:
         for host in self.directory.hosts:
             host.drain.remote()
 
-    def _ask(self, method: str) -> list[Any]:
-        """Answers of all actors; one that restarts just now is asked again next time."""
-        calls = [getattr(host, method).remote() for host in self.directory.hosts]
+    def _ask(self, method: str, hosts: Sequence[Any]) -> list[Any]:
+        """Answers of actors; one that restarts just now is asked again next time."""
+        calls = [getattr(host, method).remote() for host in hosts]
         done, _ = ray.wait(calls, num_returns=len(calls), timeout=PATIENCE_S)
         answers = []
         for ref in done:

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 import ray
 from ray.exceptions import RayError
 
+from ray_downloader.control import OrderFile
+from ray_downloader.download.budgets import Progress
 from ray_downloader.download.cluster import Cluster
 from ray_downloader.download.crew import Crew
+from ray_downloader.download.effects import SliceReport
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.slices import Slice, work_slice
-from ray_downloader.download.worker import SliceReport
 from ray_downloader.monitor.progress import DownloadProgress
 from ray_downloader.schedule.planner import Planner, Unfinished
 
@@ -41,6 +43,7 @@ class DownloadResult:
         is_stopped: It drained before everything was settled.
         seconds: From the first slice to the end of the last, without start-up.
         settled: Rows by error kind ("" for images).
+        disallowed: Rows that robots.txt would exclude, by server.
     """
 
     is_stopped: bool = False
@@ -48,6 +51,15 @@ class DownloadResult:
     size_bytes: int = 0
     requests: int = 0
     settled: Counter[str] = field(default_factory=Counter)
+    disallowed: Counter[str] = field(default_factory=Counter)
+
+    def take(self, progress: Progress) -> None:
+        """Take over what tasks told; it only grows, but for an actor that died and starts from nothing."""
+        settled: Counter[str] = Counter()
+        for (_, kind), rows in progress.settled.items():
+            settled[kind] += rows
+        if settled.total() >= self.settled.total():
+            self.settled, self.disallowed = settled, progress.disallowed
 
 
 class Driver:
@@ -68,6 +80,7 @@ class Driver:
         self._running: dict[ray.ObjectRef, list[Unfinished]] = {}
         self._crashes: Counter[int] = Counter()
         self._result = DownloadResult()
+        self._orders = OrderFile(context.layout.orders_file)
         self._watch_at_s = self._save_at_s = 0.0
         task_seconds = context.settings.cluster.task_seconds
         self._planner = Planner(crew.expected_rate_rps, cluster.slots, task_seconds)
@@ -144,9 +157,12 @@ class Driver:
         if now_s < self._watch_at_s:
             return
         self._watch_at_s = now_s + WATCH_EVERY_S
-        settled, size_bytes = self._crew.progress()
-        self._result.settled = settled
-        self._progress.update(settled, size_bytes, "draining" if self._result.is_stopped else "")
+        for order in self._orders.new():
+            _log.info("order: %s %s %s", order.action, order.server, order.value or "")
+            self._crew.order(order)
+        progress = self._crew.progress()
+        self._result.take(progress)
+        self._progress.update(self._result.settled, progress.size_bytes, "draining" if self._result.is_stopped else "")
         if now_s >= self._save_at_s:
             self._save_at_s = now_s + SAVE_EVERY_S
             self._crew.save()

@@ -20,6 +20,7 @@ from ray_downloader.download.placement import Directory
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.server_memory import load_server_states
 from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.politeness.server_state import Order
 
 RESEND_AFTER_S = 0.5
 
@@ -39,6 +40,10 @@ class ServerActor:
     def tell(self, delta: ProgressDelta) -> HostAnswer:
         """Count a task's progress."""
         return self._host.tell(delta)
+
+    def order(self, budget: str, action: Order, value: float | None) -> None:
+        """Obey the operator."""
+        self._host.order(budget, action, value)
 
     def drain(self) -> None:
         """Tell every task from now on that the run ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,11 +16,13 @@ import pyarrow as pa
 import ray
 
 from ray_downloader import image
+from ray_downloader.download.effects import Effects, SliceReport, TimeSlice
 from ray_downloader.download.open_batch import BatchOptions, OpenBatch
 from ray_downloader.download.placement import Directory
+from ray_downloader.download.robots_gate import RobotsGate
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.server_actor import RayBudgets
-from ray_downloader.download.worker import MAX_IN_FLIGHT, Effects, SliceReport, Worker
+from ray_downloader.download.worker import MAX_IN_FLIGHT, Worker
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.politeness.identity import user_agent
 from ray_downloader.schedule.planner import Unfinished
@@ -70,7 +73,9 @@ def work_slice(work: Slice) -> SliceReport:
             process=partial(_process, image.ImageOptions.of(settings)),
             rng=random.Random(holder),
         )
-        report = Worker(batches, context.requests, effects, holder, settings.cluster.task_seconds).run()
+        robots = RobotsGate(settings.politeness.robots, context.layout.robots, time.time())
+        time_slice = TimeSlice(holder, settings.cluster.task_seconds)
+        report = Worker(batches, context.requests, robots, effects, time_slice).run()
     budgets.hang_up(timeout_s=2.0)
     return report
 

@@ -8,27 +8,22 @@ thread for decoding was measured to halve the speed (GIL: 446 against 866 images
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import count
 
 from ray_downloader.download.budget_queue import NEVER, BudgetQueue
-from ray_downloader.download.budgets import BudgetClient, ProgressDelta
+from ray_downloader.download.budgets import ProgressDelta
+from ray_downloader.download.effects import Effects, SliceReport, TimeSlice, image_record, is_complete
 from ray_downloader.download.open_batch import Job, OpenBatch
 from ray_downloader.download.publisher import Publisher
-from ray_downloader.download.request_policy import Failure, RequestPolicy, failure_of_verdict
+from ray_downloader.download.request_policy import Failure, RequestPolicy, Route, failure_of_verdict
+from ray_downloader.download.robots_gate import MAX_HOPS, Admission, RobotsErrand, RobotsGate, robots_url
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import Fetcher, FetchRequest, FetchResult
-from ray_downloader.image import ImageError, ProcessedImage
-from ray_downloader.output.batch_folder import BatchCounts
-from ray_downloader.partition.batches import Batch
+from ray_downloader.fetch.base import FetchRequest, FetchResult
+from ray_downloader.image import ImageError
 from ray_downloader.politeness.messages import LeaseRequest
-from ray_downloader.records import ImageRecord
-from ray_downloader.schedule.planner import Unfinished
 
 #: Requests under way in one task; what one server is asked for is its lease's matter.
 MAX_IN_FLIGHT = 256
@@ -46,56 +41,40 @@ IDLE_POLL_S = 0.05
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class SliceReport:
-    """What came of one time slice."""
-
-    finished: list[tuple[Batch, BatchCounts]] = field(default_factory=list)
-    unfinished: list[Unfinished] = field(default_factory=list)
-    requests: int = 0
-    size_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """What the loop acts through; a test hands in its own."""
-
-    fetcher: Fetcher
-    budgets: BudgetClient
-    #: Body, whether it is known to be whole, whether to decode it apart.
-    process: Callable[[bytes, bool, bool], ProcessedImage]
-    clock: Callable[[], float] = time.monotonic
-    wall_clock: Callable[[], float] = time.time
-    rng: random.Random = field(default_factory=random.Random)
-
-
 class Worker:
     """Works at some batches for some time.
 
     Args:
         batches: What to work at.
         policy: Decisions about requests.
+        robots: What servers' robots.txt say.
         effects: Network, budgets, pixels, clocks.
-        holder: Unique name of this task attempt.
-        seconds: When to stop starting requests.
+        time_slice: Who works, and for how long.
     """
 
     def __init__(
-        self, batches: Sequence[OpenBatch], policy: RequestPolicy, effects: Effects, holder: str, seconds: float
+        self,
+        batches: Sequence[OpenBatch],
+        policy: RequestPolicy,
+        robots: RobotsGate,
+        effects: Effects,
+        time_slice: TimeSlice,
     ) -> None:
         self._policy = policy
         self._effects = effects
-        self._holder = holder
+        self._holder = time_slice.holder
         self._open = [batch for batch in batches if batch.left]
         self._publisher = Publisher(batch for batch in batches if not batch.left)
-        self._ends_at_s = effects.clock() + seconds
+        self._ends_at_s = effects.clock() + time_slice.seconds
         self._flush_at_s = effects.clock() + FLUSH_EVERY_S
         self._tell_at_s = effects.clock()
+        self._robots = robots
         self._queues: dict[str, BudgetQueue] = {}
-        self._in_flight: dict[int, tuple[BudgetQueue, Job]] = {}
+        self._in_flight: dict[int, tuple[BudgetQueue, Job | RobotsErrand]] = {}
         self._bodies: deque[tuple[Job, FetchResult]] = deque()
         self._bodies_bytes = 0
         self._tokens = count()
+        self._rows_of_server: Counter[str] = Counter()
         self._settled_rows: Counter[tuple[str, str]] = Counter()
         self._told_bytes = 0
         self._report = SliceReport()
@@ -144,7 +123,9 @@ class Worker:
     def _hand_out(self) -> None:
         for batch in list(self._open):
             if batch.wants_chunk:
-                for job in batch.next_jobs():
+                jobs = list(batch.next_jobs())
+                self._rows_of_server.update(job.server for job in jobs)
+                for job in jobs:
                     self._send_to(job, job.identifier)
 
     def _send_to(self, job: Job, url: str, retry_at_s: float | None = None) -> None:
@@ -154,10 +135,28 @@ class Worker:
             self._fail(job, route)
             return
         job.route = route
-        queue = self._queues.get(route.budget)
+        if retry_at_s is None:
+            self._admit(job)
+        else:
+            self._queue(route.budget).add_retry(job, retry_at_s)
+
+    def _admit(self, job: Job) -> None:
+        """Past the server's robots.txt, which may have to be fetched first."""
+        admission = self._robots.admit(job, job.route, self._rows_of_server[job.server])
+        if admission is Admission.EXCLUDED:
+            self._fail(job, Failure(ErrorKind.ROBOTS, "robots.txt of the server excludes it"))
+        elif admission is Admission.ADMITTED:
+            self._queue(job.route.budget).add(job)
+        elif self._robots.needs_errand(job.route.server):
+            route = self._policy.route(robots_url(job.route.url))
+            if isinstance(route, Route):
+                self._queue(route.budget).add_first(RobotsErrand(job.route.server, route))
+
+    def _queue(self, budget: str) -> BudgetQueue:
+        queue = self._queues.get(budget)
         if queue is None:
-            queue = self._queues[route.budget] = BudgetQueue(route.budget, self._holder)
-        queue.add(job) if retry_at_s is None else queue.add_retry(job, retry_at_s)
+            queue = self._queues[budget] = BudgetQueue(budget, self._holder)
+        return queue
 
     def _advance_all(self, now_s: float) -> float:
         """Start what may start; returns when something can be done again."""
@@ -177,7 +176,10 @@ class Worker:
 
     def _advance(self, queue: BudgetQueue, now_s: float) -> None:
         for hopeless in queue.take_hopeless(now_s):
-            self._fail(hopeless, hopeless.failure or failure_of_verdict(queue.verdict))
+            if isinstance(hopeless, RobotsErrand):
+                self._learn_robots(hopeless, None)
+            else:
+                self._fail(hopeless, hopeless.failure or failure_of_verdict(queue.verdict))
         while self._may_start(now_s) and (job := queue.take_due(now_s)):
             self._start(queue, job)
 
@@ -185,7 +187,7 @@ class Worker:
         has_room = len(self._in_flight) < MAX_IN_FLIGHT and self._bodies_bytes < MAX_BODIES_BYTES
         return has_room and now_s < self._ends_at_s
 
-    def _start(self, queue: BudgetQueue, job: Job) -> None:
+    def _start(self, queue: BudgetQueue, job: Job | RobotsErrand) -> None:
         token = next(self._tokens)
         self._in_flight[token] = (queue, job)
         self._report.requests += 1
@@ -207,13 +209,18 @@ class Worker:
     def _tell(self, now_s: float) -> None:
         self._tell_at_s = now_s + TELL_EVERY_S
         size_bytes = self._report.size_bytes - self._told_bytes
-        self._effects.budgets.tell(ProgressDelta(dict(self._settled_rows), size_bytes))
+        delta = ProgressDelta(dict(self._settled_rows), size_bytes, dict(self._robots.disallowed))
+        self._effects.budgets.tell(delta)
         self._settled_rows.clear()
+        self._robots.disallowed.clear()
         self._told_bytes += size_bytes
 
     # -- what comes back -----------------------------------------------------------------------------------------
 
-    def _receive(self, queue: BudgetQueue, job: Job, result: FetchResult) -> None:
+    def _receive(self, queue: BudgetQueue, job: Job | RobotsErrand, result: FetchResult) -> None:
+        if isinstance(job, RobotsErrand):
+            self._receive_robots(queue, job, result)
+            return
         now_s, now_unix_s = self._effects.clock(), self._effects.wall_clock()
         self._report.size_bytes += len(result.body)
         failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
@@ -226,6 +233,24 @@ class Worker:
         else:
             self._bodies.append((job, result))
             self._bodies_bytes += len(result.body)
+
+    def _receive_robots(self, queue: BudgetQueue, errand: RobotsErrand, result: FetchResult) -> None:
+        now_unix_s = self._effects.wall_clock()
+        failure = self._policy.failure_of(result, now_unix_s)
+        outcome = self._policy.outcome(result, failure, now_unix_s, is_retry=False)
+        queue.finished(outcome, self._effects.clock())
+        route = self._policy.route(result.redirect_url) if result.redirect_url else None
+        errand.hops += 1
+        if isinstance(route, Route) and errand.hops <= MAX_HOPS:
+            errand.route = route
+            self._queue(route.budget).add_first(errand)
+        else:
+            self._learn_robots(errand, result)
+
+    def _learn_robots(self, errand: RobotsErrand, result: FetchResult | None) -> None:
+        for job in self._robots.learn(errand, result):
+            self._queue(job.route.budget).crawl_delay_s = self._robots.crawl_delay_s(errand.server)
+            self._admit(job)
 
     def _follow(self, job: Job, result: FetchResult) -> None:
         job.hops += 1
@@ -247,7 +272,7 @@ class Worker:
         self._bodies_bytes -= len(result.body)
         try:
             with job.batch.decoding(job) as is_suspect:
-                image = self._effects.process(result.body, _is_complete(result), is_suspect)
+                image = self._effects.process(result.body, is_complete(result), is_suspect)
         except ImageError as error:
             self._fail(job, Failure(error.kind, error.message, result.status))
             return
@@ -255,25 +280,8 @@ class Worker:
             _log.exception("%s", job.identifier)
             self._fail(job, Failure(ErrorKind.INTERNAL, repr(error), result.status))
             return
-        job.batch.settle_image(job, self._image_record(job, result, image))
+        job.batch.settle_image(job, image_record(job, result, image, self._now()))
         self._settled(job, "")
-
-    def _image_record(self, job: Job, result: FetchResult, image: ProcessedImage) -> ImageRecord:
-        return ImageRecord(
-            hashsum_original=image.hashsum_original,
-            hashsum_resized=image.hashsum_resized,
-            original_size=image.original_size,
-            resized_size=image.resized_size,
-            image=image.image,
-            image_format=image.image_format,
-            original_format=image.original_format,
-            retry_count=job.attempt - 1,
-            final_url=job.route.url,
-            etag=result.headers.get("etag"),
-            last_modified=result.headers.get("last-modified"),
-            fetched_at=self._now(),
-            extra=image.extra,
-        )
 
     def _fail(self, job: Job, failure: Failure) -> None:
         job.batch.settle_error(job, failure.record(job.attempt - 1, self._now()))
@@ -299,9 +307,3 @@ class Worker:
         ready_in_s = max(0.0, next_start_s - now_s) if next_start_s < NEVER else 0.0
         self._report.unfinished = [batch.give_back(ready_in_s) for batch in self._open]
         self._report.finished = self._publisher.finish()
-
-
-def _is_complete(result: FetchResult) -> bool:
-    """Whether the body is known to be whole: the transport marks its end, and the fetcher saw it come."""
-    marks_end = {"content-length", "transfer-encoding"} & result.headers.keys()
-    return bool(marks_end) or result.http_version not in {None, "1.0", "1.1"}

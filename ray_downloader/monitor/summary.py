@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -21,16 +22,25 @@ MOST_SERVERS = 10_000
 SHOWN_SERVERS = 20
 
 
-def summarise(
-    partition: PartitionSummary, ledger: Ledger, seconds: float, images: int, size_bytes: int
-) -> dict[str, Any]:
-    """The document of `summary.json`.
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """What the download stage of this run did.
 
     Args:
-        seconds: Of this run's download stage, without start-up.
-        images: That this run stored.
-        size_bytes: That this run received.
+        seconds: Without start-up.
+        images: Stored.
+        size_bytes: Received.
+        disallowed: Rows that robots.txt would exclude, by server.
     """
+
+    seconds: float
+    images: int
+    size_bytes: int
+    disallowed: Mapping[str, int]
+
+
+def summarise(partition: PartitionSummary, ledger: Ledger, stage: StageFigures) -> dict[str, Any]:
+    """The document of `summary.json`."""
     kinds = ledger.by_kind
     successes = kinds.pop(SUCCESS, 0)
     return {
@@ -39,14 +49,15 @@ def summarise(
             "rejected": partition.input_rows - partition.accepted_rows,
             "successes": successes,
             "errors": kinds.total(),
-            "unsettled": partition.accepted_rows - successes - kinds.total(),
         },
+        "unsettled_rows": partition.accepted_rows - successes - kinds.total(),
         "rejected_by_reason": dict(sorted(partition.rejected_by_reason.items())),
         "errors_by_kind": dict(sorted(kinds.items())),
+        "robots_disallowed": dict(sorted(stage.disallowed.items())),
         "download": {
-            "seconds": round(seconds, 3),
-            "images_per_s": round(images / seconds, 2) if seconds else 0.0,
-            "bytes": size_bytes,
+            "seconds": round(stage.seconds, 3),
+            "images_per_s": round(stage.images / stage.seconds, 2) if stage.seconds else 0.0,
+            "bytes": stage.size_bytes,
         },
         "servers": _by_server(ledger.settled),
     }
@@ -78,10 +89,15 @@ def show_summary(summary: Mapping[str, Any], console: Console) -> None:
     console.print(_server_table(summary["servers"]))
     if summary["errors_by_kind"] or summary["rejected_by_reason"]:
         console.print(_reason_table(summary))
+    if summary["robots_disallowed"]:
+        count = sum(summary["robots_disallowed"].values())
+        console.print(
+            f"robots.txt would exclude {count} rows (politeness.robots=obey leaves them out); see summary.json"
+        )
     rows, download = summary["rows"], summary["download"]
     console.print(
         f"{rows['input']} rows: {rows['successes']} images, {rows['errors']} errors, {rows['rejected']} rejected"
-        + (f", {rows['unsettled']} not settled yet" if rows["unsettled"] else "")
+        + (f", {summary['unsettled_rows']} not settled yet" if summary["unsettled_rows"] else "")
         + f"; {download['images_per_s']:.1f} images/s for {download['seconds']:.1f} s"
     )
 

@@ -44,3 +44,9 @@ def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
     """The rows of one batch, sorted by (server_name, identifier), in `records.URL_SCHEMA`."""
     with pq.ParquetFile(layout.urls / batch.file) as file:
         return file.read_row_group(batch.row_group)
+
+
+def load_server_names(layout: RunLayout) -> list[str]:
+    """Every server of the run."""
+    names: list[str] = pq.read_table(layout.servers_table, columns=["server_name"])["server_name"].to_pylist()
+    return names
