@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
 
 from ray_downloader.download.environment import address_of, starts_own_nodes
@@ -23,6 +24,7 @@ from ray_downloader.stop_signals import keeping_handlers
 
 #: Small objects only cross Ray here (batches' names and reports), so its store can be small.
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
+DASHBOARD_PATIENCE_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ def running_cluster(
             dashboard = _join(step.address if step else _required_address(options), namespace)
         if step:
             _await_nodes(step, options.start_timeout_s)
+            dashboard = _await_dashboard() if options.dashboard_port else None
             _tell_way_to(dashboard)
         yield _measure(parameters, namespace, dashboard)
 
@@ -124,6 +127,14 @@ def _await_nodes(step: RayStep, timeout_s: float) -> None:
             _log.warning("only %d of %d nodes joined within %g s:\n%s", alive, step.nodes, timeout_s, step.last_words())
             return
         time.sleep(0.2)
+
+
+def _await_dashboard() -> str | None:
+    """Address of the dashboard, which starts later than all the rest; None where it does not come."""
+    until_s = time.monotonic() + DASHBOARD_PATIENCE_S
+    while not (address := get_webui_url_from_internal_kv()) and time.monotonic() < until_s:
+        time.sleep(0.2)
+    return address or None
 
 
 def _tell_way_to(dashboard: str | None) -> None:

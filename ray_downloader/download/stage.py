@@ -7,6 +7,7 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 import ray
+from ray.exceptions import ActorUnavailableError, NodeDiedError, WorkerCrashedError
 from rich.console import Console
 
 from ray_downloader.download.cluster import Cluster, running_cluster
@@ -43,11 +44,20 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
         _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
         crew = Crew(context, cluster, _rows_by_server(layout, ledger))
-        ray.get([*crew.ready(), *_warm_ups(cluster, settings)])
+        _await_start([*crew.ready(), *_warm_ups(cluster, settings)])
         total_rows = ledger.settled_rows + ledger.rows_left.total()
         with DownloadProgress(total_rows, ledger.settled_rows, console) as progress:
             driver = Driver(context, cluster, crew, progress)
             return driver.run(ledger.work)
+
+
+def _await_start(calls: list[ray.ObjectRef]) -> None:
+    """Wait for all; a node that is lost meanwhile is lost no other way than later."""
+    for call in calls:
+        try:
+            ray.get(call)
+        except (ActorUnavailableError, NodeDiedError, WorkerCrashedError) as error:
+            _log.warning("a node or process was lost while Ray started: %s", str(error).splitlines()[0])
 
 
 def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:

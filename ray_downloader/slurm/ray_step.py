@@ -1,6 +1,6 @@
 """Ray on the nodes of the job, seen from the driver: started with one `srun`, waited for, ended.
 
-The token that Ray asks of everybody lies in a file in the run folder that only the user can read; it goes with the step.
+The token that Ray asks of everybody lies in a file in the run folder, for the user's eyes only, and goes with the step.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _HEALTH_CHECKS = {
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
 }
-STOP_PATIENCE_S = 15.0
+#: Nodes need 1-3 s; only one that died takes longer, and nothing is gained by waiting for it.
+STOP_PATIENCE_S = 8.0
 _TAIL_LINES = 12
 _log = logging.getLogger(__name__)
 
