@@ -1,4 +1,4 @@
-"""The environment variables that the older project promises to its scripts and custom tools, from our settings. Pure."""
+"""The environment variables that the older project promises to scripts and custom tools, from our settings. Pure."""
 
 from __future__ import annotations
 

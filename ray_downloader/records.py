@@ -12,7 +12,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
-#: One accepted input row, as the partition stage writes it below `urls/`.
+#: One accepted input row, as the partition stage writes it below `urls/`. `mirrors` are further URLs of the same
+#: bytes, in the order in which they are tried when `identifier` fails; `creator` is who is to be named.
 URL_SCHEMA = pa.schema(
     [
         pa.field("uuid", pa.string(), nullable=False),
@@ -23,6 +24,8 @@ URL_SCHEMA = pa.schema(
         pa.field("license", pa.string()),
         pa.field("source", pa.string()),
         pa.field("title", pa.string()),
+        pa.field("creator", pa.string()),
+        pa.field("mirrors", pa.list_(pa.string())),
     ]
 )
 

@@ -37,7 +37,8 @@ _CHUNK_ROWS = 50_000
 #: Ties are broken by source_id, so that the same list gives the same files.
 _ACCEPTED_SQL = """
 SELECT coalesce(uuid, row_uuid(source_id, identifier)) AS uuid, source_id, identifier, server_name,
-    license IS NOT NULL AND source IS NOT NULL AND title IS NOT NULL AS is_license_full, license, source, title
+    license IS NOT NULL AND source IS NOT NULL AND title IS NOT NULL AS is_license_full, license, source, title,
+    creator, mirrors
 FROM (
     SELECT staged.*, server_name, place
     FROM staged JOIN origins USING (origin) JOIN places USING (server_name)

@@ -29,7 +29,7 @@ coalesce(
 
 _STAGED_SQL = """
 CREATE OR REPLACE TABLE staged (uuid VARCHAR, source_id VARCHAR, identifier VARCHAR, license VARCHAR, source VARCHAR,
-    title VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, origin VARCHAR);
+    title VARCHAR, creator VARCHAR, mirrors VARCHAR[], file VARCHAR, line BIGINT, reason VARCHAR, origin VARCHAR);
 CREATE OR REPLACE TABLE companion (key VARCHAR, label VARCHAR);
 CREATE OR REPLACE TABLE shown (path VARCHAR, name VARCHAR);
 """
@@ -66,11 +66,15 @@ def _stage_companions(connection: duckdb.DuckDBPyConnection, tables: Sequence[Ta
 
 def _staged_rows_sql(tables: Sequence[Table], roles: Mapping[str, int | None], source: Source) -> str:
     whens = " ".join(f"WHEN {rule.when} THEN {literal(rule.reason)}" for rule in source.rejects)
-    values = ", ".join(f"{source.values.get(name, name)} AS {name}" for name in VALUE_COLUMNS)
+    values = ", ".join(f"{_value_sql(name, source)} AS {name}" for name in VALUE_COLUMNS)
     return (
         f"SELECT *, {ORIGIN_SQL} AS origin FROM ("
         f"SELECT {values}, file, line, CASE {whens} END AS reason FROM ({scan_sql(tables, roles)}))"
     )
+
+
+def _value_sql(name: str, source: Source) -> str:
+    return source.values.get(name, name if name in source.columns else "NULL")
 
 
 #: Lines that the reader refused: a wrong number of cells, bytes that are no UTF-8, a line beyond all bounds. A line may

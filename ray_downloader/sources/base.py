@@ -14,7 +14,7 @@ from ray_downloader.registry import Registry
 from ray_downloader.settings import DatasetSettings
 
 #: Columns of an accepted row that a source gives a value to; `records.URL_SCHEMA` has the rest.
-VALUE_COLUMNS = ("uuid", "source_id", "identifier", "license", "source", "title")
+VALUE_COLUMNS = ("uuid", "source_id", "identifier", "license", "source", "title", "creator", "mirrors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Source:
     Args:
         columns: Columns by role.
         rejects: Why a row is not downloaded, in order of precedence. (That a URL is none is found later.)
-        values: SQL over the roles for those of `VALUE_COLUMNS` that are not simply the role of that name.
+        values: SQL over the roles for those of `VALUE_COLUMNS` that are not simply the role of that name (nor, where
+            there is no such role, NULL). `mirrors` is a list of text.
         companion: A second table to look rows up in.
         quoted_tabs: Tab-separated text obeys CSV quoting; otherwise `"` is a character like any other.
         missing_hint: What to say besides, where a required column is missing.

@@ -39,6 +39,8 @@ def gbif(settings: DatasetSettings) -> Source:
             "license": Column(("license",)),
             "source": Column(("source",)),
             "title": Column(("title",)),
+            "creator": Column(("creator",)),
+            "rights_holder": Column(("rightsHolder",)),
             "uuid": Column(("uuid",)),
             "basis": Column(("basisOfRecord",)),  # lists that were joined with occurrence.txt beforehand
         },
@@ -48,6 +50,7 @@ def gbif(settings: DatasetSettings) -> Source:
             RejectRule("not_an_image", f"NOT ({_IS_IMAGE})"),
             *(_drop_rule(letters, reason) for letters, reason in drops.items()),
         ),
+        values={"creator": "coalesce(creator, rights_holder)"},
         companion=_occurrences(drops) if drops else None,
         quoted_tabs=False,
         missing_hint=_SIMPLE_CSV_HINT,

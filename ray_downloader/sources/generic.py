@@ -13,6 +13,7 @@ from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 @SOURCES.register("generic")
 def generic(settings: DatasetSettings) -> Source:
     """A list whose columns the configuration may name (`dataset.columns`)."""
+    stated = (settings.license or "").replace("'", "''")
     return Source(
         columns={
             "identifier": Column(("accessURI", "identifier", "url"), required=True),
@@ -20,7 +21,9 @@ def generic(settings: DatasetSettings) -> Source:
             "license": Column(("license",)),
             "source": Column(("source",)),
             "title": Column(("title",)),
+            "creator": Column(("creator",)),
             "uuid": Column(("uuid",)),
         },
         rejects=(RejectRule("no_identifier", "identifier IS NULL"),),
+        values={"license": f"coalesce(license, '{stated}')"} if stated else {},
     )

@@ -21,6 +21,7 @@ from ray_downloader.sources.archive import (
     ZipArchive,
     archive_tables,
 )
+from ray_downloader.sources.coco import write_coco_images
 from ray_downloader.sources.lines import with_one_line_end
 from ray_downloader.sources.locate import READABLE, kind_of, text_name
 from ray_downloader.sources.quotes import with_sound_quotes
@@ -67,12 +68,15 @@ class InputReader:
             return self._open_archive(FolderArchive(path))
         if path.stat().st_size == 0:
             return None
+        if path.suffix.lower() == ".json":
+            return _parquet(
+                write_coco_images(path, str(path), self.scratch.new_path(f"{path.stem}.parquet")), str(path)
+            )
         kind = kind_of(path)
         if kind == "archive":
             return self._open_archive(ZipArchive(path, str(path), self.scratch))
         if kind == "parquet":
-            table = _parquet_table(path)
-            return MediaInput(table) if table else None
+            return _parquet(path, str(path))
         if kind == "text":
             return self._open_text(path)
         raise UserError(f"{path} is {file_kind(path)}; what can be read: {READABLE}")
@@ -119,11 +123,16 @@ class InputReader:
         return replace(table, path=path)
 
 
-def _parquet_table(path: Path) -> Table | None:
+def _parquet(path: Path, shown: str) -> MediaInput | None:
+    table = _parquet_table(path, shown)
+    return MediaInput(table) if table else None
+
+
+def _parquet_table(path: Path, shown: str) -> Table | None:
     try:
         with pq.ParquetFile(path) as file:
             names = tuple(file.schema_arrow.names)
-            return Table(path, str(path), names, None) if file.metadata.num_rows else None
+            return Table(path, shown, names, None) if file.metadata.num_rows else None
     except (pa.ArrowException, OSError) as error:
         kinds = {None: "not a parquet file", "a parquet file": "a damaged parquet file"}
         kind = file_kind(path)

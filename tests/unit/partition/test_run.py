@@ -90,6 +90,8 @@ def test_metadata_is_carried_and_a_full_licence_has_three_parts(tmp_path: Path) 
         "license": "CC0",
         "source": "M, N",
         "title": "T",
+        "creator": None,
+        "mirrors": None,
     }
     assert (part["is_license_full"], part["source"]) == (False, None)
 

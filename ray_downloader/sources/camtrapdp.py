@@ -1,0 +1,45 @@
+"""Camtrap DP's `media.csv` and other media in Audubon Core: where the bytes are says `filePath` or `accessURI`.
+
+`identifier` only names a medium there. Paths of files that are not on the web, pictures that are not public and media
+that are no still images are rejected, each with its reason. Camtrap DP states the licence of all media in its
+descriptor; give it as `dataset.license`.
+"""
+
+from __future__ import annotations
+
+from ray_downloader.settings import DatasetSettings
+from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+
+_IS_IMAGE = r"""
+CASE WHEN format IS NOT NULL THEN regexp_matches(format, '(?i)image|^\.?(jpe?g|png|gif|tiff?|webp|bmp|jp2|heic|avif)$')
+     ELSE type IS NULL OR regexp_matches(type, '(?i)(still ?)?image$') END
+"""
+
+
+@SOURCES.register("camtrapdp")
+def camtrapdp(settings: DatasetSettings) -> Source:
+    """Media that can be fetched from the web."""
+    stated = (settings.license or "").replace("'", "''")
+    return Source(
+        columns={
+            "identifier": Column(("filePath", "accessURI", "identifier"), required=True),
+            "source_id": Column(("mediaID", "providerManagedID", "coreid", "gbifID", "id", "_id")),
+            "format": Column(("fileMediatype", "format")),
+            "type": Column(("type",)),
+            "public": Column(("filePublic",)),
+            "license": Column(("license", "rights", "UsageTerms", "WebStatement")),
+            "source": Column(("source", "furtherInformationURL", "providerLiteral", "hasServiceAccessPoint")),
+            "title": Column(("title", "fileName")),
+            "creator": Column(("creator",)),
+            "owner": Column(("rightsHolder", "Owner", "Credit")),
+            "uuid": Column(("uuid",)),
+        },
+        rejects=(
+            RejectRule("no_identifier", "identifier IS NULL"),
+            RejectRule("not_an_image", f"NOT ({_IS_IMAGE})"),
+            RejectRule("not_public", "lower(public) IN ('false', '0', 'no')"),
+            RejectRule("local_path", "NOT regexp_matches(identifier, '^[A-Za-z][A-Za-z0-9+.-]*:')"),
+        ),
+        values={"license": f"coalesce(license, nullif('{stated}', ''))", "creator": "coalesce(creator, owner)"},
+        missing_hint="Camtrap DP's media.csv has the column filePath, Audubon Core accessURI",
+    )

@@ -1,0 +1,30 @@
+"""Encyclopedia of Life: the media manifest (csv, from the Open Data pages), whole or with the columns renamed already.
+
+`EOL content ID` names the medium; it changes between manifests, so keep the manifest beside the images.
+"""
+
+from __future__ import annotations
+
+from ray_downloader.settings import DatasetSettings
+from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+
+
+@SOURCES.register("eol")
+def eol(settings: DatasetSettings) -> Source:
+    """EOL's own copy of each image, not the publisher's."""
+    return Source(
+        columns={
+            "source_id": Column(("EOL content ID", "source_id"), required=True),
+            "identifier": Column(("EOL Full-Size Copy URL", "identifier"), required=True),
+            "license": Column(("License Name", "license")),
+            "source": Column(("Medium Source URL", "source")),
+            "title": Column(("title",)),
+            "creator": Column(("Copyright Owner", "owner", "creator")),
+            "uuid": Column(("uuid",)),
+        },
+        rejects=(
+            RejectRule("no_source_id", "source_id IS NULL"),
+            RejectRule("no_identifier", "identifier IS NULL"),
+        ),
+        missing_hint="EOL's media manifest has the columns 'EOL content ID' and 'EOL Full-Size Copy URL'",
+    )

@@ -1,0 +1,67 @@
+"""TreeOfLife-200M: the published catalog (parquet), which names where each image came from.
+
+`dataset.data_sources` picks among gbif, eol, bioscan and fathomnet; `dataset.excluded_servers` names a csv with the
+column `server_name`, whose servers are left out. Rows keep the catalog's uuid.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from ray_downloader.errors import UserError
+from ray_downloader.settings import DatasetSettings
+from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+
+#: The server as the file of excluded ones spells it: lower case, without user-info and default port.
+_SERVER = "regexp_extract(lower(identifier), '^https?://(?:[^/?#@]*@)?([^/?#]+?)(?::(?:80|443))?(?:[/?#]|$)', 1)"
+
+
+@SOURCES.register("tol200m")
+def tol200m(settings: DatasetSettings) -> Source:
+    """The catalog's rows of the chosen sources, without those of excluded servers."""
+    rejects = [RejectRule("no_identifier", "identifier IS NULL")]
+    if settings.data_sources:
+        chosen = _list(name.lower() for name in settings.data_sources)
+        rejects.append(RejectRule("other_data_source", f"lower(coalesce(data_source, '')) NOT IN ({chosen})"))
+    excluded = excluded_servers(settings.excluded_servers) if settings.excluded_servers else ()
+    if excluded:
+        rejects.append(RejectRule("excluded_server", f"{_SERVER} IN ({_list(excluded)})"))
+    return Source(
+        columns={
+            "uuid": Column(("uuid",)),
+            "source_id": Column(("source_id",), required=True),
+            "identifier": Column(("source_url", "identifier"), required=True),
+            "data_source": Column(("data_source",), required=bool(settings.data_sources)),
+            "license": Column(("license", "license_link", "license_name")),
+            "source": Column(("source", "publisher")),
+            "title": Column(("title",)),
+            "creator": Column(("creator", "copyright_owner")),
+        },
+        rejects=tuple(rejects),
+        missing_hint="the catalog of TreeOfLife-200M has the columns uuid, source_id, data_source and source_url",
+    )
+
+
+def excluded_servers(path: Path) -> tuple[str, ...]:
+    """The column `server_name` of a csv file, in lower case.
+
+    Raises:
+        UserError: There is no such file or column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if "server_name" not in (reader.fieldnames or []):
+                raise UserError(
+                    f"dataset.excluded_servers={path} needs a column 'server_name'; "
+                    f"it has: {', '.join(reader.fieldnames or ['nothing'])}"
+                )
+            return tuple(sorted({row["server_name"].strip().lower() for row in reader if row["server_name"]}))
+    except OSError as error:
+        raise UserError(f"dataset.excluded_servers={path} cannot be read: {error.strerror}") from None
+
+
+def _list(values: Iterable[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
