@@ -1,9 +1,9 @@
 """Which batches next, in which task: pure, no clock, no Ray.
 
-A task is a time slice on one core. It gets as many servers as fill the core, longest remaining work first, as the
-largest server decides when the run ends. A server's batches stay in one task at a time where its rate lets one core
-serve it; only a faster server is spread. The book-keeping costs O(log n) a batch, so 10^6 batches are planned in
-seconds.
+A task is a time slice on one core. It gets as many servers as fill the core and no more (a crowded core would slow the
+very server that decides when the run ends), longest remaining work first. A server's batches stay in one task at a time
+where its rate lets one core serve it; only a faster server is spread. The book-keeping costs O(log n) a batch, so 10^6
+batches are planned in seconds. `benchmarks/simulate.py` shows how near a run comes to the least possible time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from ray_downloader.records import POOLED
 CORE_RPS = 400.0
 #: Batches in one task at most; each holds a chunk of rows in memory.
 MAX_BATCHES = 256
+#: Servers that may be passed over in one planning as they do not fit into what is left of any core.
+LOOK_AHEAD = 1_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,6 +53,11 @@ class _Lane:
     @property
     def max_tasks(self) -> float:
         return max(1.0, self.rate_rps / CORE_RPS)
+
+    @property
+    def rate_per_task_rps(self) -> float:
+        """What each of the tasks that it is spread over gets of it."""
+        return self.rate_rps / math.ceil(self.max_tasks) if math.isfinite(self.rate_rps) else CORE_RPS
 
     @property
     def is_ready(self) -> bool:
@@ -84,6 +91,7 @@ class Planner:
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._ready: list[tuple[float, tuple[str, int]]] = []
         self._asleep: list[tuple[float, int, Unfinished]] = []
+        self._demand_rps = 0.0
 
     @property
     def has_work(self) -> bool:
@@ -102,10 +110,20 @@ class Planner:
         key = _lane_key(item.batch)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(self._rate_rps(item.batch))
+            lane = self._lanes[key] = _Lane(0.0)
+            self._learn_rate(lane, item.batch)
         lane.waiting.append(item)
         lane.rows_waiting += item.left
         self._offer(key, lane)
+
+    def _learn_rate(self, lane: _Lane, batch: Batch) -> None:
+        """Ask for the lane's rate, and keep the sum of all rates, each as far as the slots can serve it."""
+        before_rps, lane.rate_rps = lane.rate_rps, self._rate_rps(batch)
+        most_rps = self._slots * CORE_RPS
+        self._demand_rps += min(lane.rate_rps, most_rps) - min(before_rps, most_rps)
+
+    def _forget(self, key: tuple[str, int]) -> None:
+        self._demand_rps -= min(self._lanes.pop(key).rate_rps, self._slots * CORE_RPS)
 
     def _offer(self, key: tuple[str, int], lane: _Lane) -> None:
         """Put a lane among those to be dealt; old places of it in the heap are passed over when they come up."""
@@ -120,7 +138,7 @@ class Planner:
             if lane.waiting:
                 self._offer(key, lane)
             elif not lane.running_tasks:
-                del self._lanes[key]
+                self._forget(key)
 
     def next_wake_s(self) -> float:
         """When the next sleeping batch becomes ready; infinite where none sleeps."""
@@ -131,25 +149,36 @@ class Planner:
         while self._asleep and self._asleep[0][0] <= now_s:
             self._enter(heapq.heappop(self._asleep)[2])
         hands = [_Hand() for _ in range(free_slots)]
-        share = max(1, math.ceil(len(self._lanes) / self._slots))
-        while self._ready:
-            hand = min((hand for hand in hands if hand.has_room(share)), key=lambda hand: hand.rate_rps, default=None)
-            if hand is None:
-                break
-            _, key = heapq.heappop(self._ready)
-            self._deal(key, hand)
+        emptiest = [(0.0, number) for number in range(free_slots)]
+        fair_rps = min(CORE_RPS, self._demand_rps / self._slots)
+        passed_over: list[tuple[float, tuple[str, int]]] = []
+        while self._ready and emptiest and len(passed_over) < LOOK_AHEAD:
+            place, number = heapq.heappop(self._ready), emptiest[0][1]
+            hand = hands[number]
+            if not self._deal(place[1], hand):
+                passed_over.append(place)
+            elif hand.has_room(fair_rps):
+                heapq.heapreplace(emptiest, (hand.rate_rps, number))
+            else:
+                heapq.heappop(emptiest)
+        for place in passed_over:
+            heapq.heappush(self._ready, place)
         return [hand.items for hand in hands if hand.items]
 
-    def _deal(self, key: tuple[str, int], hand: _Hand) -> None:
+    def _deal(self, key: tuple[str, int], hand: _Hand) -> bool:
+        """Deal a slice of the lane; False where it does not fit. An old place of a lane in the heap is seen to so."""
         lane = self._lanes.get(key)
-        if lane is None or not lane.is_ready or key in hand.lanes:
-            return
-        lane.rate_rps = self._rate_rps(lane.waiting[0].batch)
+        if lane is None or not lane.is_ready:
+            return True
+        self._learn_rate(lane, lane.waiting[0].batch)
+        if not hand.fits(key, lane.rate_per_task_rps):
+            return False
         hand.lanes.add(key)
-        hand.rate_rps += lane.rate_rps
+        hand.rate_rps += lane.rate_per_task_rps
         hand.items.extend(lane.take(self._rows_for_a_slice(lane)))
         lane.running_tasks += 1
         self._offer(key, lane)
+        return True
 
     def _rows_for_a_slice(self, lane: _Lane) -> float:
         """Twice what the slice can fetch, as rates rise; of a spread lane at most half of each slot's share.
@@ -170,8 +199,13 @@ class _Hand:
     lanes: set[tuple[str, int]] = field(default_factory=set)
     rate_rps: float = 0.0
 
-    def has_room(self, share: int) -> bool:
-        return self.rate_rps < CORE_RPS and len(self.lanes) < share and len(self.items) < MAX_BATCHES
+    def has_room(self, fair_rps: float) -> bool:
+        """Whether it has less than its share of what all slots could be asked for."""
+        return self.rate_rps < fair_rps and len(self.items) < MAX_BATCHES
+
+    def fits(self, key: tuple[str, int], rate_rps: float) -> bool:
+        """Whether the core can serve this lane beside the others."""
+        return not self.items or (key not in self.lanes and self.rate_rps + rate_rps <= CORE_RPS)
 
 
 def _lane_key(batch: Batch) -> tuple[str, int]:

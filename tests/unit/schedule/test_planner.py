@@ -58,7 +58,7 @@ def test_servers_are_dealt_evenly_over_free_slots() -> None:
 
 
 def test_the_longest_work_is_dealt_first() -> None:
-    plan = planner({"small": 300.0, "large": 300.0, "larger": 300.0}, slots=1)
+    plan = planner({"small": 150.0, "large": 150.0, "larger": 150.0}, slots=1)
     plan.add(batches("small", 1, 10), 0.0)
     plan.add(batches("large", 1, 1000, first_id=1), 0.0)
     plan.add(batches("larger", 1, 5000, first_id=2), 0.0)
@@ -72,6 +72,28 @@ def test_a_core_is_filled_but_not_over_its_capacity() -> None:
     for n, server in enumerate(rates):
         plan.add(batches(server, 1, 100, first_id=n), 0.0)
     assert [len(hand) for hand in plan.plan(2, 0.0)] == [4, 4]
+
+
+def test_a_core_is_not_crowded_and_smaller_servers_fill_what_is_left() -> None:
+    rates = {"first": 300.0, "second": 300.0, "third": 90.0}
+    plan = planner(rates, slots=1)
+    for n, server in enumerate(rates):
+        plan.add(batches(server, 1, 9000 - 3000 * n, first_id=n), 0.0)
+    (hand,) = plan.plan(1, 0.0)
+    assert servers_of(hand) == {"first", "third"}
+    plan.task_ended(item.batch for item in hand)
+    (hand,) = plan.plan(1, 60.0)
+    assert servers_of(hand) == {"second"}
+
+
+def test_a_spread_server_leaves_room_in_the_cores_that_share_it() -> None:
+    plan = planner({"wide": 450.0, "slow": 100.0, "slower": 90.0}, slots=2)
+    plan.add(batches("wide", 40, 10_000), 0.0)
+    plan.add(batches("slow", 1, 10, first_id=100), 0.0)
+    plan.add(batches("slower", 1, 10, first_id=101), 0.0)
+    hands = plan.plan(2, 0.0)
+    assert len(hands) == 2
+    assert all(len(servers_of(hand)) == 2 and "wide" in servers_of(hand) for hand in hands)
 
 
 def test_a_batch_that_is_not_ready_sleeps_until_it_is() -> None:
