@@ -8,6 +8,8 @@ from ray_downloader.errors import ErrorKind
 FAILURES_TO_PARK = 5
 #: A probe that is not reported within this time after its permit ended is given to another holder.
 PROBE_TIMEOUT_S = 60.0
+#: How soon the holder that probes speaks again, in case its permit lapsed unused.
+RECHECK_S = 1.0
 _UNREACHABLE = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
 
 
@@ -65,12 +67,15 @@ class Liveness:
             self._probes_failed += 1
             self._park(ended_s)
 
-    def wait_s(self, now_s: float) -> float:
-        """How long until a probe may go out; 0: now, if the host is parked."""
+    def wait_s(self, holder: str, now_s: float) -> float:
+        """How long until `holder` may send a probe or is to say what came of its last; 0: now, if the host is parked."""
         if self.parked_until_s is None:
             return 0.0
-        until_s = self.parked_until_s if self._probe_sent_s is None else self._probe_void_s
-        return max(0.0, until_s - now_s)
+        if self._probe_sent_s is None:
+            return max(0.0, self.parked_until_s - now_s)
+        if holder == self._prober and now_s < self._probe_void_s:
+            return max(RECHECK_S, self._probe_ends_s - now_s)
+        return max(0.0, self._probe_void_s - now_s)
 
     def probe(self, holder: str, sent_s: float, ends_s: float) -> None:
         """A permit for a probe was given to `holder`, for use from `sent_s` to `ends_s`."""

@@ -156,7 +156,7 @@ class ServerState:
 
     def _offer(self, request: LeaseRequest, now_s: float) -> Lease:
         is_probe = self._liveness.is_parked and self._may_park
-        if is_probe and (wait_s := self._liveness.wait_s(now_s)) > 0:
+        if is_probe and (wait_s := self._liveness.wait_s(request.holder, now_s)) > 0:
             return self._desk.refuse(request, wait_s, Verdict.OPEN, now_s)
         lease = self._desk.offer(request, self._probe_terms(now_s) if is_probe else self._terms(now_s), now_s)
         if lease.permits and is_probe:
