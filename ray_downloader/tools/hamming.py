@@ -1,0 +1,38 @@
+"""Which bits two hashes must share if they differ in few: the pigeonhole principle, as masks. Pure.
+
+Cut 64 bits into `distance + k` bands: two hashes that differ in at most `distance` bits agree in at least `k` whole
+bands. So each close pair meets in an equality join over some choice of `k` bands, and not all pairs are compared. More
+bands make the joins more selective and more numerous; as many are taken as the number of hashes asks for.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+BITS = 64
+#: Beyond, more joins cost more than they save.
+_MAX_SHARED = 4
+
+
+def masks(distance: int, hashes: int) -> list[int]:
+    """Masks, as signed 64-bit numbers, such that a pair at most `distance` apart is equal under at least one.
+
+    Args:
+        distance: Bits in which a pair may differ.
+        hashes: How many distinct ones there are; a mask should tell about as many apart.
+    """
+    if distance == 0:
+        return [-1]
+    shared = next((k for k in range(1, _MAX_SHARED) if BITS * k // (distance + k) >= hashes.bit_length()), _MAX_SHARED)
+    bands = _bands(distance + shared)
+    return [_signed(sum(chosen)) for chosen in combinations(bands, shared)]
+
+
+def _bands(count: int) -> list[int]:
+    """Masks of neighbouring bits that together are all bits, as equal in size as can be."""
+    edges = [BITS * index // count for index in range(count + 1)]
+    return [(1 << end) - (1 << start) for start, end in pairwise(edges)]
+
+
+def _signed(value: int) -> int:
+    return value - (1 << BITS) if value >> (BITS - 1) else value

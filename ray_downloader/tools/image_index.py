@@ -1,0 +1,74 @@
+"""Finds one image by its uuid: a table sorted by uuid says in which file, row group and row it lies.
+
+Looking up reads one row group of the table and one of the file, so it takes as long among 10^8 images as among 10^3.
+The table is written by the tool `lookup`; it can be read from any Python program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ray_downloader.errors import UserError
+
+INDEX = "index.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image lies: a file, one of its row groups, and the row in that group."""
+
+    file: Path
+    row_group: int
+    row: int
+
+
+class ImageIndex:
+    """The images of a run, by uuid.
+
+    Args:
+        folder: That of the tool: `<run>/tools/lookup`.
+        images: The images of the run.
+
+    Raises:
+        UserError: The tool has not run.
+    """
+
+    def __init__(self, folder: Path, images: Path) -> None:
+        path = folder / INDEX
+        if not path.exists():
+            raise UserError(f"{path} does not exist; run tool=lookup first")
+        self._images = images
+        self._table = pq.ParquetFile(path)
+        self._column = self._table.schema_arrow.get_field_index("uuid")
+
+    def find(self, uuid: str) -> Place | None:
+        """Where an image lies; None where the run has none of that name."""
+        for group in range(self._table.num_row_groups):
+            limits = self._table.metadata.row_group(group).column(self._column).statistics
+            if limits.min <= uuid <= limits.max:
+                table = self._table.read_row_group(group)
+                index = pc.index(table.column("uuid"), uuid).as_py()
+                if index >= 0:
+                    row = table.slice(index, 1).to_pylist()[0]
+                    return Place(self._images / row["file"], row["row_group"], row["row"])
+        return None
+
+    def get(self, uuid: str) -> dict[str, Any] | None:
+        """The row of an image, with its bytes in `image`; None where the run has none of that name.
+
+        Raises:
+            UserError: The files changed after they were indexed.
+        """
+        place = self.find(uuid)
+        if place is None:
+            return None
+        with pq.ParquetFile(place.file) as file:
+            row: dict[str, Any] = file.read_row_group(place.row_group).slice(place.row, 1).to_pylist()[0]
+        if row["uuid"] != uuid:
+            raise UserError(f"{place.file} changed after it was indexed; run tool=lookup again")
+        return row

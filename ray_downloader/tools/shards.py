@@ -1,0 +1,150 @@
+"""Writes one shard of an export: a tar for WebDataset, a parquet file for `datasets`, or a folder of pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_downloader.image import ImageError, ImageOptions
+from ray_downloader.image.stored import RAW, StoredImage, reprocess
+from ray_downloader.layout import replacing
+from ray_downloader.tools.base import Unit
+from ray_downloader.tools.stored_rows import chunks_of
+
+#: Where shard number `shard` of `shards` goes, by form.
+NAMES = {
+    "webdataset": "shards/{shard:06d}.tar",
+    "parquet": "data/train-{shard:05d}-of-{shards:05d}.parquet",
+    "imagefolder": "train/{shard:06d}",
+}
+#: Columns that go along with each picture; of these, those that the file has.
+_COLUMNS = (
+    "uuid", "source_id", "identifier", "license", "source", "title", "is_license_full", "hashsum_original",
+    "original_size", "resized_size", "final_url",
+)  # fmt: skip
+#: Formats whose usual ending is another one.
+_ENDINGS = {"jpeg": "jpg"}
+_PNG = ImageOptions(encode="png", resize="none")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture: a file name of its own, its bytes, and what is known of it."""
+
+    key: str
+    ending: str
+    image: bytes
+    columns: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return f"{self.key}.{self.ending}"
+
+
+def write_shard(form: str, unit: Unit) -> Counter[str]:
+    """Write the shard `unit.payload`; equal uuids, from rows that were alike, become one picture."""
+    counts: Counter[str] = Counter()
+    _WRITERS[form](unit.payload, _counted(_samples(unit, counts), counts))
+    return counts
+
+
+def _counted(samples: Iterator[Sample], counts: Counter[str]) -> Iterator[Sample]:
+    seen: set[str] = set()
+    for sample in samples:
+        kind = "repeated_uuids" if sample.key in seen else "images"
+        counts[kind] += 1
+        if sample.key not in seen:
+            seen.add(sample.key)
+            yield sample
+
+
+def _samples(unit: Unit, counts: Counter[str]) -> Iterator[Sample]:
+    for batch in unit.batches:
+        for chunk in chunks_of(batch.path):
+            there = [name for name in _COLUMNS if name in chunk.rows.schema.names]
+            for columns, stored in zip(chunk.rows.select(there).to_pylist(), chunk.images(), strict=True):
+                try:
+                    image = _encoded(stored)
+                except ImageError:
+                    counts["not_readable"] += 1
+                    continue
+                # WebDataset ends a key at the first dot.
+                key = quote(str(columns["uuid"]), safe="").replace(".", "%2E")
+                ending = _ENDINGS.get(image.image_format, image.image_format)
+                yield Sample(key, ending, image.image, columns)
+
+
+def _encoded(stored: StoredImage) -> StoredImage:
+    if stored.image_format != RAW:
+        return stored
+    made = reprocess(stored, _PNG)
+    return StoredImage(made.image, made.image_format, made.resized_size)
+
+
+def _write_tar(target: Path, samples: Iterator[Sample]) -> None:
+    with replacing(target) as temp, tarfile.open(temp, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for sample in samples:
+            for name, data in ((sample.name, sample.image), (f"{sample.key}.json", _json(sample))):
+                member = tarfile.TarInfo(name)  # time 0 and no owner: equal images, equal shards
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+
+
+def _json(sample: Sample) -> bytes:
+    return json.dumps(sample.columns, ensure_ascii=False, default=str).encode()
+
+
+def _write_parquet(target: Path, samples: Iterator[Sample]) -> None:
+    texts = [name for name in _COLUMNS if not name.endswith("_size") and name != "is_license_full"]
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    features = {"image": {"_type": "Image"}, **{name: {"dtype": "string", "_type": "Value"} for name in texts}}
+    schema = pa.schema([("image", image), *((name, pa.string()) for name in texts)])
+    schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    with replacing(target) as temp, pq.ParquetWriter(temp, schema, compression="zstd", compression_level=1) as writer:
+        for rows in _grouped(samples):
+            pictures = [{"bytes": sample.image, "path": sample.name} for sample in rows]
+            columns = [[sample.columns.get(name) for sample in rows] for name in texts]
+            arrays = [pa.array(values, field.type) for values, field in zip([pictures, *columns], schema, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def _grouped(samples: Iterator[Sample], size: int = 256) -> Iterator[list[Sample]]:
+    held: list[Sample] = []
+    for sample in samples:
+        held.append(sample)
+        if len(held) == size:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _write_folder(target: Path, samples: Iterator[Sample]) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with (target / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["file_name", *_COLUMNS])
+        writer.writeheader()
+        for sample in samples:
+            (target / sample.name).write_bytes(sample.image)
+            writer.writerow({"file_name": sample.name, **sample.columns})
+
+
+_WRITERS: dict[str, Callable[[Path, Iterator[Sample]], None]] = {
+    "webdataset": _write_tar,
+    "parquet": _write_parquet,
+    "imagefolder": _write_folder,
+}
