@@ -1,0 +1,71 @@
+"""The server actor on a real Ray: it answers, dies, and comes back with what it had learned."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ray_downloader.layout import RunLayout
+from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.settings import Settings
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+
+def test_a_killed_actor_restarts_with_the_learned_rate(settings_file: Path) -> None:
+    import ray
+
+    from ray_downloader.download.server_actor import ServerActor
+    from ray_downloader.download.server_memory import SAVED_AT, save_server_states
+
+    actor = ServerActor.remote(str(settings_file))
+    request = LeaseRequest("museum.example", "task", wanted=10)
+    first = ray.get(actor.lease.remote([request])).leases[0]
+    assert first.permits > 0
+    state = ray.get(actor.snapshots.remote())["museum.example"]
+    layout = RunLayout.of(Settings.load(settings_file))
+    save_server_states(layout, {"museum.example": {**state, "rate_rps": 1.25, SAVED_AT: time.time()}})
+    process = ray.get(actor.__ray_call__.remote(lambda _: os.getpid()))
+    ray.kill(actor, no_restart=False)
+    while eventually(lambda: actor.__ray_call__.remote(lambda _: os.getpid())) == process:
+        time.sleep(0.1)
+    assert eventually(lambda: actor.lease.remote([request])).leases[0].server == "museum.example"
+    learned = eventually(actor.snapshots.remote)["museum.example"]
+    assert learned["rate_rps"] == pytest.approx(1.25)
+
+
+def eventually(call: Callable[[], Any]) -> Any:
+    """The answer to a call, asked again until the actor is back."""
+    import ray
+    from ray.exceptions import RayError
+
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return ray.get(call())
+        except RayError:
+            assert time.monotonic() < until, "the actor did not come back"
+
+
+def test_a_task_asks_again_when_an_actor_dies_under_its_call(settings_file: Path) -> None:
+    import ray
+
+    from ray_downloader.download.placement import Directory
+    from ray_downloader.download.server_actor import RayBudgets, ServerActor
+
+    actor = ServerActor.remote(str(settings_file))
+    ray.get(actor.progress.remote())
+    budgets = RayBudgets(Directory({}, (actor,)))
+    ray.kill(actor, no_restart=False)
+    budgets.ask([LeaseRequest("museum.example", "task", wanted=3)])
+    until = time.monotonic() + 30
+    leases: list[Lease] = []
+    while not leases:
+        assert time.monotonic() < until, "no answer came"
+        leases = budgets.answers()
+    assert leases[0].permits > 0
