@@ -109,7 +109,9 @@ class Worker:
         if now_s < self._ends_at_s:
             self._hand_out()
         for lease in self._effects.budgets.answers():
-            self._queues[lease.server].granted(lease, now_s)
+            self._queues[lease.server].granted(lease, self._effects.clock())
+        # Reading rows takes its time; a permit counted from before that would be used too early.
+        now_s = self._effects.clock()
         wake_at_s = self._advance_all(now_s)
         for result in self._effects.fetcher.poll(self._patience_s(now_s, wake_at_s)):
             self._receive(*self._in_flight.pop(result.token), result)
