@@ -1,0 +1,98 @@
+"""`apply` puts new batches in place, `undo` brings the old ones back, and a killed exchange is finished."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.errors import UserError
+from ray_downloader.tools.publish import applied_tools, apply, is_half_applied, refuse_if_applied, undo
+from tests.support.stored import StoredRun, received, row, run_here, stage_here
+
+
+def contents(run: StoredRun) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(run.layout.images.rglob("*.parquet"))}
+
+
+def staged(run: StoredRun, name: str = "duplication_based", **parameters: int) -> Path:
+    tool = run.tool(name, **parameters)
+    run_here(tool)
+    stage_here(tool)
+    return tool.context.folder
+
+
+def test_apply_drops_the_rows_and_undo_brings_every_byte_back(run: StoredRun) -> None:
+    before = contents(run)
+    folder = staged(run)
+    assert apply(folder, run.layout.images) == 1
+    assert sorted(run.images()) == ["b", "d", "e"]
+    assert applied_tools(run.layout.tools) == ["duplication_based"]
+    with pytest.raises(UserError, match=r"undo=true brings the images before it back"):
+        refuse_if_applied(folder)
+    assert undo(folder, run.layout.images) == 1
+    assert contents(run) == before
+    assert applied_tools(run.layout.tools) == []
+
+
+def test_an_exchange_that_was_killed_half_way_is_finished(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = staged(run, "size_based", threshold_size=91)
+    link, links = os.link, []
+
+    def killed_at_the_second(*arguments: str) -> None:
+        links.append(arguments)
+        if len(links) == 2:
+            raise KeyboardInterrupt
+        link(*arguments)
+
+    monkeypatch.setattr(os, "link", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        apply(folder, run.layout.images)
+    assert is_half_applied(folder)
+    monkeypatch.setattr(os, "link", link)
+    assert apply(folder, run.layout.images) == 2
+    assert not is_half_applied(folder)
+    assert run.images() == {}
+
+
+def test_an_exchange_that_was_killed_can_be_undone_too(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(run)
+    folder = staged(run, "size_based", threshold_size=91)
+    link = os.link
+
+    def killed_after_the_first(*arguments: str) -> None:
+        link(*arguments)
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    monkeypatch.setattr(os, "link", killed_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        apply(folder, run.layout.images)
+    undo(folder, run.layout.images)
+    assert contents(run) == before
+
+
+def test_a_later_tool_has_to_be_undone_first(run: StoredRun) -> None:
+    before = contents(run)
+    first = staged(run)
+    apply(first, run.layout.images)
+    second = staged(run, "size_based", threshold_size=91)
+    apply(second, run.layout.images)
+    with pytest.raises(UserError, match="undo the later tool first"):
+        undo(first, run.layout.images)
+    undo(second, run.layout.images)
+    undo(first, run.layout.images)
+    assert contents(run) == before
+
+
+def test_there_is_nothing_to_undo_before_apply(run: StoredRun) -> None:
+    with pytest.raises(UserError, match="no result of size_based is in place"):
+        undo(run.layout.tools / "size_based", run.layout.images)
+
+
+def test_rows_listed_before_the_images_changed_are_not_dropped(run: StoredRun) -> None:
+    tool = run.tool("duplication_based")
+    run_here(tool)
+    run.add([row("x", received(5)), row("y", received(6)), row("z", received(7))])
+    with pytest.raises(UserError, match="changed after its rows were listed"):
+        stage_here(tool)

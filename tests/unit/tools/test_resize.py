@@ -1,0 +1,87 @@
+"""Resized images: sizes, hashes, formats, also of files that the older project wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ray_downloader.records import SUCCESS_SCHEMA
+from tests.support.stored import OLDER_SCHEMA, StoredRun, md5, received, row, rows_of, run_here
+
+
+def resized(run: StoredRun) -> dict[str, dict[str, object]]:
+    files = sorted((run.layout.tools / "resize" / "images").rglob("successes.parquet"))
+    return {one["uuid"]: one for file in files for one in pq.ParquetFile(file).read().to_pylist()}
+
+
+@pytest.mark.parametrize("encode", ["jpeg", "png", "webp", "raw"])
+def test_the_columns_tell_what_the_new_image_is(tmp_path: Path, encode: str) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("a", received(1), encode=encode)])
+    run_here(run.tool("resize", new_resize_size=32))
+    old, new = run.images()["a"], resized(run)["a"]
+    image = new["image"]
+    assert isinstance(image, bytes)
+    assert new["resized_size"] == [24, 32]
+    assert new["hashsum_resized"] == md5(image)
+    assert new["image_format"] == encode
+    changed = {"image", "resized_size", "hashsum_resized"}
+    assert {key: new[key] for key in new.keys() - changed} == {key: old[key] for key in old.keys() - changed}
+    if encode != "raw":
+        assert cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR).shape == (24, 32, 3)
+
+
+def test_images_are_never_enlarged_nor_encoded_again_for_nothing(run: StoredRun) -> None:
+    run_here(run.tool("resize", new_resize_size=500))
+    assert {name: new["image"] for name, new in resized(run).items()} == {
+        name: old["image"] for name, old in run.images().items()
+    }
+
+
+def test_raw_images_of_the_older_project_stay_raw_unless_a_format_is_asked_for(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("a", received(1), encode="raw")], schema=OLDER_SCHEMA)
+    run_here(run.tool("resize", new_resize_size=32))
+    raw = resized(run)["a"]
+    assert (len(raw["image"]), list(raw)) == (24 * 32 * 3, OLDER_SCHEMA.names)  # type: ignore[arg-type]
+    run_here(run.tool("resize", image={"encode": "png"}, new_resize_size=32))
+    png = resized(run)["a"]
+    assert png["image_format"] == "png"
+    pixels = cv2.imdecode(np.frombuffer(png["image"], np.uint8), cv2.IMREAD_COLOR)  # type: ignore[call-overload]
+    assert pixels.tobytes() == raw["image"]
+
+
+def test_what_cannot_be_read_is_left_out_and_listed(run: StoredRun) -> None:
+    run.add([row("x", received(1), image=b"\xff\xd8garbage"), row("y", received(2))], partition_id=1)
+    summary = run_here(run.tool("resize", new_resize_size=32))
+    assert (summary["images"], summary["failed"]) == (6, 1)
+    (failed,) = rows_of(run.layout.tools / "resize" / "failed.csv")
+    assert (failed["uuid"], failed["partition_id"], failed["row"]) == ("x", "1", "0")
+    assert "x" not in resized(run)
+
+
+def test_a_unit_is_done_once_and_again_where_its_images_or_the_size_change(run: StoredRun) -> None:
+    def done() -> set[int]:
+        files = (run.layout.tools / "resize" / "images").rglob("successes.parquet")
+        return {file.stat().st_mtime_ns for file in files}
+
+    run_here(run.tool("resize", new_resize_size=32))
+    first = done()
+    run_here(run.tool("resize", new_resize_size=32))
+    assert done() == first
+    run.add([row("n", received(9))])
+    run_here(run.tool("resize", new_resize_size=32))
+    assert len(done() & first) == 1
+    run_here(run.tool("resize", new_resize_size=16))
+    assert not done() & first
+    assert {tuple(new["resized_size"]) for new in resized(run).values()} == {(12, 16), (11, 16)}  # type: ignore[arg-type]
+
+
+def test_the_schema_is_the_runs(run: StoredRun) -> None:
+    run_here(run.tool("resize", new_resize_size=32))
+    for file in (run.layout.tools / "resize" / "images").rglob("successes.parquet"):
+        assert pq.ParquetFile(file).schema_arrow.equals(SUCCESS_SCHEMA)
