@@ -149,7 +149,8 @@ class Driver:
         if self._crashes[worst.batch.batch_id] >= MAX_CRASHES:
             where = self._context.layout.batch_folder(worst.batch.server_name, worst.batch.partition_id)
             raise RuntimeError(f"{where}: its task died {MAX_CRASHES} times; last: {error}") from error
-        _log.warning("a worker task died, its %d batches are dealt again: %s", len(items), str(error).splitlines()[0])
+        reason = str(error).splitlines()[0].partition(". ")[0]  # Ray goes on with advice
+        _log.warning("a worker task died, its %d batches are dealt again: %s", len(items), reason)
         self._planner.add(items, time.monotonic())
 
     def _watch(self) -> None:

@@ -23,19 +23,15 @@ def end_job_when_head_is_lost(job_id: int) -> None:
     while True:
         facts = ask_job(job_id)
         if is_head_lost(facts):
-            _note(facts)
-            subprocess.run(["scancel", str(job_id)], check=False)
+            loss = f"{facts.batch_host}, the node of the batch script and of Ray's head, is lost"
+            with Path(facts.log).open("a", encoding="utf-8") as log:
+                log.write(f"{loss}: this job ends here. What is settled is kept; submit it again to continue.\n")
+            for command in (["scontrol", "update", f"JobId={job_id}", f"Comment={loss}"], ["scancel", str(job_id)]):
+                subprocess.run(command, check=False)
         time.sleep(POLL_EVERY_S)
 
 
 def is_head_lost(facts: JobFacts) -> bool:
     """Whether the job runs on without the node of its batch script."""
-    return facts.state == "RUNNING" and facts.batch_host not in expand_nodes(facts.nodes)
-
-
-def _note(facts: JobFacts) -> None:
-    with Path(facts.log).open("a", encoding="utf-8") as log:
-        log.write(
-            f"{facts.batch_host}, the node of the batch script and of Ray's head, is lost: this job ends here. "
-            "What it had settled is kept; submit it again to continue.\n"
-        )
+    nodes = expand_nodes(facts.nodes)  # empty where Slurm does not answer just now
+    return facts.state == "RUNNING" and bool(nodes) and facts.batch_host not in nodes

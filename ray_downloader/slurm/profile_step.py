@@ -19,6 +19,8 @@ from ray_downloader.slurm.ray_step import allocation_of
 
 #: Set in `site.env` where the guess from the MPI library is not right.
 PLUGIN_VARIABLE = "RAY_DOWNLOADER_MPI_PLUGIN"
+#: MPI_Init fails now and then for no fault of ours: MPICH 5.0 over Slurm 22.05's pmi2 once in some 60 starts here.
+ATTEMPTS = 2
 _log = logging.getLogger(__name__)
 
 
@@ -44,12 +46,24 @@ def run_profile_step(settings: Settings, layout: RunLayout) -> None:
         return
     command = profile_step(allocation, plugin, layout.settings_file)
     _log.info("profile: %d MPI ranks on %d nodes, srun --mpi=%s", sum(allocation.cpus), len(allocation.cpus), plugin)
-    exit_code = subprocess.run(
-        command, env=step_environment(os.environ), stdin=subprocess.DEVNULL, check=False
-    ).returncode
-    if exit_code:
-        raise ProfileStepError(
-            f"the profile step ended with exit code {exit_code} (see above; {fold_parts(layout)} servers are kept). "
-            f"Is `srun --mpi={plugin}` right for the MPI library? {PLUGIN_VARIABLE} in site.env sets another; "
-            "stages=[partition,download] does without profiles"
-        )
+    for attempt in range(1, ATTEMPTS + 1):
+        exit_code = _run(command)
+        if not exit_code:
+            return
+        kept = fold_parts(layout)
+        _log.warning("profile: attempt %d of %d ended with exit code %d", attempt, ATTEMPTS, exit_code)
+    raise ProfileStepError(
+        f"the profile step failed with exit code {exit_code} (see above; {kept} servers are kept). Is `srun "
+        f"--mpi={plugin}` right for the MPI library? {PLUGIN_VARIABLE} in site.env sets another; "
+        "stages=[partition,download] does without profiles"
+    )
+
+
+def _run(command: list[str]) -> int:
+    """Exit code of a step; where this process is told to end, the step is too."""
+    with subprocess.Popen(command, env=step_environment(os.environ), stdin=subprocess.DEVNULL) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise

@@ -1,0 +1,91 @@
+"""The Slurm that `sbatch` on the PATH reaches: a user's cluster, or the one that CI brings up.
+
+Variables: RAY_DOWNLOADER_TEST_FOLDER names a folder that all nodes see (default: beside the checkout's sources), and
+RAY_DOWNLOADER_FAIL_NODE / RAY_DOWNLOADER_BOOT_NODE are commands that power a node off and on, where that is possible.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.slurm.addresses import own_address
+from tests.support.options import OriginOptions
+from tests.support.running import CHECKOUT, RunningOrigin, running_origin
+from tests.support.slurm import ask, within
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-slurm", action="store_true", help="fail where there is no Slurm, instead of skipping")
+
+
+def _missing(config: pytest.Config, sentence: str) -> None:
+    if config.getoption("--require-slurm", default=False):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def nodes(pytestconfig: pytest.Config) -> list[str]:
+    """Names of the cluster's nodes."""
+    if shutil.which("sbatch") is None:
+        _missing(pytestconfig, "there is no sbatch on the PATH, so the Slurm tests have no cluster to run on")
+    listing = subprocess.run(["sinfo", "-hN", "-o", "%N"], capture_output=True, text=True, check=False, timeout=60)
+    names = sorted(set(listing.stdout.split()))
+    if len(names) < 3:
+        _missing(pytestconfig, f"the Slurm tests need a cluster of 3 nodes; sinfo says: {names or listing.stderr}")
+    return names
+
+
+@pytest.fixture
+def idle_nodes(nodes: list[str]) -> list[str]:
+    """The same, when at least three of them have nothing to do."""
+
+    def are_idle() -> bool:
+        return ask("sinfo", "-hN", "-o", "%T").split().count("idle") >= 3
+
+    within(150, are_idle, "three idle nodes")
+    return nodes
+
+
+@pytest.fixture(scope="session")
+def slurm_origin(nodes: list[str]) -> Iterator[RunningOrigin]:
+    """An origin on an address that the nodes reach."""
+    listing = ask("scontrol", "show", "node", "-o")
+    address = own_address(re.findall(r"\bNodeAddr=(\S+)", listing))
+    with running_origin(OriginOptions(listen_on=address)) as origin:
+        yield origin
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """An empty folder that all nodes see."""
+    parent = Path(os.environ.get("RAY_DOWNLOADER_TEST_FOLDER", CHECKOUT))
+    with tempfile.TemporaryDirectory(prefix=".slurm-test-", dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def fail_node(pytestconfig: pytest.Config) -> Iterator[Callable[[str], None]]:
+    """Powers a node off; after the test it is powered on again."""
+    off, on = (os.environ.get(f"RAY_DOWNLOADER_{verb}_NODE") for verb in ("FAIL", "BOOT"))
+    if not off or not on:
+        _missing(pytestconfig, "RAY_DOWNLOADER_FAIL_NODE and RAY_DOWNLOADER_BOOT_NODE name no commands for power")
+    assert off and on
+    failed: list[str] = []
+
+    def fail(node: str) -> None:
+        failed.append(node)
+        subprocess.run([*shlex.split(off), node], check=True, timeout=60)
+
+    yield fail
+    for node in failed:
+        subprocess.run([*shlex.split(on), node], check=True, timeout=150)

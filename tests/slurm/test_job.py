@@ -1,0 +1,211 @@
+"""Whole jobs on a real Slurm: sbatch, srun, MPI ranks, a Ray of several nodes, and an origin outside of them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.job import RunFolder, as_override
+from tests.support.log import Seen, excess_over_budget
+from tests.support.running import RunningOrigin
+from tests.support.slurm import Job, processes_of, submit, within
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+DOWNLOADS = r"Ray: \d+ nodes"
+DOWNLOAD_ONLY = "stages=[partition,download]"
+
+
+def arguments(folder: Path, origin: RunningOrigin, name: str, rows: int, rate_rps: float) -> list[str]:
+    """Arguments of a run over 20 servers whose names begin with `name`, each asked `rate_rps` times a second."""
+    urls = [f"http://{name}-{row % 20}.example/photo/{row}.jpg" for row in range(rows)]
+    (folder / f"{name}.txt").write_text("\n".join(urls) + "\n", "utf-8")
+    return [
+        f"path_to_input={name}.txt", f"path_to_output={name}", "politeness.contact=tests@example.org",
+        f"downloader_parameters.default_rate_limit={rate_rps}", "downloader_parameters.rate_multiplier=0",
+        f"politeness.max_rate_limit={rate_rps}", "downloader_parameters.batch_size=20",
+        "network.allow_private_addresses=true", as_override("network.connect_to", origin.connect_to),
+    ]  # fmt: skip
+
+
+def assert_settled_once(folder: Path, name: str, rows: int) -> None:
+    out = RunFolder(folder / name)
+    assert out.summary["rows"] == {"input": rows, "rejected": 0, "successes": rows, "errors": 0, "unsettled": 0}
+    assert set(out.settled_uuids().values()) == {1}
+    assert len(out.settled_uuids()) == rows
+
+
+def assert_nothing_left(folder: Path, name: str, job: Job, nodes: list[str]) -> None:
+    assert not list((folder / name).glob(".ray-token-*"))
+    assert processes_of(job, nodes) == ""
+
+
+def seen_of(origin: RunningOrigin, name: str) -> dict[str, list[Seen]]:
+    """Requests by server, of a run whose servers begin with `name`."""
+    seen: dict[str, list[Seen]] = defaultdict(list)
+    for request in origin.seen():
+        if request.host.startswith(f"{name}-"):
+            seen[request.host].append(request)
+    return seen
+
+
+def requests_of(origin: RunningOrigin, name: str) -> int:
+    return sum(map(len, seen_of(origin, name).values()))
+
+
+def wait_for_requests(job: Job, origin: RunningOrigin, name: str, count: int) -> None:
+    """Until a run has made `count` further requests."""
+    wanted = requests_of(origin, name) + count
+    within(90, lambda: requests_of(origin, name) >= wanted, f"{wanted} requests:\n{job.log}")
+
+
+def test_three_nodes_share_one_budget_for_each_server(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    job = submit(
+        shared_folder,
+        *arguments(shared_folder, slurm_origin, "budget", rows=1000, rate_rps=3.0),
+        "cluster.task_seconds=4",
+    )
+    job.wait_for_line(DOWNLOADS)
+    tokens = list((shared_folder / "budget").glob(".ray-token-*"))
+    assert [oct(path.stat().st_mode & 0o777) for path in tokens] == ["0o600"]
+    assert job.wait() == "COMPLETED 0:0", job.log
+    assert_settled_once(shared_folder, "budget", rows=1000)
+    seen = seen_of(slurm_origin, "budget")
+    assert len(seen) == 20
+    assert max(excess_over_budget(requests, rate_rps=3.0, burst=1) for requests in seen.values()) <= 0.5
+    from_nodes = [{request.client_host for request in requests} for requests in seen.values()]
+    assert len(set().union(*from_nodes)) >= 2
+    assert max(map(len, from_nodes)) >= 2, "one budget is drawn on from two nodes"
+    assert "6 MPI ranks on 3 nodes" in job.log
+    with (shared_folder / "budget" / "profiles.csv").open() as table:
+        assert len(list(csv.DictReader(table))) == 20
+    assert re.search(r"ssh -N -L \d+:127\.0\.0\.1:\d+", job.log)
+    assert_nothing_left(shared_folder, "budget", job, idle_nodes)
+
+
+def test_a_stranger_is_refused_and_a_job_without_runs_left_says_3(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    run = arguments(shared_folder, slurm_origin, "last", rows=400, rate_rps=1.0)
+    job = submit(
+        shared_folder, *run, DOWNLOAD_ONLY, "downloader_parameters.num_downloads=1", SLURM_RESTART_COUNT="1"
+    )  # fmt: skip
+    wait_for_requests(job, slurm_origin, "last", 20)
+    address = re.search(r"head listens at (\S+)", job.log)
+    assert address
+    client = [sys.executable, "-c", "import ray, sys; ray.init(address=sys.argv[1])", address[1]]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    wrong = shared_folder / "wrong"
+    wrong.write_text("0" * 64, "ascii")
+    right = next((shared_folder / "last").glob(".ray-token-*"))
+    outcomes = []
+    for mode, token in (("disabled", wrong), ("token", wrong)):
+        attempt = {**variables, "RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN_PATH": str(token)}
+        done = subprocess.run(client, env=attempt, capture_output=True, text=True, timeout=60, check=False)
+        outcomes.append((done.returncode != 0, "AuthenticationError" in done.stderr))
+    assert outcomes == [(True, True), (True, True)]
+    assert right.exists()
+    job.drain()
+    assert job.wait() == "FAILED 3:0", job.log
+    assert_nothing_left(shared_folder, "last", job, idle_nodes)
+
+
+def test_a_job_that_is_out_of_time_twice_requeues_itself_and_settles_each_row_once(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    run = arguments(shared_folder, slurm_origin, "time", rows=600, rate_rps=2.0)
+    job = submit(shared_folder, *run, DOWNLOAD_ONLY, "downloader_parameters.num_downloads=2")
+    for turn in ("1", "2"):
+        wait_for_requests(job, slurm_origin, "time", 100)
+        job.drain()
+        within(60, partial(job.has, "Restarts", turn), f"restart {turn}:\n{job.log}")
+    assert job.wait() == "COMPLETED 0:0", job.log
+    assert_settled_once(shared_folder, "time", rows=600)
+    asked = Counter(request.target for requests in seen_of(slurm_origin, "time").values() for request in requests)
+    assert max(asked.values()) == 1, "a drained run loses nothing"
+
+
+def test_a_worker_node_without_power_costs_its_unfinished_work_only(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], fail_node: Callable[[str], None]
+) -> None:
+    run = arguments(shared_folder, slurm_origin, "power", rows=600, rate_rps=2.0)
+    job = submit(shared_folder, *run, DOWNLOAD_ONLY, "cluster.task_seconds=8")
+    job.wait_for_line(DOWNLOADS)
+    wait_for_requests(job, slurm_origin, "power", 100)
+    fail_node(idle_nodes[2])
+    assert job.wait(150) == "COMPLETED 0:0", job.log
+    assert job.field("Restarts") == "0"
+    assert_settled_once(shared_folder, "power", rows=600)
+    assert_nothing_left(shared_folder, "power", job, idle_nodes[:2])
+
+
+def test_a_cancelled_job_leaves_nothing_behind_but_what_it_settled(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    run = [*arguments(shared_folder, slurm_origin, "cancel", rows=400, rate_rps=2.0), DOWNLOAD_ONLY]
+    job = submit(shared_folder, *run)
+    job.wait_for_line(DOWNLOADS)
+    wait_for_requests(job, slurm_origin, "cancel", 100)
+    job.cancel()
+    assert job.wait().startswith("CANCELLED")
+    assert_nothing_left(shared_folder, "cancel", job, idle_nodes)
+    asked = requests_of(slurm_origin, "cancel")
+    again = submit(
+        shared_folder, *run, "downloader_parameters.max_nodes=2", "downloader_parameters.workers_per_node=1"
+    )  # fmt: skip
+    assert again.wait() == "COMPLETED 0:0", again.log
+    assert "Ray: 2 nodes, 2 tasks at once" in again.log
+    assert_settled_once(shared_folder, "cancel", rows=400)
+    assert requests_of(slurm_origin, "cancel") - 400 < asked, "what was settled is not asked again"
+
+
+def test_two_jobs_on_the_same_nodes_do_not_hurt_each_other(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    options = ("--nodes=2", "--cpus-per-task=1", f"--nodelist={','.join(idle_nodes[:2])}")
+    jobs = {}
+    for name, rows in (("first", 100), ("second", 300)):
+        run = arguments(shared_folder, slurm_origin, name, rows=rows, rate_rps=1.0)
+        jobs[name] = submit(shared_folder, *run, DOWNLOAD_ONLY, options=options)
+    for name, rows in (("first", 100), ("second", 300)):
+        assert jobs[name].wait() == "COMPLETED 0:0", jobs[name].log
+        assert_settled_once(shared_folder, name, rows)
+        assert_nothing_left(shared_folder, name, jobs[name], idle_nodes[:2])
+    assert jobs["first"].field("EndTime") < jobs["second"].field("EndTime")
+
+
+def test_a_ray_that_cannot_start_ends_the_job_with_the_reason(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    run = arguments(shared_folder, slurm_origin, "start", rows=40, rate_rps=2.0)
+    job = submit(shared_folder, *run, DOWNLOAD_ONLY, "cluster.scratch=/proc/none", "cluster.start_timeout_s=20")
+    assert job.wait() == "FAILED 1:0", job.log
+    assert "/proc/none" in job.log, "the nodes' own words"
+    assert "Traceback" not in job.log.partition("the last lines of")[0]
+
+
+def test_ranks_that_are_no_world_fail_the_job_with_a_sentence(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    run = arguments(shared_folder, slurm_origin, "world", rows=400, rate_rps=2.0)
+    job = submit(shared_folder, *run, RAY_DOWNLOADER_MPI_PLUGIN="none")
+    assert job.wait() == "FAILED 1:0", job.log
+    assert "MPI sees a world of 1" in job.log
+    assert not slurm_origin.seen("world-0.example")
+
+
+def test_a_mistake_fails_the_job_with_2_and_a_sentence(shared_folder: Path, idle_nodes: list[str]) -> None:
+    job = submit(shared_folder, "path_to_input=none.txt", "path_to_output=out", options=("--nodes=1",))
+    assert job.wait() == "FAILED 2:0", job.log
+    assert "none.txt" in job.log

@@ -1,0 +1,107 @@
+"""Submits the sbatch script as a user does, and asks Slurm how it went."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.running import CHECKOUT
+
+SCRIPT = CHECKOUT / "slurm" / "ray_downloader.sbatch"
+UNDER_WAY = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED", ""}
+
+
+def ask(*command: str) -> str:
+    """What a command of Slurm prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def within(timeout_s: float, is_so: Callable[[], bool], what: str) -> None:
+    """Wait until something is so, or fail and say what was waited for."""
+    until_s = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < until_s, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A submitted job.
+
+    Args:
+        folder: Where it was submitted, and where its log lies.
+    """
+
+    number: str
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        """What it said so far."""
+        path = self.folder / f"ray_downloader-{self.number}.out"
+        return path.read_text("utf-8") if path.exists() else ""
+
+    def field(self, name: str) -> str:
+        """A field of `scontrol show job`."""
+        found = re.search(rf"\b{name}=(\S*)", ask("scontrol", "show", "job", "-o", self.number))
+        assert found, f"Slurm says no {name} of job {self.number}"
+        return found[1]
+
+    def has(self, name: str, value: str) -> bool:
+        """Whether a field of `scontrol show job` has that value."""
+        return self.field(name) == value
+
+    def wait_for_line(self, pattern: str, timeout_s: float = 90) -> None:
+        """Until the log has a line that matches; fails where the job ends before."""
+
+        def is_there() -> bool:
+            if re.search(pattern, self.log):
+                return True
+            assert self.field("JobState") in UNDER_WAY, f"ended without {pattern!r}:\n{self.log}"
+            return False
+
+        within(timeout_s, is_there, f"{pattern!r} in the log:\n{self.log}")
+
+    def wait(self, timeout_s: float = 120) -> str:
+        """Until the job has ended.
+
+        Returns:
+            State and exit code, such as `COMPLETED 0:0`.
+        """
+        within(timeout_s, lambda: self.field("JobState") not in UNDER_WAY, f"the end of the job:\n{self.log}")
+        return f"{self.field('JobState')} {self.field('ExitCode')}"
+
+    def drain(self) -> None:
+        """What `--signal=B:USR1@...` does ahead of the time limit, now."""
+        ask("scancel", "--batch", "--signal=USR1", self.number)
+
+    def cancel(self) -> None:
+        """`scancel`."""
+        ask("scancel", self.number)
+
+
+def submit(folder: Path, *arguments: str, options: tuple[str, ...] = ("--nodes=3",), **environment: str) -> Job:
+    """Submit the script with the program's arguments.
+
+    Args:
+        folder: Seen by all nodes.
+        options: Of sbatch.
+        environment: Variables of the job, as `site.env` would set them.
+    """
+    command = ["sbatch", "--parsable", "--time=10", *options, str(SCRIPT), *arguments]
+    variables = {**os.environ, "RAY_DOWNLOADER_PYTHON": sys.executable, **environment}
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return Job(done.stdout.strip().partition(";")[0], folder)
+
+
+def processes_of(job: Job, nodes: list[str]) -> str:
+    """Processes that a job left on its nodes: command lines that name its scratch folders, which all of Ray's do."""
+    command = ["srun", f"--nodes={len(nodes)}", "--overlap", f"--nodelist={','.join(nodes)}", "--mpi=none"]
+    return ask(*command, "sh", "-c", f"ps axww -o args | grep '[r]d-{job.number}-' || true")
