@@ -15,6 +15,10 @@ from ray_downloader.records import POOLED
 MIN_OWN_ROWS = 10
 #: At most so many servers have batches of their own, the biggest ones.
 MAX_OWN_SERVERS = 10_000
+#: A server's rows are cut into so many batches if each still has so many rows: a batch is worked at by one core at a
+#: time, and a list of one server is to keep several busy.
+LEAST_PIECES = 8
+LEAST_PIECE_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,9 @@ def plan_batches(rows_of_server: Mapping[str, int], batch_size: int) -> Partitio
 
 
 def _own_batches(name: str, rows: int, batch_size: int) -> Iterator[PlannedBatch]:
-    """Batches of sizes that differ by at most one: 19,999 rows are 10,000 and 9,999."""
-    smaller, bigger_ones = divmod(rows, count := -(-rows // batch_size))
+    """Batches of sizes that differ by at most one: 199,999 rows are 19 of 10,000 and one of 9,999."""
+    count = max(-(-rows // batch_size), min(LEAST_PIECES, rows // LEAST_PIECE_ROWS))
+    smaller, bigger_ones = divmod(rows, count)
     for partition_id in range(count):
         yield PlannedBatch(name, partition_id, smaller + (partition_id < bigger_ones), 1)
 

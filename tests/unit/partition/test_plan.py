@@ -12,8 +12,14 @@ from ray_downloader.records import POOLED
 
 
 def test_batches_of_a_server_are_of_nearly_equal_size() -> None:
-    batches = plan_batches({"a": 19_999}, 10_000).batches
-    assert [(batch.partition_id, batch.rows) for batch in batches] == [(0, 10_000), (1, 9_999)]
+    batches = plan_batches({"a": 199_999}, 10_000).batches
+    assert [batch.partition_id for batch in batches] == list(range(20))
+    assert [batch.rows for batch in batches] == [10_000] * 19 + [9_999]
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(999, [999]), (1_001, [501, 500]), (10_000, [1_250] * 8)])
+def test_a_list_of_one_server_is_cut_for_several_cores(rows: int, sizes: list[int]) -> None:
+    assert [batch.rows for batch in plan_batches({"a": rows}, 10_000).batches] == sizes
 
 
 def test_partition_ids_count_from_zero_for_each_server() -> None:
