@@ -41,6 +41,7 @@ class Job:
         attempt: 1 for the first request.
         hops: Redirects followed in this attempt.
         failure: How the last attempt failed.
+        mirrors: URLs of the same bytes, to be tried when this one has failed for good.
     """
 
     batch: OpenBatch
@@ -50,7 +51,12 @@ class Job:
     attempt: int = 1
     hops: int = 0
     failure: Failure | None = None
+    mirrors: list[str] = field(default_factory=list)
+    url: str = field(init=False)
     route: Route = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.url = self.identifier
 
     def spend_attempt(self, failure: Failure) -> None:
         """An attempt failed and another follows, maybe in another task."""
@@ -58,6 +64,17 @@ class Job:
         self.attempt += 1
         self.hops = 0
         self.failure = failure
+
+
+    def turns_to_mirror(self, failure: Failure) -> bool:
+        """Whether there is another URL, `url` from now on, whose attempts are counted anew.
+
+        Who opted out at one place is not asked at another.
+        """
+        if not self.mirrors or failure.kind is ErrorKind.OPTED_OUT:
+            return False
+        self.url, self.attempt, self.hops, self.failure = self.mirrors.pop(0), 1, 0, None
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,7 @@ class OpenBatch:
         numbered = zip(
             range(end), chunk.column("identifier").to_pylist(), chunk.column("server_name").to_pylist(), strict=True
         )
+        mirrors = chunk.column("mirrors").to_pylist() if "mirrors" in chunk.schema.names else [None] * end
         for (identifier, server), group in groupby(numbered, key=lambda item: item[1:]):
             places = [place for place, _, _ in group]
             yield Job(
@@ -128,6 +146,7 @@ class OpenBatch:
                 identifier=identifier,
                 server=server,
                 attempt=1 + self._attempts.get(rows[places[0]], 0),
+                mirrors=list(mirrors[places[0]] or ()),
             )
 
     def settle_image(self, job: Job, record: ImageRecord) -> None:

@@ -262,13 +262,13 @@ class Worker:
             self._send_to(job, str(result.redirect_url))
 
     def _try_again_or_fail(self, job: Job, failure: Failure, now_s: float) -> None:
-        """The one place where retries are decided; a retry goes back through the budget of the first URL."""
+        """The one place where retries are decided; a retry goes back through the budget of its URL."""
         delay_s = self._policy.retry_delay_s(failure, job.attempt, self._effects.rng)
         if delay_s is None:
             self._fail(job, failure)
             return
         job.spend_attempt(failure)
-        self._send_to(job, job.identifier, retry_at_s=now_s + delay_s)
+        self._send_to(job, job.url, retry_at_s=now_s + delay_s)
 
     def _process(self, job: Job, result: FetchResult) -> None:
         self._bodies_bytes -= len(result.body)
@@ -286,6 +286,9 @@ class Worker:
         self._settled(job, "")
 
     def _fail(self, job: Job, failure: Failure) -> None:
+        if job.turns_to_mirror(failure):
+            self._send_to(job, job.url)
+            return
         job.batch.settle_error(job, failure.record(job.attempt - 1, self._now()))
         self._settled(job, str(failure.kind))
 
