@@ -50,6 +50,7 @@ class BudgetQueue:
         self._told_at_s = 0.0
         self._outcomes: list[tuple[float, Outcome]] = []
         self._unused = 0
+        self._awaits_stale_lease = False
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._retries)
@@ -99,7 +100,9 @@ class BudgetQueue:
         self.in_flight -= 1
         self._outcomes.append((now_s, outcome))
         if is_push_back(outcome.kind, outcome.http_status):
-            self._unused += self._pacer.give_back()  # the server says stop: no permit of before is used after that
+            # The server says stop: no permit of before is used after that, nor one that is on its way.
+            self._unused += self._pacer.give_back()
+            self._awaits_stale_lease = self.is_asking
         self.wake_at_s = 0.0
 
     def request(self, now_s: float) -> LeaseRequest | None:
@@ -141,6 +144,9 @@ class BudgetQueue:
         self.verdict = lease.verdict
         self.is_403_ban = lease.is_403_ban
         self._pacer.granted(lease, now_s)
+        if self._awaits_stale_lease:
+            self._awaits_stale_lease = False
+            self._unused += self._pacer.give_back()
         self._ask_again_at_s = now_s + (lease.ask_again_in_s if not lease.permits else 0.0)
         self.wake_at_s = 0.0
 
