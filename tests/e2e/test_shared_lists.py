@@ -14,7 +14,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 @pytest.mark.parametrize(
     ("path", "rows", "rejected", "servers"),
-    [("gbif/demo_marine_multimedia.txt", 755, 11, 10), ("gbif/ticks_dwca", 1362, 0, 3), ("gbif/finch_dwca.zip", 1, 0, 1)],
+    [
+        ("gbif/demo_marine_multimedia.txt", 755, 11, 10),
+        ("gbif/ticks_dwca", 1362, 0, 3),
+        ("gbif/finch_dwca.zip", 1, 0, 1),
+    ],
 )
 def test_a_real_gbif_list_completes(
     tmp_path: Path, origin: RunningOrigin, shared_data: Path, path: str, rows: int, rejected: int, servers: int
