@@ -1,6 +1,6 @@
 """A run of 200 M images over 545 servers in virtual time, with the real planner and the real law.
 
-    python -m benchmarks.simulate [--rows 200000000] [--servers 545] [--nodes 1 5 20] [--task-seconds 60]
+    python -m benchmarks.simulate [--rows 200000000] [--servers 545] [--nodes 1 5 20] [--cores 32] [--only usual]
 
 Three tables: what the law gets out of a server, how long the run takes beside the least possible time (and what one
 server per process would cost), and what planning 10^6 servers takes. Figures are in `benchmarks/README.md`.
@@ -21,7 +21,6 @@ from benchmarks.simulation.world import SimulatedServer, batches_of, generous_ra
 from ray_downloader.partition.batches import Batch
 from ray_downloader.schedule.planner import CORE_RPS
 
-CORES = 32
 WORLDS: dict[str, Callable[[int, int, random.Random], float]] = {
     "usual": usual_rate_rps,
     "generous": generous_rate_rps,
@@ -42,7 +41,9 @@ def show_law() -> None:
         print(f"  {rate_rps:6g}/s  {text}")
 
 
-def show_world(name: str, servers: Sequence[SimulatedServer], nodes: Sequence[int], task_seconds: float) -> None:
+def show_world(
+    name: str, servers: Sequence[SimulatedServer], nodes: Sequence[int], cores: int, task_seconds: float
+) -> None:
     """Makespan on each number of nodes beside the least possible, and node-hours beside those of the older design."""
     rates = {server.name: server.rate_rps for server in servers}
     slowest = max(servers, key=lambda server: server.rows / server.rate_rps)
@@ -51,19 +52,19 @@ def show_world(name: str, servers: Sequence[SimulatedServer], nodes: Sequence[in
     print(
         f"{name}: {rows:,} rows, {len(servers)} servers, sum of rates {sum(rates.values()):,.0f}/s; "
         f"slowest: {slowest.name}, {slowest.rows:,} rows at {slowest.rate_rps:,.0f}/s; "
-        f"one server per process: {packed_node_hours(hours, CORES):,.1f} node-hours if packed perfectly"
+        f"one server per process: {packed_node_hours(hours, cores):,.1f} node-hours if packed perfectly"
     )
     for count in nodes:
-        slots = count * CORES
+        slots = count * cores
         bound_s = max(slowest.rows / slowest.rate_rps, rows / (slots * CORE_RPS))
-        line = [f"  {count:3} nodes  bound {bound_s / 3600:7.2f} h"]
+        line = [f"  {count:3} nodes of {cores}  bound {bound_s / 3600:7.2f} h"]
         for label, law in (("rate given", None), ("with the law", law_rate_rps)):
             cluster = simulated(rates, law, slots, task_seconds)
             makespan_s = cluster.run(batches_of(list(servers)))
             line.append(f"{label}: {makespan_s / 3600:7.2f} h = {makespan_s / bound_s:.3f} x bound")
             node_hours = count * makespan_s / 3600
         line.append(
-            f"node-hours {node_hours:,.1f}, one server per process {placed_node_hours(hours, count, CORES):,.1f}"
+            f"node-hours {node_hours:,.1f}, one server per process {placed_node_hours(hours, count, cores):,.1f}"
         )
         print("  ".join(line), flush=True)
 
@@ -99,14 +100,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000_000)
     parser.add_argument("--servers", type=int, default=545)
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--cores", type=int, default=32, help="of a node")
+    parser.add_argument("--only", choices=list(WORLDS), help="simulate this world only")
     parser.add_argument("--task-seconds", type=float, default=60.0)
     parser.add_argument("--planned-servers", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    show_scale(arguments.planned_servers)
-    show_law()
+    if not arguments.only:
+        show_scale(arguments.planned_servers)
+        show_law()
     make = partial(make_world, arguments.rows, arguments.servers)
-    for name, rate_rps in WORLDS.items():
-        show_world(name, make(rate_rps), arguments.nodes, arguments.task_seconds)
+    for name in [arguments.only] if arguments.only else WORLDS:
+        show_world(name, make(WORLDS[name]), arguments.nodes, arguments.cores, arguments.task_seconds)
 
 
 if __name__ == "__main__":

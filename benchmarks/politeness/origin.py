@@ -60,7 +60,8 @@ class Origin:
         reply = self._server(host).reply(now_s)
         self._log.append((now_s, host, reply.status))
         await asyncio.sleep(reply.wait_s)
-        await self._write(reply, writer)
+        if not writer.is_closing():
+            await self._write(reply, writer)
 
     def _server(self, host: str) -> Behaviour:
         name = host.partition(".")[2]
@@ -77,6 +78,8 @@ class Origin:
         step = -(-len(body) // _DRIPS)
         for offset in range(0, len(body), step):
             await asyncio.sleep(reply.drip_s / _DRIPS)
+            if writer.is_closing():
+                return
             writer.write(body[offset : offset + step])
 
 
