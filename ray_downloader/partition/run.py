@@ -53,6 +53,7 @@ WHERE reason IS NOT NULL OR server_name IS NULL
 
 def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
     """Carry the stage out; see `ray_downloader.partition.partition`."""
+    _refuse_older_run(layout)
     source = SOURCES.get(settings.dataset.name)(settings.dataset)
     with _scratch(layout) as scratch:
         inputs = _open_inputs(settings, source, layout, scratch, report)
@@ -72,6 +73,16 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
     save_partition_summary(layout, summary)
     _write_table(layout.batches_table, index)
     return summary
+
+
+def _refuse_older_run(layout: RunLayout) -> None:
+    """A run of distributed-downloader gave its rows random uuids and cut its batches by names as they are spelled."""
+    if any(layout.urls.glob("server_name=*")):
+        raise UserError(
+            f"{layout.root} is a run folder of distributed-downloader, whose batches cannot be continued, as its rows "
+            "have other uuids: choose another path_to_output; tools work on this one as it is, and tool=merge_base "
+            "drops from the new run what this one has (docs/migrating.md)"
+        )
 
 
 @contextmanager

@@ -271,3 +271,12 @@ def test_real_lists(
 def test_real_files_that_are_no_lists_of_media(tmp_path: Path, name: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         partitioned(real_data(name), tmp_path / "out", GBIF)
+
+
+def test_a_run_folder_of_the_older_project_is_left_alone(tmp_path: Path) -> None:
+    older = tmp_path / "out" / "urls" / "server_name=a.example" / "partition_id=0"
+    older.mkdir(parents=True)
+    (tmp_path / "l.txt").write_text(f"{U}\n")
+    with pytest.raises(UserError, match="run folder of distributed-downloader"):
+        partitioned(tmp_path / "l.txt", tmp_path / "out")
+    assert older.exists()

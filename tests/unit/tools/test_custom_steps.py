@@ -62,7 +62,7 @@ def test_a_step_cannot_be_registered_twice_nor_by_any_class() -> None:
     @RunnerRegister("mine")
     class First(ToolsBase): ...
 
-    with pytest.raises(ValueError, match="has a runner already: .*First"):
+    with pytest.raises(ValueError, match=r"has a runner already: .*First"):
 
         @RunnerRegister("mine")
         class Second(ToolsBase): ...
