@@ -32,6 +32,7 @@ from ray_downloader.partition.batches import load_batches, load_server_names
 from ray_downloader.schedule.remaining import take_stock
 from ray_downloader.settings import Settings
 from ray_downloader.stop_signals import StopRequested, stopping_on_signals
+from ray_downloader.tools.publish import applied_folders, applied_tools
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def _run(settings: Settings) -> ExitCode:
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
         _reset(settings, layout)
         _refuse_another_list(settings, layout)
+        _refuse_changed_images(settings, layout)
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(older_environment(settings, layout.settings_file))  # for the steps of a Slurm job
         _partition(settings, layout)
@@ -124,6 +126,7 @@ def _reset(settings: Settings, layout: RunLayout) -> None:
         return
     stale = [layout.profiles_table, layout.schedules]
     if settings.reset == "batched":
+        stale += applied_folders(layout.tools)  # images that are gone cannot be brought back over new ones
         stale += [layout.urls, layout.images, layout.summary_file, layout.settings_file, layout.checkpoint_file]
     for path in stale:
         if path.is_dir():
@@ -144,6 +147,16 @@ def _refuse_another_list(settings: Settings, layout: RunLayout) -> None:
                 f"{layout.root} holds a run with {key}={before.get(key)!r}, not {now[key]!r}: "
                 "choose another path_to_output, or start over with reset=batched"
             )
+
+
+def _refuse_changed_images(settings: Settings, layout: RunLayout) -> None:
+    """Rows that a tool dropped would look unsettled to a retry, and be fetched again."""
+    changed = applied_tools(layout.tools)
+    if settings.retry_errors and changed:
+        raise UserError(
+            f"retry_errors: results of tools are in place of images of {layout.root} ({', '.join(changed)}); bring the "
+            "images back with tools_parameters.undo=true, retry, and run the tools again"
+        )
 
 
 def _partition(settings: Settings, layout: RunLayout) -> None:

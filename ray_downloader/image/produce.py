@@ -75,14 +75,14 @@ def _is_stored_already(header: Header, picture: Picture, geometry: Geometry, opt
 
 
 def _result(body: bytes, header: Header, stored: _Stored, options: ImageOptions) -> ProcessedImage:
-    hashsum = _md5(body)
+    hashsum = _md5(body) if options.hash_body else ""
     source = ColumnSource(body, stored.exif, stored.pixels)
     return ProcessedImage(
         image=stored.image,
         image_format=stored.image_format,
         original_format=header.image_format,
         hashsum_original=hashsum,
-        hashsum_resized=hashsum if stored.image is body else _md5(stored.image),
+        hashsum_resized=hashsum if hashsum and stored.image is body else _md5(stored.image),
         original_size=stored.original_size,
         resized_size=stored.resized_size,
         extra=extra_columns(source, options) if options.extra_columns else {},

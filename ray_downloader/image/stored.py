@@ -27,11 +27,12 @@ class StoredImage:
 
 
 def reprocess(stored: StoredImage, options: ImageOptions) -> ProcessedImage:
-    """What `process` does, for a stored picture.
+    """What `process` does, for a stored picture; `hashsum_original` is empty, as it stands in the picture's row.
 
     Raises:
         ImageError: It cannot be read.
     """
+    options = replace(options, hash_body=False)
     if stored.image_format != RAW:
         return process(stored.image, options)
     return produce(stored.image, Header(RAW, stored.size), Picture(_raw_pixels(stored), stored.size), options)
@@ -45,7 +46,7 @@ def pixels_of(stored: StoredImage) -> Pixels:
     """
     if stored.image_format == RAW:
         return _raw_pixels(stored)
-    options = replace(ImageOptions(), encode=RAW, resize="none", decode="exact")
+    options = ImageOptions(encode=RAW, resize="none", decode="exact", hash_body=False)
     decoded = process(stored.image, options)
     return _raw_pixels(StoredImage(decoded.image, RAW, decoded.resized_size))
 

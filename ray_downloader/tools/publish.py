@@ -89,9 +89,14 @@ def undo(folder: Path, images: Path) -> int:
     return len(places)
 
 
+def applied_folders(tools: Path) -> list[Path]:
+    """Where the images are kept that results of tools took the place of."""
+    return sorted(marker.parent for marker in tools.glob(f"*/{_APPLIED}/{_MANIFEST}"))
+
+
 def applied_tools(tools: Path) -> list[str]:
     """Names of the tools whose results are in place of what was downloaded."""
-    return sorted(marker.parent.parent.name for marker in tools.glob(f"*/{_APPLIED}/{_MANIFEST}"))
+    return [folder.parent.name for folder in applied_folders(tools)]
 
 
 @contextmanager

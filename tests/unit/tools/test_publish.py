@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader import pipeline
 from ray_downloader.errors import UserError
+from ray_downloader.settings import Settings
 from ray_downloader.tools.publish import applied_tools, apply, is_half_applied, refuse_if_applied, undo
 from tests.support.stored import StoredRun, received, row, run_here, stage_here
 
@@ -96,3 +98,17 @@ def test_rows_listed_before_the_images_changed_are_not_dropped(run: StoredRun) -
     run.add([row("x", received(5)), row("y", received(6)), row("z", received(7))])
     with pytest.raises(UserError, match="changed after its rows were listed"):
         stage_here(tool)
+
+
+def test_a_retry_of_errors_asks_for_the_images_as_they_were(run: StoredRun) -> None:
+    apply(staged(run), run.layout.images)
+    settings = Settings.from_config(
+        {
+            "path_to_input": str(run.root),
+            "path_to_output": run.root,
+            "retry_errors": ["dns"],
+            "cluster": {"num_cpus": 1},
+        }
+    )
+    with pytest.raises(UserError, match=r"retry_errors: results of tools are in place .*duplication_based"):
+        pipeline.run(settings)
