@@ -120,13 +120,14 @@ class LeaseDesk:
         start_s = max(terms.not_before_s, self._schedule.earliest_s(name))
         if start_s > now_s + LEAD_S:
             return start_s - now_s - LEAD_S / 2
-        length_s, every_s = self._pace(terms, now_s)
+        is_alone = self._holders.active(now_s) <= 1
+        length_s, every_s = self._pace(terms, is_alone)
         permits = max(1, int(min(float(request.wanted), length_s / every_s, terms.most_permits)))
-        return self._schedule.reserve(name, permits, every_s, terms.burst, start_s)
+        return self._schedule.reserve(name, permits, every_s, terms.burst, start_s, is_alone=is_alone)
 
-    def _pace(self, terms: Terms, now_s: float) -> tuple[float, float]:
+    def _pace(self, terms: Terms, is_alone: bool) -> tuple[float, float]:
         """Length of a lease and distance of its permits; these make up for the slack that a change of holder costs."""
-        if self._holders.active(now_s) <= 1:
+        if is_alone:
             return terms.length_s, terms.every_s
         return min(SHARED_S, terms.length_s), max(terms.least_s, terms.every_s / (1 + SLACK_SHARE))
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ray_downloader.politeness.adaptive import AdaptiveRate
 from ray_downloader.politeness.backoff import Backoff
-from ray_downloader.politeness.gcra import MAX_SLACK_S
+from ray_downloader.politeness.gcra import ALONE_SLACK_S, MAX_SLACK_S
 from ray_downloader.politeness.incidents import IncidentDetector
 from ray_downloader.politeness.lease_desk import LEAD_S, RECHECK_S, LeaseDesk, Terms
 from ray_downloader.politeness.liveness import Liveness
@@ -251,7 +251,7 @@ class ServerState:
         if state._rate and snapshot["rate_rps"]:
             state._rate.resume(snapshot["rate_rps"], snapshot["incident_rps"])
         if elapsed_s < FRESH_S:
-            state._desk = LeaseDesk(now_s + LEAD_S + SETTLED_LEASE_S + MAX_SLACK_S + state._every_s(now_s))
+            state._desk = LeaseDesk(now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + state._every_s(now_s))
         state._backoff.resume(max(0.0, snapshot["pause_s"] - elapsed_s), snapshot["doublings"], now_s)
         state._backoff.incidents = snapshot["incidents"]
         state._byte_rate.mean_bytes = snapshot["mean_bytes"]
