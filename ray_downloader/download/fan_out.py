@@ -17,6 +17,8 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import RayError, RayTaskError
 
+from ray_downloader.errors import UserError
+
 U = TypeVar("U")
 R = TypeVar("R")
 
@@ -53,7 +55,8 @@ class FanOut:
 
         Raises:
             RuntimeError: A unit's task died again and again.
-            Exception: What `function` raised.
+            UserError: `function` raised it.
+            RayTaskError: `function` raised something else; the message is its traceback.
         """
         waiting = iter(units)
         with _signals(self._stop):
@@ -64,7 +67,8 @@ class FanOut:
                     try:
                         yield ray.get(ref)
                     except RayTaskError as error:
-                        raise error.as_instanceof_cause() from None
+                        # The user's mistake is one sentence; anything else keeps the worker's traceback.
+                        raise (error.cause if isinstance(error.cause, UserError) else error) from None
                     except RayError as error:
                         self._take_back(function, unit, error)
 

@@ -64,6 +64,8 @@ def _summary(tool: Tool, console: Console) -> dict[str, Any]:
     context = tool.context
     if is_half_applied(context.folder):
         return {"tool": context.name, "applied_batches": _apply(context)}
+    if context.parameters.apply and type(tool).staged is Tool.staged:
+        tool.staged()  # refuses, and better before the work than after it
     step = tool.work()
     counts = run_step(context, step, console) if step else Counter()
     summary = {"tool": context.name, **tool.finish(counts)}

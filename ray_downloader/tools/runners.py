@@ -62,17 +62,17 @@ class BatchRunner(RunnerToolBase):
         Raises:
             RuntimeError: Some batches failed; the others are done.
         """
-        failed = []
+        failed: list[str] = []
         for batch in self._left():
             try:
                 self.process(batch)
-            except Exception:
+            except Exception as error:  # the other batches are none the worse for it
                 self.logger.exception("%s: %s/%s failed", self.filter_name, batch.server_name, batch.partition_id)
-                failed.append(batch)
+                failed.append(f"{batch.place}: {error!r}")
             else:
                 self._note(batch)
         if failed:
-            raise RuntimeError(f"{self.filter_name}: {len(failed)} batches failed, the first is {failed[0].path}")
+            raise RuntimeError(f"{self.filter_name}: {len(failed)} batches failed, the first of them {failed[0]}")
 
     @abstractmethod
     def process(self, batch: StoredBatch) -> None:

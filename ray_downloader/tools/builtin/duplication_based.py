@@ -23,8 +23,9 @@ CREATE TEMP TABLE copies AS
 SELECT uuid, source_id, server_name, partition_id, row, hashsum_original, {_ORDER} AS place
 FROM images SEMI JOIN repeated USING (hashsum_original);
 CREATE TEMP TABLE mains AS
-SELECT hashsum_original, arg_min(
-    {{'uuid': uuid, 'source_id': source_id, 'server': server_name, 'partition': partition_id, 'row': row}}, place) AS main
+SELECT hashsum_original,
+    arg_min({{'uuid': uuid, 'source_id': source_id, 'server': server_name, 'partition': partition_id, 'row': row}},
+        place) AS main
 FROM copies GROUP BY hashsum_original;
 """
 
