@@ -1,0 +1,32 @@
+"""Each dataset has its configuration, and says what it needs where the list is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.compose import CONF, compose_over, settings_from_hydra
+from ray_downloader.errors import UserError
+from ray_downloader.sources.base import SOURCES
+
+NAMES = list(SOURCES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dataset_can_be_chosen_by_name(name: str) -> None:
+    settings = settings_from_hydra(compose_over({"path_to_input": "a", "path_to_output": "b", "dataset": name}))
+    assert settings.dataset.name == name
+    assert SOURCES.get(name)(settings.dataset).columns
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_list_is_asked_for_in_the_datasets_own_words(name: str) -> None:
+    with pytest.raises(UserError, match=r"path_to_input is required: .*set path_to_input="):
+        settings_from_hydra(compose_over({"path_to_output": "b", "dataset": name}))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "generic"])
+def test_a_dataset_is_an_experiment_too(name: str) -> None:
+    text = (CONF / "experiment" / f"{name}.yaml").read_text("utf-8")
+    assert text.startswith("# @package _global_\n")
+    config = compose_over({"path_to_input": "a", "path_to_output": "b"}, [f"+experiment={name}"])
+    assert settings_from_hydra(config).dataset.name == name
