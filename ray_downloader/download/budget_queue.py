@@ -18,6 +18,8 @@ from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Ver
 
 #: Progress is told at least this often, so that a pause or drain reaches a task as fast.
 REPORT_EVERY_S = 1.0
+#: How much longer than its due time a request waits for the one before it to get its connection.
+MOST_CONNECTING_S = 0.025
 NEVER = float("inf")
 
 
@@ -50,6 +52,8 @@ class BudgetQueue:
         self._told_at_s = 0.0
         self._outcomes: list[tuple[float, Outcome]] = []
         self._unused = 0
+        self._unsent = 0
+        self._started_at_s = 0.0
         self._awaits_stale_lease = False
 
     def __len__(self) -> int:
@@ -72,13 +76,30 @@ class BudgetQueue:
 
     def take_due(self, now_s: float) -> Job | RobotsErrand | None:
         """A job that the budget lets start now; its permit and connection are spent."""
-        if self.in_flight >= self._pacer.connections:
+        if self.in_flight >= self._pacer.connections or self._is_connecting(now_s):
             return None
         is_retry = bool(self._retries) and self._retries[0][0] <= now_s and self._pacer.retries_left() > 0
         if not (is_retry or self._fresh) or not self._pacer.take(now_s, is_retry=is_retry):
             return None
         self.in_flight += 1
+        self._unsent += 1
+        self._started_at_s = now_s
         return heapq.heappop(self._retries)[2] if is_retry else self._fresh.popleft()
+
+    def _is_connecting(self, now_s: float) -> bool:
+        """Whether the last request may still have to go out: the next would come too close behind it.
+
+        It is waited for a moment only, or a server that makes each request connect anew would be asked too seldom.
+        """
+        every_s = self._pacer.lease.every_s if self._pacer.lease else 0.0
+        return self._unsent > 0 and now_s < self._started_at_s + every_s + min(every_s, MOST_CONNECTING_S)
+
+    def went_out(self, sent_s: float | None) -> None:
+        """A request that was started has been sent, or failed before that (None)."""
+        self._unsent -= 1
+        if sent_s is not None:
+            self._pacer.went_out(sent_s)
+        self.wake_at_s = 0.0
 
     def take_hopeless(self, now_s: float) -> list[Job | RobotsErrand]:
         """Jobs that will not be fetched: all where the verdict says so, retries where their budget is spent.

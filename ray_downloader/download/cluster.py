@@ -70,12 +70,10 @@ def running_cluster(
         stack.callback(ray.shutdown)
         if options.name == "local":
             dashboard = _start_embedded(options, namespace)
+        elif step:
+            dashboard = _join_step(step, namespace, options)
         else:
-            dashboard = _join(step.address if step else _required_address(options), namespace)
-        if step:
-            _await_nodes(step, options.start_timeout_s)
-            dashboard = _await_dashboard() if options.dashboard_port else None
-            _tell_way_to(dashboard)
+            dashboard = _join(_required_address(options), namespace)
         yield _measure(parameters, namespace, dashboard)
 
 
@@ -116,6 +114,23 @@ def _join(address: str, namespace: str) -> str | None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"no Ray answers at {address}: {str(error).splitlines()[0]}") from None
     return context.address_info["webui_url"] or None
+
+
+def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str | None:
+    """Join the job's own Ray, which listens some seconds before it answers, and wait for its nodes."""
+    until_s = time.monotonic() + options.start_timeout_s
+    while True:
+        try:
+            _join(step.address, namespace)
+            break
+        except UserError:
+            step.require_running()
+            if time.monotonic() > until_s:
+                raise
+    _await_nodes(step, options.start_timeout_s)
+    dashboard = _await_dashboard() if options.dashboard_port else None
+    _tell_way_to(dashboard)
+    return dashboard
 
 
 def _await_nodes(step: RayStep, timeout_s: float) -> None:

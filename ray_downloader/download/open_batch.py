@@ -65,7 +65,6 @@ class Job:
         self.hops = 0
         self.failure = failure
 
-
     def turns_to_mirror(self, failure: Failure) -> bool:
         """Whether there is another URL, `url` from now on, whose attempts are counted anew.
 

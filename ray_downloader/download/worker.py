@@ -71,6 +71,7 @@ class Worker:
         self._robots = robots
         self._queues: dict[str, BudgetQueue] = {}
         self._in_flight: dict[int, tuple[BudgetQueue, Job | RobotsErrand]] = {}
+        self._unsent: dict[int, BudgetQueue] = {}
         self._bodies: deque[tuple[Job, FetchResult]] = deque()
         self._bodies_bytes = 0
         self._tokens = count()
@@ -113,7 +114,10 @@ class Worker:
         # Reading rows takes its time; a permit counted from before that would be used too early.
         now_s = self._effects.clock()
         wake_at_s = self._advance_all(now_s)
-        for result in self._effects.fetcher.poll(self._patience_s(now_s, wake_at_s)):
+        results = self._effects.fetcher.poll(self._patience_s(now_s, wake_at_s))
+        self._note_sent()
+        for result in results:
+            self._note_never_sent(result.token)
             self._receive(*self._in_flight.pop(result.token), result)
         if self._bodies:
             self._process(*self._bodies.popleft())
@@ -192,8 +196,20 @@ class Worker:
     def _start(self, queue: BudgetQueue, job: Job | RobotsErrand) -> None:
         token = next(self._tokens)
         self._in_flight[token] = (queue, job)
+        self._unsent[token] = queue
         self._report.requests += 1
         self._effects.fetcher.start(FetchRequest(token, job.route.url, verify_tls=job.route.verify_tls))
+
+    def _note_sent(self) -> None:
+        for token, sent_s in self._effects.fetcher.take_sent():
+            queue = self._unsent.pop(token, None)
+            if queue is not None:
+                queue.went_out(sent_s)
+
+    def _note_never_sent(self, token: int) -> None:
+        queue = self._unsent.pop(token, None)
+        if queue is not None:
+            queue.went_out(None)
 
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
         if self._bodies:

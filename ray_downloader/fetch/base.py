@@ -71,6 +71,12 @@ class Fetcher(Protocol):
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """Move bytes for at most `timeout_s` (less when something ends) and return what has ended."""
 
+    def take_sent(self) -> list[tuple[int, float]]:
+        """Token and monotonic time of each request that went out since the last call.
+
+        It is later than the `start` where a connection had to be made first; the server's budget sees this time.
+        """
+
     def close(self) -> None:
         """Drop all connections; requests under way end without a result."""
 

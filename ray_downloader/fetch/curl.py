@@ -45,8 +45,9 @@ class _LentSocket(socket.socket):
 class _Transfer:
     """An easy handle with the buffers of the request it carries; used again and again."""
 
-    def __init__(self, options: Mapping[int, int | str], max_bytes: int) -> None:
+    def __init__(self, options: Mapping[int, int | str], max_bytes: int, sent: list[tuple[int, float]]) -> None:
         self._max_bytes = max_bytes
+        self._sent = sent
         self._connect_to = ""
         self._headers: list[str] = []
         self.easy = pycurl.Curl()
@@ -116,6 +117,7 @@ class _Transfer:
         if self.is_sent:
             return int(pycurl.PREREQFUNC_ABORT)
         self.is_sent = True
+        self._sent.append((self.request.token, time.monotonic()))
         return int(pycurl.PREREQFUNC_OK)
 
 
@@ -137,6 +139,7 @@ class CurlFetcher:
         self._idle: list[_Transfer] = []
         self._under_way: dict[pycurl.Curl, _Transfer] = {}
         self._ended: list[FetchResult] = []
+        self._sent: list[tuple[int, float]] = []
         self._selector = selectors.DefaultSelector()
         self._timer_at_s: float | None = None
         self._multi = pycurl.CurlMulti()
@@ -153,11 +156,20 @@ class CurlFetcher:
         if isinstance(admitted, FetchResult):
             self._ended.append(admitted)
             return
-        transfer = self._idle.pop() if self._idle else _Transfer(self._options, self._network.max_bytes)
+        transfer = self._idle.pop() if self._idle else _Transfer(self._options, self._network.max_bytes, self._sent)
         verify_tls = self._network.verify_tls if request.verify_tls is None else request.verify_tls
         transfer.begin(request, admitted, verify_tls)
         self._under_way[transfer.easy] = transfer
         self._multi.add_handle(transfer.easy)
+        self._multi.socket_action(
+            pycurl.SOCKET_TIMEOUT, 0
+        )  # on a kept connection it goes out now, not at the next poll
+
+    def take_sent(self) -> list[tuple[int, float]]:
+        """Requests that went out, with the time."""
+        sent = self._sent[:]
+        self._sent.clear()
+        return sent
 
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """Move bytes for at most `timeout_s` and return what has ended."""

@@ -50,6 +50,7 @@ class FakeFetcher:
         self._clock = clock
         self._pending: list[tuple[float, int, FetchResult]] = []
         self.started: list[tuple[float, FetchRequest]] = []
+        self._sent: list[tuple[int, float]] = []
         self.most_in_flight = 0
         self.is_closed = False
 
@@ -58,6 +59,7 @@ class FakeFetcher:
         now_s = self._clock()
         reply = self._script(request)
         self.started.append((now_s, request))
+        self._sent.append((request.token, now_s))
         result = FetchResult(
             token=request.token,
             kind=reply.kind,
@@ -81,6 +83,11 @@ class FakeFetcher:
         while self._pending and self._pending[0][0] <= self._clock():
             results.append(heapq.heappop(self._pending)[2])
         return results
+
+    def take_sent(self) -> list[tuple[int, float]]:
+        """Every request goes out when it is started."""
+        sent, self._sent = self._sent, []
+        return sent
 
     def close(self) -> None:
         """Forget what is under way."""

@@ -76,6 +76,7 @@ class RequestsFetcher:
         self._threads = ThreadPoolExecutor(THREADS, "fetch")
         self._under_way: dict[int, Watch] = {}
         self._ended: queue.SimpleQueue[tuple[Destination | None, FetchResult]] = queue.SimpleQueue()
+        self._sent: list[tuple[int, float]] = []
 
     def start(self, request: FetchRequest) -> None:
         """Begin a GET."""
@@ -83,7 +84,13 @@ class RequestsFetcher:
         if isinstance(admitted, FetchResult):
             self._ended.put((None, admitted))
         else:
+            self._sent.append((request.token, time.monotonic()))
             self._threads.submit(self._fetch, request, admitted)
+
+    def take_sent(self) -> list[tuple[int, float]]:
+        """Requests that were started, with the time: when urllib3 sends is not to be seen from here."""
+        sent, self._sent = self._sent, []
+        return sent
 
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """Wait for at most `timeout_s` and return what has ended."""

@@ -35,12 +35,22 @@ class _Window:
 class LeasePacer:
     """Permits of one holder for one server."""
 
-    __slots__ = ("_arrival_s", "_ask_again_s", "_asked_s", "_is_waiting", "_retries", "_windows", "lease")
+    __slots__ = (
+        "_arrival_s",
+        "_ask_again_s",
+        "_asked_s",
+        "_last_every_s",
+        "_is_waiting",
+        "_retries",
+        "_windows",
+        "lease",
+    )
 
     def __init__(self) -> None:
         self.lease: Lease | None = None
         self._windows: deque[_Window] = deque()
         self._arrival_s = float("-inf")
+        self._last_every_s = 0.0
         self._asked_s = float("-inf")
         self._ask_again_s = float("-inf")
         self._is_waiting = False
@@ -84,7 +94,12 @@ class LeasePacer:
         window.permits -= 1
         self._retries -= is_retry
         self._arrival_s = max(now_s, self._arrival_s) + window.every_s
+        self._last_every_s = window.every_s
         return True
+
+    def went_out(self, sent_s: float) -> None:
+        """The last use took effect only at `sent_s`, as a connection had to be made: the distance counts from there."""
+        self._arrival_s = max(self._arrival_s, sent_s + self._last_every_s)
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the next permit can be used (a time not after `now_s`: at once); None: there is none left."""
