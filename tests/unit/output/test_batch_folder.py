@@ -37,6 +37,8 @@ def batch_inputs(rows: int) -> pa.Table:
             "license": ["CC0"] * rows,
             "source": ["museum"] * rows,
             "title": [None] * rows,
+            "creator": [None] * rows,
+            "mirrors": [None] * rows,
         },
         schema=URL_SCHEMA,
     )
