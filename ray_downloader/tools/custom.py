@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,8 @@ _DEFAULTS: Mapping[Family, type[ToolsBase]] = {
     "scheduler": DefaultScheduler,
     "runner": MPIRunnerTool,
 }
+#: The steps before the runners, and what the checkpoint calls them.
+_STEPS: tuple[tuple[Family, str], ...] = (("filter", "filtering_completed"), ("scheduler", "scheduling_completed"))
 #: What each reset removes: the results of its step and of those after it.
 _RESULTS = {
     "filtering": (FILTER_TABLE, SCHEDULE, VERIFICATION, IMAGES, _CHECKPOINT),
@@ -89,9 +91,9 @@ def _run_steps(context: ToolContext, config_path: Path, checkpoint: _Checkpoint)
     with running_cluster(context.settings.cluster, options, context.layout) as cluster:
         workers = checkpoint.workers or cluster.slots
         config = ToolConfig(context.settings, str(config_path), 0, workers)
-        for family, done in (("filter", "filtering_completed"), ("scheduler", "scheduling_completed")):
+        for family, done in _STEPS:
             if not checkpoint.has(done):
-                _run_step(context.name, family, config)  # type: ignore[arg-type]
+                _run_step(context.name, family, config)
                 checkpoint.note(done, workers)
         runner = step_class(context.name, "runner", _DEFAULTS["runner"])
         configs = [ToolConfig(context.settings, str(config_path), rank, workers) for rank in range(workers)]
@@ -124,9 +126,9 @@ def _run_rank(cls: type[ToolsBase], config: ToolConfig) -> int:
     return config.rank
 
 
-def _exchange(context: ToolContext, act: object, console: Console) -> None:
+def _exchange(context: ToolContext, act: Callable[[Path, Path], int], console: Console) -> None:
     with holding(context.layout.lock_file, f"another run holds {context.layout.root}"):
-        batches = act(context.folder, context.layout.images)  # type: ignore[operator]
+        batches = act(context.folder, context.layout.images)
     console.print(f"{context.name}: {batches} batches exchanged")
 
 
