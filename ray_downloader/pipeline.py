@@ -177,7 +177,7 @@ def _require_contact(settings: Settings, layout: RunLayout) -> None:
     if server is not None:
         raise UserError(
             f"politeness.contact is required, as this run asks public servers ({server}, ...) and their operators "
-            "block clients that they cannot write to: set politeness.contact=you@example.org (it goes into the User-Agent)"
+            "block clients that they cannot write to: set politeness.contact=you@example.org (for the User-Agent)"
         )
 
 

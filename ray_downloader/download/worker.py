@@ -11,7 +11,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from itertools import count
 
 from ray_downloader.download.budget_queue import NEVER, BudgetQueue
 from ray_downloader.download.budgets import ProgressDelta
@@ -20,8 +19,9 @@ from ray_downloader.download.open_batch import Job, OpenBatch
 from ray_downloader.download.publisher import Publisher
 from ray_downloader.download.request_policy import Failure, RequestPolicy, Route, failure_of_verdict
 from ray_downloader.download.robots_gate import MAX_HOPS, Admission, RobotsErrand, RobotsGate, robots_url
+from ray_downloader.download.wire import Wire
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchRequest, FetchResult
+from ray_downloader.fetch.base import FetchResult
 from ray_downloader.image import ImageError
 from ray_downloader.politeness.messages import LeaseRequest
 
@@ -31,8 +31,7 @@ MAX_IN_FLIGHT = 256
 MAX_BODIES_BYTES = 48 * 1024 * 1024
 #: How long requests under way are waited for when a task ends.
 GRACE_S = 10.0
-FLUSH_EVERY_S = 1.0
-#: Progress is told so often; the answer says whether the run drains.
+#: Progress is told (and journals are flushed) so often; the answer says whether the run drains.
 TELL_EVERY_S = 1.0
 #: Answers of an actor come without waking the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
@@ -66,31 +65,26 @@ class Worker:
         self._open = [batch for batch in batches if batch.left]
         self._publisher = Publisher(batch for batch in batches if not batch.left)
         self._ends_at_s = effects.clock() + time_slice.seconds
-        self._flush_at_s = effects.clock() + FLUSH_EVERY_S
         self._tell_at_s = effects.clock()
         self._robots = robots
+        self._wire = Wire(effects.fetcher)
         self._queues: dict[str, BudgetQueue] = {}
-        self._in_flight: dict[int, tuple[BudgetQueue, Job | RobotsErrand]] = {}
-        self._unsent: dict[int, BudgetQueue] = {}
         self._bodies: deque[tuple[Job, FetchResult]] = deque()
         self._bodies_bytes = 0
-        self._tokens = count()
         self._rows_of_server: Counter[str] = Counter()
         self._settled_rows: Counter[tuple[str, str]] = Counter()
         self._told_bytes = 0
-        self._report = SliceReport()
 
     def run(self) -> SliceReport:
         """Work until all is settled, time is up, the run drains, or no server may be asked again in this slice."""
         while not self._is_over():
             self._turn()
-        self._finish()
-        return self._report
+        return self._finish()
 
     def _is_over(self) -> bool:
         if not self._open:
             return True
-        if self._in_flight or self._bodies:
+        if self._wire or self._bodies:
             return self._effects.clock() > self._ends_at_s + GRACE_S
         return self._next_start_s() >= self._ends_at_s
 
@@ -114,17 +108,15 @@ class Worker:
         # Reading rows takes its time; a permit counted from before that would be used too early.
         now_s = self._effects.clock()
         wake_at_s = self._advance_all(now_s)
-        results = self._effects.fetcher.poll(self._patience_s(now_s, wake_at_s))
-        self._note_sent()
-        for result in results:
-            self._note_never_sent(result.token)
-            self._receive(*self._in_flight.pop(result.token), result)
+        for queue, job, result in self._wire.poll(self._patience_s(now_s, wake_at_s)):
+            if isinstance(job, RobotsErrand):
+                self._receive_robots(queue, job, result)
+            else:
+                self._receive(queue, job, result)
         if self._bodies:
             self._process(*self._bodies.popleft())
         if now_s >= self._tell_at_s:
             self._tell(now_s)
-        if now_s >= self._flush_at_s:
-            self._flush(now_s)
 
     def _hand_out(self) -> None:
         for batch in list(self._open):
@@ -187,29 +179,11 @@ class Worker:
             else:
                 self._fail(hopeless, hopeless.failure or failure_of_verdict(queue.verdict))
         while self._may_start(now_s) and (job := queue.take_due(now_s)):
-            self._start(queue, job)
+            self._wire.start(queue, job)
 
     def _may_start(self, now_s: float) -> bool:
-        has_room = len(self._in_flight) < MAX_IN_FLIGHT and self._bodies_bytes < MAX_BODIES_BYTES
+        has_room = len(self._wire) < MAX_IN_FLIGHT and self._bodies_bytes < MAX_BODIES_BYTES
         return has_room and now_s < self._ends_at_s
-
-    def _start(self, queue: BudgetQueue, job: Job | RobotsErrand) -> None:
-        token = next(self._tokens)
-        self._in_flight[token] = (queue, job)
-        self._unsent[token] = queue
-        self._report.requests += 1
-        self._effects.fetcher.start(FetchRequest(token, job.route.url, verify_tls=job.route.verify_tls))
-
-    def _note_sent(self) -> None:
-        for token, sent_s in self._effects.fetcher.take_sent():
-            queue = self._unsent.pop(token, None)
-            if queue is not None:
-                queue.went_out(sent_s)
-
-    def _note_never_sent(self, token: int) -> None:
-        queue = self._unsent.pop(token, None)
-        if queue is not None:
-            queue.went_out(None)
 
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
         if self._bodies:
@@ -219,14 +193,12 @@ class Worker:
         is_asking = any(queue.is_asking for queue in self._queues.values())
         return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_asking else IDLE_POLL_S)
 
-    def _flush(self, now_s: float) -> None:
-        self._flush_at_s = now_s + FLUSH_EVERY_S
+    def _tell(self, now_s: float) -> None:
+        """Flush the journals, so that what is told is also kept."""
+        self._tell_at_s = now_s + TELL_EVERY_S
         for batch in self._open:
             batch.flush()
-
-    def _tell(self, now_s: float) -> None:
-        self._tell_at_s = now_s + TELL_EVERY_S
-        size_bytes = self._report.size_bytes - self._told_bytes
+        size_bytes = self._wire.size_bytes - self._told_bytes
         delta = ProgressDelta(dict(self._settled_rows), size_bytes, dict(self._robots.disallowed))
         self._effects.budgets.tell(delta)
         self._settled_rows.clear()
@@ -235,12 +207,8 @@ class Worker:
 
     # -- what comes back -----------------------------------------------------------------------------------------
 
-    def _receive(self, queue: BudgetQueue, job: Job | RobotsErrand, result: FetchResult) -> None:
-        if isinstance(job, RobotsErrand):
-            self._receive_robots(queue, job, result)
-            return
+    def _receive(self, queue: BudgetQueue, job: Job, result: FetchResult) -> None:
         now_s, now_unix_s = self._effects.clock(), self._effects.wall_clock()
-        self._report.size_bytes += len(result.body)
         failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
         outcome = self._policy.outcome(result, failure, now_unix_s, is_retry=job.attempt > 1)
         queue.finished(outcome, now_s)
@@ -319,12 +287,16 @@ class Worker:
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        self._effects.fetcher.close()
+    def _finish(self) -> SliceReport:
+        self._wire.close()
         self._tell(self._effects.clock())
         now_s = self._effects.clock()
         self._effects.budgets.ask([queue.last_request(now_s) for queue in self._queues.values()])
         next_start_s = self._next_start_s()
         ready_in_s = max(0.0, next_start_s - now_s) if next_start_s < NEVER else 0.0
-        self._report.unfinished = [batch.give_back(ready_in_s) for batch in self._open]
-        self._report.finished = self._publisher.finish()
+        return SliceReport(
+            finished=self._publisher.finish(),
+            unfinished=[batch.give_back(ready_in_s) for batch in self._open],
+            requests=self._wire.requests,
+            size_bytes=self._wire.size_bytes,
+        )

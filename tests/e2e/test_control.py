@@ -36,7 +36,8 @@ def test_a_running_job_obeys_orders(tmp_path: Path, origin: RunningOrigin) -> No
     (tmp_path / "list.txt").write_text("\n".join(urls) + "\n", "utf-8")
     out = RunFolder(tmp_path / "out")
     arguments = (
-        "path_to_input=list.txt", f"path_to_output={out.root}", "stages=[partition,download]", "politeness.robots=ignore",
+        "path_to_input=list.txt", f"path_to_output={out.root}",
+        "stages=[partition,download]", "politeness.robots=ignore",
         "downloader_parameters.default_rate_limit=10", "downloader_parameters.rate_multiplier=0",
         as_override("network.connect_to", origin.connect_to),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_requests_keep_the_budget_and_the_connections(tmp_path: Path) -> None:
     )
     run.slice()
     times = [at_s for at_s, _ in run.fetcher.started]
-    assert all(later - earlier >= 1 / 3 - 1e-6 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 1 / 3 - 1e-6 for earlier, later in pairwise(times))
     assert times[-1] <= 60 / 3 * 1.2
     assert run.fetcher.most_in_flight <= 2
 
@@ -221,7 +222,7 @@ def test_robots_txt_is_fetched_once_and_its_delay_kept(tmp_path: Path, mode: str
     assert run.asked()["http://a.example/robots.txt"] == 1
     assert run.host.progress.disallowed == {"a.example": 5}
     times = [at_s for at_s, _ in run.fetcher.started][2:]
-    assert all(later - earlier >= 1.9 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 1.9 for earlier, later in pairwise(times))
 
 
 def test_a_kept_robots_txt_is_not_fetched_again(tmp_path: Path) -> None:
