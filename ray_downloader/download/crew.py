@@ -52,8 +52,8 @@ class Crew:
         return _ServerActor.options(name=name).remote(str(self._context.layout.settings_file))
 
     def ready(self) -> list[ray.ObjectRef]:
-        """Calls that end when every actor has started."""
-        return [host.progress.remote() for host in self.directory.hosts]
+        """Calls that end when the shared actors have started; nobody waits for the others, whose tasks ask them again."""
+        return [host.progress.remote() for host in self.directory.shared]
 
     def expected_rate_rps(self, batch: Batch) -> float:
         """Requests/s that a batch's servers are expected to allow: learned, profiled or default."""
