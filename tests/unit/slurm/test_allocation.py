@@ -50,10 +50,10 @@ def test_the_first_nodes_keep_job_and_memory() -> None:
 
 
 def test_jobs_that_follow_one_another_have_ports_of_their_own() -> None:
-    ports = [port for job in range(100_000, 105_000) for port in _ports(Allocation(job, (1,)))]
+    ports = [port for job in range(100_000, 104_000) for port in _ports(Allocation(job, (1,)))]
     assert len(set(ports)) == len(ports)
     assert min(ports) > 19_999 and max(ports) < 32_768, "clear of Ray's worker ports and of the ephemeral ones"
 
 
-def _ports(allocation: Allocation) -> tuple[int, int]:
-    return allocation.gcs_port, allocation.client_port
+def _ports(allocation: Allocation) -> tuple[int, ...]:
+    return allocation.gcs_port, allocation.client_port, allocation.dashboard_port

@@ -41,7 +41,7 @@ def test_the_ray_step_is_one_task_a_node_and_may_lose_nodes() -> None:
 
 
 def test_a_plan_without_memory_survives_the_way_to_the_node() -> None:
-    plan = replace(PLAN, memory_mb=None, dashboard_port=None)
+    plan = replace(PLAN, memory_mb=None)
     assert NodePlan.from_json(plan.to_json()) == plan
 
 
@@ -55,11 +55,6 @@ def test_the_others_join_the_head_with_what_is_theirs() -> None:
     command = ray_start(PLAN, 1, "10.0.0.2", Path("/tmp/rd"), 2**20)
     assert {"--address=10.0.0.1:20002", "--node-ip-address=10.0.0.2", "--num-cpus=4"} <= set(command)
     assert not {"--head", "--dashboard-port=8265"} & set(command)
-
-
-def test_without_a_port_there_is_no_dashboard() -> None:
-    command = ray_start(replace(PLAN, dashboard_port=None), 0, "10.0.0.1", Path("/tmp/rd"), 2**20)
-    assert "--include-dashboard=false" in command
 
 
 def test_a_step_inherits_neither_the_scripts_shape_nor_another_ray() -> None:
