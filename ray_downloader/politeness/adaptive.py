@@ -3,6 +3,8 @@
 Three gears, each moved only by successes, and only while the rate is really used: slow start up to nine tenths of
 the rate at which the last incident happened; a long plateau up to that rate; then gently beyond, as limits may rise.
 An incident halves. The plateau doubles each time an incident confirms where the limit lies, so the rate settles.
+Where an incident is dear (a pause of a minute, and the next one doubled), the estimate is the careful one at once, and
+the way back is longer than the half hour after which the incident is forgiven.
 """
 
 from __future__ import annotations
@@ -41,6 +43,16 @@ MEASURED_TO_ASKED = 1.05
 #: Incidents nearer to each other than this are in a row; each moves the estimate by this much to the lower bound.
 IN_A_ROW_S = 30.0
 DEEPER_BY = 0.25
+#: An incident that costs a pause as long as this is dear: no `Retry-After` (60 s and more), or a long one.
+DEAR_PAUSE_S = 30.0
+#: The plateau after the first dear incident, whose estimate is a guess that is often too low, and after further ones:
+#: 40 minutes, so that the limit is met again only when the incident is forgiven (`backoff.FORGIVEN_AFTER_S`). Chosen
+#: by an hour of virtual time for bare 429s from buckets of 1, 5, 30 and 300 (`benchmarks/politeness/README.md`).
+FIRST_DEAR_PLATEAU_FACTOR = 4
+DEAR_PLATEAU_FACTOR = 40
+#: A dear incident's estimate is at least this share of a rate that so many successes stand behind.
+PROVEN_SHARE = 0.95
+PROVEN_SUCCESSES = 1000
 #: At most this much of a pause counts as time in which the server's bucket refilled.
 REFILL_S = 2.0
 
@@ -107,9 +119,11 @@ class AdaptiveRate:
 
     def on_incident(self, now_s: float, resumes_s: float) -> None:
         """The server pushed back: remember where, and halve."""
-        self._remember(self._limit_estimate_rps(now_s), now_s)
-        assert self.incident_rps is not None
-        self.rate_rps = min(self.rate_rps, max(BACK_OFF * self.incident_rps, MIN_RATE_RPS))
+        is_dear = resumes_s - now_s >= DEAR_PAUSE_S
+        limit_rps = self._careful_estimate_rps(now_s) if is_dear else self._limit_estimate_rps(now_s)
+        self._plateau_factor = self._next_plateau_factor(limit_rps, is_dear)
+        self._remember(limit_rps, now_s)
+        self.rate_rps = min(self.rate_rps, max(BACK_OFF * limit_rps, MIN_RATE_RPS))
         self._goodput.restart(max(now_s, resumes_s - REFILL_S))
 
     def _rise(self) -> None:
@@ -122,7 +136,8 @@ class AdaptiveRate:
             steps = self._plateau_factor * max(PLATEAU_S * rate_rps, PLATEAU_SUCCESSES)
             raised_rps = rate_rps + (1 - PLATEAU_SHARE) * remembered_rps / steps
         else:
-            raised_rps = rate_rps * _growth(rate_rps, PROBING_S, PROBING_SUCCESSES)
+            factor = self._plateau_factor
+            raised_rps = rate_rps * _growth(rate_rps, factor * PROBING_S, factor * PROBING_SUCCESSES)
         self.rate_rps = min(raised_rps, self._ceiling_rps)
 
     def _limit_estimate_rps(self, now_s: float) -> float:
@@ -143,10 +158,23 @@ class AdaptiveRate:
         lower_rps = upper_rps * min(1.0, mean_rps / recent_rps)
         return upper_rps - min(1.0, DEEPER_BY * self._in_a_row) * (upper_rps - lower_rps)
 
-    def _remember(self, limit_rps: float, now_s: float) -> None:
-        before_rps, self.incident_rps = self.incident_rps, limit_rps
+    def _careful_estimate_rps(self, now_s: float) -> float:
+        """Where the limit lies at least: the mean since the last incident, all that a bucket can have refilled."""
+        limit_rps, mean_rps = self._limit_estimate_rps(now_s), self._goodput.mean_rps(now_s)
+        if mean_rps is None:
+            return limit_rps
+        is_proven = self._goodput.successes >= PROVEN_SUCCESSES
+        return min(limit_rps, max(mean_rps, PROVEN_SHARE * limit_rps if is_proven else 0.0))
+
+    def _next_plateau_factor(self, limit_rps: float, is_dear: bool) -> int:
+        before_rps = self.incident_rps
         is_confirmed = before_rps is not None and abs(limit_rps - before_rps) <= CONFIRMS_WITHIN * before_rps
-        self._plateau_factor = min(MAX_PLATEAU_FACTOR, self._plateau_factor * 2) if is_confirmed else 1
+        if is_dear:
+            return FIRST_DEAR_PLATEAU_FACTOR if before_rps is None else DEAR_PLATEAU_FACTOR
+        return max(self._plateau_factor, min(MAX_PLATEAU_FACTOR, self._plateau_factor * 2)) if is_confirmed else 1
+
+    def _remember(self, limit_rps: float, now_s: float) -> None:
+        self.incident_rps = limit_rps
         self._in_a_row = self._in_a_row + 1 if now_s - self._incident_s <= IN_A_ROW_S else 1
         self._incident_s = now_s
 

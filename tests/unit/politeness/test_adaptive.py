@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_downloader.politeness.adaptive import BACK_OFF, MIN_RATE_RPS, PLATEAU_SHARE, AdaptiveRate
+from ray_downloader.politeness.adaptive import BACK_OFF, DEAR_PAUSE_S, MIN_RATE_RPS, PLATEAU_SHARE, AdaptiveRate
+from ray_downloader.politeness.backoff import FORGIVEN_AFTER_S
 from ray_downloader.politeness.latency import WINDOW
 
 
@@ -130,3 +131,35 @@ def test_only_successes_raise_the_rate_and_the_ceiling_holds(
             rate.on_incident(now_s, now_s + ttfb_s)
             assert rate.rate_rps <= before_rps
         assert 0 < rate.rate_rps <= 50.0
+
+
+def test_a_dear_incident_is_estimated_by_the_mean_and_a_cheap_one_by_the_last_second() -> None:
+    dear, cheap = AdaptiveRate(10.0, 1000.0, 0.0), AdaptiveRate(10.0, 1000.0, 0.0)
+    now_s = use(dear, 0.0, 2.0)
+    assert use(cheap, 0.0, 2.0) == now_s
+    dear.on_incident(now_s, now_s + DEAR_PAUSE_S)
+    cheap.on_incident(now_s, now_s + 1.0)
+    assert dear.incident_rps is not None
+    assert cheap.incident_rps is not None
+    assert dear.incident_rps < 0.8 * cheap.incident_rps
+    assert dear.rate_rps < cheap.rate_rps
+
+
+def test_after_a_second_dear_incident_the_limit_is_met_again_only_when_it_is_forgiven() -> None:
+    rate = AdaptiveRate(20.0, 1000.0, 0.0)
+    rate.on_incident(use(rate, 0.0, 1.0), 60.0)
+    rate.on_incident(use(rate, 60.0, 100.0), 300.0)
+    limit_rps = rate.incident_rps
+    assert limit_rps is not None
+    use(rate, 300.0, FORGIVEN_AFTER_S)
+    assert PLATEAU_SHARE * limit_rps < rate.rate_rps < limit_rps
+
+
+def test_a_dear_incident_after_many_files_does_not_throw_away_what_they_proved() -> None:
+    rate = AdaptiveRate(20.0, 1000.0, 0.0)
+    rate.on_incident(use(rate, 0.0, 1.0), 60.0)
+    now_s = use(rate, 60.0, 200.0)
+    before_rps = rate.rate_rps
+    rate.on_incident(now_s, now_s + 120.0)
+    assert rate.incident_rps is not None
+    assert rate.incident_rps >= 0.85 * before_rps

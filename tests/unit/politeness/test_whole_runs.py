@@ -73,6 +73,14 @@ def test_a_server_that_refuses_everything_is_asked_next_to_nothing() -> None:
     assert len(run.arrivals_s) <= 4 * 4
 
 
+@pytest.mark.parametrize("depth", [1.0, 5.0, 30.0])
+def test_pauses_of_minutes_do_not_add_up_where_a_server_says_no_retry_after(depth: float) -> None:
+    run = VirtualRun(ServerPolicy(10.0, 200.0), TokenBucket(30.0, depth, retry_after_s=None), [15_000] * 2)
+    run.run(1200.0)
+    assert len(run.delivered) >= 0.45 * 30.0 * 1200
+    assert run.state.snapshot(run.now_s)["incidents"] <= 2
+
+
 def test_slow_answers_of_a_server_do_not_waste_the_turns_of_its_holders() -> None:
     run = VirtualRun(ServerPolicy(25.0, 25.0), TokenBucket(1e6, 1e6, ttfb_s=0.15), [300] * 4)
     run.run(600.0)
