@@ -128,7 +128,7 @@ def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str |
             if time.monotonic() > until_s:
                 raise
     _await_nodes(step, options.start_timeout_s)
-    dashboard = _await_dashboard() if options.dashboard_port else None
+    dashboard = _await_dashboard()
     _tell_way_to(dashboard)
     return dashboard
 

@@ -9,7 +9,8 @@ from itertools import chain, repeat
 
 #: First of the ports: above Ray's worker ports (10002-19999), below Linux' ephemeral ones (from 32768).
 _FIRST_PORT = 20_000
-_PORT_PAIRS = 5_000
+_PORTS_A_JOB = 3
+_JOBS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,17 @@ class Allocation:
     @property
     def gcs_port(self) -> int:
         """Port of Ray's head: two jobs on one node must not meet."""
-        return _FIRST_PORT + 2 * (self.job_id % _PORT_PAIRS)
+        return _FIRST_PORT + _PORTS_A_JOB * (self.job_id % _JOBS)
 
     @property
     def client_port(self) -> int:
         """Port of Ray's client server, which nobody here uses but which `ray start --head` opens."""
         return self.gcs_port + 1
+
+    @property
+    def dashboard_port(self) -> int:
+        """Port of the dashboard. Ray waits for ever for one whose port is taken, so 8265 for all would not do."""
+        return self.gcs_port + 2
 
     def first_nodes(self, count: int | None) -> Allocation:
         """The first `count` nodes of it."""

@@ -28,7 +28,6 @@ class NodePlan:
         head_address: `host:port` that the head listens on.
         cpus: CPUs for Ray by node, in the order of the step's nodes.
         scratch: Folder on each node for Ray's sockets and logs; its path must be short.
-        dashboard_port: Of the head; None for no dashboard.
         start_timeout_s: How long a node waits for the head.
     """
 
@@ -37,7 +36,7 @@ class NodePlan:
     cpus: tuple[int, ...]
     memory_mb: tuple[int, ...] | None
     scratch: str
-    dashboard_port: int | None
+    dashboard_port: int
     start_timeout_s: float
 
     def to_json(self) -> str:
@@ -107,8 +106,6 @@ def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, objec
         return [*command, f"--address={plan.head_address}"]
     command += ["--head", f"--port={plan.head_address.rpartition(':')[2]}"]
     command += [f"--ray-client-server-port={plan.client_port}"]
-    if plan.dashboard_port is None:
-        return [*command, "--include-dashboard=false"]
     return [
         *command,
         "--include-dashboard=true",

@@ -19,8 +19,10 @@ from ray_downloader.slurm.ray_step import allocation_of
 
 #: Set in `site.env` where the guess from the MPI library is not right.
 PLUGIN_VARIABLE = "RAY_DOWNLOADER_MPI_PLUGIN"
-#: MPI_Init fails now and then for no fault of ours: MPICH 5.0 over Slurm 22.05's pmi2 once in some 60 starts here.
-ATTEMPTS = 2
+#: MPICH 5.0.2 fails in MPI_Init over Slurm 22.05's pmi2 ("value not properly terminated in client request") for some
+#: lengths of the environment and then nearly always, for most lengths never: each attempt has another length.
+ATTEMPTS = 3
+_PADDING_BYTES = 160
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +49,7 @@ def run_profile_step(settings: Settings, layout: RunLayout) -> None:
     command = profile_step(allocation, plugin, layout.settings_file)
     _log.info("profile: %d MPI ranks on %d nodes, srun --mpi=%s", sum(allocation.cpus), len(allocation.cpus), plugin)
     for attempt in range(1, ATTEMPTS + 1):
-        exit_code = _run(command)
+        exit_code = _run(command, "x" * _PADDING_BYTES * attempt)
         if not exit_code:
             return
         kept = fold_parts(layout)
@@ -59,9 +61,10 @@ def run_profile_step(settings: Settings, layout: RunLayout) -> None:
     )
 
 
-def _run(command: list[str]) -> int:
+def _run(command: list[str], padding: str) -> int:
     """Exit code of a step; where this process is told to end, the step is too."""
-    with subprocess.Popen(command, env=step_environment(os.environ), stdin=subprocess.DEVNULL) as process:
+    environment = step_environment(os.environ) | {"RAY_DOWNLOADER_PADDING": padding}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL) as process:
         try:
             return process.wait()
         except BaseException:

@@ -124,7 +124,7 @@ def _plan(allocation: Allocation, options: ClusterSettings, parameters: Download
         cpus=tuple(min(cpus, limit or cpus, options.num_cpus or cpus) for cpus in allocation.cpus),
         memory_mb=allocation.memory_mb,
         scratch=options.scratch,
-        dashboard_port=options.dashboard_port,
+        dashboard_port=options.dashboard_port or allocation.dashboard_port,
         start_timeout_s=options.start_timeout_s,
     )
 
