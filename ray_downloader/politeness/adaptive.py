@@ -155,8 +155,7 @@ class AdaptiveRate:
         upper_rps = self.rate_rps if self.is_settled else min(self.rate_rps, recent_rps * MEASURED_TO_ASKED)
         if self.incident_rps is None or mean_rps is None:
             return upper_rps
-        lower_rps = upper_rps * min(1.0, mean_rps / recent_rps)
-        return upper_rps - min(1.0, DEEPER_BY * self._in_a_row) * (upper_rps - lower_rps)
+        return upper_rps - min(1.0, DEEPER_BY * self._in_a_row) * max(0.0, upper_rps - mean_rps)
 
     def _careful_estimate_rps(self, now_s: float) -> float:
         """Where the limit lies at least: the mean since the last incident, all that a bucket can have refilled."""
@@ -171,7 +170,9 @@ class AdaptiveRate:
         is_confirmed = before_rps is not None and abs(limit_rps - before_rps) <= CONFIRMS_WITHIN * before_rps
         if is_dear:
             return FIRST_DEAR_PLATEAU_FACTOR if before_rps is None else DEAR_PLATEAU_FACTOR
-        return max(self._plateau_factor, min(MAX_PLATEAU_FACTOR, self._plateau_factor * 2)) if is_confirmed else 1
+        if not is_confirmed:
+            return 1
+        return max(self._plateau_factor, min(MAX_PLATEAU_FACTOR, self._plateau_factor * 2))
 
     def _remember(self, limit_rps: float, now_s: float) -> None:
         self.incident_rps = limit_rps

@@ -63,7 +63,7 @@ class LeaseSchedule:
             return self._free_s
         return last.start_s + last.permits * last.every_s
 
-    def reserve(
+    def reserve(  # noqa: PLR0913 - one interval has this many parts
         self, holder: str, permits: int, every_s: float, burst: int, not_before_s: float, *, is_alone: bool = False
     ) -> Interval:
         """Give `holder` the next interval, from `not_before_s` at the earliest."""

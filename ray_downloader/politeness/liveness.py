@@ -68,7 +68,7 @@ class Liveness:
             self._park(ended_s)
 
     def wait_s(self, holder: str, now_s: float) -> float:
-        """How long until `holder` may send a probe or is to say what came of its last; 0: now, if the host is parked."""
+        """How long until `holder` may send a probe or is to say what came of its last; 0: now, if it is parked."""
         if self.parked_until_s is None:
             return 0.0
         if self._probe_sent_s is None:

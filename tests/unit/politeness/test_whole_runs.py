@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_no_window_sees_more_than_the_budget_and_no_moment_more_than_the_connect
     assert run.most_in_flight <= policy.max_connections
 
 
-LIMITS = {
+LIMITS: dict[str, Callable[[], Server]] = {
     "a bucket of a few": lambda: TokenBucket(30.0, 5.0),
     "a bucket of a second": lambda: TokenBucket(30.0, 30.0),
     "a window of a second": lambda: SlidingWindow(30),
@@ -51,8 +53,7 @@ LIMITS = {
 @pytest.mark.parametrize("tasks", [1, 2, 4])
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_limit_that_nobody_told_is_found_and_kept(limit: str, tasks: int) -> None:
-    server: Server = LIMITS[limit]()
-    run = VirtualRun(ServerPolicy(10.0, 200.0), server, [1800 // tasks] * tasks)
+    run = VirtualRun(ServerPolicy(10.0, 200.0), LIMITS[limit](), [1800 // tasks] * tasks)
     run.run(600.0)
     assert len(run.delivered) == 1800
     assert 1800 / run.delivered[-1] >= 0.85 * 30.0

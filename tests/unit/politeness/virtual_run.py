@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Protocol
 
@@ -94,7 +95,7 @@ class VirtualRun:
 
     def run(self, seconds: float) -> None:
         for worker in self.workers:
-            self._at(0.0, lambda worker=worker: self._turn(worker))
+            self._at(0.0, partial(self._turn, worker))
         while self._events and self._events[0][0] <= seconds:
             self.now_s, _, event = heapq.heappop(self._events)
             event()
