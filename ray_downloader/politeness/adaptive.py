@@ -118,12 +118,16 @@ class AdaptiveRate:
             self._rise()
 
     def on_incident(self, now_s: float, resumes_s: float) -> None:
-        """The server pushed back: remember where, and halve."""
+        """The server pushed back: remember where, and halve.
+
+        Slow start may ask for twice what is delivered, and then half of it is the way back already.
+        """
         is_dear = resumes_s - now_s >= DEAR_PAUSE_S
         limit_rps = self._careful_estimate_rps(now_s) if is_dear else self._limit_estimate_rps(now_s)
         self._plateau_factor = self._next_plateau_factor(limit_rps, is_dear)
         self._remember(limit_rps, now_s)
-        self.rate_rps = min(self.rate_rps, max(BACK_OFF * limit_rps, MIN_RATE_RPS))
+        halved_rps = max(BACK_OFF * limit_rps, min(BACK_OFF * self.rate_rps, PLATEAU_SHARE * limit_rps))
+        self.rate_rps = min(self.rate_rps, max(halved_rps, MIN_RATE_RPS))
         self._goodput.restart(max(now_s, resumes_s - REFILL_S))
 
     def _rise(self) -> None:

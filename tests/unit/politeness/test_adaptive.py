@@ -163,3 +163,15 @@ def test_a_dear_incident_after_many_files_does_not_throw_away_what_they_proved()
     rate.on_incident(now_s, now_s + 120.0)
     assert rate.incident_rps is not None
     assert rate.incident_rps >= 0.85 * before_rps
+
+
+def test_half_of_what_slow_start_asked_is_the_way_back_but_never_above_the_plateau() -> None:
+    rate, now_s = AdaptiveRate(10.0, 1000.0, 0.0), 0.0
+    for _ in range(60):
+        now_s += 1 / 30
+        rate.on_success(now_s, None)
+    asked_rps = rate.rate_rps
+    rate.on_incident(now_s, now_s + 1)
+    assert rate.incident_rps is not None
+    assert rate.rate_rps == pytest.approx(min(BACK_OFF * asked_rps, PLATEAU_SHARE * rate.incident_rps))
+    assert rate.rate_rps > 1.2 * BACK_OFF * rate.incident_rps
