@@ -32,7 +32,7 @@ SETTLED_LEASE_S = 2.0
 MOVING_LEASE_S = 0.5
 #: Requests reach a server a little unevenly (scheduling, connections): at the ceiling they are spaced wider by this
 #: share, so that what the server sees also keeps to the ceiling.
-SPACING_MARGIN = 0.03
+SPACING_MARGIN = 0.05
 #: A snapshot older than this is of a process whose leases have ended.
 FRESH_S = 300.0
 #: Weight of a new answer in the mean time that a connection is busy: some twenty answers.
