@@ -52,7 +52,7 @@ class Crew:
         return _ServerActor.options(name=name).remote(str(self._context.layout.settings_file))
 
     def ready(self) -> list[ray.ObjectRef]:
-        """Calls that end when the shared actors have started; nobody waits for the others, whose tasks ask them again."""
+        """Calls that end when the shared actors have started; for the others only the tasks that need them wait."""
         return [host.progress.remote() for host in self.directory.shared]
 
     def expected_rate_rps(self, batch: Batch) -> float:
