@@ -112,7 +112,10 @@ def _join(address: str, namespace: str) -> str | None:
             f"({str(error).splitlines()[0]})"
         ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"no Ray answers at {address}: {str(error).splitlines()[0]}") from None
+        raise UserError(
+            f"no Ray answers at {address}, or it asks for another token (cluster.token_file): "
+            f"{str(error).splitlines()[0]}"
+        ) from None
     return context.address_info["webui_url"] or None
 
 

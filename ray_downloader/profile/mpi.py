@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ray_downloader.profile.world import Alone, World, WorldError, announced_size, require_one_world
 
 T = TypeVar("T")
+
+#: MPI_Init takes 0.1-1.3 s here, on thousands of ranks perhaps twenty.
+START_TIMEOUT_S = 60
 
 #: Says that some launcher is at work even where it does not say how many processes it started.
 _RANK_VARIABLES = ("PMIX_RANK", "PMI_RANK", "PALS_RANKID")
@@ -57,11 +61,14 @@ def enter_world(environ: Mapping[str, str]) -> World:
     announced = announced_size(environ)
     if (announced or 1) == 1 and not any(variable in environ for variable in _RANK_VARIABLES):
         return Alone()
+    signal.alarm(START_TIMEOUT_S)  # ends this process, and with it the world: ranks can hang while they look for others
     try:
         from mpi4py import MPI  # noqa: PLC0415 (loads the MPI library and starts it)
     except (ImportError, RuntimeError) as error:
         raise WorldError(
             f"no MPI library could be loaded ({error}); `pip install 'ray-downloader[mpich]'` has one"
         ) from None
+    finally:
+        signal.alarm(0)
     require_one_world(MPI.COMM_WORLD.Get_size(), environ)
     return MpiWorld(MPI.COMM_WORLD)

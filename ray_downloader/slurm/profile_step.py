@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 from ray_downloader.download.run_context import load_ignored_servers
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.layout import RunLayout
+from ray_downloader.profile.launch import Launch, find_mpiexec, run_ranks
 from ray_downloader.profile.mpi import library_plugin
 from ray_downloader.profile.stage import profile_servers
 from ray_downloader.profile.table import fold_parts
@@ -19,10 +22,9 @@ from ray_downloader.slurm.ray_step import allocation_of
 
 #: Set in `site.env` where the guess from the MPI library is not right.
 PLUGIN_VARIABLE = "RAY_DOWNLOADER_MPI_PLUGIN"
-#: MPICH 5.0.2 fails in MPI_Init over Slurm 22.05's pmi2 ("value not properly terminated in client request") for some
-#: lengths of the environment and then nearly always, for most lengths never: each attempt has another length.
-ATTEMPTS = 3
-_PADDING_BYTES = 160
+#: MPICH 5.0.2 over Slurm 22.05's pmi2 fails or hangs in MPI_Init once in 20 starts or more often ("value not properly
+#: terminated in client request"; seen with 6 ranks on 3 nodes), whatever the program.
+ATTEMPTS = 2
 _log = logging.getLogger(__name__)
 
 
@@ -41,30 +43,40 @@ def run_profile_step(settings: Settings, layout: RunLayout) -> None:
     """
     allocation = allocation_of(os.environ)
     fold_parts(layout)
-    plugin = os.environ.get(PLUGIN_VARIABLE) or library_plugin()
+    chosen = os.environ.get(PLUGIN_VARIABLE)
+    plugin = chosen or library_plugin()
     nothing_to_probe = not plan_workload(settings, layout, load_ignored_servers(layout)).pieces
     if nothing_to_probe or plugin is None or settings.profile.launcher != "auto":
         profile_servers(settings, layout)
         return
     command = profile_step(allocation, plugin, layout.settings_file)
-    _log.info("profile: %d MPI ranks on %d nodes, srun --mpi=%s", sum(allocation.cpus), len(allocation.cpus), plugin)
+    ranks = sum(allocation.cpus)
+    _log.info("profile: %d MPI ranks on %d nodes, srun --mpi=%s", ranks, len(allocation.cpus), plugin)
     for attempt in range(1, ATTEMPTS + 1):
-        exit_code = _run(command, "x" * _PADDING_BYTES * attempt)
-        if not exit_code:
+        exit_code = _run(command)
+        if exit_code == 0:
             return
-        kept = fold_parts(layout)
         _log.warning("profile: attempt %d of %d ended with exit code %d", attempt, ATTEMPTS, exit_code)
+    if not chosen and _mpiexec_succeeds(ranks, layout):
+        return
     raise ProfileStepError(
-        f"the profile step failed with exit code {exit_code} (see above; {kept} servers are kept). Is `srun "
-        f"--mpi={plugin}` right for the MPI library? {PLUGIN_VARIABLE} in site.env sets another; "
-        "stages=[partition,download] does without profiles"
+        f"the profile step failed (see above; {fold_parts(layout)} servers are kept). Is `srun --mpi={plugin}` right "
+        f"for the MPI library? {PLUGIN_VARIABLE} in site.env sets another; stages=[partition,download] does without"
     )
 
 
-def _run(command: list[str], padding: str) -> int:
+def _mpiexec_succeeds(ranks: int, layout: RunLayout) -> bool:
+    """The library's own launcher starts its daemons by `srun`, and has its own ways between ranks."""
+    mpiexec = find_mpiexec(Path(sys.executable), os.environ.get("PATH"))
+    if mpiexec is None:
+        return False
+    _log.info("profile: %d MPI ranks started by %s", ranks, mpiexec)
+    return run_ranks(Launch(mpiexec, ranks, "srun failed"), layout.settings_file, os.environ) == 0
+
+
+def _run(command: list[str]) -> int:
     """Exit code of a step; where this process is told to end, the step is too."""
-    environment = step_environment(os.environ) | {"RAY_DOWNLOADER_PADDING": padding}
-    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=step_environment(os.environ), stdin=subprocess.DEVNULL) as process:
         try:
             return process.wait()
         except BaseException:
