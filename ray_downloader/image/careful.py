@@ -5,7 +5,6 @@ A body that ends early is salvaged only if nothing but its end is missing, and t
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -35,8 +34,11 @@ def read_carefully(body: bytes, header: Header, options: ImageOptions) -> Pictur
     """
     if not header.cut:
         return _read(body, header, options)
-    with contextlib.suppress(ImageError):
+    try:
         return _read(body, header, options)  # Pillow needs no end where every pixel is there
+    except ImageError as error:
+        if error.kind is ErrorKind.UNSUPPORTED_FORMAT:  # nobody here could read the whole one either
+            raise
     if header.image_format == "png":
         return _read(with_end_chunk(body), header, options)
     if header.image_format == "jpeg":
