@@ -50,10 +50,10 @@ def assert_nothing_left(folder: Path, name: str, job: Job, nodes: list[str]) -> 
 
 
 def seen_of(origin: RunningOrigin, name: str) -> dict[str, list[Seen]]:
-    """Requests by server, of a run whose servers begin with `name`."""
+    """Requests for images by server, of a run whose servers begin with `name`."""
     seen: dict[str, list[Seen]] = defaultdict(list)
     for request in origin.seen():
-        if request.host.startswith(f"{name}-"):
+        if request.host.startswith(f"{name}-") and request.target != "/robots.txt":
             seen[request.host].append(request)
     return seen
 
