@@ -109,7 +109,7 @@ def client_in(job: Job, address: str, token_file: Path) -> str:
 def test_a_stranger_is_refused_and_a_job_without_runs_left_says_3(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
 ) -> None:
-    run = arguments(shared_folder, slurm_origin, "last", rows=400, rate_rps=1.0)
+    run = arguments(shared_folder, slurm_origin, "last", rows=3000, rate_rps=1.0)
     job = submit(
         shared_folder, *run, DOWNLOAD_ONLY, "downloader_parameters.num_downloads=1", SLURM_RESTART_COUNT="1"
     )  # fmt: skip
