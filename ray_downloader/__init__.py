@@ -11,16 +11,20 @@ __all__ = ["__version__", "apply_tools", "download_images"]
 def download_images(config: str | Path) -> int:
     """Run what a YAML file describes: its keys over the defaults of `conf/`.
 
+    A file of the older project, which cannot name a contact, is warned where another one is refused.
+
     Returns:
         The exit code: 0 when every row is settled, 3 when stopped before the end.
 
     Raises:
         UserError: The configuration or the input is not usable.
     """
-    from ray_downloader.compose import settings_from_file  # noqa: PLC0415 (importing the package stays cheap)
+    from ray_downloader.compose import read_keys, settings_from_file  # noqa: PLC0415 (importing the package is cheap)
+    from ray_downloader.contact import contact_rule  # noqa: PLC0415
     from ray_downloader.pipeline import run  # noqa: PLC0415
 
-    return run(settings_from_file(Path(config)))
+    path = Path(config)
+    return run(settings_from_file(path), contact_rule(read_keys(path)))
 
 
 def apply_tools(config: str | Path, tool_name: str) -> int:

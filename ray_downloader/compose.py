@@ -56,6 +56,15 @@ def keys_of_file(path: Path) -> dict[str, Any]:
     Raises:
         UserError: There is no such file, or it is not YAML with keys.
     """
+    return translate(read_keys(path), _log.warning)
+
+
+def read_keys(path: Path) -> dict[str, Any]:
+    """What a YAML file says, in its own words.
+
+    Raises:
+        UserError: There is no such file, or it is not YAML with keys.
+    """
     try:
         given = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except FileNotFoundError:
@@ -64,7 +73,7 @@ def keys_of_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from None
     if not isinstance(given, dict):
         raise UserError(f"{path} holds no keys; it needs at least path_to_input and path_to_output")
-    return translate({str(key): value for key, value in given.items()}, _log.warning)
+    return {str(key): value for key, value in given.items()}
 
 
 def compose_over(given: Mapping[str, Any], overrides: Iterable[str] = ()) -> DictConfig:

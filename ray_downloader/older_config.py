@@ -31,8 +31,29 @@ _UNNECESSARY = {
     "dst_error_folder": "errors stay in the run folder",
 }
 _GROUPS = ("downloader_parameters", "tools_parameters")
+#: Groups without which the older project refuses a file, and the other keys that its README and its template have.
+_ITS_GROUPS = frozenset({"output_structure", "downloader_parameters"})
+_ITS_KEYS = frozenset(
+    {
+        "account",
+        "path_to_input",
+        "path_to_output",
+        "path_to_output_folder",
+        "initializer_type",
+        "included_sources",
+        "excluded_servers_path",
+        "tools_parameters",
+        *_ITS_GROUPS,
+        *_UNNECESSARY,
+    }
+)
 #: In these zero is a value and not a gap.
 _MAY_BE_ZERO = frozenset({"rate_multiplier", "max_distance"})
+
+
+def is_older(given: Mapping[str, Any]) -> bool:
+    """Whether a YAML file is one of the older project's: it has that project's groups, and no key of ours alone."""
+    return _ITS_GROUPS <= given.keys() <= _ITS_KEYS
 
 
 def translate(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[str, Any]:

@@ -19,16 +19,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from ray_downloader.contact import ContactRule, check_contact, require_contact
 from ray_downloader.download.environment import prepare_environment
 from ray_downloader.errors import ExitCode, FolderBusyError, UserError
-from ray_downloader.fetch.public import first_public
 from ray_downloader.layout import RunLayout, write_text
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
 from ray_downloader.monitor.summary import StageFigures, save_summary, show_summary, summarise
 from ray_downloader.older_environment import older_environment
 from ray_downloader.partition import load_partition_summary, partition
-from ray_downloader.partition.batches import load_batches, load_server_names
+from ray_downloader.partition.batches import load_batches
 from ray_downloader.schedule.remaining import take_stock
 from ray_downloader.settings import Settings
 from ray_downloader.stop_signals import StopRequested, stopping_on_signals
@@ -40,8 +40,12 @@ _log = logging.getLogger(__name__)
 _PARTITION_KEYS = ("path_to_input", "dataset")
 
 
-def run(settings: Settings) -> ExitCode:
+def run(settings: Settings, contact_rule: ContactRule = require_contact) -> ExitCode:
     """Run the stages that are not done.
+
+    Args:
+        settings: What is to be done.
+        contact_rule: What happens where public servers would be asked without a contact.
 
     Returns:
         `SETTLED`, or `STOPPED` where a signal or the time limit came first.
@@ -51,7 +55,7 @@ def run(settings: Settings) -> ExitCode:
     """
     try:
         with stopping_on_signals():
-            exit_code = _run(_absolute(settings))
+            exit_code = _run(_absolute(settings), contact_rule)
     except StopRequested as request:
         _log.warning("%s: stopped; the same command continues", request)
         exit_code = ExitCode.STOPPED
@@ -62,7 +66,7 @@ def run(settings: Settings) -> ExitCode:
     return exit_code
 
 
-def _run(settings: Settings) -> ExitCode:
+def _run(settings: Settings, contact_rule: ContactRule) -> ExitCode:
     console = Console(stderr=True)
     layout = RunLayout.of(settings)
     with _holding(layout), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
@@ -76,7 +80,7 @@ def _run(settings: Settings) -> ExitCode:
         if settings.mode == "plan":
             show_plan(settings, layout, console)
             return ExitCode.SETTLED
-        _require_contact(settings, layout)
+        check_contact(settings, layout, contact_rule)
         _profile(settings, layout)
         return _download(settings, layout, console)
 
@@ -167,18 +171,6 @@ def _partition(settings: Settings, layout: RunLayout) -> None:
             summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
         )  # fmt: skip
     _note(layout, batched=True)
-
-
-def _require_contact(settings: Settings, layout: RunLayout) -> None:
-    """Operators block who cannot be written to: a run that asks servers of other people names its contact."""
-    if settings.politeness.contact or not {"profile", "download"} & set(settings.stages):
-        return
-    server = first_public(load_server_names(layout), settings.network)
-    if server is not None:
-        raise UserError(
-            f"politeness.contact is required, as this run asks public servers ({server}, ...) and their operators "
-            "block clients that they cannot write to: set politeness.contact=you@example.org (for the User-Agent)"
-        )
 
 
 def _profile(settings: Settings, layout: RunLayout) -> None:
