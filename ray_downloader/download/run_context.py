@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from ray_downloader.download.request_policy import RequestPolicy
-from ray_downloader.errors import UserError
 from ray_downloader.layout import RunLayout
 from ray_downloader.politeness.rules import PolicyBook
 from ray_downloader.profile.table import load_profiled_rates
+from ray_downloader.server_list import load_ignored_servers
 from ray_downloader.settings import Settings
 
 
@@ -38,21 +37,3 @@ class RunContext:
     def requests(self) -> RequestPolicy:
         """Decisions about requests."""
         return RequestPolicy(self.settings, self.policies, load_ignored_servers(self.layout))
-
-
-def load_ignored_servers(layout: RunLayout) -> frozenset[str]:
-    """Canonical keys of the servers that `ignored.csv` lists; none where there is no such file.
-
-    Raises:
-        UserError: The file has no column `server_name`.
-    """
-    path = layout.ignored_table
-    if not path.exists():
-        return frozenset()
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if "server_name" not in (reader.fieldnames or []):
-            raise UserError(
-                f"{path} needs a column 'server_name'; it has: {', '.join(reader.fieldnames or ['nothing'])}"
-            )
-        return frozenset(row["server_name"].strip().lower().replace("%3a", ":") for row in reader if row["server_name"])

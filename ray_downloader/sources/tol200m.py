@@ -6,11 +6,9 @@ column `server_name`, whose servers are left out. Rows keep the catalog's uuid.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
-from pathlib import Path
 
-from ray_downloader.errors import UserError
+from ray_downloader.server_list import read_server_names
 from ray_downloader.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
@@ -25,9 +23,10 @@ def tol200m(settings: DatasetSettings) -> Source:
     if settings.data_sources:
         chosen = _list(name.lower() for name in settings.data_sources)
         rejects.append(RejectRule("other_data_source", f"lower(coalesce(data_source, '')) NOT IN ({chosen})"))
-    excluded = excluded_servers(settings.excluded_servers) if settings.excluded_servers else ()
+    path = settings.excluded_servers
+    excluded = read_server_names(path, f"dataset.excluded_servers={path}") if path else ()
     if excluded:
-        rejects.append(RejectRule("excluded_server", f"{_SERVER} IN ({_list(excluded)})"))
+        rejects.append(RejectRule("excluded_server", f"{_SERVER} IN ({_list(sorted(excluded))})"))
     return Source(
         columns={
             "uuid": Column(("uuid",)),
@@ -42,25 +41,6 @@ def tol200m(settings: DatasetSettings) -> Source:
         rejects=tuple(rejects),
         missing_hint="the catalog of TreeOfLife-200M has the columns uuid, source_id, data_source and source_url",
     )
-
-
-def excluded_servers(path: Path) -> tuple[str, ...]:
-    """The column `server_name` of a csv file, in lower case.
-
-    Raises:
-        UserError: There is no such file or column.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if "server_name" not in (reader.fieldnames or []):
-                raise UserError(
-                    f"dataset.excluded_servers={path} needs a column 'server_name'; "
-                    f"it has: {', '.join(reader.fieldnames or ['nothing'])}"
-                )
-            return tuple(sorted({row["server_name"].strip().lower() for row in reader if row["server_name"]}))
-    except OSError as error:
-        raise UserError(f"dataset.excluded_servers={path} cannot be read: {error.strerror}") from None
 
 
 def _list(values: Iterable[str]) -> str:
