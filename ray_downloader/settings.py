@@ -6,7 +6,6 @@ again. The driver writes `settings.json`; MPI ranks, Slurm steps and Ray tasks l
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +23,9 @@ from pydantic import (
     PositiveInt,
     ValidationError,
 )
-from pydantic_core import ErrorDetails
 
 from ray_downloader.errors import ErrorKind, UserError
+from ray_downloader.setting_mistakes import sentence_of
 
 Stage = Literal["partition", "profile", "download"]
 
@@ -250,7 +249,7 @@ class Settings(_Group):
         try:
             return cls.model_validate(config)
         except ValidationError as error:
-            raise UserError("\n".join(_sentence(detail, cls) for detail in error.errors())) from None
+            raise UserError("\n".join(sentence_of(detail, cls) for detail in error.errors())) from None
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -269,32 +268,3 @@ class Settings(_Group):
     def to_json(self) -> str:
         """The settings as `settings.json` holds them."""
         return self.model_dump_json(indent=2) + "\n"
-
-
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    """One validation failure as a sentence that names key, value and choices."""
-    *parents, last = (str(part) for part in detail["loc"])
-    key = ".".join([*parents, last])
-    if detail["type"] == "missing":
-        return f"{key} is required: set it with {key}=..."
-    if detail["type"] == "extra_forbidden":
-        return unknown_key(key, model)
-    return f"{key}={detail['input']!r} is not valid: {detail['msg'].removeprefix('Value error, ')}"
-
-
-def unknown_key(key: str, model: type[BaseModel] = Settings) -> str:
-    """The sentence for a dotted key that no setting has."""
-    *parents, last = key.split(".")
-    known = _keys_below(model, parents)
-    near = difflib.get_close_matches(last, known, n=1)
-    hint = f"did you mean {'.'.join([*parents, near[0]])}?" if near else f"known keys: {', '.join(known)}"
-    return f"{key} is not a known key; {hint}"
-
-
-def _keys_below(model: type[BaseModel], parents: list[str]) -> list[str]:
-    for parent in parents:
-        field = model.model_fields.get(parent)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        model = field.annotation
-    return sorted(model.model_fields)

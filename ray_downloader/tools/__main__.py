@@ -15,6 +15,7 @@ from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.configuration import given_keys, tool_context
 from ray_downloader.tools.entry import apply_tool
+from ray_downloader.tools.usage import usage
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -32,6 +33,9 @@ def _run(config: DictConfig) -> NoReturn:
 
 def main() -> NoReturn:
     """Run, and end with the exit code that the outcome asks for; the user's mistakes are one message, no traceback."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(usage(CONF / "config.yaml"))  # noqa: T201
+        sys.exit(ExitCode.SETTLED)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments = [with_plain_keys(argument) for argument in sys.argv[1:]]
     # `tool` is no key of a run's configuration, which has no tool; Hydra asks for a `+` before such a key.

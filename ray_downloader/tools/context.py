@@ -82,6 +82,14 @@ class ToolContext:
             raise UserError(f"{self.layout.images} holds no finished batch; run the download first")
         return found
 
+    def require_batches(self) -> None:
+        """Refuse a folder without results.
+
+        Raises:
+            UserError: It holds no finished batch.
+        """
+        _ = self.batches
+
 
 def finished_batches(images: Path) -> list[StoredBatch]:
     """Batches below `images` with the marker `completed` and without journals of a retry that is under way."""

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ray_downloader.download.environment import prepare_environment
 from ray_downloader.errors import ExitCode
@@ -23,6 +22,7 @@ from ray_downloader.layout import write_text
 from ray_downloader.settings import DownloaderParameters, Settings
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
 from ray_downloader.tools.context import ToolContext
+from ray_downloader.tools.progress import shown
 from ray_downloader.tools.publish import apply, holding, is_half_applied, refuse_if_applied, undo
 
 SUMMARY = "summary.json"
@@ -53,17 +53,18 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
         try:
             summary = _summary(factory(context), console)
         except StoppedError:
-            console.print(f"{context.name}: stopped; the same command continues")
+            _say(console, f"{context.name}: stopped; the same command continues")
             return ExitCode.STOPPED
-        write_text(context.folder / SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n")
-        show(context.name, summary, console)
+        _save(context, summary)
+        show(context, summary, console)
     return ExitCode.SETTLED
 
 
 def _summary(tool: Tool, console: Console) -> dict[str, Any]:
     context = tool.context
     if is_half_applied(context.folder):
-        return {"tool": context.name, "applied_batches": _apply(context)}
+        known = json.loads((context.folder / SUMMARY).read_text("utf-8"))  # written before the exchange began
+        return {**known, "applied_batches": _apply(context)}
     if context.parameters.apply and type(tool).staged is Tool.staged:
         tool.staged()  # refuses, and better before the work than after it
     step = tool.work()
@@ -73,8 +74,13 @@ def _summary(tool: Tool, console: Console) -> dict[str, Any]:
         step = tool.staged()
         if step:
             run_step(context, step, console)
+        _save(context, summary)
         summary["applied_batches"] = _apply(context)
     return summary
+
+
+def _save(context: ToolContext, summary: Mapping[str, Any]) -> None:
+    write_text(context.folder / SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def _apply(context: ToolContext) -> int:
@@ -85,7 +91,7 @@ def _apply(context: ToolContext) -> int:
 def _undo(context: ToolContext, console: Console) -> ExitCode:
     with holding(context.layout.lock_file, f"another run holds {context.layout.root}"):
         batches = undo(context.folder, context.layout.images)
-    console.print(f"{context.name}: undone, {batches} batches are what they were")
+    _say(console, f"{context.name}: undone, {batches} batches are what they were")
     return ExitCode.SETTLED
 
 
@@ -124,10 +130,9 @@ def _fan_out(
     options = resources(context.settings)
     with running_cluster(context.settings.cluster, options, context.layout, context.name) as cluster:
         fan_out = FanOut(cluster.slots, options.cpu_per_worker)
-        with _progress(context.name, units, units - len(left), console) as progress:
-            for counts in fan_out.run(partial(do_unit, function), left):
-                total.update(counts)
-                progress.advance(progress.task_ids[0])
+        results = fan_out.run(partial(do_unit, function), left)
+        for counts in shown(results, context.name, units, units - len(left), console):
+            total.update(counts)
     if fan_out.is_stopped:
         raise StoppedError
     return total
@@ -150,15 +155,14 @@ def resources(settings: Settings) -> DownloaderParameters:
     )
 
 
-def _progress(name: str, units: int, done: int, console: Console) -> Progress:
-    columns = (TextColumn(f"[bold]{name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=console, disable=not console.is_terminal)
-    progress.add_task(name, total=units, completed=done)
-    return progress
-
-
-def show(name: str, summary: Mapping[str, Any], console: Console) -> None:
-    """The summary's numbers on one line each."""
-    for key, value in summary.items():
+def show(context: ToolContext, summary: Mapping[str, Any], console: Console) -> None:
+    """The summary's numbers on one line each, and where all results are."""
+    lines = {**summary, "results are in": context.folder}
+    for key, value in lines.items():
         if key != "tool" and not isinstance(value, (dict, list)):
-            console.print(f"{name}: {key.replace('_', ' ')}: {value}", highlight=False, soft_wrap=True)
+            _say(console, f"{context.name}: {key.replace('_', ' ')}: {value}")
+
+
+def _say(console: Console, sentence: str) -> None:
+    """As it is: brackets are no markup, and a path is not cut in two."""
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)

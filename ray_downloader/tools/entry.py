@@ -35,6 +35,8 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
             f"there is no tool {context.name!r}; choose one of: {', '.join(choices)} "
             "(tools of your own: name their module with tools_parameters.modules)"
         )
+    if not (context.parameters.undo or is_custom(context.name)):
+        context.require_batches()  # before anything is written into a folder that may be no run
     console = Console(stderr=True)
     start_logging(context.layout.logs, context.settings.downloader_parameters.logger_level, console)
     if not is_custom(context.name):
