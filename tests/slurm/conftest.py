@@ -20,7 +20,7 @@ import pytest
 from ray_downloader.slurm.addresses import own_address
 from tests.support.options import OriginOptions
 from tests.support.running import CHECKOUT, RunningOrigin, running_origin
-from tests.support.slurm import ask, within
+from tests.support.slurm import ask, end_jobs_of, within
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,10 +67,11 @@ def slurm_origin(nodes: list[str]) -> Iterator[RunningOrigin]:
 
 @pytest.fixture
 def shared_folder() -> Iterator[Path]:
-    """An empty folder that all nodes see."""
+    """An empty folder that all nodes see; jobs that were submitted there end with the test."""
     parent = Path(os.environ.get("RAY_DOWNLOADER_TEST_FOLDER", CHECKOUT))
     with tempfile.TemporaryDirectory(prefix=".slurm-test-", dir=parent, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+        end_jobs_of(Path(folder))
 
 
 @pytest.fixture

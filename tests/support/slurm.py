@@ -66,7 +66,7 @@ class Job:
             assert self.field("JobState") in UNDER_WAY, f"ended without {pattern!r}:\n{self.log}"
             return False
 
-        within(timeout_s, is_there, f"{pattern!r} in the log:\n{self.log}")
+        within(timeout_s, is_there, f"{pattern!r} in the log")
 
     def wait(self, timeout_s: float = 120) -> str:
         """Until the job has ended.
@@ -74,7 +74,7 @@ class Job:
         Returns:
             State and exit code, such as `COMPLETED 0:0`.
         """
-        within(timeout_s, lambda: self.field("JobState") not in UNDER_WAY, f"the end of the job:\n{self.log}")
+        within(timeout_s, lambda: self.field("JobState") not in UNDER_WAY, "the end of the job")
         return f"{self.field('JobState')} {self.field('ExitCode')}"
 
     def drain(self) -> None:
@@ -99,6 +99,16 @@ def submit(folder: Path, *arguments: str, options: tuple[str, ...] = ("--nodes=3
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return Job(done.stdout.strip().partition(";")[0], folder)
+
+
+def end_jobs_of(folder: Path) -> None:
+    """Cancel the jobs that were submitted in a folder, and print their logs for the report of a failed test."""
+    listing = ask("squeue", "-h", "-o", "%i %Z").splitlines()
+    for number, work_dir in (line.split(maxsplit=1) for line in listing):
+        if Path(work_dir) == folder:
+            ask("scancel", number)
+    for log in sorted(folder.glob("*.out")):
+        sys.stdout.write(f"{log.name}:\n{log.read_text('utf-8', 'replace')}")
 
 
 def processes_of(job: Job, nodes: list[str]) -> str:
