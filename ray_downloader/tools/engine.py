@@ -114,6 +114,8 @@ def run_step(context: ToolContext, step: Step, console: Console) -> Counter[str]
     for counts in counted:
         total.update(counts or {})
     left = [unit for unit, counts in zip(step.units, counted, strict=True) if counts is None]
+    if 0 < len(left) < len(counted):
+        _log.info("%s: %d of %d parts were done before", context.name, len(counted) - len(left), len(counted))
     if left:
         total.update(_fan_out(context, step.function, left, len(step.units), console))
     return total

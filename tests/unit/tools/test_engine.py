@@ -36,7 +36,7 @@ def test_an_apply_that_broke_off_is_finished_by_the_same_command_with_its_summar
     obstacle = tool.context.folder / "applied" / "server_name=s1.example"
     obstacle.parent.mkdir()
     obstacle.touch()
-    with pytest.raises(OSError, match="s1.example"):
+    with pytest.raises(OSError, match=r"s1\.example"):
         run_tool(tool.context, console)
     assert len(run.images()) == 5, "one batch is new, two are as they were"
     obstacle.unlink()
