@@ -101,6 +101,8 @@ def success_schema(extra_columns: Sequence[str] = ()) -> pa.Schema:
 
 #: Folder name of the batches that small servers share.
 POOLED = "pooled"
+#: `image_format` of pixels without an encoding: height x width x 3 bytes, blue green red.
+RAW = "raw"
 
 
 @dataclass(frozen=True, slots=True)

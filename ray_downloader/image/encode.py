@@ -9,6 +9,7 @@ import numpy as np
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import ImageError, Pixels
 from ray_downloader.image.opencv import cv2
+from ray_downloader.records import RAW
 from ray_downloader.registry import Registry
 
 
@@ -40,7 +41,7 @@ def encode_webp(pixels: Pixels, quality: int) -> bytes:
     return _imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, quality])
 
 
-@ENCODERS.register("raw")
+@ENCODERS.register(RAW)
 def encode_raw(pixels: Pixels, _quality: int) -> bytes:
     """Height x width x 3 bytes, blue green red, row by row: what older datasets hold."""
     return pixels.tobytes()

@@ -13,8 +13,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture, Pixels, ProcessedImage, Size
 from ray_downloader.image.process import process
 from ray_downloader.image.produce import produce
-
-RAW = "raw"
+from ray_downloader.records import RAW as RAW
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from ray_downloader.errors import ErrorKind
 from ray_downloader.layout import COMPLETED, ERRORS, SUCCESSES, replacing, write_text
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
-from ray_downloader.records import ERROR_SCHEMA, success_schema
+from ray_downloader.records import ERROR_SCHEMA, RAW, success_schema
 
 _KEY = ["uuid", "identifier"]
 
@@ -196,13 +197,23 @@ def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[in
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    """Write a parquet file. Encoded images do not compress, but raw pixels do: zstd level 1 costs little on either."""
+    """Write a parquet file; zstd level 1 costs little."""
     text = [column.name for column in schema if column.type == pa.string()]
+    first = next(batches, None)
+    levels = dict.fromkeys(schema.names, 1)
+    if first is not None and _is_encoded(first):
+        del levels["image"]
+    codecs = {name: "zstd" if name in levels else "none" for name in schema.names}
     with pq.ParquetWriter(
-        path, schema, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=text
+        path, schema, compression=codecs, compression_level=levels, use_dictionary=text, write_statistics=text
     ) as writer:
-        for batch in batches:
+        for batch in chain([] if first is None else [first], batches):
             writer.write_batch(_shaped(batch, schema))
+
+
+def _is_encoded(batch: pa.RecordBatch) -> bool:
+    """Whether it holds pictures that do not compress any further, as raw pixels do."""
+    return "image_format" in batch.schema.names and RAW not in batch.column("image_format").to_pylist()
 
 
 def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

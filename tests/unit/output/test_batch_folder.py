@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def test_a_published_batch_has_the_contract_schemas_and_counts_by_server(folder:
     assert pq.read_schema(folder.path / ERRORS).equals(ERROR_SCHEMA)
     assert pq.read_table(folder.path / SUCCESSES)["original_size"].to_pylist() == [[30, 40]] * 3
     assert sorted(path.name for path in folder.path.iterdir()) == [COMPLETED, ERRORS, SUCCESSES]
+
+
+@pytest.mark.parametrize(("image_format", "codec"), [("jpeg", "UNCOMPRESSED"), ("raw", "ZSTD")])
+def test_only_raw_pixels_are_compressed_once_more(folder: BatchFolder, image_format: str, codec: str) -> None:
+    inputs = batch_inputs(2)
+    with Journal(folder.path, "attempt") as journal:
+        for row in range(2):
+            journal.add_image(Rows(inputs, [row], [row]), replace(IMAGE, image_format=image_format))
+    folder.publish(inputs)
+    columns = pq.read_metadata(folder.path / SUCCESSES).row_group(0)
+    codecs = {columns.column(at).path_in_schema: columns.column(at).compression for at in range(columns.num_columns)}
+    assert codecs["image"] == codec
+    assert codecs["identifier"] == "ZSTD"
 
 
 def test_a_torn_journal_is_read_to_its_last_whole_record_batch(folder: BatchFolder) -> None:
