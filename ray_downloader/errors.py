@@ -109,3 +109,9 @@ class FolderBusyError(UserError):
     """Another run holds the output folder."""
 
     exit_code = ExitCode.BUSY
+
+
+class StartError(UserError):
+    """Ray did not start; nobody's mistake in the configuration, but no traceback would help."""
+
+    exit_code = ExitCode.FAILED

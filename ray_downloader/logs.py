@@ -16,7 +16,7 @@ def start_logging(folder: Path, level: str, console: Console) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = logging.FileHandler(folder / "driver.log", encoding="utf-8")
     file.setFormatter(logging.Formatter(_FORMAT))
-    screen = RichHandler(console=console, show_path=False, show_level=False, log_time_format="[%X]", markup=False)
+    screen = _screen(console)
     logger = logging.getLogger("ray_downloader")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
@@ -25,3 +25,12 @@ def start_logging(folder: Path, level: str, console: Console) -> None:
     logger.addHandler(file)
     logger.addHandler(screen)
     logger.propagate = False
+
+
+def _screen(console: Console) -> logging.Handler:
+    """Where nobody watches, a message stays one line, however long: a job's log is searched by line."""
+    if console.is_terminal:
+        return RichHandler(console=console, show_path=False, show_level=False, log_time_format="[%X]", markup=False)
+    plain = logging.StreamHandler(console.file)
+    plain.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S"))
+    return plain

@@ -15,13 +15,14 @@ from ray_downloader.download.crew import Crew
 from ray_downloader.download.driver import DownloadResult, Driver
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.slices import warm_up
+from ray_downloader.errors import StartError
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.layout import RunLayout
 from ray_downloader.monitor.progress import DownloadProgress
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.records import POOLED
 from ray_downloader.schedule.remaining import Ledger, take_stock
-from ray_downloader.settings import Settings
+from ray_downloader.settings import ClusterSettings, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -44,20 +45,31 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
         _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
         crew = Crew(context, cluster, _rows_by_server(layout, ledger))
-        _await_start([*crew.ready(), *_warm_ups(cluster, settings)])
+        _await_start([*crew.ready(), *_warm_ups(cluster, settings)], settings.cluster)
         total_rows = ledger.settled_rows + ledger.rows_left.total()
         with DownloadProgress(total_rows, ledger.settled_rows, console) as progress:
             driver = Driver(context, cluster, crew, progress)
             return driver.run(ledger.work)
 
 
-def _await_start(calls: list[ray.ObjectRef]) -> None:
-    """Wait for all; a node that is lost meanwhile is lost no other way than later."""
-    for call in calls:
+def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings) -> None:
+    """Wait for all; a node that is lost meanwhile is lost no other way than later.
+
+    Raises:
+        StartError: A Ray of our own has nothing else to do, and yet does not start them.
+    """
+    started, late = ray.wait(calls, num_returns=len(calls), timeout=options.start_timeout_s)
+    for call in started:
         try:
             ray.get(call)
         except (ActorUnavailableError, NodeDiedError, WorkerCrashedError) as error:
             _log.warning("a node or process was lost while Ray started: %s", str(error).splitlines()[0])
+    if late:
+        sentence = f"Ray runs, but {len(late)} of {len(calls)} actors and tasks did not start within "
+        sentence += f"{options.start_timeout_s:g} s (cluster.start_timeout_s)"
+        if options.name != "existing":
+            raise StartError(f"{sentence}: is its memory or process limit too small? Ray's own words are in its logs")
+        _log.warning("%s: others use that Ray; this run takes what becomes free", sentence)
 
 
 def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.errors import StartError, UserError
 from ray_downloader.layout import RunLayout
 from ray_downloader.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.slurm.addresses import is_listening, own_address
@@ -34,12 +34,6 @@ _HEALTH_CHECKS = {
 STOP_PATIENCE_S = 8.0
 _TAIL_LINES = 12
 _log = logging.getLogger(__name__)
-
-
-class StartError(UserError):
-    """Ray did not start on the nodes of the job; not a mistake in the configuration, but no traceback would help."""
-
-    exit_code = ExitCode.FAILED
 
 
 @dataclass(frozen=True, slots=True)
