@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_downloader.image.stored import RAW, StoredImage
+from ray_downloader.image.stored import StoredImage
+from ray_downloader.records import RAW
 
 CHUNK_ROWS = 256
 
