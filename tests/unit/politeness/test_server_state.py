@@ -76,7 +76,7 @@ def test_a_lease_far_in_the_future_is_not_given_yet() -> None:
 
 def test_without_a_rate_only_connections_are_limited() -> None:
     lease = ask(ServerState(ServerPolicy(None, None, max_connections=64), 0.0), 0.0, refused(), wanted=500)
-    assert (lease.permits, lease.every_s, lease.connections, lease.burst) == (500, 0.0, 64, 500)
+    assert (lease.permits, lease.every_s, lease.connections, lease.burst) == (500, 0.0, 48, 500)
 
 
 def test_a_holder_that_wants_nothing_gets_nothing() -> None:
