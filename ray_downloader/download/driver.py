@@ -22,6 +22,7 @@ from ray_downloader.download.budgets import Progress
 from ray_downloader.download.cluster import Cluster
 from ray_downloader.download.crew import Crew
 from ray_downloader.download.effects import SliceReport
+from ray_downloader.download.metrics import RunMetrics
 from ray_downloader.download.run_context import RunContext
 from ray_downloader.download.slices import Slice, work_slice
 from ray_downloader.monitor.progress import DownloadProgress
@@ -80,6 +81,7 @@ class Driver:
         self._running: dict[ray.ObjectRef, list[Unfinished]] = {}
         self._crashes: Counter[int] = Counter()
         self._result = DownloadResult()
+        self._metrics = RunMetrics(str(context.layout.root), time.monotonic())
         self._orders = OrderFile(context.layout.orders_file)
         self._watch_at_s = self._save_at_s = 0.0
         task_seconds = context.settings.cluster.task_seconds
@@ -99,9 +101,8 @@ class Driver:
                 self._collect()
                 self._watch()
         self._result.seconds = time.monotonic() - started_at_s
-        self._watch_at_s = 0.0
+        self._watch_at_s = self._save_at_s = 0.0
         self._watch()
-        self._crew.save()
         return self._result
 
     def _drain(self, signal_name: str) -> None:
@@ -167,12 +168,16 @@ class Driver:
         if now_s >= self._save_at_s:
             self._save_at_s = now_s + SAVE_EVERY_S
             self._crew.save()
+            self._metrics.update(progress, now_s)
 
 
 def _task_name(items: Sequence[Unfinished]) -> str:
-    first = items[0].batch
-    more = f" and {len(items) - 1} more" if len(items) > 1 else ""
-    return f"{first.server_name} {first.partition_id}{more}"
+    """As the dashboard shows the task: its first server with the range of its batches, and how many other servers."""
+    first = items[0].batch.server_name
+    numbers = [item.batch.partition_id for item in items if item.batch.server_name == first]
+    others = len({item.batch.server_name for item in items}) - 1
+    span = f"{min(numbers)}-{max(numbers)}" if len(numbers) > 1 else f"{numbers[0]}"
+    return f"{first} {span}" + (f" and {others} more servers" if others else "")
 
 
 @contextmanager
