@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ray_downloader.image import ImageOptions
 from ray_downloader.tools.base import Unit
-from ray_downloader.tools.builtin.resize import _resize_batch
+from ray_downloader.tools.builtin.resize import resize_batch
 from ray_downloader.tools.context import StoredBatch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -55,7 +55,7 @@ def main(side: int) -> None:
             started_s = time.process_time()
             floor(path, side)
             floor_s = time.process_time() - started_s
-            _resize_batch(ImageOptions(image_size=side), True, unit)
+            resize_batch(ImageOptions(image_size=side), True, unit)
             resize_s = time.process_time() - started_s - floor_s
             print(f"{side} px: floor {floor_s:.2f} ms, resize {resize_s:.2f} ms an image, {resize_s / floor_s:.2f} x")
 

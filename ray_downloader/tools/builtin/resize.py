@@ -42,7 +42,7 @@ class Resize(Tool):
         keeps_format = not self.context.is_format_given
         parameters = {"options": options, "keeps_format": keeps_format}
         units = unit_of_each_batch(self.context, IMAGES, parameters)
-        return Step(partial(_resize_batch, options, keeps_format), units)
+        return Step(partial(resize_batch, options, keeps_format), units)
 
     def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
         """Collect what failed."""
@@ -97,7 +97,14 @@ class _Resizer:
         return replace(self.options, encode=stored.image_format) if kept else self.options
 
 
-def _resize_batch(options: ImageOptions, keeps_format: bool, unit: Unit) -> Counter[str]:
+def resize_batch(options: ImageOptions, keeps_format: bool, unit: Unit) -> Counter[str]:
+    """Do one unit.
+
+    Args:
+        options: What an image becomes.
+        keeps_format: Images stay in the format that they have, whatever the options say.
+        unit: One batch, and where its results go.
+    """
     resizer = _Resizer(unit, options, keeps_format)
     with replacing(unit.folder / SUCCESSES) as temp:
         write_images(temp, resizer.schema, resizer.chunks())
