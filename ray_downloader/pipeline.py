@@ -31,7 +31,7 @@ from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.schedule.remaining import take_stock
 from ray_downloader.settings import Settings
-from ray_downloader.stop_signals import StopRequested, stopping_on_signals
+from ray_downloader.stop_signals import run_until_stopped
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
 _log = logging.getLogger(__name__)
@@ -53,17 +53,7 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact) -> Exit
     Raises:
         UserError: Configuration or input is not usable, or another run holds the folder.
     """
-    try:
-        with stopping_on_signals():
-            exit_code = _run(_absolute(settings), contact_rule)
-    except StopRequested as request:
-        _log.warning("%s: stopped; the same command continues", request)
-        exit_code = ExitCode.STOPPED
-    if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
-        from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)
-
-        requeue_stopped_job(settings)
-    return exit_code
+    return run_until_stopped(lambda: _run(_absolute(settings), contact_rule), settings)
 
 
 def _run(settings: Settings, contact_rule: ContactRule) -> ExitCode:

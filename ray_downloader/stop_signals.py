@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from ray_downloader.errors import ExitCode
+from ray_downloader.settings import Settings
 
 #: SIGTERM comes from `kill` and from a cancelled job, SIGUSR1 from Slurm ahead of the time limit.
 NAMES = (signal.SIGTERM, signal.SIGUSR1)
 
+_log = logging.getLogger(__name__)
+
 
 class StopRequested(KeyboardInterrupt):
     """The run is to end now; the same command continues it."""
+
+
+def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitCode:
+    """What `work` returns, or `STOPPED` where a signal came first; a Slurm job then goes back into the queue."""
+    try:
+        with stopping_on_signals():
+            exit_code = work()
+    except StopRequested as request:
+        _log.warning("%s: stopped; the same command continues", request)
+        exit_code = ExitCode.STOPPED
+    if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
+        from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)
+
+        requeue_stopped_job(settings)
+    return exit_code
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from rich.console import Console
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.logs import start_logging
 from ray_downloader.older_environment import older_environment
+from ray_downloader.stop_signals import run_until_stopped
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.custom import is_custom, run_custom
@@ -40,7 +41,7 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
     console = Console(stderr=True)
     start_logging(context.layout.logs, context.settings.downloader_parameters.logger_level, console)
     if not is_custom(context.name):
-        return run_tool(context, console)
+        return run_until_stopped(lambda: run_tool(context, console), context.settings)
     file = config_path or context.layout.settings_file
     os.environ.update(older_environment(context.settings, file))
-    return run_custom(context, file, console)
+    return run_until_stopped(lambda: run_custom(context, file, console), context.settings)

@@ -18,6 +18,7 @@ from tests.support.job import RunFolder, as_override
 from tests.support.log import Seen, excess_over_budget
 from tests.support.running import RunningOrigin
 from tests.support.slurm import Job, processes_of, submit, within
+from tests.support.stored import StoredRun, received, row
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -174,6 +175,20 @@ def test_a_cancelled_job_leaves_nothing_behind_but_what_it_settled(
     assert "Ray: 2 nodes, 2 tasks at once" in again.log
     assert_settled_once(shared_folder, "cancel", rows=400)
     assert requests_of(slurm_origin, "cancel") - 400 < asked, "what was settled is not asked again"
+
+
+def test_a_tool_runs_through_the_same_script(shared_folder: Path, idle_nodes: list[str]) -> None:
+    run = StoredRun(shared_folder / "stored")
+    for number in range(20):
+        run.add([row(f"{number}-{n}", received(n)) for n in range(10)], f"s{number}.example")
+    job = submit(
+        shared_folder, "tools", "tool=resize", "path_to_output=stored", "tools_parameters.new_resize_size=32",
+        "tools_parameters.apply=true",
+    )  # fmt: skip
+    assert job.wait() == "COMPLETED 0:0", job.log
+    assert {tuple(image["resized_size"]) for image in run.images().values()} == {(24, 32)}
+    assert "head listens" in job.log, "on a Ray of the job's nodes"
+    assert_nothing_left(shared_folder, "stored", job, idle_nodes)
 
 
 def test_two_jobs_on_the_same_nodes_do_not_hurt_each_other(
