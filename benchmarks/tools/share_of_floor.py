@@ -8,7 +8,10 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
@@ -22,7 +25,8 @@ from ray_downloader.tools.context import StoredBatch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.support.stored import StoredRun, row
 
-IMAGES = 1000
+IMAGES = 400
+ROUNDS = 11
 STORED_SIDE = 512
 
 
@@ -44,20 +48,29 @@ def floor(path: Path, side: int) -> None:
 
 
 def main(side: int) -> None:
-    """Three rounds, CPU time."""
+    """Turn by turn, CPU time; min / median / max of the rounds."""
     rng = np.random.default_rng(0)
     bodies = [photo(rng) for _ in range(40)]
     with tempfile.TemporaryDirectory() as folder:
         run = StoredRun(Path(folder))
         path = run.add([row(str(n), bodies[n % len(bodies)], image_size=STORED_SIDE) for n in range(IMAGES)])
         unit = Unit(Path(folder) / "resized", (StoredBatch("a", 0, path),), "")
-        for _ in range(3):
-            started_s = time.process_time()
-            floor(path, side)
-            floor_s = time.process_time() - started_s
-            resize_batch(ImageOptions(image_size=side), True, unit)
-            resize_s = time.process_time() - started_s - floor_s
-            print(f"{side} px: floor {floor_s:.2f} ms, resize {resize_s:.2f} ms an image, {resize_s / floor_s:.2f} x")
+        options = ImageOptions(image_size=side)
+        rounds = [
+            (cpu_ms(partial(floor, path, side)), cpu_ms(partial(resize_batch, options, True, unit)))
+            for _ in range(ROUNDS)
+        ]
+    floors, resizes = zip(*rounds, strict=True)
+    ratios = [resize_ms / floor_ms for floor_ms, resize_ms in rounds]
+    for name, values in (("floor, ms an image", floors), ("resize, ms an image", resizes), ("ratio", ratios)):
+        print(f"{side} px: {name}: {min(values):.2f} / {median(values):.2f} / {max(values):.2f}")
+
+
+def cpu_ms(work: Callable[[], object]) -> float:
+    """CPU time of an image."""
+    started_s = time.process_time()
+    work()
+    return (time.process_time() - started_s) * 1000 / IMAGES
 
 
 if __name__ == "__main__":

@@ -113,7 +113,6 @@ def resize_batch(options: ImageOptions, keeps_format: bool, unit: Unit) -> Count
 
 
 def _with_images(chunk: Chunk, done: Mapping[int, ProcessedImage], schema: pa.Schema) -> pa.RecordBatch:
-    rows = chunk.rows.take(pa.array(list(done), pa.int64()))
     images = list(done.values())
     new = {
         "image": [image.image for image in images],
@@ -121,7 +120,9 @@ def _with_images(chunk: Chunk, done: Mapping[int, ProcessedImage], schema: pa.Sc
         "hashsum_resized": [image.hashsum_resized for image in images],
         "resized_size": [list(image.resized_size) for image in images],
     }
+    kept = pa.array(list(done), pa.int64())  # rows; of columns that stay, as old images are large
     columns = [
-        pa.array(new[field.name], field.type) if field.name in new else rows.column(field.name) for field in schema
+        pa.array(new[field.name], field.type) if field.name in new else chunk.rows.column(field.name).take(kept)
+        for field in schema
     ]
     return pa.record_batch(columns, schema=schema)
