@@ -12,13 +12,15 @@ from ray_downloader.settings import Settings
 _TOOLS_KEYS = ("num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "threshold_size", "new_resize_size")
 
 
-def older_environment(settings: Settings, config_path: Path) -> dict[str, str]:
+def older_environment(settings: Settings, config_path: Path, tool: str | None = None) -> dict[str, str]:
     """Variables by name. What is not set is an empty string, so that a script under `set -u` can read it.
 
     Args:
         settings: Of the run.
         config_path: The file that the user gave, or `settings.json`.
+        tool: The custom tool that reads them; it finds its options and a folder for its logs, too.
     """
+    tools_parameters = settings.tools_parameters
     root = settings.path_to_output
     return {
         "CONFIG_PATH": str(config_path),
@@ -27,8 +29,14 @@ def older_environment(settings: Settings, config_path: Path) -> dict[str, str]:
         "PATH_TO_OUTPUT": str(root),
         **_prefixed("OUTPUT", {key: root / name for key, name in settings.output_structure.model_dump().items()}),
         **_prefixed("DOWNLOADER", settings.downloader_parameters.model_dump()),
-        **_prefixed("TOOLS", {key: getattr(settings.tools_parameters, key) for key in _TOOLS_KEYS}),
+        **_prefixed("TOOLS", {key: getattr(tools_parameters, key) for key in _TOOLS_KEYS}),
+        **(_of_tool(settings, tool) if tool else {}),
     }
+
+
+def _of_tool(settings: Settings, tool: str) -> dict[str, str]:
+    logs = settings.path_to_output / settings.output_structure.tools_folder / tool / "logs"
+    return {"OUTPUT_TOOLS_LOGS_FOLDER": str(logs), **_prefixed("TOOLS", settings.tools_parameters.options)}
 
 
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:

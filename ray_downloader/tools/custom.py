@@ -117,7 +117,7 @@ def _named(cls: type[ToolsBase], name: str) -> type[ToolsBase]:
 
 def _run_rank(cls: type[ToolsBase], config: ToolConfig) -> int:
     """One runner, in a task of its own, with the environment that the older project promises."""
-    os.environ.update(older_environment(config.settings, Path(config.config_path)))
+    os.environ.update(older_environment(config.settings, Path(config.config_path), cls.filter_name))
     try:
         cls(config).run()
     except SystemExit as end:  # how the older project's runners say that there is nothing to do

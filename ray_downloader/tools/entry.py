@@ -43,5 +43,5 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
     if not is_custom(context.name):
         return run_until_stopped(lambda: run_tool(context, console), context.settings)
     file = config_path or context.layout.settings_file
-    os.environ.update(older_environment(context.settings, file))
+    os.environ.update(older_environment(context.settings, file, context.name))
     return run_until_stopped(lambda: run_custom(context, file, console), context.settings)

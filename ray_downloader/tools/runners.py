@@ -24,6 +24,7 @@ from ray_downloader.tools.context import StoredBatch
 from ray_downloader.tools.dropping import FILTER_TABLE, IMAGES, write_images
 from ray_downloader.tools.registry import ToolsBase, register
 from ray_downloader.tools.schedulers import SCHEDULE
+from ray_downloader.tools.tool_config import ToolConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,14 +38,14 @@ VERIFICATION = "verification"
 class RunnerToolBase(ToolsBase):
     """A runner. `rank` says which of the `total_workers` runners this is."""
 
+    def __init__(self, cfg: ToolConfig) -> None:
+        super().__init__(cfg)
+        #: `rank`, as the older project calls it; its tools may set it.
+        self.mpi_rank = cfg.rank
+
     @property
     def rank(self) -> int:
         """From 0."""
-        return self.config.rank
-
-    @property
-    def mpi_rank(self) -> int:
-        """`rank`, as the older project calls it."""
         return self.config.rank
 
     @property

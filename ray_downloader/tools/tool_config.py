@@ -27,7 +27,7 @@ class ToolConfig:
     world_size: int = 1
 
     def __getitem__(self, key: str) -> Any:
-        """A value by its key; groups are mappings. `tools_parameters` holds what `options` names, too."""
+        """A value by its key; groups are mappings. What `options` names is there and in `tools_parameters`, too."""
         return self.as_mapping()[key]
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -47,4 +47,4 @@ class ToolConfig:
         parameters = values["tools_parameters"]
         values["tools_parameters"] = {**parameters, **parameters["options"]}
         values["path_to_output_folder"] = values["path_to_output"]
-        return values
+        return {**parameters["options"], **values}

@@ -31,3 +31,12 @@ def test_every_promised_variable_is_there() -> None:
     assert found["DOWNLOADER_CPU_PER_WORKER"] == "2", "Slurm takes whole numbers only"
     assert found["DOWNLOADER_RATE_MULTIPLIER"] == "0.5"
     assert (found["ACCOUNT"], found["DOWNLOADER_MAX_NODES"]) == ("", ""), "unset is empty"
+
+
+def test_a_custom_tool_finds_its_options_and_a_folder_for_its_logs() -> None:
+    settings = Settings.from_config(
+        {"path_to_input": "", "path_to_output": "/out", "tools_parameters": {"options": {"crop_path": "/crops"}}}
+    )
+    found = older_environment(settings, Path("/c.yaml"), "crop")
+    assert set(found) - PROMISED == {"OUTPUT_TOOLS_LOGS_FOLDER", "TOOLS_CROP_PATH"}
+    assert (found["OUTPUT_TOOLS_LOGS_FOLDER"], found["TOOLS_CROP_PATH"]) == ("/out/tools/crop/logs", "/crops")
