@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.errors import UserError
+from ray_downloader.settings import Settings
 from ray_downloader.tools import (
     BatchRunner,
     DefaultScheduler,
