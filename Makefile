@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench bench-politeness clean
+.PHONY: help demo test lint check bench bench-politeness bench-speed clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: $(BIN)/.benchmarks ## figures of benchmarks/ (minutes)
 
 bench-politeness: $(BIN)/.benchmarks ## our law beside those of others, at servers with a known limit (5 minutes)
 	$(BIN)/python -m benchmarks checks politeness
+
+bench-speed: $(BIN)/.benchmarks ## images/s beside peers and the floor; needs nginx (15 minutes)
+	$(BIN)/python -m benchmarks speed
 
 clean: ## remove the environment and the demo's output
 	rm -rf $(VENV) demo-out

@@ -34,6 +34,7 @@ BENCHMARKS = {
     "partition": Benchmark(("benchmarks/partition/run.py",), "1 M rows of a GBIF list into batches (10 s)"),
     "profile": Benchmark(("-m", "benchmarks.profile.run"), "profiling many servers (a minute)"),
     "simulate": Benchmark(("-m", "benchmarks.simulate"), "200 M images over 545 servers, in virtual time (3 min)"),
+    "speed": Benchmark(("-m", "benchmarks.speed"), "images/s beside peers and the floor; needs nginx (15 min)"),
     "checks": Benchmark(("-m", "benchmarks.politeness.checks"), "two contracts that a server can check (2 min)"),
     "politeness": Benchmark(("-m", "benchmarks.politeness"), "our law beside those of others (4 min)"),
 }
