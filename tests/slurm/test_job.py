@@ -157,6 +157,26 @@ def test_a_worker_node_without_power_costs_its_unfinished_work_only(
     assert_nothing_left(shared_folder, "power", job, idle_nodes[:2])
 
 
+def test_a_lost_head_ends_the_job_with_the_truth_and_the_next_one_continues(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], fail_node: Callable[[str], None]
+) -> None:
+    run = [*arguments(shared_folder, slurm_origin, "head", rows=600, rate_rps=2.0), DOWNLOAD_ONLY]
+    job = submit(shared_folder, *run, options=("--nodes=2",))
+    wait_for_requests(slurm_origin, "head", 100)
+    head = job.field("BatchHost")
+    fail_node(head)
+    ended = job.wait(150)
+    assert not ended.startswith("COMPLETED"), ended
+    assert f"{head}, the node of the batch script and of Ray's head, is lost" in job.log
+    asked = requests_of(slurm_origin, "head")
+    others = [node for node in idle_nodes if node != head]
+    again = submit(shared_folder, *run, options=("--nodes=2", f"--nodelist={','.join(others)}"))
+    assert again.wait() == "COMPLETED 0:0", again.log
+    assert_settled_once(shared_folder, "head", rows=600)
+    assert requests_of(slurm_origin, "head") - 600 < asked, "what was settled is not asked again"
+    assert_nothing_left(shared_folder, "head", again, others)
+
+
 def test_a_cancelled_job_leaves_nothing_behind_but_what_it_settled(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
 ) -> None:
