@@ -1,8 +1,8 @@
 """The rate that a server is asked at: learned, settled, and never above its ceiling.
 
-Three gears, each moved only by successes, and only while the rate is really used: slow start up to nine tenths of
-the rate at which the last incident happened; a long plateau up to that rate; then gently beyond, as limits may rise.
-An incident halves. The plateau doubles each time an incident confirms where the limit lies, so the rate settles.
+Three gears, each moved only by successes, and only while the rate is really used: slow start up to 0.95 of
+the limit that the last incident showed (`limit_fit`); a long plateau up to that limit; then gently beyond, as limits
+may rise. An incident halves. The plateau doubles each time an incident confirms where the limit lies, so the rate settles.
 Where an incident is dear (a pause of a minute, and the next one doubled), the estimate is the careful one at once, and
 the way back is longer than the half hour after which the incident is forgiven.
 """
@@ -13,14 +13,15 @@ import math
 
 from ray_downloader.politeness.goodput import GoodputMeter
 from ray_downloader.politeness.latency import LatencySign, Load
+from ray_downloader.politeness.limit_fit import LimitFit
 
 #: Slow start: a doubling takes at least this long at full use, and at least this many successes.
 DOUBLING_S = 0.7
-DOUBLING_SUCCESSES = 10
+DOUBLING_SUCCESSES = 8
 #: After an incident the way back is known, and faster.
-RECOVERY_S = 0.5
+RECOVERY_S = 0.3
 #: The plateau (as CUBIC's, RFC 9438) starts at this share of the remembered rate ...
-PLATEAU_SHARE = 0.9
+PLATEAU_SHARE = 0.95
 #: ... and takes at least this long and this many successes, so that incidents stay below a few in 1,000 images.
 PLATEAU_S = 60.0
 PLATEAU_SUCCESSES = 1000
@@ -48,10 +49,12 @@ DEAR_PAUSE_S = 30.0
 #: The plateau after the first dear incident, whose estimate is a guess that is often too low, and after further ones:
 #: 40 minutes, so that the limit is met again only when the incident is forgiven (`backoff.FORGIVEN_AFTER_S`). Chosen
 #: by an hour of virtual time for bare 429s from buckets of 1, 5, 30 and 300 (`benchmarks/politeness/README.md`).
-FIRST_DEAR_PLATEAU_FACTOR = 4
+FIRST_DEAR_PLATEAU_FACTOR = 2
 DEAR_PLATEAU_FACTOR = 40
-#: A dear incident's estimate is at least this share of a rate that so many successes stand behind.
-PROVEN_SHARE = 0.95
+#: Beyond the remembered rate it then rises so much more slowly, as what it overshoots by flatters the estimate.
+DEAR_PROBING_FACTOR = 10
+#: A dear incident's estimate is this share of a rate that so many successes stand behind, or of what was fitted.
+PROVEN_SHARE = 0.97
 PROVEN_SUCCESSES = 1000
 #: At most this much of a pause counts as time in which the server's bucket refilled.
 REFILL_S = 2.0
@@ -68,29 +71,41 @@ class AdaptiveRate:
 
     __slots__ = (
         "_ceiling_rps",
+        "_fit",
         "_goodput",
         "_in_a_row",
         "_incident_s",
         "_latency",
-        "_plateau_factor",
+        "_refines_s",
+        "_refused_rps",
         "incident_rps",
+        "plateau_factor",
         "rate_rps",
+        "was_dear",
     )
 
     def __init__(self, start_rps: float, ceiling_rps: float, now_s: float) -> None:
         self.rate_rps = min(start_rps, ceiling_rps)
         self.incident_rps: float | None = None
         self._ceiling_rps = ceiling_rps
-        self._plateau_factor = 1
+        self.plateau_factor = 1
         self._in_a_row = 0
         self._incident_s = -math.inf
         self._goodput = GoodputMeter(now_s)
+        self._fit = LimitFit()
+        self._refines_s = math.inf
+        self._refused_rps = self.rate_rps
+        self.was_dear = False
         self._latency = LatencySign()
 
     @property
     def is_settled(self) -> bool:
         """Whether the rate moves slowly, so that leases may be long."""
         return self.rate_rps >= self._slow_start_ends_rps
+
+    @property
+    def _is_proven(self) -> bool:
+        return self._goodput.successes >= PROVEN_SUCCESSES
 
     @property
     def _slow_start_ends_rps(self) -> float:
@@ -102,14 +117,21 @@ class AdaptiveRate:
         self._ceiling_rps = ceiling_rps
         self.rate_rps = min(self.rate_rps, ceiling_rps)
 
-    def resume(self, rate_rps: float, incident_rps: float | None) -> None:
-        """Go on with what was learned before."""
+    def resume(
+        self, rate_rps: float, incident_rps: float | None, plateau_factor: int = 1, *, was_dear: bool = False
+    ) -> None:
+        """Go on with what was learned before: the rate, and how sure and how dear it is where it was refused."""
         self.rate_rps = min(rate_rps, self._ceiling_rps)
         self.incident_rps = incident_rps
+        self.plateau_factor, self.was_dear = plateau_factor, was_dear
 
     def on_success(self, at_s: float, ttfb_s: float | None) -> None:
         """The server delivered a file: the only thing that may raise the rate."""
         self._goodput.add(at_s)
+        sent_s = at_s - (ttfb_s or 0.0)
+        if sent_s >= self._refines_s:
+            self._refine()
+        self._fit.answered(sent_s)
         if ttfb_s is not None and self._latency.add(ttfb_s) and self._latency.load is Load.HIGH:
             self.rate_rps = max(min(self.rate_rps, MIN_RATE_RPS), self.rate_rps * LATENCY_BACK_OFF)
         measured_rps = self._goodput.recent_rps()
@@ -117,18 +139,31 @@ class AdaptiveRate:
         if is_used and self._latency.load is Load.NORMAL:
             self._rise()
 
-    def on_incident(self, now_s: float, resumes_s: float) -> None:
+    def on_incident(self, now_s: float, resumes_s: float, sent_s: float | None = None) -> None:
         """The server pushed back: remember where, and halve.
 
         Slow start may ask for twice what is delivered, and then half of it is the way back already.
         """
+        self._fit.refused(now_s if sent_s is None else sent_s)
+        before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
         is_dear = resumes_s - now_s >= DEAR_PAUSE_S
         limit_rps = self._careful_estimate_rps(now_s) if is_dear else self._limit_estimate_rps(now_s)
-        self._plateau_factor = self._next_plateau_factor(limit_rps, is_dear)
+        self.plateau_factor = self._next_plateau_factor(limit_rps, is_dear)
         self._remember(limit_rps, now_s)
         halved_rps = max(BACK_OFF * limit_rps, min(BACK_OFF * self.rate_rps, PLATEAU_SHARE * limit_rps))
         self.rate_rps = min(self.rate_rps, max(halved_rps, MIN_RATE_RPS))
         self._goodput.restart(max(now_s, resumes_s - REFILL_S))
+        self._refines_s = math.inf if is_dear and (is_first or is_proven) else resumes_s
+        self._refused_rps, self.was_dear = before_rps, is_dear
+
+    def _refine(self) -> None:
+        """After the pause all holders have told what was answered before it: now the limit can be fitted."""
+        self._refines_s = math.inf
+        limit_rps = self._fit.limit_rps(self._refused_rps, is_careful=self.was_dear)
+        if limit_rps is not None:
+            share = PROVEN_SHARE if self.was_dear else 1.0
+            self.incident_rps = max(share * limit_rps, MIN_RATE_RPS)
+            self.rate_rps = min(self.rate_rps, self._slow_start_ends_rps)
 
     def _rise(self) -> None:
         rate_rps, remembered_rps = self.rate_rps, self.incident_rps
@@ -137,10 +172,10 @@ class AdaptiveRate:
             raised_rps = rate_rps * _growth(rate_rps, doubling_s, DOUBLING_SUCCESSES)
             raised_rps = min(raised_rps, self._slow_start_ends_rps)
         elif remembered_rps is not None and rate_rps < remembered_rps:
-            steps = self._plateau_factor * max(PLATEAU_S * rate_rps, PLATEAU_SUCCESSES)
+            steps = self.plateau_factor * max(PLATEAU_S * rate_rps, PLATEAU_SUCCESSES)
             raised_rps = rate_rps + (1 - PLATEAU_SHARE) * remembered_rps / steps
         else:
-            factor = self._plateau_factor
+            factor = max(self.plateau_factor, DEAR_PROBING_FACTOR) if self.was_dear else self.plateau_factor
             raised_rps = rate_rps * _growth(rate_rps, factor * PROBING_S, factor * PROBING_SUCCESSES)
         self.rate_rps = min(raised_rps, self._ceiling_rps)
 
@@ -159,15 +194,17 @@ class AdaptiveRate:
         upper_rps = self.rate_rps if self.is_settled else min(self.rate_rps, recent_rps * MEASURED_TO_ASKED)
         if self.incident_rps is None or mean_rps is None:
             return upper_rps
-        return upper_rps - min(1.0, DEEPER_BY * self._in_a_row) * max(0.0, upper_rps - mean_rps)
+        in_a_row = self._in_a_row if now_s - self._incident_s <= IN_A_ROW_S else 0
+        return upper_rps - min(1.0, DEEPER_BY * in_a_row) * max(0.0, upper_rps - mean_rps)
 
     def _careful_estimate_rps(self, now_s: float) -> float:
         """Where the limit lies at least: the mean since the last incident, all that a bucket can have refilled."""
         limit_rps, mean_rps = self._limit_estimate_rps(now_s), self._goodput.mean_rps(now_s)
         if mean_rps is None:
             return limit_rps
-        is_proven = self._goodput.successes >= PROVEN_SUCCESSES
-        return min(limit_rps, max(mean_rps, PROVEN_SHARE * limit_rps if is_proven else 0.0))
+        if self._is_proven:
+            return PROVEN_SHARE * min(limit_rps, self._fit.mean_rps())
+        return min(limit_rps, mean_rps)
 
     def _next_plateau_factor(self, limit_rps: float, is_dear: bool) -> int:
         before_rps = self.incident_rps
@@ -176,7 +213,7 @@ class AdaptiveRate:
             return FIRST_DEAR_PLATEAU_FACTOR if before_rps is None else DEAR_PLATEAU_FACTOR
         if not is_confirmed:
             return 1
-        return max(self._plateau_factor, min(MAX_PLATEAU_FACTOR, self._plateau_factor * 2))
+        return max(self.plateau_factor, min(MAX_PLATEAU_FACTOR, self.plateau_factor * 2))
 
     def _remember(self, limit_rps: float, now_s: float) -> None:
         self.incident_rps = limit_rps

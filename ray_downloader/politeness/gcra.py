@@ -17,14 +17,21 @@ MAX_SLACK_S = 0.5
 #: The same for a holder that is alone, whom it costs nothing: a task that serves hundreds of servers comes back to each
 #: after tens of milliseconds, and with less slack its single permits would lapse one after the other (seen).
 ALONE_SLACK_S = 0.3
+#: A server measures arrivals, which vary (scheduling, connections): by up to 3 ms at 25/s on two cores
+#: (`benchmarks/politeness/README.md`). At the ceiling requests are spaced wider by that much.
+ARRIVAL_JITTER_S = 0.003
+#: Beyond some 25/s no margin keeps two requests apart that are late and early; what is left bounds windows of a second.
+FAST_MARGIN_RPS = 2.0
+LEAST_FAST_MARGIN = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Permits that one holder may use from `start_s` to `end_s`."""
+    """Permits that one holder may use from `first_s` to `end_s`, `burst` at once; `start_s` is their nominal start."""
 
     holder: str
     start_s: float
+    first_s: float
     end_s: float
     permits: int
     every_s: float
@@ -35,13 +42,20 @@ class Interval:
 class LeaseSchedule:
     """Hands out a server's time, one interval after the other."""
 
-    __slots__ = ("_chain_start_s", "_free_s", "_last", "_serials")
+    __slots__ = ("_chain_start_s", "_free_s", "_last", "_others_void_s", "_owed_s", "_serials", "_void_s")
 
     def __init__(self, not_before_s: float) -> None:
         self._free_s = not_before_s
         self._chain_start_s = not_before_s
+        self._void_s = self._others_void_s = not_before_s
+        self._owed_s = 0.0
         self._last: Interval | None = None
         self._serials = 0
+
+    @property
+    def free_s(self) -> float:
+        """From when on any holder may start."""
+        return self._free_s
 
     def next_serial(self) -> int:
         """A number that no lease of this server has had."""
@@ -49,9 +63,9 @@ class LeaseSchedule:
         return self._serials
 
     @property
-    def free_s(self) -> float:
-        """From when on any holder may start: every permit handed out so far is used or void by then."""
-        return self._free_s
+    def void_s(self) -> float:
+        """From when on every permit handed out so far is used or void."""
+        return max(self._free_s, self._void_s)
 
     def earliest_s(self, holder: str) -> float:
         """When `holder` may use its next permit.
@@ -68,14 +82,37 @@ class LeaseSchedule:
     ) -> Interval:
         """Give `holder` the next interval, from `not_before_s` at the earliest."""
         start_s = max(not_before_s, self.earliest_s(holder))
-        lapse_s = ALONE_SLACK_S if is_alone else slack_s(permits, every_s)
-        end_s = start_s + max(0, permits - burst) * every_s + lapse_s
         if self._last is None or self._last.holder != holder:
-            self._chain_start_s = start_s
-        latest_arrival_s = min(end_s + burst * every_s, max(self._free_s, end_s) + permits * every_s)
-        self._free_s = max(self._free_s, latest_arrival_s)
-        self._last = Interval(holder, start_s, end_s, permits, every_s, burst, self.next_serial())
-        return self._last
+            self._chain_start_s, self._others_void_s = start_s, self._void_s
+        if is_alone and start_s >= self._others_void_s + burst * every_s:
+            interval = self._alone(holder, permits, every_s, burst, start_s + self._owed_s)
+        else:
+            interval = self._among_others(holder, permits, every_s, burst, start_s)
+        self._void_s = max(self._void_s, interval.end_s)
+        self._last = interval
+        return interval
+
+    def _alone(self, holder: str, permits: int, every_s: float, burst: int, start_s: float) -> Interval:
+        end_s = start_s + max(0, permits - burst) * every_s + ALONE_SLACK_S
+        self._free_s = max(self._free_s, end_s + burst * every_s)
+        self._owed_s = 0.0
+        return Interval(holder, start_s, start_s, end_s, permits, every_s, burst, self.next_serial())
+
+    def _among_others(self, holder: str, permits: int, every_s: float, burst: int, start_s: float) -> Interval:
+        """The budget's burst pays for lateness, which then costs the next holder nothing.
+
+        Each use stands for a nominal moment, one every `every_s`, and comes at most `burst - 1` distances after it:
+        up to `at_once - 1` as the holder may use that many at once, the rest as its interval ends that much later.
+        Alone, a holder uses its burst ahead of time; so one that was among others first waits for what lateness used.
+        """
+        at_once = (burst + 1) // 2
+        paid_s = (burst - at_once) * every_s
+        late_s = max(slack_s(permits, every_s), min(paid_s, MAX_SLACK_S))
+        last_s = start_s + (permits - 1) * every_s
+        self._free_s = max(self._free_s, last_s + every_s + max(0.0, late_s - paid_s))
+        first_s = start_s + min(permits, at_once) * every_s - every_s
+        self._owed_s = (burst - 1) * every_s
+        return Interval(holder, start_s, first_s, last_s + late_s, permits, every_s, at_once, self.next_serial())
 
     def release(self, holder: str, now_s: float) -> None:
         """`holder` uses nothing any more of what it has: its time goes back where nobody has reserved after it."""
@@ -86,7 +123,14 @@ class LeaseSchedule:
             self._free_s = self._chain_start_s
         else:
             self._free_s = min(self._free_s, now_s + last.burst * last.every_s)
+        self._void_s = max(self._others_void_s, now_s)
         self._last = None
+
+
+def spacing_s(ceiling_rps: float) -> float:
+    """Distance at which requests are sent so that they arrive at no more than `ceiling_rps`."""
+    margin = min(ARRIVAL_JITTER_S * ceiling_rps, max(LEAST_FAST_MARGIN, FAST_MARGIN_RPS / ceiling_rps))
+    return (1 + margin) / ceiling_rps
 
 
 def slack_s(permits: int, every_s: float) -> float:

@@ -15,6 +15,9 @@ from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 SHARED_S = 0.4
 #: A lease starts at most this long after it is granted, so that a pause is never far from being felt.
 LEAD_S = 1.0
+#: ... and at most this share of a lease's length, so that a rate that moves does so at once: four tasks took 4 s from
+#: 10/s to 30/s with a second of lead, and 2 s so (virtual time).
+LEAD_SHARE = 0.5
 #: When a holder that got no connection may ask again.
 RECHECK_S = 0.25
 #: Validity of a lease for a server without a rate.
@@ -61,9 +64,9 @@ class LeaseDesk:
         self._holders = Holders()
 
     @property
-    def free_s(self) -> float:
+    def void_s(self) -> float:
         """Until when permits that are handed out may be used."""
-        return self._schedule.free_s
+        return self._schedule.void_s
 
     @property
     def in_flight(self) -> int:
@@ -122,18 +125,20 @@ class LeaseDesk:
         if again is not None and again.start_s > now_s:
             return again
         start_s = max(terms.not_before_s, self._schedule.earliest_s(name))
-        if start_s > now_s + LEAD_S:
-            return start_s - now_s - LEAD_S / 2
+        lead_s = min(LEAD_S, LEAD_SHARE * terms.length_s)
+        if start_s > now_s + lead_s:
+            return start_s - now_s - lead_s / 2
         is_alone = self._holders.active(now_s) <= 1
         length_s, every_s = self._pace(terms, is_alone)
         permits = max(1, int(min(float(request.wanted), length_s / every_s, terms.most_permits)))
         return self._schedule.reserve(name, permits, every_s, terms.burst, start_s, is_alone=is_alone)
 
     def _pace(self, terms: Terms, is_alone: bool) -> tuple[float, float]:
-        """Length of a lease and distance of its permits; these make up for the slack that a change of holder costs."""
+        """Length of a lease and distance of its permits; where no burst pays for it, these make up for the slack."""
         if is_alone:
             return terms.length_s, terms.every_s
-        return min(SHARED_S, terms.length_s), max(terms.least_s, terms.every_s / (1 + SLACK_SHARE))
+        faster = 1 + SLACK_SHARE if terms.burst == 1 else 1.0
+        return min(SHARED_S, terms.length_s), max(terms.least_s, terms.every_s / faster)
 
     def _unlimited(self, request: LeaseRequest, holder: Holder, connections: int, now_s: float) -> Lease:
         holder.allow(connections)
@@ -159,7 +164,7 @@ def _lease(request: LeaseRequest, holder: Holder, interval: Interval, now_s: flo
     return Lease(
         request.server,
         interval.permits,
-        first_in_s=max(0.0, interval.start_s - now_s),
+        first_in_s=max(0.0, interval.first_s - now_s),
         every_s=interval.every_s,
         burst=interval.burst,
         valid_s=interval.end_s - now_s,

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ray_downloader.politeness.adaptive import AdaptiveRate
 from ray_downloader.politeness.backoff import Backoff
-from ray_downloader.politeness.gcra import ALONE_SLACK_S, MAX_SLACK_S
+from ray_downloader.politeness.gcra import ALONE_SLACK_S, MAX_SLACK_S, spacing_s
 from ray_downloader.politeness.incidents import IncidentDetector
 from ray_downloader.politeness.lease_desk import LEAD_S, RECHECK_S, LeaseDesk, Terms
 from ray_downloader.politeness.liveness import Liveness
@@ -29,10 +29,7 @@ Order = Literal["pause", "resume", "rate", "ban"]
 
 #: Length of a lease, alone on a server: when the rate has settled, and while it moves fast.
 SETTLED_LEASE_S = 2.0
-MOVING_LEASE_S = 0.5
-#: Requests reach a server a little unevenly (scheduling, connections): at the ceiling they are spaced wider by this
-#: share, so that what the server sees also keeps to the ceiling.
-SPACING_MARGIN = 0.05
+MOVING_LEASE_S = 0.25
 #: A snapshot older than this is of a process whose leases have ended.
 FRESH_S = 300.0
 #: Weight of a new answer in the mean time that a connection is busy: some twenty answers.
@@ -115,12 +112,13 @@ class ServerState:
     def _push_back(self, outcome: Outcome, now_s: float, ended_s: float, rng: random.Random) -> None:
         """The server says that we are too fast: pause and slow down, once however many answers say so."""
         self._counted["push_backs"] += 1
-        if not self._backoff.is_new(ended_s - (outcome.ttfb_s or 0.0)):
+        sent_s = ended_s - (outcome.ttfb_s or 0.0)
+        if not self._backoff.is_new(sent_s):
             self._backoff.prolong(ended_s, outcome.retry_after_s)
             return
-        self._backoff.begin(now_s, ended_s, outcome.retry_after_s, self._desk.free_s, rng)
+        self._backoff.begin(now_s, ended_s, outcome.retry_after_s, self._desk.void_s, rng)
         if self._rate and self._policy.adaptive:
-            self._rate.on_incident(now_s, self._backoff.epoch_s)
+            self._rate.on_incident(now_s, self._backoff.epoch_s, sent_s)
 
     def _take_hint(self, outcome: Outcome, ended_s: float) -> None:
         if outcome.ratelimit_rps is not None:
@@ -175,7 +173,7 @@ class ServerState:
         return Terms(
             not_before_s=max(now_s, self._backoff.epoch_s, self._byte_rate.paid_s),
             every_s=self._every_s(now_s),
-            least_s=(1 + SPACING_MARGIN) / self._ceiling_rps if self._ceiling_rps else 0.0,
+            least_s=spacing_s(self._ceiling_rps) if self._ceiling_rps else 0.0,
             burst=self._policy.burst,
             connections=self._policy.max_connections,
             turn_connections=self._turn_connections(now_s),
@@ -201,7 +199,7 @@ class ServerState:
         """Distance between requests: the strictest of the learned rate, the ceiling, the server's hint and bytes/s."""
         if self._rate is None or self._ceiling_rps is None:
             return self._byte_rate.every_s
-        every_s = max(1 / self._rate.rate_rps, (1 + SPACING_MARGIN) / self._ceiling_rps, self._byte_rate.every_s)
+        every_s = max(1 / self._rate.rate_rps, spacing_s(self._ceiling_rps), self._byte_rate.every_s)
         return max(every_s, 1 / self._hint_rps) if self._hint_rps and now_s < self._hint_until_s else every_s
 
     def _lower_ceiling(self, ceiling_rps: float) -> None:
@@ -229,6 +227,8 @@ class ServerState:
             "rate_rps": self._rate.rate_rps if self._rate else None,
             "ceiling_rps": self._ceiling_rps,
             "incident_rps": self._rate.incident_rps if self._rate else None,
+            "plateau_factor": self._rate.plateau_factor if self._rate else 1,
+            "was_dear": self._rate.was_dear if self._rate else False,
             "pause_s": self._backoff.remaining_s(now_s),
             "doublings": self._backoff.doublings,
             "mean_bytes": self._byte_rate.mean_bytes,
@@ -252,7 +252,8 @@ class ServerState:
         """
         state = cls(policy, now_s)
         if state._rate and snapshot["rate_rps"]:
-            state._rate.resume(snapshot["rate_rps"], snapshot["incident_rps"])
+            learned = snapshot["rate_rps"], snapshot["incident_rps"], snapshot.get("plateau_factor", 1)
+            state._rate.resume(*learned, was_dear=snapshot.get("was_dear", False))
         if elapsed_s < FRESH_S:
             state._desk = LeaseDesk(now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + state._every_s(now_s))
         state._backoff.resume(max(0.0, snapshot["pause_s"] - elapsed_s), snapshot["doublings"], now_s)

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ray_downloader.errors import ErrorKind
+from ray_downloader.politeness.adaptive import DEAR_PLATEAU_FACTOR
+from ray_downloader.politeness.gcra import spacing_s
 from ray_downloader.politeness.liveness import FAILURES_TO_PARK
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
 from ray_downloader.politeness.opt_out import OPT_OUT_ANSWERS
 from ray_downloader.politeness.rules import ServerPolicy
-from ray_downloader.politeness.server_state import SPACING_MARGIN, ServerState
+from ray_downloader.politeness.server_state import ServerState
 
 POLICY = ServerPolicy(10.0, 100.0)
 SUCCESS = Outcome(None, 200, 1000)
@@ -38,7 +40,7 @@ def rate_of(state: ServerState, now_s: float = 0.0) -> float:
 
 def test_a_holder_that_is_alone_gets_about_two_seconds_of_a_settled_rate() -> None:
     lease = ask(ServerState(ServerPolicy(25.0, 25.0), 0.0), 0.0)
-    assert lease.every_s == pytest.approx((1 + SPACING_MARGIN) / 25.0)
+    assert lease.every_s == pytest.approx(spacing_s(25.0))
     assert 1.8 < lease.permits * lease.every_s <= 2.0
 
 
@@ -51,7 +53,7 @@ def test_several_holders_get_short_leases_one_after_the_other() -> None:
 
 
 def test_a_holder_that_asks_twice_gets_the_same_lease() -> None:
-    state = ServerState(POLICY, 0.0)
+    state = ServerState(ServerPolicy(10.0, 10.0), 0.0)
     ask(state, 0.0, holder="a", wanted=3)
     first, again = ask(state, 0.0, holder="b"), ask(state, 0.1, holder="b")
     assert again.serial == first.serial
@@ -93,7 +95,7 @@ def test_retries_are_a_share_of_what_was_asked() -> None:
 def test_a_crawl_delay_slows_the_server() -> None:
     state = ServerState(POLICY, 0.0)
     request = LeaseRequest("s", "a", 9, crawl_delay_s=5.0)
-    assert state.handle(request, 0.0, RNG).every_s == pytest.approx(5.0 * (1 + SPACING_MARGIN))
+    assert state.handle(request, 0.0, RNG).every_s == pytest.approx(spacing_s(0.2))
 
 
 # -- push-back --------------------------------------------------------------------------------------------------------
@@ -239,6 +241,20 @@ def test_what_was_learned_survives_as_json() -> None:
     assert after["pause_s"] == pytest.approx(snapshot["pause_s"] - 20.0)
     for key in ("rate_rps", "incident_rps", "incidents", "requests", "successes", "doublings"):
         assert after[key] == snapshot[key], key
+
+
+def test_how_sure_a_rate_is_survives_a_restart() -> None:
+    before = ServerState(ServerPolicy(10.0, 100.0), 0.0)
+    for at_s in (0.0, 100.0, 300.0):
+        ask(before, at_s, *[SUCCESS] * 20, refused())
+    after = ServerState.restore(POLICY, before.snapshot(301.0), 600.0, 0.0).snapshot(0.0)
+    assert (after["plateau_factor"], after["was_dear"]) == (DEAR_PLATEAU_FACTOR, True)
+
+
+def test_a_snapshot_of_before_there_were_plateaus_is_understood() -> None:
+    older = ServerState(POLICY, 0.0).snapshot(0.0)
+    del older["plateau_factor"], older["was_dear"]
+    assert ServerState.restore(POLICY, older, 0.0, 0.0).snapshot(0.0)["plateau_factor"] == 1
 
 
 def test_after_a_restart_leases_of_before_are_waited_out() -> None:
