@@ -15,6 +15,7 @@ from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
 
 from ray_downloader.download.environment import address_of, starts_own_nodes
+from ray_downloader.download.reachable import refuse_silent
 from ray_downloader.errors import UserError
 from ray_downloader.layout import RunLayout
 from ray_downloader.settings import ClusterSettings, DownloaderParameters
@@ -73,7 +74,9 @@ def running_cluster(
         elif step:
             dashboard = _join_step(step, namespace, options)
         else:
-            dashboard = _join(_required_address(options), namespace)
+            address = _required_address(options)
+            refuse_silent(address)
+            dashboard = _join(address, namespace)
         yield _measure(parameters, namespace, dashboard)
 
 
