@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from ray_downloader.records import POOLED
 _ServerActor: Any = ServerActor
 #: How long the driver waits for an actor's answer before it goes on without.
 PATIENCE_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 class Crew:
@@ -41,7 +43,13 @@ class Crew:
         rows_by_budget: Counter[str] = Counter()
         for server, rows in rows_by_server.items():
             rows_by_budget[context.policies.budget_key(server)] += rows
-        placement = place(rows_by_budget, context.settings.cluster.server_actors, cluster.memory_mb, cluster.cpus)
+        mode = context.settings.cluster.server_actors
+        placement = place(rows_by_budget, mode, cluster.memory_mb, cluster.cpus)
+        if mode == "dedicated" and len(placement.dedicated) < len(rows_by_budget):
+            _log.warning(
+                "the memory of the cluster allows %d dedicated actors; the other %d servers share %d",
+                len(placement.dedicated), len(rows_by_budget) - len(placement.dedicated), placement.shared,
+            )  # fmt: skip
         self.directory: Directory[Any] = Directory(
             dedicated={budget: self._start(budget) for budget in placement.dedicated},
             shared=tuple(self._start(f"shared servers {number}") for number in range(placement.shared)),

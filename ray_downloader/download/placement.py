@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 ACTOR_MB = 62
-#: Share of the cluster's memory that actors may take.
+#: Share of the cluster's memory that actors may take, whatever the mode: more of them would leave none for the work.
 MEMORY_SHARE = 0.1
 #: Dedicated actors a core, in `auto`: 16 x 0.5 s keeps start-up within the time the workers need for theirs.
 ACTORS_PER_CPU = 4
@@ -49,13 +49,13 @@ def place(
         memory_mb: Memory of the whole cluster.
         cpus: Cores of the whole cluster.
     """
-    if mode == "dedicated":
-        return Placement(tuple(rows_by_budget), 1)
-    dedicated: list[str] = []
+    most, least_rows = memory_mb * MEMORY_SHARE / ACTOR_MB, 0
     if mode == "auto":
-        most = int(min(memory_mb * MEMORY_SHARE / ACTOR_MB, cpus * ACTORS_PER_CPU))
-        big = [budget for budget, rows in rows_by_budget.items() if rows >= WORTHWHILE_ROWS]
-        dedicated = sorted(big, key=lambda budget: rows_by_budget[budget], reverse=True)[:most]
+        most, least_rows = min(most, cpus * ACTORS_PER_CPU), WORTHWHILE_ROWS
+    elif mode == "shared":
+        most = 0
+    big = [budget for budget, rows in rows_by_budget.items() if rows >= least_rows]
+    dedicated = sorted(big, key=lambda budget: rows_by_budget[budget], reverse=True)[: int(most)]
     others = len(rows_by_budget) - len(dedicated)
     return Placement(tuple(dedicated), min(MAX_SHARED_ACTORS, 1 + others // BUDGETS_PER_SHARED_ACTOR))
 

@@ -17,6 +17,13 @@ def test_dedicated_mode_gives_each_server_its_own_and_keeps_one_for_servers_met_
     assert placement.shared == 1
 
 
+def test_dedicated_mode_leaves_memory_for_the_work() -> None:
+    placement = place({f"s{n}": n for n in range(545)}, "dedicated", memory_mb=14_000, cpus=2)
+    assert len(placement.dedicated) == 22
+    assert placement.dedicated[0] == "s544"
+    assert placement.shared == 1
+
+
 def test_auto_gives_the_biggest_servers_their_own_within_memory_and_cores() -> None:
     rows = {f"s{n}": 10_000 * n for n in range(1, 546)}
     placement = place(rows, "auto", memory_mb=24_000, cpus=2)
