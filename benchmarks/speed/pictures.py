@@ -1,7 +1,7 @@
 """Makes the JPEGs that every contender downloads: the same on every machine, and as hard to decode as photographs.
 
-Natural pictures have an amplitude spectrum of about 1/f (Field 1987), which a lens cuts off at the fine end; on top lies
-the noise of a sensor. They set the bytes a pixel, on which the cost of decoding hangs.
+Natural pictures have an amplitude spectrum of about 1/f (Field 1987), which a lens cuts off at the fine end; on top
+lies the noise of a sensor. They set the bytes a pixel, on which the cost of decoding hangs.
 """
 
 from __future__ import annotations

@@ -25,11 +25,16 @@ def table(timings: Timings) -> str:
         commands_s = [run.command_s for run in runs if run.command_s is not None]
         rival, floor = RIVALS.get(name, "img2dataset"), name.replace("ours", "floor")
         lines.append(
-            f"| {size} | {name} | {min(rates):.0f} / {median(rates):.0f} / {max(rates):.0f} "
+            f"| {size} | {name} | {spread(rates, 0)} "
             f"| {_ratio(timings, (name, size), (rival, size))} | {_ratio(timings, (name, size), (floor, size))} "
             f"| {f'{median(commands_s):.1f}' if commands_s else '-'} |"
         )
     return "\n".join(lines)
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Minimum, median and maximum."""
+    return " / ".join(f"{value:.{digits}f}" for value in (min(values), median(values), max(values)))
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -8,10 +8,11 @@ thread for decoding was measured to halve the speed (GIL: 446 against 866 images
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
+from ray_downloader.download.backlog import Backlog
 from ray_downloader.download.budget_queue import NEVER, BudgetQueue
 from ray_downloader.download.budgets import ProgressDelta
 from ray_downloader.download.effects import Effects, SliceReport, TimeSlice, image_record, is_complete
@@ -27,8 +28,6 @@ from ray_downloader.politeness.messages import LeaseRequest
 
 #: Requests under way in one task; what one server is asked for is its lease's matter.
 MAX_IN_FLIGHT = 256
-#: Fetched bodies that wait for processing; beyond, nothing new is started.
-MAX_BODIES_BYTES = 48 * 1024 * 1024
 #: How long requests under way are waited for when a task ends.
 GRACE_S = 10.0
 #: Progress is told (and journals are flushed) so often; the answer says whether the run drains.
@@ -69,8 +68,7 @@ class Worker:
         self._robots = robots
         self._wire = Wire(effects.fetcher)
         self._queues: dict[str, BudgetQueue] = {}
-        self._bodies: deque[tuple[Job, FetchResult]] = deque()
-        self._bodies_bytes = 0
+        self._bodies = Backlog()
         self._rows_of_server: Counter[str] = Counter()
         self._settled_rows: Counter[tuple[str, str]] = Counter()
         self._told_bytes = 0
@@ -114,7 +112,7 @@ class Worker:
             else:
                 self._receive(queue, job, result)
         if self._bodies:
-            self._process(*self._bodies.popleft())
+            self._process(*self._bodies.take())
         if now_s >= self._tell_at_s:
             self._tell(now_s)
 
@@ -182,8 +180,8 @@ class Worker:
             self._wire.start(queue, job)
 
     def _may_start(self, now_s: float) -> bool:
-        has_room = len(self._wire) < MAX_IN_FLIGHT and self._bodies_bytes < MAX_BODIES_BYTES
-        return has_room and now_s < self._ends_at_s
+        under_way = len(self._wire)
+        return under_way < MAX_IN_FLIGHT and self._bodies.has_room(under_way) and now_s < self._ends_at_s
 
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
         if self._bodies:
@@ -217,8 +215,7 @@ class Worker:
         elif result.redirect_url is not None:
             self._follow(job, result)
         else:
-            self._bodies.append((job, result))
-            self._bodies_bytes += len(result.body)
+            self._bodies.add(job, result)
 
     def _receive_robots(self, queue: BudgetQueue, errand: RobotsErrand, result: FetchResult) -> None:
         now_unix_s = self._effects.wall_clock()
@@ -255,7 +252,6 @@ class Worker:
         self._send_to(job, job.url, retry_at_s=now_s + delay_s)
 
     def _process(self, job: Job, result: FetchResult) -> None:
-        self._bodies_bytes -= len(result.body)
         try:
             with job.batch.decoding(job) as is_suspect:
                 image = self._effects.process(result.body, is_complete(result), is_suspect)
