@@ -76,12 +76,12 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
 
 
 def _refuse_older_run(layout: RunLayout) -> None:
-    """A run of distributed-downloader gave its rows random uuids and cut its batches by names as they are spelled."""
+    """A run of distributed-downloader cut its batches by names as they are spelled; here they would be others."""
     if any(layout.urls.glob("server_name=*")):
         raise UserError(
-            f"{layout.root} is a run folder of distributed-downloader, whose batches cannot be continued, as its rows "
-            "have other uuids: choose another path_to_output; tools work on this one as it is, and tool=merge_base "
-            "drops from the new run what this one has (docs/migrating.md)"
+            f"{layout.root} is a run folder of distributed-downloader, whose batches are cut otherwise; go on in a new "
+            f"folder: path_to_input={layout.urls} with another path_to_output brings, under their uuids, the rows of "
+            "its batches that are not completed; tools work on this folder as it is (docs/migrating.md)"
         )
 
 

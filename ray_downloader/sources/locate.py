@@ -52,7 +52,10 @@ class FileFinder:
             raise UserError(f"path_to_input={path_to_input} is not on this machine; download the list first")
         path = Path(path_to_input).expanduser()
         if path.is_dir() and not looks_like_archive(path):
-            found = list(self._lists_below(path))
+            done = older_batches_done(path)
+            if done:
+                self.report(f"{path} is of distributed-downloader; {len(done)} batches that it completed are left out")
+            found = list(self._lists_below(path, done))
         elif path.exists():
             return [path]
         elif has_magic(path_to_input):
@@ -71,12 +74,14 @@ class FileFinder:
             inside = [folder] if looks_like_archive(folder) else self._lists_below(folder)
             yield from (path for path in inside if path not in files)
 
-    def _lists_below(self, folder: Path) -> Iterator[Path]:
+    def _lists_below(self, folder: Path, done: frozenset[Path] = frozenset()) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
             if path.name.startswith((".", "_")) or self._is_excluded(path):
                 continue
+            if path in done:
+                continue
             if path.is_dir():
-                yield from [path] if looks_like_archive(path) else self._lists_below(path)
+                yield from [path] if looks_like_archive(path) else self._lists_below(path, done)
             elif _kind_by_name(path):
                 yield path
             else:
@@ -84,6 +89,14 @@ class FileFinder:
 
     def _is_excluded(self, path: Path) -> bool:
         return self.exclude.resolve() in (path.resolve(), *path.resolve().parents)
+
+
+def older_batches_done(urls: Path) -> frozenset[Path]:
+    """Batches below the URL folder of a run of distributed-downloader of which its images folder has `completed`."""
+    if not any(urls.glob("server_name=*")):
+        return frozenset()
+    markers = urls.parent.glob("*/server_name=*/partition_id=*/completed")
+    return frozenset(urls / marker.parent.parent.name / marker.parent.name for marker in markers)
 
 
 def kind_of(path: Path) -> Kind | None:

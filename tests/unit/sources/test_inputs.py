@@ -133,3 +133,15 @@ def test_the_run_folder_may_be_relative(tmp_path: Path, monkeypatch: pytest.Monk
     Path("urls.txt").write_text(U)
     assert partitioned("urls.txt", Path("out")).identifiers() == [U]
     assert Settings.from_config({"path_to_input": "urls.txt", "path_to_output": "out"}).path_to_output == Path("out")
+
+
+def test_of_a_run_of_the_older_project_the_completed_batches_are_left_out(tmp_path: Path) -> None:
+    urls, images = tmp_path / "older" / "servers_batched", tmp_path / "older" / "downloaded_images"
+    for number, url in enumerate([U, V]):
+        batch = Path("server_name=A.example", f"partition_id={number}")
+        (urls / batch).mkdir(parents=True)
+        row = {"uuid": [f"u{number}"], "identifier": [url], "source_id": [str(number)]}
+        pq.write_table(pa.table(row), urls / batch / "part-00000.snappy.parquet")
+        (images / batch).mkdir(parents=True)
+    (images / "server_name=A.example" / "partition_id=0" / "completed").touch()
+    assert [(row["uuid"], row["identifier"]) for row in partitioned(urls, tmp_path / "out").rows()] == [("u1", V)]
