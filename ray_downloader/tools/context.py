@@ -14,6 +14,9 @@ from ray_downloader.errors import UserError
 from ray_downloader.layout import COMPLETED, SUCCESSES, RunLayout
 from ray_downloader.settings import Settings, ToolsParameters
 
+#: Parameters that say how a tool is run, and not what comes of it.
+_NOT_ASKED = {"num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "apply", "undo", "reset", "modules"}
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
@@ -69,6 +72,12 @@ class ToolContext:
     def parameters(self) -> ToolsParameters:
         """What the user set for tools."""
         return self.settings.tools_parameters
+
+    @property
+    def asked(self) -> str:
+        """Changes with whatever the result depends on besides the images."""
+        values = self.parameters.model_dump(exclude=_NOT_ASKED)
+        return fingerprint({**values, "image": self.settings.image.model_dump() if self.is_format_given else None})
 
     @cached_property
     def batches(self) -> list[StoredBatch]:

@@ -21,9 +21,9 @@ from ray_downloader.layout import write_text
 from ray_downloader.older_environment import older_environment
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.dropping import FILTER_TABLE, IMAGES
-from ray_downloader.tools.engine import resources
+from ray_downloader.tools.engine import IN_PLACE, resources
 from ray_downloader.tools.filters import PythonFilterToolBase
-from ray_downloader.tools.publish import apply, holding, refuse_if_applied, undo
+from ray_downloader.tools.publish import apply, holding, is_applied, refuse_if_applied, undo
 from ray_downloader.tools.registry import Family, ToolsBase, custom_tools, step_class
 from ray_downloader.tools.runners import VERIFICATION, MPIRunnerTool
 from ray_downloader.tools.schedulers import SCHEDULE, DefaultScheduler
@@ -68,6 +68,9 @@ def run_custom(context: ToolContext, config_path: Path, console: Console) -> Exi
         if context.parameters.undo:
             _exchange(context, undo, console)
             return ExitCode.SETTLED
+        if context.parameters.apply and is_applied(folder, context.asked):
+            console.print(f"{context.name}: {IN_PLACE}", soft_wrap=True)
+            return ExitCode.SETTLED
         refuse_if_applied(folder)
         checkpoint = _Checkpoint.load(folder)
         if context.parameters.reset:
@@ -77,7 +80,7 @@ def run_custom(context: ToolContext, config_path: Path, console: Console) -> Exi
             return ExitCode.STOPPED
         console.print(f"{context.name}: completed; results are in {folder}", soft_wrap=True)
         if context.parameters.apply:
-            _exchange(context, apply, console)
+            _exchange(context, partial(apply, asked=context.asked), console)
     return ExitCode.SETTLED
 
 

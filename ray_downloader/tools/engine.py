@@ -23,9 +23,11 @@ from ray_downloader.settings import DownloaderParameters, Settings
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.progress import shown
-from ray_downloader.tools.publish import apply, holding, is_half_applied, refuse_if_applied, undo
+from ray_downloader.tools.publish import apply, holding, is_applied, is_half_applied, refuse_if_applied, undo
 
 SUMMARY = "summary.json"
+#: What a command is told that was done already.
+IN_PLACE = "this result is in place already; tools_parameters.undo=true brings the images before it back"
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
     with holding(context.folder / ".lock", f"another process runs {context.name} in {context.layout.root}"):
         if context.parameters.undo:
             return _undo(context, console)
+        if context.parameters.apply and is_applied(context.folder, context.asked):
+            _say(console, f"{context.name}: {IN_PLACE}")
+            return ExitCode.SETTLED
         refuse_if_applied(context.folder)
         if context.parameters.reset and not is_half_applied(context.folder):
             _remove_results(context)
@@ -85,7 +90,7 @@ def _save(context: ToolContext, summary: Mapping[str, Any]) -> None:
 
 def _apply(context: ToolContext) -> int:
     with holding(context.layout.lock_file, f"another run holds {context.layout.root}"):
-        return apply(context.folder, context.layout.images)
+        return apply(context.folder, context.layout.images, context.asked)
 
 
 def _undo(context: ToolContext, console: Console) -> ExitCode:

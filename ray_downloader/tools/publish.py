@@ -38,17 +38,24 @@ def refuse_if_applied(folder: Path) -> None:
         )
 
 
+def is_applied(folder: Path, asked: str) -> bool:
+    """Whether the result that is asked for (`ToolContext.asked`) is in place."""
+    applied = folder / _APPLIED
+    return (applied / COMPLETED).exists() and _document(applied).get("asked") == asked
+
+
 def is_half_applied(folder: Path) -> bool:
     """Whether an exchange was begun and not finished."""
     return (folder / _APPLIED / _MANIFEST).exists() and not (folder / _APPLIED / COMPLETED).exists()
 
 
-def apply(folder: Path, images: Path) -> int:
+def apply(folder: Path, images: Path, asked: str = "") -> int:
     """Put the batches of `<folder>/images` in the place of those of `images`; how many they are.
 
     Args:
         folder: The tool's.
         images: The run's images.
+        asked: Names what the result is the answer to (`ToolContext.asked`).
 
     Raises:
         UserError: A batch changed since the tool read it.
@@ -57,7 +64,7 @@ def apply(folder: Path, images: Path) -> int:
     if not is_half_applied(folder):
         staged = sorted((folder / "images").glob(f"server_name=*/partition_id=*/{SUCCESSES}"))
         places = {str(path.parent.relative_to(folder / "images")): _stamp(path) for path in staged}
-        write_text(applied / _MANIFEST, json.dumps({"batches": places}, indent=1) + "\n")
+        write_text(applied / _MANIFEST, json.dumps({"asked": asked, "batches": places}, indent=1) + "\n")
     exchanged = _manifest(applied)
     for place, stamp in exchanged.items():
         if _stamp(images / place / SUCCESSES) != stamp:
@@ -126,8 +133,13 @@ def _exchange(new: Path, current: Path, saved: Path) -> None:
 
 
 def _manifest(applied: Path) -> Mapping[str, str]:
-    batches: dict[str, Any] = json.loads((applied / _MANIFEST).read_text("utf-8"))["batches"]
+    batches: dict[str, str] = _document(applied)["batches"]
     return batches
+
+
+def _document(applied: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((applied / _MANIFEST).read_text("utf-8"))
+    return document
 
 
 def _stamp(path: Path) -> str:

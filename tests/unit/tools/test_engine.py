@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ray_downloader.errors import UserError
 from ray_downloader.tools.engine import run_tool, show
 from tests.support.stored import StoredRun, received, row, stage_here
 
@@ -44,5 +45,8 @@ def test_an_apply_that_broke_off_is_finished_by_the_same_command_with_its_summar
     summary = json.loads((tool.context.folder / "summary.json").read_text())
     assert (summary["too_small"], summary["applied_batches"]) == (3, 3)
     assert len(run.images()) == 3
+    assert run_tool(tool.context, console) == 0, "the same command finds its result in place"
+    with pytest.raises(UserError, match="the result of size_based is in place"):
+        run_tool(run.tool("size_based", threshold_size=500, apply=True).context, console)
     assert run_tool(run.tool("size_based", undo=True).context, console) == 0
     assert {path: path.read_bytes() for path in run.layout.images.rglob("*.parquet")} == before
