@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from ray_downloader.partition.batches import Batch
 from ray_downloader.records import POOLED
 
-#: Images/s that fill one core: a task gets servers until their rates add up to this (2 cores: 866/s of 62 kB).
-CORE_RPS = 400.0
+#: Images/s that fill one core: a task gets servers until their rates add up to this (2 cores: 850 to 1,000/s of 62 kB).
+CORE_RPS = 450.0
 #: Batches in one task at most; each holds a chunk of rows in memory.
 MAX_BATCHES = 256
 #: Servers that may be passed over in one planning as they do not fit into what is left of any core.

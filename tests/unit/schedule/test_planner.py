@@ -58,7 +58,7 @@ def test_servers_are_dealt_evenly_over_free_slots() -> None:
 
 
 def test_the_longest_work_is_dealt_first() -> None:
-    plan = planner({"small": 150.0, "large": 150.0, "larger": 150.0}, slots=1)
+    plan = planner(dict.fromkeys(("small", "large", "larger"), CORE_RPS * 0.4), slots=1)
     plan.add(batches("small", 1, 10), 0.0)
     plan.add(batches("large", 1, 1000, first_id=1), 0.0)
     plan.add(batches("larger", 1, 5000, first_id=2), 0.0)
@@ -87,7 +87,7 @@ def test_a_core_is_not_crowded_and_smaller_servers_fill_what_is_left() -> None:
 
 
 def test_a_spread_server_leaves_room_in_the_cores_that_share_it() -> None:
-    plan = planner({"wide": 450.0, "slow": 100.0, "slower": 90.0}, slots=2)
+    plan = planner({"wide": 1.1 * CORE_RPS, "slow": 100.0, "slower": 90.0}, slots=2)
     plan.add(batches("wide", 40, 10_000), 0.0)
     plan.add(batches("slow", 1, 10, first_id=100), 0.0)
     plan.add(batches("slower", 1, 10, first_id=101), 0.0)
