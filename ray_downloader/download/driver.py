@@ -32,6 +32,8 @@ from ray_downloader.schedule.planner import Planner, Unfinished
 MAX_CRASHES = 4
 WATCH_EVERY_S = 0.5
 SAVE_EVERY_S = 5.0
+#: At most this share of the driver's time goes into saving: the states of 10^5 servers take it seconds.
+SAVE_SHARE = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -166,9 +168,10 @@ class Driver:
         self._result.take(progress)
         self._progress.update(self._result.settled, progress.size_bytes, "draining" if self._result.is_stopped else "")
         if now_s >= self._save_at_s:
-            self._save_at_s = now_s + SAVE_EVERY_S
             self._crew.save()
             self._metrics.update(progress, now_s)
+            took_s = time.monotonic() - now_s
+            self._save_at_s = now_s + max(SAVE_EVERY_S, took_s / SAVE_SHARE)
 
 
 def _task_name(items: Sequence[Unfinished]) -> str:

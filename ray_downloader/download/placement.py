@@ -6,6 +6,7 @@ of their own, and no more of them than memory and cores allow. All others share 
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ MEMORY_SHARE = 0.1
 ACTORS_PER_CPU = 4
 #: Rows from which a server is worth an actor of its own, in `auto`: about an hour at 3 requests/s.
 WORTHWHILE_ROWS = 10_000
-#: Budgets that one shared actor holds: 2 leases/s of 0.05 ms each keep it at a tenth of a core.
+#: Budgets from which a further shared actor is worth its process ...
 BUDGETS_PER_SHARED_ACTOR = 1_000
+#: ... and what one can do: a lease costs 0.09 ms (10^5 servers, 2 cores), a core of workers asks for some 400 a second.
+CPUS_PER_SHARED_ACTOR = 4
 MAX_SHARED_ACTORS = 32
 
 T = TypeVar("T")
@@ -57,7 +60,8 @@ def place(
     big = [budget for budget, rows in rows_by_budget.items() if rows >= least_rows]
     dedicated = sorted(big, key=lambda budget: rows_by_budget[budget], reverse=True)[: int(most)]
     others = len(rows_by_budget) - len(dedicated)
-    return Placement(tuple(dedicated), min(MAX_SHARED_ACTORS, 1 + others // BUDGETS_PER_SHARED_ACTOR))
+    useful = math.ceil(cpus / CPUS_PER_SHARED_ACTOR)
+    return Placement(tuple(dedicated), max(1, min(MAX_SHARED_ACTORS, 1 + others // BUDGETS_PER_SHARED_ACTOR, useful)))
 
 
 @dataclass(frozen=True, slots=True)

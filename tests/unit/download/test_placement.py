@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ray_downloader.download.placement import ACTOR_MB, Directory, place
+from ray_downloader.download.placement import ACTOR_MB, Directory, Placement, place
 
 
 def test_shared_mode_starts_few_actors_for_many_servers() -> None:
-    placement = place({f"s{n}": 5 for n in range(100_000)}, "shared", memory_mb=20_000, cpus=2)
-    assert placement.dedicated == ()
-    assert 1 < placement.shared <= 32
+    rows = {f"s{n}": 5 for n in range(100_000)}
+    assert place(rows, "shared", memory_mb=20_000, cpus=2) == Placement((), 1)
+    assert place(rows, "shared", memory_mb=200_000, cpus=64) == Placement((), 16)
+    assert place(rows, "shared", memory_mb=2_000_000, cpus=6400) == Placement((), 32)
 
 
 def test_dedicated_mode_gives_each_server_its_own_and_keeps_one_for_servers_met_on_the_way() -> None:
