@@ -2,7 +2,7 @@
 
 Three gears, each moved only by successes, and only while the rate is really used: slow start up to 0.95 of
 the limit that the last incident showed (`limit_fit`); a long plateau up to that limit; then gently beyond, as limits
-may rise. An incident halves. The plateau doubles each time an incident confirms where the limit lies, so the rate settles.
+may rise. An incident halves. The plateau doubles each time one confirms where the limit lies, so the rate settles.
 Where an incident is dear (a pause of a minute, and the next one doubled), the estimate is the careful one at once, and
 the way back is longer than the half hour after which the incident is forgiven.
 """

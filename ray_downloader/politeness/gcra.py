@@ -17,9 +17,9 @@ MAX_SLACK_S = 0.5
 #: The same for a holder that is alone, whom it costs nothing: a task that serves hundreds of servers comes back to each
 #: after tens of milliseconds, and with less slack its single permits would lapse one after the other (seen).
 ALONE_SLACK_S = 0.3
-#: A server measures arrivals, which vary (scheduling, connections): by up to 3 ms at 25/s on two cores
+#: A server measures arrivals, which vary (scheduling, connections): by 2 to 3 ms on two cores
 #: (`benchmarks/politeness/README.md`). At the ceiling requests are spaced wider by that much.
-ARRIVAL_JITTER_S = 0.003
+ARRIVAL_JITTER_S = 0.0025
 #: Beyond some 25/s no margin keeps two requests apart that are late and early; what is left bounds windows of a second.
 FAST_MARGIN_RPS = 2.0
 LEAST_FAST_MARGIN = 0.02
