@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.speed.origin import Origin
@@ -48,13 +48,15 @@ def run_ours(origin: Origin, urls: Sequence[str], batch_rows: int, arguments: Se
         return Timing(len(urls), summary["download"]["seconds"], command_s)
 
 
-def run_quietly(command: Sequence[str], folder: Path, time_limit_s: float = TIME_LIMIT_S) -> None:
+def run_quietly(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str] = {}, time_limit_s: float = TIME_LIMIT_S
+) -> None:
     """Run a command in a folder; its last lines are shown only if it fails.
 
     Raises:
         RuntimeError: It failed or took too long.
     """
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(CHECKOUT)}
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(CHECKOUT), **variables}
     with Path(folder, "log").open("w+b") as log:
         process = subprocess.run(
             command, cwd=folder, stdout=log, stderr=log, env=environment, timeout=time_limit_s, check=False

@@ -35,7 +35,7 @@ def requests_per_s(origin: Origin, files: list[Path], seconds: float) -> float:
             "politeness=polite", "politeness.robots=ignore", f"politeness.max_rate_limit={RATE_RPS}",
             f'network.connect_to={{"*:80":"{origin.base_url.removeprefix("http://")}"}}',
         ]  # fmt: skip
-        run_quietly(command_of(list_file, Path(folder, "out"), overrides), Path(folder), seconds * 3 + 60)
+        run_quietly(command_of(list_file, Path(folder, "out"), overrides), Path(folder), time_limit_s=seconds * 3 + 60)
     times_s = sorted(float(line.split()[0]) for line in origin.log.read_text().splitlines())
     start_s, end_s = times_s[0] + FIRST_S, times_s[0] + seconds - LAST_S
     return sum(start_s <= at_s < end_s for at_s in times_s) / (end_s - start_s)

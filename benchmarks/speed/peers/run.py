@@ -24,7 +24,9 @@ DAFT = ("daft==0.7.26", *_PIXELS)
 DISTRIBUTED_DOWNLOADER = ("attrs", "pandas", "pyarrow", "requests", *_PIXELS)
 
 
-def run_img2dataset(urls: Sequence[str], shard_rows: int, arguments: Sequence[str] = ()) -> Timing:
+def run_img2dataset(
+    urls: Sequence[str], shard_rows: int, arguments: Sequence[str] = (), authority: Path | None = None
+) -> Timing:
     """Its stage is what its own statistics say: from the start of the first shard to the end of the last.
 
     Raises:
@@ -40,7 +42,7 @@ def run_img2dataset(urls: Sequence[str], shard_rows: int, arguments: Sequence[st
             f"--thread_count={THREADS}", f"--number_sample_per_shard={shard_rows}", "--enable_wandb=False", *arguments,
         ]  # fmt: skip
         started_s = time.monotonic()
-        run_quietly(command, Path(folder))
+        run_quietly(command, Path(folder), {"SSL_CERT_FILE": str(authority)} if authority else {})
         command_s = time.monotonic() - started_s
         shards = [json.loads(path.read_text("utf-8")) for path in Path(folder, "out").glob("*_stats.json")]
     _require_all(sum(shard["successes"] for shard in shards), urls)
