@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ray_downloader.politeness.rules import ServerPolicy
+from ray_downloader.politeness.server_state import ServerState
 from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket, VirtualRun, widest_excess
 
 
@@ -103,3 +104,29 @@ def test_a_burst_makes_up_for_changes_of_holder_and_lateness(tasks: int) -> None
     run.run(600.0)
     assert 600 / run.delivered[-1] >= 0.93 * 10.0
     assert widest_excess(run.arrivals_s, 10.0) <= 4.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    tasks=st.integers(1, 4),
+    burst=st.sampled_from([1, 3]),
+    killed_s=st.floats(0.5, 20.0),
+    away_s=st.sampled_from([0.0, 3.0, 400.0]),
+    ceiling_rps=st.sampled_from([0.5, 40.0]),
+    seed=st.integers(0, 10**6),
+)
+def test_a_budget_that_resumes_with_what_was_learned_exceeds_nothing(
+    tasks: int, burst: int, killed_s: float, away_s: float, ceiling_rps: float, seed: int
+) -> None:
+    policy = ServerPolicy(ceiling_rps / 4, ceiling_rps, burst)
+    before = VirtualRun(policy, TokenBucket(30.0, 5.0), [400] * tasks, seed)
+    before.run(killed_s)
+    after = VirtualRun(policy, TokenBucket(30.0, 5.0), [100] * tasks, seed + 1)
+    after.state = ServerState.restore(policy, before.state.snapshot(killed_s), away_s, 0.0)
+    # Workers outlive their actor: they use up what they hold, and hear nothing while it is away.
+    before.cut_off()
+    before.run(killed_s + 60.0)
+    after.run(60.0)
+    times_s = before.arrivals_s + [killed_s + away_s + at_s for at_s in after.arrivals_s]
+    assert after.arrivals_s
+    assert widest_excess(times_s, ceiling_rps) <= burst + 1e-6

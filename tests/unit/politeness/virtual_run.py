@@ -92,6 +92,7 @@ class VirtualRun:
         self.delivered: list[float] = []
         self.refused: list[float] = []
         self.now_s = 0.0
+        self._is_cut_off = False
         self._order = count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
 
@@ -102,6 +103,10 @@ class VirtualRun:
             self.now_s, _, event = heapq.heappop(self._events)
             event()
         self.now_s = max(self.now_s, 0.0)
+
+    def cut_off(self) -> None:
+        """The budget's actor is gone: nothing that is said to it arrives."""
+        self._is_cut_off = True
 
     def _at(self, at_s: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (max(at_s, self.now_s), next(self._order), event))
@@ -153,6 +158,8 @@ class VirtualRun:
         self._at(self.now_s + self._noise_s(), lambda: self._answer(worker, request))
 
     def _answer(self, worker: Worker, request: LeaseRequest) -> None:
+        if self._is_cut_off:
+            return
         lease = self.state.handle(request, self.now_s, self.rng)
         self._at(self.now_s + self._noise_s(), lambda: self._granted(worker, lease))
 
