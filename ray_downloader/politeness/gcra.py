@@ -21,7 +21,7 @@ ALONE_SLACK_S = 0.3
 #: (`benchmarks/politeness/README.md`). At the ceiling requests are spaced wider by that much.
 ARRIVAL_JITTER_S = 0.0025
 #: Beyond some 25/s no margin keeps two requests apart that are late and early; what is left bounds windows of a second.
-FAST_MARGIN_RPS = 2.0
+FAST_MARGIN_RPS = 1.5
 LEAST_FAST_MARGIN = 0.02
 
 

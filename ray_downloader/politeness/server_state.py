@@ -255,7 +255,9 @@ class ServerState:
             learned = snapshot["rate_rps"], snapshot["incident_rps"], snapshot.get("plateau_factor", 1)
             state._rate.resume(*learned, was_dear=snapshot.get("was_dear", False))
         if elapsed_s < FRESH_S:
-            state._desk = LeaseDesk(now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + policy.burst * state._every_s(now_s))
+            state._desk = LeaseDesk(
+                now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + policy.burst * state._every_s(now_s)
+            )
         state._backoff.resume(max(0.0, snapshot["pause_s"] - elapsed_s), snapshot["doublings"], now_s)
         state._backoff.incidents = snapshot["incidents"]
         state._byte_rate.mean_bytes = snapshot["mean_bytes"]
