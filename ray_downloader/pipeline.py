@@ -29,6 +29,7 @@ from ray_downloader.monitor.summary import StageFigures, save_summary, show_summ
 from ray_downloader.older_environment import older_environment
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
+from ray_downloader.partition.older_run import refuse_older_run
 from ray_downloader.schedule.remaining import take_stock
 from ray_downloader.settings import Settings
 from ray_downloader.stop_signals import run_until_stopped
@@ -60,6 +61,7 @@ def _run(settings: Settings, contact_rule: ContactRule) -> ExitCode:
     console = Console(stderr=True)
     layout = RunLayout.of(settings)
     with _holding(layout), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
+        refuse_older_run(layout)  # before anything is written into it
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
         _reset(settings, layout)
         _refuse_another_list(settings, layout)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ray_downloader.errors import UserError
 from ray_downloader.layout import RunLayout, replacing
 from ray_downloader.partition.database import open_database
+from ray_downloader.partition.older_run import refuse_older_run
 from ray_downloader.partition.plan import PartitionPlan, plan_batches
 from ray_downloader.partition.rows import COMPRESSION, write_rows
 from ray_downloader.partition.servers import name_servers, order_servers
@@ -53,7 +54,7 @@ WHERE reason IS NOT NULL OR server_name IS NULL
 
 def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
     """Carry the stage out; see `ray_downloader.partition.partition`."""
-    _refuse_older_run(layout)
+    refuse_older_run(layout)
     source = SOURCES.get(settings.dataset.name)(settings.dataset)
     with _scratch(layout) as scratch:
         inputs = _open_inputs(settings, source, layout, scratch, report)
@@ -73,16 +74,6 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
     save_partition_summary(layout, summary)
     _write_table(layout.batches_table, index)
     return summary
-
-
-def _refuse_older_run(layout: RunLayout) -> None:
-    """A run of distributed-downloader cut its batches by names as they are spelled; here they would be others."""
-    if any(layout.urls.glob("server_name=*")):
-        raise UserError(
-            f"{layout.root} is a run folder of distributed-downloader, whose batches are cut otherwise; go on in a new "
-            f"folder: path_to_input={layout.urls} with another path_to_output brings, under their uuids, the rows of "
-            "its batches that are not completed; tools work on this folder as it is (docs/migrating.md)"
-        )
 
 
 @contextmanager
