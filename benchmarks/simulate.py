@@ -1,6 +1,7 @@
 """A run of 200 M images over 545 servers in virtual time, with the real planner and the real law.
 
-    python -m benchmarks.simulate [--rows 200000000] [--servers 545] [--nodes 1 5 20] [--cores 32] [--only usual]
+    python -m benchmarks.simulate [--rows 200000000] [--servers 545] [--nodes 1 5 20] [--cores 32] [--burst 1]
+                                  [--only usual]
 
 Three tables: what the law gets out of a server, how long the run takes beside the least possible time (and what one
 server per process would cost), and what planning 10^6 servers takes. Figures are in `benchmarks/README.md`.
@@ -42,7 +43,7 @@ def show_law() -> None:
 
 
 def show_world(
-    name: str, servers: Sequence[SimulatedServer], nodes: Sequence[int], cores: int, task_seconds: float
+    name: str, servers: Sequence[SimulatedServer], nodes: Sequence[int], cores: int, *, task_seconds: float, burst: int
 ) -> None:
     """Makespan on each number of nodes beside the least possible, and node-hours beside those of the older design."""
     rates = {server.name: server.rate_rps for server in servers}
@@ -58,7 +59,7 @@ def show_world(
         slots = count * cores
         bound_s = max(slowest.rows / slowest.rate_rps, rows / (slots * CORE_RPS))
         line = [f"  {count:3} nodes of {cores}  bound {bound_s / 3600:7.2f} h"]
-        for label, law in (("rate given", None), ("with the law", law_rate_rps)):
+        for label, law in (("rate given", None), ("with the law", partial(law_rate_rps, burst))):
             cluster = simulated(rates, law, slots, task_seconds)
             makespan_s = cluster.run(batches_of(list(servers)))
             line.append(f"{label}: {makespan_s / 3600:7.2f} h = {makespan_s / bound_s:.3f} x bound")
@@ -69,9 +70,9 @@ def show_world(
         print("  ".join(line), flush=True)
 
 
-def law_rate_rps(rate_rps: float, tasks: int) -> float:
+def law_rate_rps(burst: int, rate_rps: float, tasks: int) -> float:
     """What the law gets out of a server of this rate that so many tasks hold."""
-    return rate_rps * simulate_law(nearest_kind(rate_rps, LAW_RATES_RPS), min(tasks, 2), 1).share
+    return rate_rps * simulate_law(nearest_kind(rate_rps, LAW_RATES_RPS), min(tasks, 2), burst).share
 
 
 def simulated(
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=32, help="of a node")
     parser.add_argument("--only", choices=list(WORLDS), help="simulate this world only")
     parser.add_argument("--task-seconds", type=float, default=60.0)
+    parser.add_argument("--burst", type=int, default=1, help="of every server")
     parser.add_argument("--planned-servers", type=int, default=1_000_000)
     arguments = parser.parse_args()
     if not arguments.only:
@@ -110,7 +112,8 @@ def main() -> None:
         show_law()
     make = partial(make_world, arguments.rows, arguments.servers)
     for name in [arguments.only] if arguments.only else WORLDS:
-        show_world(name, make(WORLDS[name]), arguments.nodes, arguments.cores, arguments.task_seconds)
+        options = {"task_seconds": arguments.task_seconds, "burst": arguments.burst}
+        show_world(name, make(WORLDS[name]), arguments.nodes, arguments.cores, **options)
 
 
 if __name__ == "__main__":
