@@ -35,6 +35,12 @@ BENCHMARKS = {
     "profile": Benchmark(("-m", "benchmarks.profile.run"), "profiling many servers (a minute)"),
     "simulate": Benchmark(("-m", "benchmarks.simulate"), "200 M images over 545 servers, in virtual time (3 min)"),
     "speed": Benchmark(("-m", "benchmarks.speed"), "images/s beside peers and the floor; needs nginx (15 min)"),
+    "start-up": Benchmark(
+        ("-m", "benchmarks.speed.start_up"), "to the first request, and a finished run again (3 min)"
+    ),
+    "memory": Benchmark(("-m", "benchmarks.speed.memory"), "of a worker with many servers (1 min)"),
+    "slow-servers": Benchmark(("-m", "benchmarks.speed.slow_servers"), "300 servers of 3/s at once (1 min)"),
+    "names": Benchmark(("-m", "benchmarks.speed.names"), "what the resolver is asked; as root (3 min)"),
     "checks": Benchmark(("-m", "benchmarks.politeness.checks"), "two contracts that a server can check (2 min)"),
     "politeness": Benchmark(("-m", "benchmarks.politeness"), "our law beside those of others (4 min)"),
 }

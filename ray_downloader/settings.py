@@ -109,6 +109,7 @@ class ServerRule(_Group):
 
     server: str
     rate_rps: PositiveFloat | None = None
+    burst: PositiveInt | None = None
     max_connections: PositiveInt | None = None
     max_bytes_per_s: PositiveFloat | None = None
     max_bytes_per_day: PositiveFloat | None = None

@@ -84,7 +84,7 @@ class PolicyBook:
         return ServerPolicy(
             start_rate_rps=start_rps,
             ceiling_rps=ceiling_rps,
-            burst=politeness.burst,
+            burst=rule.burst or politeness.burst,
             max_connections=rule.max_connections or politeness.max_connections,
             adaptive=politeness.adaptive,
             max_bytes_per_s=rule.max_bytes_per_s or politeness.max_bytes_per_s,

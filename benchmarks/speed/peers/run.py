@@ -16,7 +16,7 @@ from benchmarks.speed.peers.environment import environment
 from benchmarks.speed.timing import Timing
 
 WORK = CHECKOUT / "benchmarks" / "work"
-#: What img2dataset's README recommends for one machine: a process a core; threads tried: 32, 64, 128 (64 was best).
+#: What img2dataset's README recommends for one machine: a process a core, and several times ten threads.
 THREADS = 64
 _PIXELS = ("opencv-python-headless", "numpy")
 IMG2DATASET = ("img2dataset==1.47.0",)

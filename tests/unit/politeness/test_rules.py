@@ -48,8 +48,8 @@ def test_without_politeness_only_connections_are_limited() -> None:
 
 
 def test_a_rule_sets_the_rate_and_the_most_there_is() -> None:
-    policy = book(rules=[{"server": "*.a.org", "rate_rps": 50, "max_connections": 9}]).policy("img.a.org")
-    assert (policy.start_rate_rps, policy.ceiling_rps, policy.max_connections) == (50, 50, 9)
+    policy = book(rules=[{"server": "*.a.org", "rate_rps": 50, "max_connections": 9, "burst": 4}]).policy("img.a.org")
+    assert (policy.start_rate_rps, policy.ceiling_rps, policy.max_connections, policy.burst) == (50, 50, 9, 4)
 
 
 def test_no_rule_passes_the_highest_rate() -> None:
