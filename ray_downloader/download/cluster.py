@@ -144,8 +144,8 @@ def _await_nodes(step: RayStep, timeout_s: float) -> None:
     until_s = time.monotonic() + timeout_s
     while (alive := len(_alive_nodes())) < step.nodes:
         step.require_running()
-        if time.monotonic() > until_s:
-            _log.warning("only %d of %d nodes joined within %g s:\n%s", alive, step.nodes, timeout_s, step.last_words())
+        if time.monotonic() > until_s or alive + len(step.ended_nodes()) >= step.nodes:
+            _log.warning("only %d of %d nodes joined:\n%s", alive, step.nodes, step.last_words())
             return
         time.sleep(0.2)
 

@@ -20,6 +20,10 @@ _SHAPE_VARIABLES = frozenset(
 )  # fmt: skip
 
 
+#: A node's last line in its log where its Ray ended, or never began, without being told to end.
+ENDED = "Ray has ended on this node"
+
+
 @dataclass(frozen=True, slots=True)
 class NodePlan:
     """What `ray_node.py` is told on every node, as JSON.

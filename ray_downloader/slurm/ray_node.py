@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Thread
 
 from ray_downloader.slurm.addresses import is_listening, own_address_towards
-from ray_downloader.slurm.commands import NodePlan, ray_start
+from ray_downloader.slurm.commands import ENDED, NodePlan, ray_start
 from ray_downloader.slurm.head_loss import end_job_when_head_is_lost
 
 #: Small objects only cross Ray (batches' names and reports), so its store can be small.
@@ -41,7 +41,11 @@ def main(plan_json: str) -> int:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, _end)
         Thread(target=_end_with_input, daemon=True).start()
-        _run_ray(plan, node, scratch)
+        try:
+            _run_ray(plan, node, scratch)
+        except OSError as error:
+            _say(f"Ray cannot run here: {error}")
+        _say(ENDED)
         if node:
             end_job_when_head_is_lost(int(job_id))
     except _EndError:
@@ -76,6 +80,7 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
     if node and not _within(plan.start_timeout_s, lambda: is_listening(plan.head_address)):
         _say(f"no Ray head listened at {plan.head_address} within {plan.start_timeout_s:g} s")
         return
+    shutil.rmtree(scratch, ignore_errors=True)  # of this job's run before, on a node that lost its power
     scratch.mkdir(mode=0o700, parents=True)
     address = own_address_towards(head) if node else head
     command = ray_start(plan, node, address, scratch, OBJECT_STORE_BYTES)

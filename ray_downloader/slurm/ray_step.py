@@ -20,7 +20,7 @@ from ray_downloader.layout import RunLayout
 from ray_downloader.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.slurm.addresses import is_listening, own_address
 from ray_downloader.slurm.allocation import Allocation
-from ray_downloader.slurm.commands import NodePlan, ray_step, step_environment
+from ray_downloader.slurm.commands import ENDED, NodePlan, ray_step, step_environment
 from ray_downloader.slurm.job_facts import expand_nodes
 
 #: A dead node is noticed after 3 x 3 s; Ray's defaults take half a minute or more.
@@ -55,17 +55,18 @@ class RayStep:
         """The ends of all nodes' logs."""
         return "\n".join(f"{path.name}: {line}" for path in sorted(self.logs.glob("*.log")) for line in _tail(path))
 
+    def ended_nodes(self) -> list[int]:
+        """Numbers of the nodes whose Ray ended, or never began; 0 is the head."""
+        return [node for node in range(self.nodes) if ENDED in _tail(self.logs / f"node-{node}.log")]
+
     def require_running(self) -> None:
-        """Check that the step has not ended.
+        """Check that neither the step nor its head has ended.
 
         Raises:
-            StartError: It has.
+            StartError: One has.
         """
-        if self.process.poll() is not None:
-            raise StartError(
-                f"the Ray step of the job ended with exit code {self.process.returncode}; the last lines of "
-                f"{self.logs}:\n{self.last_words()}"
-            )
+        if self.process.poll() is not None or 0 in self.ended_nodes():
+            raise StartError(f"Ray ended on the nodes of the job; the last lines of {self.logs}:\n{self.last_words()}")
 
 
 def allocation_of(environ: Mapping[str, str]) -> Allocation:
@@ -163,5 +164,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _tail(path: Path) -> list[str]:
+    if not path.exists():
+        return []
     lines = path.read_text("utf-8", "replace").splitlines()
     return [line for line in lines if line.strip()][-_TAIL_LINES:]
