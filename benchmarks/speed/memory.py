@@ -1,7 +1,8 @@
-"""Memory of one worker task that serves 100 servers from batches of 10,000 rows: `python -m benchmarks.speed.memory`.
+"""Memory of one worker task that serves 100 servers: `python -m benchmarks.speed.memory`.
 
 The servers together allow 300 requests/s of 337 kB pictures, more than one core can process, so bodies pile up as far
-as the worker lets them.
+as the worker lets them. Whole batches of 10,000 rows are cut and published with `--servers 1 --rows-per-server 80000
+--size small --seconds 60 --unlimited` (the partition cuts a server's rows into eight batches at least).
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ from benchmarks.speed.ours import CHECKOUT, command_of
 from benchmarks.speed.peers.run import WORK
 from benchmarks.speed.pictures import make_pictures
 
-SERVERS, ROWS_PER_SERVER = 100, 10_000
 #: Ray names a task's process after the task, and that begins with the server's name.
 NAME = "memory"
 SAMPLE_EVERY_S = 0.2
 
 
-def sampled_mb(origin: Origin, files: list[Path], batch_rows: int, seconds: float) -> list[float]:
+def sampled_mb(origin: Origin, files: list[Path], batch_rows: int, options: argparse.Namespace) -> list[float]:
     """Resident memory of the worker over the time it downloads."""
     with tempfile.TemporaryDirectory() as folder:
         list_file = Path(folder, "list.txt")
-        list_file.write_text("\n".join(_urls(files)) + "\n", "utf-8")
+        urls = _urls(files, options.servers, options.rows_per_server)
+        list_file.write_text("\n".join(urls) + "\n", "utf-8")
+        politeness = "unlimited" if options.unlimited else "polite"
         overrides = [
-            "cluster.num_cpus=1", "politeness=polite", "politeness.robots=ignore",
+            "cluster.num_cpus=1", f"politeness={politeness}", "politeness.robots=ignore",
             f"downloader_parameters.batch_size={batch_rows}",
             f'network.connect_to={{"*:80":"{origin.base_url.removeprefix("http://")}"}}',
         ]  # fmt: skip
@@ -44,17 +46,17 @@ def sampled_mb(origin: Origin, files: list[Path], batch_rows: int, seconds: floa
         with Path(folder, "log").open("w") as log:
             process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
             try:
-                return _sample(process, seconds)
+                return _sample(process, options.seconds)
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=60)
 
 
-def _urls(files: list[Path]) -> list[str]:
+def _urls(files: list[Path], servers: int, rows: int) -> list[str]:
     return [
         f"http://{NAME}{server}.example/{row}/{files[row % len(files)].name}"
-        for server in range(SERVERS)
-        for row in range(ROWS_PER_SERVER)
+        for server in range(servers)
+        for row in range(rows)
     ]
 
 
@@ -81,12 +83,16 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--servers", type=int, default=100)
+    parser.add_argument("--rows-per-server", type=int, default=10_000)
+    parser.add_argument("--size", choices=["small", "big"], default="big")
+    parser.add_argument("--unlimited", action="store_true", help="politeness=unlimited")
     parser.add_argument("--batch-rows", type=int, nargs="*", default=[1_000, 10_000])
     options = parser.parse_args()
-    files = make_pictures(WORK / "pictures")["big"]
+    files = make_pictures(WORK / "pictures")[options.size]
     with running_nginx(WORK / "pictures") as origin:
         for batch_rows in options.batch_rows:
-            samples = sampled_mb(origin, files, batch_rows, options.seconds)
+            samples = sampled_mb(origin, files, batch_rows, options)
             print(f"batches of {batch_rows:,} rows: at first {samples[0]:.0f} MB, at most {max(samples):.0f} MB")
 
 
