@@ -42,7 +42,7 @@ def run(origin: Origin, hosts: list[str], files: list[Path]) -> Queries:
         list_file.write_text("\n".join(urls) + "\n", "utf-8")
         configuration.write_text(f"nameserver {RESOLVER}\noptions timeout:2 attempts:2\n")
         inside = f'mount --bind "{configuration}" /etc/resolv.conf && exec "$@"'
-        overrides = ["politeness=polite", "politeness.robots=ignore"]
+        overrides = ["politeness=polite", "politeness.robots=ignore", "politeness.contact=benchmark@example.org"]
         command = command_of(list_file, Path(folder, "out"), overrides)
         run_quietly(["unshare", "--mount", "sh", "-c", inside, "sh", *command], Path(folder))
     return queries

@@ -98,7 +98,12 @@ class BatchOptions:
     def chunk_rows(self) -> int:
         """Rows that are handed out at a time."""
         least, most = CHUNK_ROWS
-        return min(most, max(least, HANDED_OUT_ROWS // self.batches))
+        return min(most, max(least, self.most_rows))
+
+    @property
+    def most_rows(self) -> int:
+        """Rows of a batch that may be handed out and unsettled, where its chunks are not smaller than the least."""
+        return HANDED_OUT_ROWS // self.batches
 
 
 class OpenBatch:
@@ -122,7 +127,7 @@ class OpenBatch:
         self._attempts = dict(item.attempts)
         settled = self._settled(options.retry_kinds)
         self._pending = array("i", (row for row in range(item.batch.rows) if row not in settled))
-        self._chunk_rows = options.chunk_rows
+        self._chunk_rows, self._most_rows = options.chunk_rows, options.most_rows
         self._handed_out = 0
         self.left = len(self._pending)
 
@@ -135,6 +140,12 @@ class OpenBatch:
     def wants_chunk(self) -> bool:
         """Whether few of its handed-out rows are unsettled and there are more."""
         return bool(self._pending) and self._handed_out < self._chunk_rows // LOW_WATER_SHARE
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a further chunk may be read, of other servers, while rows of the last ones wait for theirs."""
+        is_mixed = self.batch.servers > 1
+        return is_mixed and bool(self._pending) and self._handed_out + self._chunk_rows <= self._most_rows
 
     def next_jobs(self) -> Iterator[Job]:
         """The next chunk of unsettled rows as jobs; equal identifiers are never split."""

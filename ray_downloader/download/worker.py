@@ -28,6 +28,8 @@ from ray_downloader.politeness.messages import LeaseRequest
 
 #: Requests under way in one task; what one server is asked for is its lease's matter.
 MAX_IN_FLIGHT = 256
+#: With fewer requests under way the rows at hand are mostly those of servers that wait, so others are handed out.
+FEW_IN_FLIGHT = 16
 #: How long requests under way are waited for when a task ends.
 GRACE_S = 10.0
 #: Progress is told (and journals are flushed) so often; the answer says whether the run drains.
@@ -89,7 +91,7 @@ class Worker:
     def _next_start_s(self) -> float:
         """When a request could start at the earliest; now, where rows were not handed out yet."""
         now_s = self._effects.clock()
-        if any(batch.wants_chunk for batch in self._open):
+        if any(batch.wants_chunk or batch.has_room for batch in self._open):
             return now_s
         return min((queue.next_start_s(now_s) for queue in self._queues.values()), default=now_s)
 
@@ -100,7 +102,7 @@ class Worker:
         if self._effects.budgets.is_draining:
             self._ends_at_s = min(self._ends_at_s, now_s)
         if now_s < self._ends_at_s:
-            self._hand_out()
+            self._hand_out(now_s)
         for lease in self._effects.budgets.answers():
             self._queues[lease.server].granted(lease, self._effects.clock())
         # Reading rows takes its time; a permit counted from before that would be used too early.
@@ -116,13 +118,13 @@ class Worker:
         if now_s >= self._tell_at_s:
             self._tell(now_s)
 
-    def _hand_out(self) -> None:
-        for batch in list(self._open):
-            if batch.wants_chunk:
-                jobs = list(batch.next_jobs())
-                self._rows_of_server.update(job.server for job in jobs)
-                for job in jobs:
-                    self._send_to(job, job.identifier)
+    def _hand_out(self, now_s: float) -> None:
+        is_idle = now_s >= self._tell_at_s and len(self._wire) < FEW_IN_FLIGHT
+        for batch in [batch for batch in self._open if batch.wants_chunk or (is_idle and batch.has_room)]:
+            jobs = list(batch.next_jobs())
+            self._rows_of_server.update(job.server for job in jobs)
+            for job in jobs:
+                self._send_to(job, job.identifier)
 
     def _send_to(self, job: Job, url: str, retry_at_s: float | None = None) -> None:
         """Queue the job at the budget that its next request spends, or settle it where there is to be none."""

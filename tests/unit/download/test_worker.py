@@ -2,96 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import random
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from ray_downloader import image
-from ray_downloader.download.budgets import BudgetHost, LocalBudgets
-from ray_downloader.download.effects import Effects, SliceReport, TimeSlice
-from ray_downloader.download.open_batch import BatchOptions, OpenBatch
-from ray_downloader.download.request_policy import RequestPolicy
-from ray_downloader.download.robots_gate import RobotsGate
-from ray_downloader.download.worker import Worker
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchRequest
-from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
+from ray_downloader.fetch.fake import Reply
 from ray_downloader.layout import ERRORS, SUCCESSES
-from ray_downloader.partition.batches import load_batches
-from ray_downloader.politeness.rules import PolicyBook
-from ray_downloader.schedule.planner import Unfinished
-from tests.support.partitioned import partitioned_run
-
-POLITE = {"robots": "ignore", "max_rate_limit": 50.0}
-
-
-@cache
-def picture() -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (40, 30), "green").save(file, "JPEG")
-    return file.getvalue()
-
-
-def found(_: FetchRequest) -> Reply:
-    return Reply(body=picture(), headers={"content-length": str(len(picture()))}, after_s=0.05)
-
-
-@dataclass
-class Run:
-    """One or more slices over one list."""
-
-    folder: Path
-    urls: list[str]
-    script: Callable[[FetchRequest], Reply] = found
-    groups: dict[str, Any] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
-    process: Callable[..., Any] | None = None
-
-    def __post_init__(self) -> None:
-        groups = {"politeness": POLITE, **self.groups}
-        self.settings, self.layout = partitioned_run(self.folder, self.urls, **groups)
-        self.clock = FakeClock()
-        policies = PolicyBook(self.settings.politeness, self.settings.downloader_parameters, {})
-        self.policy = RequestPolicy(self.settings, policies, self.ignored)
-        self.host = BudgetHost(policies, clock=self.clock, rng=random.Random(1))
-        self.fetcher = FakeFetcher(self.script, self.clock)
-        self.work = [Unfinished(batch, batch.rows) for batch in load_batches(self.layout)]
-
-    def slice(self, seconds: float = 3600.0, holder: str = "task") -> SliceReport:
-        options = image.ImageOptions.of(self.settings)
-
-        def process(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
-            return image.process(body, options, complete=is_complete, isolated=is_suspect)
-
-        effects = Effects(
-            self.fetcher, LocalBudgets(self.host), self.process or process, self.clock, lambda: 1.8e9 + self.clock(),
-            random.Random(2),
-        )  # fmt: skip
-        batches = [OpenBatch(self.layout, item, holder, BatchOptions()) for item in self.work]
-        robots = RobotsGate(self.settings.politeness.robots, self.layout.robots, 1.8e9)
-        report = Worker(batches, self.policy, robots, effects, TimeSlice(holder, seconds)).run()
-        self.work = report.unfinished
-        return report
-
-    def asked(self) -> Counter[str]:
-        return Counter(request.url for _, request in self.fetcher.started)
-
-    def read(self, name: str, column: str) -> list[Any]:
-        files = sorted(self.layout.images.glob(f"*/*/{name}"))
-        return [value for file in files for value in pq.read_table(file, columns=[column])[column].to_pylist()]
-
-    def kinds(self) -> Counter[str]:
-        return Counter(self.read(ERRORS, "error_kind"))
+from tests.unit.download.worker_run import POLITE, Run, found, picture
 
 
 def test_every_row_becomes_an_image_and_equal_urls_are_fetched_once(tmp_path: Path) -> None:
@@ -294,3 +215,20 @@ def test_a_draining_run_starts_nothing_new(tmp_path: Path) -> None:
     report = run.slice()
     assert len(run.fetcher.started) <= 1
     assert report.unfinished[0].left >= 49
+
+
+def test_rows_of_many_dead_servers_do_not_keep_those_of_others_waiting(tmp_path: Path) -> None:
+    urls = [f"http://{'dead' if n % 3 else 'live'}-{n}.example/{k}.jpg" for n in range(1500) for k in range(2)]
+    delivered: list[float] = []
+
+    def script(request: FetchRequest) -> Reply:
+        if "dead" in request.url:
+            return Reply(ErrorKind.DNS, None)
+        delivered.append(run.clock())
+        return found(request)
+
+    run = Run(tmp_path, urls, script)
+    run.slice()
+    assert len(delivered) == 1000
+    assert max(delivered) < 15.0, "the dead are given up after 65 s"
+    assert run.kinds().total() == 2000
