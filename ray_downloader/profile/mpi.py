@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ T = TypeVar("T")
 
 #: MPI_Init takes 0.1-1.3 s here, on thousands of ranks perhaps twenty.
 START_TIMEOUT_S = 60
+#: Before an abort: `mpiexec` of MPICH drops what a rank said and it has not read yet (seen on a busy machine).
+LAST_WORDS_S = 0.5
 
 #: Says that some launcher is at work even where it does not say how many processes it started.
 _RANK_VARIABLES = ("PMIX_RANK", "PMI_RANK", "PALS_RANKID")
@@ -37,6 +40,7 @@ class MpiWorld:
 
     def abort(self, exit_code: int) -> None:
         """End all processes, also those that wait for this one."""
+        time.sleep(LAST_WORDS_S)
         self._communicator.Abort(exit_code)
 
 
