@@ -13,11 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from benchmarks.environments import IMG2DATASET, PeerMissingError, environment
 from benchmarks.politeness.behaviours import LIMIT_RPS
 from benchmarks.politeness.client import run_laws
 from benchmarks.politeness.laws import AutoThrottle, DistributedDownloader, FixedRate, Law
 from benchmarks.politeness.measure import Figures
-from benchmarks.politeness.peer import PeerMissingError, installed_peer, run_peer
+from benchmarks.politeness.peer import run_peer
 from benchmarks.politeness.picture import draw
 from benchmarks.politeness.running import Request, RunningOrigin, run_program, running_origin
 
@@ -66,7 +67,7 @@ def run_others(origin: RunningOrigin, seconds: float) -> None:
 
 def run_img2dataset(origin: RunningOrigin, folder: Path) -> None:
     """The real one, with 16 threads a process: server after server, as a slow one would hold up all its threads."""
-    program = installed_peer(folder)
+    program = environment(folder, [IMG2DATASET]).with_name("img2dataset")
     for server in SERVERS:
         base = f"http://127.0.0.1:{origin.port}/n0.{server}.img2dataset.example"
         run_peer(program, [f"{base}/{row}.jpg" for row in range(PEER_ROWS)], NODES, PEER_THREADS, PEER_SECONDS)

@@ -1,44 +1,11 @@
-"""img2dataset itself, in an environment of its own that this benchmark makes once.
-
-It needs a Python below 3.13, where the standard library still has `imghdr` (rom1504/img2dataset#466).
-"""
+"""img2dataset itself, in an environment of its own that the benchmarks make once."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-
-VERSION = "img2dataset==1.47.0"
-PYTHONS = ("python3.12", "python3.11", "python3.10")
-
-
-class PeerMissingError(Exception):
-    """img2dataset cannot be installed here."""
-
-
-def installed_peer(folder: Path) -> Path:
-    """The program, installed into `folder` if it is not there yet.
-
-    Raises:
-        PeerMissingError: There is no Python that it runs on, or the installation failed.
-    """
-    program = folder / "bin" / "img2dataset"
-    if program.exists():
-        return program
-    # The registry's pip may be old, so the interpreter that runs this benchmark goes first.
-    found = [sys.executable] if sys.version_info < (3, 13) else [path for path in map(shutil.which, PYTHONS) if path]
-    if not found:
-        raise PeerMissingError("img2dataset needs Python 3.12 or older (it imports imghdr)")
-    try:
-        subprocess.run([found[0], "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", VERSION], check=True, capture_output=True)
-    except subprocess.CalledProcessError as error:
-        raise PeerMissingError(f"{VERSION} cannot be installed: {error}") from None
-    return program
 
 
 def run_peer(program: Path, urls: Sequence[str], processes: int, threads: int, seconds: float) -> None:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.environments import PeerMissingError
 from benchmarks.speed.floor import floor_images_per_s
 from benchmarks.speed.origin import Origin, running_nginx
 from benchmarks.speed.ours import run_ours
-from benchmarks.speed.peers.environment import PeerMissingError
 from benchmarks.speed.peers.run import run_daft, run_distributed_downloader, run_img2dataset, run_ray_data
 from benchmarks.speed.timing import Timing
 from ray_downloader.image import ImageOptions

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from benchmarks.environments import IMG2DATASET, environment
 from benchmarks.speed.ours import CHECKOUT, run_quietly
-from benchmarks.speed.peers.environment import environment
 from benchmarks.speed.timing import Timing
 
 WORK = CHECKOUT / "benchmarks" / "work"
 #: What img2dataset's README recommends for one machine: a process a core, and several times ten threads.
 THREADS = 64
 _PIXELS = ("opencv-python-headless", "numpy")
-IMG2DATASET = ("img2dataset==1.47.0",)
 DAFT = ("daft==0.7.26", *_PIXELS)
 DISTRIBUTED_DOWNLOADER = ("attrs", "pandas", "pyarrow", "requests", *_PIXELS)
 
@@ -33,7 +32,7 @@ def run_img2dataset(
         PeerMissingError: It cannot be installed here.
         RuntimeError: It failed, or a row did.
     """
-    program = environment(WORK / "img2dataset", IMG2DATASET).with_name("img2dataset")
+    program = environment(WORK / "img2dataset", [IMG2DATASET]).with_name("img2dataset")
     with tempfile.TemporaryDirectory() as folder:
         command = [
             str(program), f"--url_list={_listed(folder, urls)}", f"--output_folder={folder}/out",

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+#: img2dataset, in all benchmarks that it takes part in.
+IMG2DATASET = "img2dataset==1.47.0"
+#: Older than 3.13, where img2dataset's `imghdr` is gone from the standard library (rom1504/img2dataset#466).
 PYTHONS = ("python3.12", "python3.11", "python3.10")
 
 
