@@ -19,8 +19,8 @@ def download_images(config: str | Path) -> int:
     Raises:
         UserError: The configuration or the input is not usable.
     """
-    from ray_downloader.compose import read_keys, settings_from_file  # noqa: PLC0415 (importing the package is cheap)
-    from ray_downloader.contact import contact_rule  # noqa: PLC0415
+    from ray_downloader.config.compose import read_keys, settings_from_file  # noqa: PLC0415 (importing the package is cheap)
+    from ray_downloader.config.contact import contact_rule  # noqa: PLC0415
     from ray_downloader.pipeline import run  # noqa: PLC0415
 
     path = Path(config)
@@ -42,7 +42,7 @@ def apply_tools(config: str | Path, tool_name: str) -> int:
     """
     from omegaconf import OmegaConf  # noqa: PLC0415
 
-    from ray_downloader.compose import compose_over, keys_of_file  # noqa: PLC0415
+    from ray_downloader.config.compose import compose_over, keys_of_file  # noqa: PLC0415
     from ray_downloader.tools.configuration import flat_keys, tool_context  # noqa: PLC0415
     from ray_downloader.tools.entry import apply_tool  # noqa: PLC0415
 

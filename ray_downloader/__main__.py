@@ -9,8 +9,8 @@ from typing import NoReturn
 import hydra
 from omegaconf import DictConfig
 
-from ray_downloader.command_line import sentences, with_plain_keys
-from ray_downloader.compose import CONF, settings_from_hydra
+from ray_downloader.config.command_line import sentences, with_plain_keys
+from ray_downloader.config.compose import CONF, settings_from_hydra
 from ray_downloader.errors import ExitCode
 
 

@@ -11,34 +11,36 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
-from ray_downloader.contact import ContactRule, check_contact, require_contact
-from ray_downloader.download.environment import prepare_environment
-from ray_downloader.errors import ExitCode, FolderBusyError, UserError
-from ray_downloader.layout import RunLayout, write_text
+from ray_downloader.cluster.environment import prepare_environment
+from ray_downloader.config.contact import ContactRule, check_contact, require_contact
+from ray_downloader.config.legacy_environment import older_environment
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ExitCode
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
 from ray_downloader.monitor.summary import StageFigures, save_summary, show_summary, summarise
-from ray_downloader.older_environment import older_environment
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
-from ray_downloader.partition.older_run import refuse_older_run
-from ray_downloader.schedule.remaining import take_stock
-from ray_downloader.settings import Settings
-from ray_downloader.stop_signals import run_until_stopped
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.guards import (
+    apply_reset,
+    refuse_another_list,
+    refuse_legacy_run,
+    refuse_replaced_images,
+)
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.lock import holding_run
+from ray_downloader.schedule.run_status import take_stock
+from ray_downloader.signals import run_until_stopped
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
 _log = logging.getLogger(__name__)
-
-#: What decides which rows lie in which batch; a run folder holds one answer.
-_PARTITION_KEYS = ("path_to_input", "dataset")
 
 
 def run(settings: Settings, contact_rule: ContactRule = require_contact) -> ExitCode:
@@ -60,12 +62,12 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact) -> Exit
 def _run(settings: Settings, contact_rule: ContactRule) -> ExitCode:
     console = Console(stderr=True)
     layout = RunLayout.of(settings)
-    with _holding(layout), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
-        refuse_older_run(layout)  # before anything is written into it
+    with holding_run(layout.root, layout.lock_file), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
+        refuse_legacy_run(layout)  # before anything is written into it
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
-        _reset(settings, layout)
-        _refuse_another_list(settings, layout)
-        _refuse_changed_images(settings, layout)
+        apply_reset(settings, layout, applied_folders(layout.tools))
+        refuse_another_list(settings, layout)
+        refuse_replaced_images(settings, layout, applied_tools(layout.tools))
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(older_environment(settings, layout.settings_file))  # for the steps of a Slurm job
         _partition(settings, layout)
@@ -86,25 +88,6 @@ def _absolute(settings: Settings) -> Settings:
 
 
 @contextmanager
-def _holding(layout: RunLayout) -> Iterator[None]:
-    """One run at a time in a folder; the lock goes with the process, also when it is killed."""
-    try:
-        layout.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(layout.lock_file)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise FolderBusyError(
-            f"another run holds {layout.root}; wait for it or choose another path_to_output"
-        ) from None
-    except OSError as error:
-        raise UserError(f"path_to_output={layout.root} cannot be used: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
 def _with_demo_site(settings: Settings) -> Iterator[Settings]:
     """The settings; for `+experiment=demo` with its servers running and its list as input."""
     if not settings.demo:
@@ -115,44 +98,6 @@ def _with_demo_site(settings: Settings) -> Iterator[Settings]:
     with running_demo(settings.path_to_output / "demo") as site:
         network = settings.network.model_copy(update={"connect_to": site.connect_to})
         yield settings.model_copy(update={"path_to_input": str(site.path_to_input), "network": network})
-
-
-def _reset(settings: Settings, layout: RunLayout) -> None:
-    if settings.reset is None:
-        return
-    stale = [layout.profiles_table, layout.schedules]
-    if settings.reset == "batched":
-        stale += applied_folders(layout.tools)  # images that are gone cannot be brought back over new ones
-        stale += [layout.urls, layout.images, layout.summary_file, layout.settings_file, layout.checkpoint_file]
-    for path in stale:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    _log.info("reset=%s: removed %s", settings.reset, ", ".join(path.name for path in stale))
-
-
-def _refuse_another_list(settings: Settings, layout: RunLayout) -> None:
-    """A folder that holds batches of one list must not continue with another."""
-    if not (layout.settings_file.exists() and layout.batches_table.exists()):
-        return
-    before, now = json.loads(layout.settings_file.read_text("utf-8")), json.loads(settings.to_json())
-    for key in _PARTITION_KEYS:
-        if before.get(key) != now[key]:
-            raise UserError(
-                f"{layout.root} holds a run with {key}={before.get(key)!r}, not {now[key]!r}: "
-                "choose another path_to_output, or start over with reset=batched"
-            )
-
-
-def _refuse_changed_images(settings: Settings, layout: RunLayout) -> None:
-    """Rows that a tool dropped would look unsettled to a retry, and be fetched again."""
-    changed = applied_tools(layout.tools)
-    if settings.retry_errors and changed:
-        raise UserError(
-            f"retry_errors: results of tools are in place of images of {layout.root} ({', '.join(changed)}); bring the "
-            "images back with tools_parameters.undo=true, retry, and run the tools again"
-        )
 
 
 def _partition(settings: Settings, layout: RunLayout) -> None:
@@ -180,7 +125,7 @@ def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCo
     if "download" not in settings.stages:
         return ExitCode.SETTLED
     prepare_environment(settings.cluster)
-    from ray_downloader.download.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
+    from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
     result = download(settings, layout, console)
     ledger = take_stock(layout, load_batches(layout))

@@ -18,9 +18,9 @@ from pathlib import Path
 import duckdb
 from make_gbif import make_gbif
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.partition import partition
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 
 def read_only(path: Path) -> float:

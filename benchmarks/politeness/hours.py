@@ -12,7 +12,7 @@ from bisect import bisect_left
 from benchmarks.politeness.behaviours import BEHAVIOURS, LIMIT_RPS, Behaviour
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.messages import Outcome
-from ray_downloader.politeness.rules import ServerPolicy
+from ray_downloader.politeness.policy import ServerPolicy
 from tests.unit.politeness.virtual_run import VirtualRun
 
 KINDS = {

@@ -18,9 +18,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import OutputStructure
 from ray_downloader.profile.table import load_profiled_rates
-from ray_downloader.settings import OutputStructure
+from ray_downloader.run_folder.layout import RunLayout
 from tests.support.log import Seen
 from tests.support.options import HostLimit, OriginOptions
 from tests.support.running import RunningOrigin, running_origin

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from ray_downloader.politeness.rules import ServerPolicy
+from ray_downloader.politeness.policy import ServerPolicy
 from tests.unit.politeness.virtual_run import TokenBucket, VirtualRun
 
 #: A profile gives the first rate, and `rate_multiplier=0.5` the ceiling.

@@ -18,12 +18,12 @@ from benchmarks.speed.ours import command_of, run_quietly
 from benchmarks.speed.peers.run import WORK
 from benchmarks.speed.pictures import make_pictures
 from benchmarks.speed.report import spread
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.output.batch_folder import BatchFolder
 from ray_downloader.output.journal import Journal, Rows
 from ray_downloader.partition.batches import Batch, load_batches, read_batch
-from ray_downloader.records import ImageRecord
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.schemas import ImageRecord
 
 ROWS, SERVERS = 1_000_000, 1_000
 _NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)

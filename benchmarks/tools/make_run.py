@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_downloader.layout import COMPLETED, SUCCESSES, RunLayout
-from ray_downloader.records import SUCCESS_SCHEMA
-from ray_downloader.settings import OutputStructure
+from ray_downloader.config.settings import OutputStructure
+from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES, RunLayout
+from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
 
 BATCHES = 100
 BATCH_ROWS = 10_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from ray_downloader.demo.pictures import PictureShelf
-from ray_downloader.demo.plan import DemoImage, DemoServer, Fault, demo_images
+from ray_downloader.demo.scenario import DemoImage, DemoServer, Fault, demo_images
 
 _WEB_PAGE = b"<!DOCTYPE html><html><head><title>Moved</title></head><body>Our collection has moved.</body></html>"
 #: Marker of a JPEG's Huffman tables, without which nothing in it can be read.

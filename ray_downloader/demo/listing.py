@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import quote
 
-from ray_downloader.demo.plan import DemoImage, Fault, demo_images
+from ray_downloader.demo.scenario import DemoImage, Fault, demo_images
 
 MULTIMEDIA_COLUMNS = [
     *("gbifID", "type", "format", "identifier", "references", "title", "description", "source", "audience"),

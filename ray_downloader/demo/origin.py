@@ -17,7 +17,7 @@ from http import HTTPStatus
 
 from ray_downloader.demo.answers import Answer, Answers
 from ray_downloader.demo.pictures import PictureShelf
-from ray_downloader.demo.plan import SERVERS, DemoServer
+from ray_downloader.demo.scenario import SERVERS, DemoServer
 
 _DRIP_BYTES = 20
 _DRIP_EVERY_S = 0.5

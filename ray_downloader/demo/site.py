@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ray_downloader.demo.listing import REJECTED_ODDITIES, listed_rows, write_archive
-from ray_downloader.demo.plan import EXPECTED_KINDS, SERVERS, DemoServer
+from ray_downloader.demo.scenario import EXPECTED_KINDS, SERVERS, DemoServer
 
 #: Drawing the pictures takes 0.5 s (2 cores); a start beyond this has failed.
 _START_TIMEOUT_S = 60.0

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.registry import Registry
-from ray_downloader.settings import NetworkSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.pace import Pace
-from ray_downloader.settings import NetworkSettings
+from ray_downloader.fetch.low_speed import Pace
 
 READ_BYTES = 64 * 1024
 

@@ -13,11 +13,11 @@ import time
 
 import pycurl
 
-from ray_downloader.fetch.admission import Admission
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
 from ray_downloader.fetch.curl_transfer import Transfer, result_of
+from ray_downloader.fetch.gate import Admission
 from ray_downloader.fetch.trust import ca_file
-from ray_downloader.settings import NetworkSettings
 
 #: Connections kept, busy ones included (beyond it each is closed after use: 108 instead of 36 us of CPU a request).
 #: Many systems give a process 1,024 file descriptors.

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 import pycurl
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.addresses import is_public_address
 from ray_downloader.fetch.answer import ERROR_PAGE_BYTES, IDENTITY, decoded, headers_of, kind_of_status
 from ray_downloader.fetch.base import FetchRequest, FetchResult
 from ray_downloader.fetch.curl_errors import COULD_NOT_CONNECT, KIND_OF_CODE, TIMED_OUT, Progress, kind_of_timeout
 from ray_downloader.fetch.destination import Destination
-from ray_downloader.settings import NetworkSettings
 
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 4: "2", 5: "2", 30: "3", 31: "3"}
 

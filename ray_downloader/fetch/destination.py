@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.addresses import is_public_name
-from ray_downloader.settings import NetworkSettings
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

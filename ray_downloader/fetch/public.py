@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.fetch.addresses import is_public_name
 from ray_downloader.fetch.destination import Destinations, RefusedUrlError
-from ray_downloader.settings import NetworkSettings
 
 #: Names that never lead to anybody (RFC 2606 section 2, RFC 6761).
 _RESERVED = (".example", ".invalid", ".test", ".localhost")

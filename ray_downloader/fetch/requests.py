@@ -24,15 +24,15 @@ from requests.adapters import HTTPAdapter
 from requests.utils import requote_uri
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.admission import Admission
 from ray_downloader.fetch.answer import ERROR_PAGE_BYTES, IDENTITY, declared_size_bytes, decoded, kind_of_status
 from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
 from ray_downloader.fetch.body import Body, Watch, pace_of, read_body
 from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
+from ray_downloader.fetch.gate import Admission
 from ray_downloader.fetch.pools import OnWait, guarded_pools
 from ray_downloader.fetch.trust import ca_file
-from ray_downloader.settings import NetworkSettings
 
 THREADS = 32
 #: Hosts whose connections are kept.

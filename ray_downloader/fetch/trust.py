@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import certifi
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import UserError
-from ray_downloader.settings import NetworkSettings
 
 
 def ca_file(network: NetworkSettings) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import ImageError, Pixels
 from ray_downloader.image.opencv import cv2
-from ray_downloader.records import RAW
 from ray_downloader.registry import Registry
+from ray_downloader.run_folder.schemas import RAW
 
 
 class Encoder(Protocol):

@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ray_downloader.config.settings import ImageSettings, Settings
 from ray_downloader.errors import ErrorKind, UserError
-from ray_downloader.settings import ImageSettings, Settings
 
 #: height, width, 3 channels in OpenCV's order: blue, green, red.
 Pixels: TypeAlias = npt.NDArray[np.uint8]

@@ -13,7 +13,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture, Pixels, ProcessedImage, Size
 from ray_downloader.image.process import process
 from ray_downloader.image.produce import produce
-from ray_downloader.records import RAW
+from ray_downloader.run_folder.schemas import RAW
 
 
 @dataclass(frozen=True, slots=True)

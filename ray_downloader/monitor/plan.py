@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.partition import load_partition_summary
-from ray_downloader.politeness.rules import PolicyBook
+from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import load_profiled_rates
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 SHOWN_SERVERS = 30
 

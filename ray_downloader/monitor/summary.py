@@ -11,10 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ray_downloader.layout import RunLayout, write_text
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import PartitionSummary
-from ray_downloader.schedule.remaining import Ledger
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.schedule.run_status import Ledger
 
 #: Servers in `summary.json`; the rest, smaller ones, are summed under "(others)".
 MOST_SERVERS = 10_000

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.layout import COMPLETED, ERRORS, SUCCESSES, replacing, write_text
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
-from ray_downloader.records import ERROR_SCHEMA, RAW, success_schema
+from ray_downloader.run_folder.atomic import replacing, write_text
+from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, RAW, success_schema
 
 _KEY = ["uuid", "identifier"]
 

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from ray_downloader.records import ERROR_SCHEMA, ErrorRecord, ImageRecord, success_schema
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, ErrorRecord, ImageRecord, success_schema
 
 ROW = pa.field("row", pa.int32(), nullable=False)
 SUCCESS_JOURNALS = "successes-*.arrows"

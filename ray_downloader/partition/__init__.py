@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.partition.summary import PartitionSummary, load_partition_summary
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 __all__ = ["PartitionSummary", "load_partition_summary", "partition"]
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout
-from ray_downloader.records import BATCH_SCHEMA
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.schemas import BATCH_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)

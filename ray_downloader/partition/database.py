@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import psutil
 
-from ray_downloader.partition.identity import ROW_UUID_MACRO
+from ray_downloader.partition.row_uuid import ROW_UUID_MACRO
 
 #: DuckDB's own share of memory. 10 M GBIF rows stay below 4 GB in all with it (benchmarks/partition/README.md).
 _MAX_MEMORY_BYTES = 2 << 30

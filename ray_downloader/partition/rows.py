@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_downloader.layout import replacing
-from ray_downloader.partition.plan import PlannedBatch
-from ray_downloader.records import BATCH_SCHEMA, URL_SCHEMA
+from ray_downloader.partition.batch_plan import PlannedBatch
+from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
 
 #: Row groups in one file: enough that files are few, few enough that the footer, which every reader of a batch parses,
 #: stays below half a megabyte.

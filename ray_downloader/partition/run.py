@@ -14,17 +14,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout, replacing
+from ray_downloader.partition.batch_plan import PartitionPlan, plan_batches
 from ray_downloader.partition.database import open_database
-from ray_downloader.partition.older_run import refuse_older_run
-from ray_downloader.partition.plan import PartitionPlan, plan_batches
 from ray_downloader.partition.rows import COMPRESSION, write_rows
 from ray_downloader.partition.servers import name_servers, order_servers
 from ray_downloader.partition.stage import stage_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
-from ray_downloader.records import REJECTED_SCHEMA, URL_SCHEMA
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.guards import refuse_legacy_run
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, URL_SCHEMA
 from ray_downloader.sources.base import SOURCES, Source
 from ray_downloader.sources.inputs import InputReader
 from ray_downloader.sources.locate import FileFinder
@@ -54,7 +55,7 @@ WHERE reason IS NOT NULL OR server_name IS NULL
 
 def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
     """Carry the stage out; see `ray_downloader.partition.partition`."""
-    refuse_older_run(layout)
+    refuse_legacy_run(layout)
     source = SOURCES.get(settings.dataset.name)(settings.dataset)
     with _scratch(layout) as scratch:
         inputs = _open_inputs(settings, source, layout, scratch, report)

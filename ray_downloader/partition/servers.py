@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import duckdb
 import pyarrow as pa
 
-from ray_downloader.partition.plan import PartitionPlan
+from ray_downloader.partition.batch_plan import PartitionPlan
 from ray_downloader.partition.server_key import BadUrlError, server_key
 
 _CHUNK_ROWS = 100_000

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout, write_text
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import RunLayout
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.politeness.retry_after import MAX_RETRY_AFTER_S
+from ray_downloader.politeness.headers.retry_after import MAX_RETRY_AFTER_S
 
 #: Share of a server's requests that may be retries.
 RETRY_SHARE = 0.10

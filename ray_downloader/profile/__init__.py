@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ray_downloader.layout import RunLayout
-from ray_downloader.settings import Settings
+from ray_downloader.config.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 
 def run_profile(settings: Settings, layout: RunLayout) -> None:

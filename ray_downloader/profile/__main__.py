@@ -10,12 +10,12 @@ import os
 import sys
 from pathlib import Path
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
-from ray_downloader.layout import RunLayout
 from ray_downloader.profile.mpi import enter_world
 from ray_downloader.profile.stage import run_rank
 from ray_downloader.profile.world import WorldError
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 
 def main(arguments: list[str]) -> int:

@@ -21,11 +21,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.addresses import is_public_address
 from ray_downloader.fetch.destination import Destination, Destinations
 from ray_downloader.profile.estimate import Connection
-from ray_downloader.settings import NetworkSettings
 
 #: What `getaddrinfo` answers with.
 Address = tuple[int, int, int, str, tuple[Any, ...]]

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ray_downloader.config.settings import ProfileSettings
 from ray_downloader.errors import UserError
 from ray_downloader.profile.world import RANKS_VARIABLE
-from ray_downloader.settings import ProfileSettings
 
 INSTALL_HINT = "`pip install 'ray-downloader[mpich]'` installs an MPI for all cores"
 _log = logging.getLogger(__name__)

@@ -19,18 +19,18 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, IncompleteRead
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import IDENTITY, kind_of_status
 from ray_downloader.fetch.destination import RefusedUrlError
 from ray_downloader.fetch.trust import ca_file
 from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
-from ray_downloader.politeness.ratelimit_headers import parse_ratelimit
-from ray_downloader.politeness.retry_after import parse_retry_after
-from ray_downloader.politeness.robots import MAX_ROBOTS_BYTES, RobotsRules
+from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
+from ray_downloader.politeness.headers.retry_after import parse_retry_after
+from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules
 from ray_downloader.profile.connection import Dialler, pool_classes
 from ray_downloader.profile.estimate import Connection, RobotsFinding, Sample
-from ray_downloader.profile.pace import Pace
-from ray_downloader.settings import NetworkSettings
+from ray_downloader.profile.pacer import Pace
 
 #: More of an image is not needed to know how fast a server sends.
 _MOST_SAMPLE_BYTES = 4 * 1024 * 1024

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from ray_downloader.layout import RunLayout
-from ray_downloader.politeness.identity import user_agent
+from ray_downloader.config.settings import Settings
+from ray_downloader.politeness.headers.user_agent import user_agent
 from ray_downloader.profile.assign import BudgetJobs, ProbeJob
 from ray_downloader.profile.estimate import Probe, ServerProfile, estimate_profile
-from ray_downloader.profile.pace import Pace
+from ray_downloader.profile.pacer import Pace
 from ray_downloader.profile.probe import Manners, visit
 from ray_downloader.profile.workload import Rates, sample_urls
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 _log = logging.getLogger(__name__)
 #: Budgets that one rank probes at once. They mostly wait: for their pace, and for servers that hang.

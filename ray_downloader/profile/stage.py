@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.profile.assign import balanced_shares
 from ray_downloader.profile.launch import Launch, choose_launch, find_mpiexec, run_ranks, usable_cores
 from ray_downloader.profile.probes import Probes
 from ray_downloader.profile.table import Row, append_part, drop_parts, fold_parts, load_rows, row_of, save_rows
 from ray_downloader.profile.workload import Workload, plan_workload
 from ray_downloader.profile.world import Alone, World
-from ray_downloader.server_list import load_ignored_servers
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.server_lists import load_ignored_servers
 
 _log = logging.getLogger(__name__)
 #: A line of progress whenever so many servers are done.

@@ -16,8 +16,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout, write_text
 from ray_downloader.profile.estimate import ServerProfile
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import RunLayout
 
 Row = Mapping[str, str]
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout
 from ray_downloader.partition.batches import Batch, load_batches, read_batch
-from ray_downloader.politeness.rules import PolicyBook
+from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.assign import BudgetJobs, ProbeJob, spread_positions
 from ray_downloader.profile.estimate import MAX_TRUST, RateLimits, ServerProfile
 from ray_downloader.profile.table import load_rows
-from ray_downloader.records import POOLED
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.schemas import POOLED
 
 #: A server is probed if it has at least this many rows for each sample.
 ROWS_PER_SAMPLE = 4

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ray_downloader.partition.batches import Batch
-from ray_downloader.records import POOLED
+from ray_downloader.run_folder.schemas import POOLED
 
 #: Images/s that fill one core: a task gets servers until their rates add up to this (2 cores: 850 to 1,000/s of 62 kB).
 CORE_RPS = 450.0

@@ -8,15 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
-from ray_downloader.layout import RunLayout
 from ray_downloader.profile.launch import Launch, find_mpiexec, run_ranks
 from ray_downloader.profile.mpi import library_plugin
 from ray_downloader.profile.stage import profile_servers
 from ray_downloader.profile.table import fold_parts
 from ray_downloader.profile.workload import plan_workload
-from ray_downloader.server_list import load_ignored_servers
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.slurm.commands import profile_step, step_environment
 from ray_downloader.slurm.ray_step import allocation_of
 

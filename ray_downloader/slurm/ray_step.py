@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import StartError, UserError
-from ray_downloader.layout import RunLayout
-from ray_downloader.settings import ClusterSettings, DownloaderParameters
+from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.slurm.addresses import is_listening, own_address
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_step, step_environment

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 
-from ray_downloader.settings import Settings
+from ray_downloader.config.settings import Settings
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.job_facts import ask_job
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.registry import Registry
-from ray_downloader.settings import DatasetSettings
 
 #: Columns of an accepted row that a source gives a value to; `records.URL_SCHEMA` has the rest.
 VALUE_COLUMNS = ("uuid", "source_id", "identifier", "license", "source", "title", "creator", "mirrors")

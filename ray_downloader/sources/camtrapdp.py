@@ -7,7 +7,7 @@ descriptor; give it as `dataset.license`.
 
 from __future__ import annotations
 
-from ray_downloader.settings import DatasetSettings
+from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 _IS_IMAGE = r"""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ray_downloader.settings import DatasetSettings
+from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 

@@ -5,7 +5,7 @@ The licence is the one that FathomNet states for all its images; `dataset.licens
 
 from __future__ import annotations
 
-from ray_downloader.settings import DatasetSettings
+from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 _LICENSE = "https://creativecommons.org/licenses/by-nc-nd/4.0/legalcode.en"

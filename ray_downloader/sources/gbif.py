@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ray_downloader.settings import DatasetSettings
+from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source
 
 #: Rows are images by their `type`. Where it says StillImage the format is not asked: of 755 rows of a real list 61 have

@@ -6,7 +6,7 @@ may be a bare UUID, while `accessURI` is where its bytes are.
 
 from __future__ import annotations
 
-from ray_downloader.settings import DatasetSettings
+from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 

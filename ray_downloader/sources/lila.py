@@ -6,7 +6,7 @@ when it fails. A picture of several animals has several rows; it is fetched once
 
 from __future__ import annotations
 
-from ray_downloader.settings import DatasetSettings
+from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 _CLOUDS = ("url_gcp", "url_aws", "url_azure")

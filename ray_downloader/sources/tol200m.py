@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ray_downloader.server_list import read_server_names
-from ray_downloader.settings import DatasetSettings
+from ray_downloader.config.settings import DatasetSettings
+from ray_downloader.run_folder.server_lists import read_server_names
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 #: The server as the file of excluded ones spells it: lower case, without user-info and default port.

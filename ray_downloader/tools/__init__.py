@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit
 from ray_downloader.tools.context import StoredBatch, ToolContext, finished_batches
-from ray_downloader.tools.filters import FilterRegister, FilterToolBase, PythonFilterToolBase, SqlFilterToolBase
-from ray_downloader.tools.registry import ToolsBase
-from ray_downloader.tools.runners import BatchRunner, FilterRunnerTool, MPIRunnerTool, RunnerRegister, RunnerToolBase
-from ray_downloader.tools.schedulers import DefaultScheduler, SchedulerRegister, SchedulerToolBase
-from ray_downloader.tools.tool_config import ToolConfig
+from ray_downloader.tools.legacy.filters import FilterRegister, FilterToolBase, PythonFilterToolBase, SqlFilterToolBase
+from ray_downloader.tools.legacy.register import ToolsBase
+from ray_downloader.tools.legacy.runners import (
+    BatchRunner,
+    FilterRunnerTool,
+    MPIRunnerTool,
+    RunnerRegister,
+    RunnerToolBase,
+)
+from ray_downloader.tools.legacy.schedulers import DefaultScheduler, SchedulerRegister, SchedulerToolBase
+from ray_downloader.tools.legacy.tool_config import ToolConfig
 
 __all__ = [
     "TOOLS",

@@ -9,8 +9,8 @@ from typing import NoReturn
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from ray_downloader.command_line import sentences, with_plain_keys
-from ray_downloader.compose import CONF
+from ray_downloader.config.command_line import sentences, with_plain_keys
+from ray_downloader.config.compose import CONF
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.configuration import given_keys, tool_context

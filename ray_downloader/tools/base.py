@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ray_downloader.errors import UserError
-from ray_downloader.layout import COMPLETED, write_text
 from ray_downloader.registry import Registry
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import COMPLETED
 from ray_downloader.tools.context import StoredBatch, ToolContext, fingerprint
 
 

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.settings import Settings
 from ray_downloader.tools.context import ToolContext
 
 #: Groups that belong to the tool's run and not to the download it works on.

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
+from ray_downloader.config.settings import Settings, ToolsParameters
 from ray_downloader.errors import UserError
-from ray_downloader.layout import COMPLETED, SUCCESSES, RunLayout
-from ray_downloader.settings import Settings, ToolsParameters
+from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES, RunLayout
 
 #: Parameters that say how a tool is run, and not what comes of it.
 _NOT_ASKED = {"num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "apply", "undo", "reset", "modules"}

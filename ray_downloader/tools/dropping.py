@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
-from ray_downloader.layout import SUCCESSES, replacing
+from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.layout import SUCCESSES
 from ray_downloader.tools.base import Step, Tool, Unit
 from ray_downloader.tools.context import StoredBatch, fingerprint
 

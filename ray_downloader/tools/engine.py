@@ -16,14 +16,15 @@ from typing import Any
 
 from rich.console import Console
 
-from ray_downloader.download.environment import prepare_environment
+from ray_downloader.cluster.environment import prepare_environment
+from ray_downloader.config.settings import DownloaderParameters, Settings
 from ray_downloader.errors import ExitCode
-from ray_downloader.layout import write_text
-from ray_downloader.settings import DownloaderParameters, Settings
+from ray_downloader.progress import shown
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.lock import holding, holding_run
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
 from ray_downloader.tools.context import ToolContext
-from ray_downloader.tools.progress import shown
-from ray_downloader.tools.publish import apply, holding, is_applied, is_half_applied, refuse_if_applied, undo
+from ray_downloader.tools.publish import apply, is_applied, is_half_applied, refuse_if_applied, undo
 
 SUMMARY = "summary.json"
 #: What a command is told that was done already.
@@ -89,12 +90,12 @@ def _save(context: ToolContext, summary: Mapping[str, Any]) -> None:
 
 
 def _apply(context: ToolContext) -> int:
-    with holding(context.layout.lock_file, f"another run holds {context.layout.root}"):
+    with holding_run(context.layout.root, context.layout.lock_file):
         return apply(context.folder, context.layout.images, context.asked)
 
 
 def _undo(context: ToolContext, console: Console) -> ExitCode:
-    with holding(context.layout.lock_file, f"another run holds {context.layout.root}"):
+    with holding_run(context.layout.root, context.layout.lock_file):
         batches = undo(context.folder, context.layout.images)
     _say(console, f"{context.name}: undone, {batches} batches are what they were")
     return ExitCode.SETTLED
@@ -130,8 +131,8 @@ def _fan_out(
     context: ToolContext, function: UnitFunction, left: list[Unit], units: int, console: Console
 ) -> Counter[str]:
     prepare_environment(context.settings.cluster)
-    from ray_downloader.download.cluster import running_cluster  # noqa: PLC0415 (Ray reads the environment on import)
-    from ray_downloader.download.fan_out import FanOut  # noqa: PLC0415
+    from ray_downloader.cluster.connect import running_cluster  # noqa: PLC0415 (Ray reads the environment on import)
+    from ray_downloader.cluster.task_pool import FanOut  # noqa: PLC0415
 
     total: Counter[str] = Counter()
     options = resources(context.settings)

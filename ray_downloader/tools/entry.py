@@ -7,16 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ray_downloader.config.legacy_environment import older_environment
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.logs import start_logging
-from ray_downloader.older_environment import older_environment
-from ray_downloader.stop_signals import run_until_stopped
+from ray_downloader.signals import run_until_stopped
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.context import ToolContext
-from ray_downloader.tools.custom import is_custom, run_custom
 from ray_downloader.tools.engine import run_tool
+from ray_downloader.tools.legacy.register import custom_tools
+from ray_downloader.tools.legacy.run import is_custom, run_custom
 from ray_downloader.tools.modules import load_modules
-from ray_downloader.tools.registry import custom_tools
 
 
 def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCode:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ray_downloader.layout import replacing
+from ray_downloader.run_folder.atomic import replacing
 
 #: A unit's part of a table that the whole tool writes.
 PART = "part.csv"

@@ -11,15 +11,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from ray_downloader.errors import FolderBusyError, UserError
-from ray_downloader.layout import COMPLETED, SUCCESSES, write_text
+from ray_downloader.errors import UserError
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES
 
 _APPLIED = "applied"
 _MANIFEST = "manifest.json"
@@ -104,25 +102,6 @@ def applied_folders(tools: Path) -> list[Path]:
 def applied_tools(tools: Path) -> list[str]:
     """Names of the tools whose results are in place of what was downloaded."""
     return [folder.parent.name for folder in applied_folders(tools)]
-
-
-@contextmanager
-def holding(lock_file: Path, what: str) -> Iterator[None]:
-    """One process at a time; the lock goes with the process.
-
-    Raises:
-        FolderBusyError: Another one has it.
-    """
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lock_file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise FolderBusyError(f"{what}; wait for it to end") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _exchange(new: Path, current: Path, saved: Path) -> None:

@@ -16,7 +16,7 @@ import duckdb
 import psutil
 import pyarrow as pa
 
-from ray_downloader.layout import replacing
+from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.tools.context import StoredBatch
 
 #: DuckDB's own share of memory; what does not fit is spilled below the tool's folder.

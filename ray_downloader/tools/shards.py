@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from ray_downloader.image import ImageError, ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
-from ray_downloader.layout import replacing
-from ray_downloader.records import RAW
+from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.schemas import RAW
 from ray_downloader.tools.base import Unit
 from ray_downloader.tools.stored_rows import chunks_of
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.image.stored import StoredImage
-from ray_downloader.records import RAW
+from ray_downloader.run_folder.schemas import RAW
 
 CHUNK_ROWS = 256
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from ray_downloader.compose import CONF, settings_from_file, settings_from_hydra
+from ray_downloader.config.compose import CONF, settings_from_file, settings_from_hydra
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.settings import Settings
 
 REQUIRED = ["path_to_input=list.txt", "path_to_output=out"]
 OPTIONS = sorted(

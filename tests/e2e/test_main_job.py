@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_downloader.records import ERROR_SCHEMA, SUCCESS_SCHEMA
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA
 from tests.support.job import ENVIRONMENT, RunFolder, as_override, command, run_program
 from tests.support.log import excess_over_budget
 from tests.support.options import HostLimit, OriginOptions

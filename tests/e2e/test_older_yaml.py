@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.job import ENVIRONMENT, TIMEOUT_S, RunFolder
 from tests.support.running import RunningOrigin
-from tests.unit.test_older_config import README
+from tests.unit.config.test_legacy_yaml import README
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
 from ray_downloader.fetch.base import FETCHERS, Fetcher, FetchRequest
-from ray_downloader.settings import NetworkSettings
 from tests.support.fetching import fetch, fetch_all
 from tests.support.log import most_in_flight
 from tests.support.pictures import jpeg_of

@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.fetch.base import FETCHERS, Fetcher, FetchRequest
-from ray_downloader.settings import NetworkSettings
 from tests.support.fetching import fetch, fetch_all
 from tests.support.log import most_in_window
 from tests.support.options import HostLimit, OriginOptions

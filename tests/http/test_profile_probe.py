@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import trustme
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.profile.connection import Dialler
-from ray_downloader.profile.pace import Pace
+from ray_downloader.profile.pacer import Pace
 from ray_downloader.profile.probe import Manners, Visit, visit
-from ray_downloader.settings import NetworkSettings
 from tests.support.options import HostLimit, OriginOptions
 from tests.support.running import RunningOrigin, running_origin
 

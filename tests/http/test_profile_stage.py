@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.profile import probe, run_profile
 from ray_downloader.profile.estimate import ServerProfile
 from ray_downloader.profile.table import append_part, load_profiled_rates, load_rows, row_of
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 from tests.support.log import excess_over_budget
 from tests.support.options import HostLimit, OriginOptions
 from tests.support.partitioned import partitioned_run

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.profile import run_profile
 from ray_downloader.profile.launch import find_mpiexec
 from ray_downloader.profile.table import load_profiled_rates
 from ray_downloader.profile.world import RANKS_VARIABLE
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 from tests.support.partitioned import partitioned_run
 from tests.support.running import RunningOrigin, running_origin
 
@@ -114,7 +114,8 @@ def test_the_results_of_a_killed_world_are_kept_and_one_rank_does_the_rest(
     settings, layout = run_folder(tmp_path, origin)
     killer = tmp_path / "bin" / "mpiexec"
     killer.parent.mkdir()
-    note = f"import sys; from pathlib import Path; from ray_downloader.layout import RunLayout\n{KILLED_WORLD}"
+    imports = "import sys; from pathlib import Path; from ray_downloader.run_folder.layout import RunLayout"
+    note = f"{imports}\n{KILLED_WORLD}"
     killer.write_text(f"#!{sys.executable}\n{note}")
     killer.chmod(0o755)
     monkeypatch.setattr("ray_downloader.profile.stage.find_mpiexec", lambda *_: killer)
@@ -130,7 +131,7 @@ def test_the_results_of_a_killed_world_are_kept_and_one_rank_does_the_rest(
 KILLED_WORLD = f"""
 from ray_downloader.profile.estimate import ServerProfile
 from ray_downloader.profile.table import append_part, row_of
-from ray_downloader.settings import Settings
+from ray_downloader.config.settings import Settings
 layout = RunLayout.of(Settings.load(Path(sys.argv[-1])))
 append_part(layout, 1, row_of(ServerProfile({HOSTS[0]!r}, 1, rate_limit=42.0)))
 sys.exit(137)

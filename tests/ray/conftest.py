@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ray_downloader.download.environment import prepare_environment
-from ray_downloader.layout import RunLayout
-from ray_downloader.settings import ClusterSettings, Settings
+from ray_downloader.cluster.environment import prepare_environment
+from ray_downloader.config.settings import ClusterSettings, Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 
 @pytest.fixture(scope="session")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Embedded Ray on two cores."""
     prepare_environment(ClusterSettings())
-    from ray_downloader.download.cluster import running_cluster
+    from ray_downloader.cluster.connect import running_cluster
 
     settings = Settings(path_to_input="-", path_to_output=tmp_path_factory.mktemp("ray"))
     with running_cluster(ClusterSettings(num_cpus=2), settings.downloader_parameters, RunLayout.of(settings)):

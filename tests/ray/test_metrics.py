@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 def test_a_nodes_endpoint_tells_images_bytes_errors_and_rates() -> None:
     import ray
 
-    from ray_downloader.download.budgets import Progress
-    from ray_downloader.download.metrics import RunMetrics
+    from ray_downloader.cluster.metrics import RunMetrics
+    from ray_downloader.worker.progress import Progress
 
     metrics = RunMetrics("out/gbif", now_s=0.0)
     settled = Counter({("museum.example", ""): 30, ("herbarium.example", "http_4xx"): 4})

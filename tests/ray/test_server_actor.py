@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.politeness.messages import Lease, LeaseRequest
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 def test_a_killed_actor_restarts_with_the_learned_rate(settings_file: Path) -> None:
     import ray
 
-    from ray_downloader.download.server_actor import ServerActor
-    from ray_downloader.download.server_memory import SAVED_AT, save_server_states
+    from ray_downloader.cluster.budget_actor import ServerActor
+    from ray_downloader.run_folder.server_states import SAVED_AT, save_server_states
 
     actor = ServerActor.remote(str(settings_file))
     request = LeaseRequest("museum.example", "task", wanted=10)
@@ -55,8 +55,8 @@ def eventually(call: Callable[[], Any]) -> Any:
 def test_a_task_asks_again_when_an_actor_dies_under_its_call(settings_file: Path) -> None:
     import ray
 
-    from ray_downloader.download.placement import Directory
-    from ray_downloader.download.server_actor import RayBudgets, ServerActor
+    from ray_downloader.cluster.budget_actor import RayBudgets, ServerActor
+    from ray_downloader.cluster.placement import Directory
 
     actor = ServerActor.remote(str(settings_file))
     ray.get(actor.progress.remote())

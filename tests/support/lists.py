@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ray_downloader.layout import RunLayout
+from ray_downloader.config.settings import Settings
 from ray_downloader.partition import PartitionSummary, partition
 from ray_downloader.partition.batches import load_batches, read_batch
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 
 _COLLECTION = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ray_downloader.layout import RunLayout, write_text
+from ray_downloader.config.settings import Settings
 from ray_downloader.partition import partition
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import RunLayout
 
 
 def partitioned_run(folder: Path, urls: list[str], **groups: Any) -> tuple[Settings, RunLayout]:

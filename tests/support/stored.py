@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.image import ImageOptions, process
-from ray_downloader.layout import SUCCESSES, RunLayout, write_text
-from ray_downloader.records import SUCCESS_SCHEMA
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
+from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
 from ray_downloader.tools.base import TOOLS, Step, Tool
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.engine import do_unit

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from ray_downloader.layout import write_text
+from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.queries import columns_of, files_sql, images_database, write_csv
 

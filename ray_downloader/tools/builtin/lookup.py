@@ -9,8 +9,8 @@ from urllib.parse import quote
 from ray_downloader.errors import UserError
 from ray_downloader.image import ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
-from ray_downloader.layout import replacing
-from ray_downloader.records import RAW
+from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.schemas import RAW
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.context import fingerprint
 from ray_downloader.tools.image_index import INDEX, ImageIndex

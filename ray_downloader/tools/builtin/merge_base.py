@@ -10,9 +10,9 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout
-from ray_downloader.settings import Settings
+from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.context import finished_batches
 from ray_downloader.tools.dropping import DroppingTool

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from ray_downloader.errors import UserError
 from ray_downloader.image import ImageError, ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
-from ray_downloader.layout import replacing
+from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.tools.base import TOOLS, Step, Unit, unit_of_each_batch
 from ray_downloader.tools.dropping import DroppingTool
 from ray_downloader.tools.hamming import masks

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from ray_downloader.image import ImageError, ImageOptions, ProcessedImage
 from ray_downloader.image.stored import StoredImage, reprocess
-from ray_downloader.layout import SUCCESSES, replacing
-from ray_downloader.records import RAW
+from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.layout import SUCCESSES
+from ray_downloader.run_folder.schemas import RAW
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, unit_of_each_batch
 from ray_downloader.tools.dropping import IMAGES, write_images
 from ray_downloader.tools.gathering import PART, gather_parts, write_part

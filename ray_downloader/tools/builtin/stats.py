@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ray_downloader.layout import replacing, write_text
-from ray_downloader.records import POOLED
+from ray_downloader.run_folder.atomic import replacing, write_text
+from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.queries import columns_of, images_database
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ray_downloader.demo.answers import Answer, Answers, TrueLimit, garbled
 from ray_downloader.demo.pictures import VARIANTS, PictureShelf, picture
-from ray_downloader.demo.plan import DemoImage, Fault, demo_images
+from ray_downloader.demo.scenario import DemoImage, Fault, demo_images
 
 
 class Flat:

@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 from ray_downloader.demo.listing import MULTIMEDIA_COLUMNS, REJECTED_ODDITIES, Oddity, listed_rows, write_archive
-from ray_downloader.demo.plan import demo_images
+from ray_downloader.demo.scenario import demo_images
 
 
 def lines_of(path: Path) -> list[list[str]]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.destination import ConnectTo, Destinations, RefusedUrlError
-from ray_downloader.settings import NetworkSettings
 
 
 def test_the_most_specific_key_counts() -> None:

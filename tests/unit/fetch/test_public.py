@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.fetch.public import first_public
-from ray_downloader.settings import NetworkSettings
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ray_downloader.monitor import summary as summary_module
 from ray_downloader.monitor.summary import StageFigures, show_summary, summarise
 from ray_downloader.output.batch_folder import SUCCESS, BatchCounts
 from ray_downloader.partition import PartitionSummary
-from ray_downloader.schedule.remaining import Ledger
+from ray_downloader.schedule.run_status import Ledger
 
 PARTITION = PartitionSummary(input_rows=20, accepted_rows=17, rejected_by_reason={"bad_url": 3}, servers=2, batches=2)
 STAGE = StageFigures(seconds=4.0, images=10, size_bytes=12_345, disallowed=Counter({"a.example": 2}))

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.layout import COMPLETED, ERRORS, SUCCESSES
 from ray_downloader.output.batch_folder import SUCCESS, BatchCounts, BatchFolder
 from ray_downloader.output.journal import SUCCESS_JOURNALS, Journal, Rows
-from ray_downloader.records import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
+from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 IMAGE = ImageRecord(

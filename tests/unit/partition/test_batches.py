@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout
 from ray_downloader.partition.batches import Batch, load_batches, read_batch
-from ray_downloader.records import URL_SCHEMA
-from ray_downloader.settings import OutputStructure
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.schemas import URL_SCHEMA
 from tests.support.lists import partitioned
 
 

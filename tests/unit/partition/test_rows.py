@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ray_downloader.partition import rows
-from ray_downloader.partition.plan import PlannedBatch
+from ray_downloader.partition.batch_plan import PlannedBatch
 from ray_downloader.partition.rows import cut, write_rows
-from ray_downloader.records import BATCH_SCHEMA, URL_SCHEMA
+from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
 
 
 @given(st.lists(st.integers(0, 7), max_size=8), st.data())

@@ -12,8 +12,8 @@ import pytest
 from ray_downloader.errors import UserError
 from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches, read_batch
-from ray_downloader.partition.identity import row_uuid
-from ray_downloader.records import POOLED, REJECTED_SCHEMA
+from ray_downloader.partition.row_uuid import row_uuid
+from ray_downloader.run_folder.schemas import POOLED, REJECTED_SCHEMA
 from tests.support.lists import GBIF, partitioned, real_data
 
 U = "http://a.example/1.jpg"

@@ -8,7 +8,7 @@ import duckdb
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ray_downloader.partition.plan import plan_batches
+from ray_downloader.partition.batch_plan import plan_batches
 from ray_downloader.partition.server_key import BadUrlError, server_key
 from ray_downloader.partition.servers import name_servers, order_servers
 from ray_downloader.partition.stage import ORIGIN_SQL

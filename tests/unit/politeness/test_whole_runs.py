@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ray_downloader.politeness.rules import ServerPolicy
-from ray_downloader.politeness.server_state import ServerState
+from ray_downloader.politeness.policy import ServerPolicy
+from ray_downloader.politeness.server.state import ServerState
 from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket, VirtualRun, widest_excess
 
 

@@ -12,11 +12,11 @@ from itertools import count
 from typing import Protocol
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.politeness.incidents import is_push_back
-from ray_downloader.politeness.lease import LeasePacer
+from ray_downloader.politeness.leases.pacer import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
-from ray_downloader.politeness.rules import ServerPolicy
-from ray_downloader.politeness.server_state import ServerState
+from ray_downloader.politeness.policy import ServerPolicy
+from ray_downloader.politeness.server.incidents import is_push_back
+from ray_downloader.politeness.server.state import ServerState
 
 REPORT_EVERY_S = 1.0
 #: A loop wakes this much less late than a call takes: 0.1 ms, as `fetch/curl.py` does, where a call takes 2 ms.

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader.config.settings import ProfileSettings
 from ray_downloader.errors import UserError
 from ray_downloader.profile.launch import choose_launch, find_mpiexec
-from ray_downloader.settings import ProfileSettings
 
 MPIEXEC = Path("/opt/mpi/bin/mpiexec")
 

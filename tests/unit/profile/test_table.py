@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout
 from ray_downloader.profile.estimate import ServerProfile
 from ray_downloader.profile.table import append_part, fold_parts, load_profiled_rates, load_rows, row_of, save_rows
-from ray_downloader.settings import OutputStructure
+from ray_downloader.run_folder.layout import RunLayout
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader.config.settings import OutputStructure, Settings
 from ray_downloader.errors import UserError
-from ray_downloader.layout import RunLayout
 from ray_downloader.profile.estimate import ServerProfile
 from ray_downloader.profile.table import row_of, save_rows
 from ray_downloader.profile.workload import Rates, plan_workload, sample_urls
-from ray_downloader.settings import OutputStructure, Settings
+from ray_downloader.run_folder.layout import RunLayout
 from tests.support.partitioned import partitioned_run
 
 BIG = [f"http://big.example/{number:03d}.jpg" for number in range(100)]

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from ray_downloader.partition.batches import Batch
-from ray_downloader.records import POOLED
+from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.schedule.planner import CORE_RPS, Planner, Unfinished
 
 

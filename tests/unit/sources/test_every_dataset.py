@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ray_downloader.compose import CONF, compose_over, settings_from_hydra
+from ray_downloader.config.compose import CONF, compose_over, settings_from_hydra
 from ray_downloader.errors import UserError
 from ray_downloader.sources.base import SOURCES
 

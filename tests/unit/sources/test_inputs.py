@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.settings import Settings
 from ray_downloader.sources import inputs
 from ray_downloader.sources.locate import FileFinder
 from tests.support.lists import partitioned

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ray_downloader.partition.identity import row_uuid
+from ray_downloader.partition.row_uuid import row_uuid
 from tests.support.lists import Partitioned, partitioned
 
 HEADER = (

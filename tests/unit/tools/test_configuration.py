@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ray_downloader.compose import compose_over
+from ray_downloader.config.compose import compose_over
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.settings import Settings
 from ray_downloader.tools.configuration import flat_keys, given_keys, tool_context
 from ray_downloader.tools.context import ToolContext
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ray_downloader import pipeline
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.settings import Settings
 from ray_downloader.tools.publish import applied_tools, apply, is_half_applied, refuse_if_applied, undo
 from tests.support.stored import StoredRun, received, row, run_here, stage_here
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ray_downloader.records import SUCCESS_SCHEMA
+from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
 from tests.support.stored import OLDER_SCHEMA, StoredRun, md5, received, row, rows_of, run_here
 
 

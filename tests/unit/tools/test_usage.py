@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ray_downloader.compose import CONF
-from ray_downloader.settings import ToolsParameters
+from ray_downloader.config.compose import CONF
+from ray_downloader.config.settings import ToolsParameters
 from ray_downloader.tools import TOOLS
 from ray_downloader.tools.usage import usage
 

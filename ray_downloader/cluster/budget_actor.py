@@ -1,0 +1,119 @@
+"""Ray's shell round the budgets: the actor that hosts them, and a task's line to all of them.
+
+The logic is in `BudgetHost` and in `politeness/`; here calls are only carried. A call that failed with its actor is
+sent again: asking twice is harmless, as one holder has at most one lease.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from ray_downloader.cluster.placement import Directory
+from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.politeness.server.state import Order
+from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.worker.budgets import BudgetHost, HostAnswer
+from ray_downloader.worker.progress import Progress, ProgressDelta
+from ray_downloader.worker.run_context import RunContext
+
+RESEND_AFTER_S = 0.5
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0)
+class ServerActor:
+    """Holds the budget of one server, or of many small ones. Restarted, it goes on with the last saved state."""
+
+    def __init__(self, settings_file: str) -> None:
+        context = RunContext.load(Path(settings_file))
+        self._host = BudgetHost(context.policies, load_server_states(context.layout))
+
+    def lease(self, requests: Sequence[LeaseRequest]) -> HostAnswer:
+        """Answer a task's requests."""
+        return self._host.lease(requests)
+
+    def tell(self, delta: ProgressDelta) -> HostAnswer:
+        """Count a task's progress."""
+        return self._host.tell(delta)
+
+    def order(self, budget: str, action: Order, value: float | None) -> None:
+        """Obey the operator."""
+        self._host.order(budget, action, value)
+
+    def drain(self) -> None:
+        """Tell every task from now on that the run ends."""
+        self._host.drain()
+
+    def progress(self) -> Progress:
+        """What tasks told this actor."""
+        return self._host.progress
+
+    def snapshots(self) -> dict[str, dict[str, Any]]:
+        """Learned state by budget."""
+        return self._host.snapshots()
+
+
+class RayBudgets:
+    """A task's line to the server actors.
+
+    Args:
+        directory: Which actor holds which budget.
+    """
+
+    def __init__(self, directory: Directory[Any]) -> None:
+        self.is_draining = False
+        self._directory = directory
+        self._calls: dict[ray.ObjectRef, tuple[Any, list[LeaseRequest]]] = {}
+        self._resend: list[tuple[float, Any, list[LeaseRequest]]] = []
+
+    def ask(self, requests: Sequence[LeaseRequest]) -> None:
+        """One call an actor."""
+        by_host: dict[Any, list[LeaseRequest]] = defaultdict(list)
+        for request in requests:
+            by_host[self._directory.host_of(request.server)].append(request)
+        for host, asked in by_host.items():
+            self._send(host, asked)
+
+    def tell(self, delta: ProgressDelta) -> None:
+        """Progress goes to the first shared actor."""
+        host = self._directory.shared[0]
+        self._calls[host.tell.remote(delta)] = (host, [])
+
+    def _send(self, host: Any, requests: list[LeaseRequest]) -> None:
+        self._calls[host.lease.remote(requests)] = (host, requests)
+
+    def answers(self) -> list[Lease]:
+        """Leases that have come; does not wait."""
+        self._send_again()
+        if not self._calls:
+            return []
+        done, _ = ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
+        return [lease for ref in done for lease in self._receive(ref)]
+
+    def _receive(self, ref: ray.ObjectRef) -> Sequence[Lease]:
+        host, requests = self._calls.pop(ref)
+        try:
+            answer: HostAnswer = ray.get(ref)
+        except RayError:
+            if requests:
+                self._resend.append((time.monotonic() + RESEND_AFTER_S, host, requests))
+            return ()
+        self.is_draining |= answer.is_draining
+        return answer.leases
+
+    def _send_again(self) -> None:
+        due = [item for item in self._resend if item[0] <= time.monotonic()]
+        self._resend = [item for item in self._resend if item not in due]
+        for _, host, requests in due:
+            self._send(host, requests)
+
+    def hang_up(self, timeout_s: float) -> None:
+        """Wait until what was said has been heard."""
+        if self._calls:
+            ray.wait(list(self._calls), num_returns=len(self._calls), timeout=timeout_s)

@@ -1,0 +1,185 @@
+"""Starts or joins Ray, and says how large it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray._private.services import get_webui_url_from_internal_kv
+from ray.exceptions import AuthenticationError
+
+from ray_downloader.cluster.environment import address_of, starts_own_nodes
+from ray_downloader.cluster.reachable import refuse_silent
+from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
+from ray_downloader.errors import UserError
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.signals import keeping_handlers
+from ray_downloader.slurm.commands import ssh_line
+from ray_downloader.slurm.ray_step import RayStep, running_ray_step
+
+#: Small objects only cross Ray here (batches' names and reports), so its store can be small.
+OBJECT_STORE_BYTES = 80 * 1024 * 1024
+DASHBOARD_PATIENCE_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A running Ray.
+
+    Args:
+        slots: Worker tasks that run at once.
+        cpus: Cores of all nodes used.
+        memory_mb: Memory of all nodes used.
+        dashboard: Address of Ray's dashboard, if it runs.
+    """
+
+    nodes: int
+    slots: int
+    cpus: float
+    memory_mb: float
+    dashboard: str | None
+    namespace: str
+
+
+@contextmanager
+def running_cluster(
+    options: ClusterSettings, parameters: DownloaderParameters, layout: RunLayout, purpose: str = ""
+) -> Iterator[Cluster]:
+    """Ray for one run: embedded (`local`), one that runs already (`existing`), or one on the job's nodes (`slurm`).
+
+    Args:
+        options: Group `cluster`.
+        parameters: How much of it is used.
+        layout: The run folder: names what is shared in Ray, and keeps the nodes' messages.
+        purpose: Tells several users of one run folder apart.
+
+    Raises:
+        UserError: There is no Ray to join, or it did not start.
+    """
+    namespace = options.namespace or f"ray_downloader {layout.root} {purpose}".rstrip()
+    with ExitStack() as stack:
+        own = starts_own_nodes(options)
+        step = stack.enter_context(running_ray_step(options, parameters, layout)) if own else None
+        stack.callback(ray.shutdown)
+        if options.name == "local":
+            dashboard = _start_embedded(options, namespace)
+        elif step:
+            dashboard = _join_step(step, namespace, options)
+        else:
+            address = _required_address(options)
+            refuse_silent(address)
+            dashboard = _join(address, namespace)
+        yield _measure(parameters, namespace, dashboard)
+
+
+def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
+    """Address of the dashboard, if there is one."""
+    with keeping_handlers():
+        context = ray.init(
+            address="local",
+            namespace=namespace,
+            num_cpus=options.num_cpus,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=options.dashboard_port is not None,
+            dashboard_port=options.dashboard_port,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    return context.address_info["webui_url"] or None
+
+
+def _required_address(options: ClusterSettings) -> str:
+    address = address_of(options)
+    if not address:
+        raise UserError(
+            f"cluster={options.name} joins a running Ray: set cluster.address=host:port or RAY_ADDRESS to its address"
+        )
+    return address
+
+
+def _join(address: str, namespace: str) -> str | None:
+    try:
+        with keeping_handlers():
+            context = ray.init(address=address, namespace=namespace, log_to_driver=False, logging_level=logging.WARNING)
+    except AuthenticationError as error:
+        raise UserError(
+            f"the Ray at {address} refuses this user's token: name the file with the right one by cluster.token_file "
+            f"({str(error).splitlines()[0]})"
+        ) from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"no Ray answers at {address}, or it asks for another token (cluster.token_file): "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+    return context.address_info["webui_url"] or None
+
+
+def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str | None:
+    """Join the job's own Ray, which listens some seconds before it answers, and wait for its nodes."""
+    until_s = time.monotonic() + options.start_timeout_s
+    while True:
+        try:
+            _join(step.address, namespace)
+            break
+        except UserError:
+            step.require_running()
+            if time.monotonic() > until_s:
+                raise
+    _await_nodes(step, options.start_timeout_s)
+    dashboard = _await_dashboard()
+    _tell_way_to(dashboard)
+    return dashboard
+
+
+def _await_nodes(step: RayStep, timeout_s: float) -> None:
+    """Wait for all nodes of the job; one that does not come costs its CPUs, not the job."""
+    until_s = time.monotonic() + timeout_s
+    while (alive := len(_alive_nodes())) < step.nodes:
+        step.require_running()
+        if time.monotonic() > until_s or alive + len(step.ended_nodes()) >= step.nodes:
+            _log.warning("only %d of %d nodes joined:\n%s", alive, step.nodes, step.last_words())
+            return
+        time.sleep(0.2)
+
+
+def _await_dashboard() -> str | None:
+    """Address of the dashboard, which starts later than all the rest; None where it does not come."""
+    until_s = time.monotonic() + DASHBOARD_PATIENCE_S
+    while not (address := get_webui_url_from_internal_kv()) and time.monotonic() < until_s:
+        time.sleep(0.2)
+    return address or None
+
+
+def _tell_way_to(dashboard: str | None) -> None:
+    if dashboard:
+        line = ssh_line(dashboard, os.environ["SLURMD_NODENAME"], os.environ.get("SLURM_SUBMIT_HOST"))
+        token_file = os.environ["RAY_AUTH_TOKEN_PATH"]
+        _log.info("dashboard: %s , then http://%s with the token in %s", line, dashboard, token_file)
+
+
+def _alive_nodes() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _measure(parameters: DownloaderParameters, namespace: str, dashboard: str | None) -> Cluster:
+    alive = [node["Resources"] for node in _alive_nodes() if node["Resources"].get("CPU")]
+    nodes = sorted(alive, key=lambda resources: -resources["CPU"])[: parameters.max_nodes]
+    per_node = [
+        min(int(node["CPU"] / parameters.cpu_per_worker), parameters.workers_per_node or 1_000_000) for node in nodes
+    ]
+    return Cluster(
+        nodes=len(nodes),
+        slots=max(1, sum(per_node)),
+        cpus=sum(node["CPU"] for node in nodes),
+        memory_mb=sum(node.get("memory", 0) for node in nodes) / 2**20,
+        dashboard=dashboard,
+        namespace=namespace,
+    )

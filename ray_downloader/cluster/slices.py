@@ -1,0 +1,89 @@
+"""One time slice as a Ray task: builds a worker from the run folder, lets it work, returns its report."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from ray_downloader import image
+from ray_downloader.cluster.budget_actor import RayBudgets
+from ray_downloader.cluster.placement import Directory
+from ray_downloader.fetch.base import FETCHERS
+from ray_downloader.politeness.headers.user_agent import user_agent
+from ray_downloader.schedule.planner import Unfinished
+from ray_downloader.worker.batch_work import BatchOptions, OpenBatch
+from ray_downloader.worker.loop import MAX_IN_FLIGHT, Worker
+from ray_downloader.worker.ports import Effects, SliceReport, TimeSlice
+from ray_downloader.worker.robots_gate import RobotsGate
+from ray_downloader.worker.run_context import RunContext
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a task is given.
+
+    Args:
+        settings_file: Names the run; everything else is read from its folder.
+        directory: The server actors.
+        items: Batches to work at.
+    """
+
+    settings_file: Path
+    directory: Directory[Any]
+    items: Sequence[Unfinished]
+
+
+@lru_cache(maxsize=1)
+def _context(settings_file: Path, _written_at_ns: int) -> RunContext:
+    return RunContext.load(settings_file)
+
+
+@ray.remote(max_retries=0)
+def warm_up() -> None:
+    """Make a worker process import everything before the clock of the download starts.
+
+    The first array of Python values makes pyarrow import pandas where there is one: 0.25 to 1.4 s in which the worker
+    loop would stand still, at its first flush.
+    """
+    pa.array([""])
+
+
+@ray.remote(max_retries=0)
+def work_slice(work: Slice) -> SliceReport:
+    """Work at the batches for `cluster.task_seconds`."""
+    context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
+    settings = context.settings
+    holder = uuid.uuid4().hex[:12]
+    pa.set_cpu_count(1)
+    options = BatchOptions(settings.retry_errors, settings.image.extra_columns, len(work.items))
+    batches = [OpenBatch(context.layout, item, holder, options) for item in work.items]
+    budgets = RayBudgets(work.directory)
+    make_fetcher = FETCHERS.get(settings.fetcher.name)
+    agent = user_agent(settings.politeness.contact)
+    # A fetcher of its own for each slice, so that no idle connection is left at a server that another task asks next.
+    with closing(make_fetcher(settings.network, agent, MAX_IN_FLIGHT)) as fetcher:
+        effects = Effects(
+            fetcher=fetcher,
+            budgets=budgets,
+            process=partial(_process, image.ImageOptions.of(settings)),
+            rng=random.Random(holder),
+        )
+        robots = RobotsGate(settings.politeness.robots, context.layout.robots, time.time())
+        time_slice = TimeSlice(holder, settings.cluster.task_seconds)
+        report = Worker(batches, context.requests, robots, effects, time_slice).run()
+    budgets.hang_up(timeout_s=2.0)
+    return report
+
+
+def _process(options: image.ImageOptions, body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
+    return image.process(body, options, complete=is_complete, isolated=is_suspect)

@@ -1,0 +1,87 @@
+"""The download stage: what is left to do, a cluster to do it on, and the driver that sees it done."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import pyarrow.parquet as pq
+import ray
+from ray.exceptions import ActorUnavailableError, NodeDiedError, WorkerCrashedError
+from rich.console import Console
+
+from ray_downloader.cluster.connect import Cluster, running_cluster
+from ray_downloader.cluster.driver import DownloadResult, Driver
+from ray_downloader.cluster.server_actors import Crew
+from ray_downloader.cluster.slices import warm_up
+from ray_downloader.config.settings import ClusterSettings, Settings
+from ray_downloader.errors import StartError
+from ray_downloader.fetch.base import FETCHERS
+from ray_downloader.partition.batches import load_batches
+from ray_downloader.progress import DownloadProgress
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.schemas import POOLED
+from ray_downloader.schedule.run_status import Ledger, take_stock
+from ray_downloader.worker.run_context import RunContext
+
+_log = logging.getLogger(__name__)
+
+
+def download(settings: Settings, layout: RunLayout, console: Console) -> DownloadResult:
+    """Settle every row that is left; Ray is not even started where none is.
+
+    Args:
+        console: Where progress is shown.
+
+    Raises:
+        UserError: There is no Ray to join, or an input table is not usable.
+        RuntimeError: A batch's task died again and again.
+    """
+    FETCHERS.get(settings.fetcher.name)
+    context = RunContext(settings, layout)
+    ledger = take_stock(layout, load_batches(layout), settings.retry_errors)
+    if not ledger.work:
+        return DownloadResult()
+    with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
+        _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
+        crew = Crew(context, cluster, _rows_by_server(layout, ledger))
+        _await_start([*crew.ready(), *_warm_ups(cluster, settings)], settings.cluster)
+        total_rows = ledger.settled_rows + ledger.rows_left.total()
+        with DownloadProgress(total_rows, ledger.settled_rows, console) as progress:
+            driver = Driver(context, cluster, crew, progress)
+            return driver.run(ledger.work)
+
+
+def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings) -> None:
+    """Wait for all; a node that is lost meanwhile is lost no other way than later.
+
+    Raises:
+        StartError: A Ray of our own has nothing else to do, and yet does not start them.
+    """
+    started, late = ray.wait(calls, num_returns=len(calls), timeout=options.start_timeout_s)
+    for call in started:
+        try:
+            ray.get(call)
+        except (ActorUnavailableError, NodeDiedError, WorkerCrashedError) as error:
+            _log.warning("a node or process was lost while Ray started: %s", str(error).splitlines()[0])
+    if late:
+        sentence = f"Ray runs, but {len(late)} of {len(calls)} actors and tasks did not start within "
+        sentence += f"{options.start_timeout_s:g} s (cluster.start_timeout_s)"
+        if options.name != "existing":
+            raise StartError(f"{sentence}: is its memory or process limit too small? Ray's own words are in its logs")
+        _log.warning("%s: others use that Ray; this run takes what becomes free", sentence)
+
+
+def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:
+    task = warm_up.options(num_cpus=settings.downloader_parameters.cpu_per_worker, scheduling_strategy="SPREAD")
+    return [task.remote() for _ in range(cluster.slots)]
+
+
+def _rows_by_server(layout: RunLayout, ledger: Ledger) -> Counter[str]:
+    """Rows left by server; of those that share batches the rows there are."""
+    rows = Counter({server: left for server, left in ledger.rows_left.items() if server != POOLED})
+    if POOLED in ledger.rows_left:
+        servers = pq.read_table(layout.servers_table)
+        for server, count in zip(servers["server_name"].to_pylist(), servers["rows"].to_pylist(), strict=True):
+            rows.setdefault(server, count)
+    return rows

@@ -1,0 +1,51 @@
+"""What every command shares: overrides as a shell gives them, and mistakes as one sentence with its exit code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NoReturn
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ray_downloader.config.mistakes import unknown_key
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ExitCode, UserError
+
+
+def with_plain_keys(override: str) -> str:
+    """Let the keys of a mapping be quoted, as in JSON; Hydra's grammar knows quotes for values only."""
+    escaped = partial(re.sub, r"([\\()\[\]{}:=, \t])", r"\\\1")
+    return re.sub(r"""(?<=[{,])\s*(["'])([^"']*)\1\s*:""", lambda found: f"{escaped(found[2])}:", override)
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Turn the user's mistakes into one message and the exit code that they ask for."""
+    try:
+        yield
+    except UserError as error:
+        _quit(str(error), error.exit_code)
+    except (HydraException, OmegaConfBaseException) as error:
+        _quit(first_sentences(error), ExitCode.USAGE)
+    except KeyboardInterrupt:
+        _quit("interrupted; the same command continues", ExitCode.STOPPED)
+
+
+def first_sentences(error: Exception) -> str:
+    """Hydra's message without its advice on stack traces, search paths and grammar."""
+    text = str(error).partition("Config search path")[0].partition("See https://")[0]
+    unknown = re.match(r"Could not override '([^']+)'", text)
+    if unknown:
+        return unknown_key(unknown[1], Settings)
+    lines = [line.strip() for line in text.splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(("full_key", "object_type"))).rstrip(":")
+
+
+def _quit(message: str, code: ExitCode) -> NoReturn:
+    print(f"ray_downloader: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -1,0 +1,271 @@
+"""Configuration, parsed once into frozen models.
+
+Hydra composes `conf/`; `Settings.from_config` validates the result, and from then on nobody looks at a dictionary
+again. The driver writes `settings.json`; MPI ranks, Slurm steps and Ray tasks load that file, so they cannot drift.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from ray_downloader.config.mistakes import sentence_of
+from ray_downloader.errors import ErrorKind, UserError
+
+Stage = Literal["partition", "profile", "download"]
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+#: A column may be known by several names; the first that the file has is read.
+ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+
+
+class OutputStructure(_Group):
+    """Names of files and folders below `path_to_output`."""
+
+    urls_folder: str = "urls"
+    logs_folder: str = "logs"
+    images_folder: str = "images"
+    schedules_folder: str = "schedules"
+    profiles_table: str = "profiles.csv"
+    ignored_table: str = "ignored.csv"
+    inner_checkpoint_file: str = "checkpoint.json"
+    tools_folder: str = "tools"
+
+
+class DownloaderParameters(_Group):
+    """How much is downloaded at once, and what an image becomes."""
+
+    num_downloads: PositiveInt = 1
+    max_nodes: PositiveInt | None = None
+    workers_per_node: PositiveInt | None = None
+    cpu_per_worker: PositiveFloat = 1.0
+    header: bool | str | None = None
+    image_size: PositiveInt = 224
+    logger_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    batch_size: PositiveInt = 10_000
+    rate_multiplier: NonNegativeFloat = 0.5
+    default_rate_limit: PositiveFloat = 3.0
+
+
+class ToolsParameters(_Group):
+    """Resources and thresholds of the tools that run on finished images."""
+
+    num_workers: PositiveInt | None = None
+    max_nodes: PositiveInt | None = None
+    workers_per_node: PositiveInt | None = None
+    cpu_per_worker: PositiveFloat = 1.0
+    threshold_size: PositiveInt = 224
+    new_resize_size: PositiveInt = 224
+    apply: bool = False
+    undo: bool = False
+    reset: Literal["filtering", "scheduling", "runners"] | None = None
+    modules: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    options: Mapping[str, Any] = {}
+    max_distance: Annotated[int, Field(ge=0, le=8)] = 4
+    base: str | None = None
+    match: Literal["hash", "url"] = "hash"
+    uuids: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    export_format: Literal["webdataset", "parquet", "imagefolder"] = "webdataset"
+    shard_rows: PositiveInt = 10_000
+
+
+class DatasetSettings(_Group):
+    """Which columns of the input mean what, and which rows count."""
+
+    name: str = "generic"
+    input_help: str = "path_to_input is required: set path_to_input=... to a list of URLs"
+    columns: Mapping[str, ColumnNames] | None = None
+    drop_basis_of_record: tuple[str, ...] = ()
+    data_sources: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    excluded_servers: Path | None = None
+    license: str | None = None
+
+
+class ServerRule(_Group):
+    """Limits for the servers whose canonical name matches the glob `server`."""
+
+    server: str
+    rate_rps: PositiveFloat | None = None
+    burst: PositiveInt | None = None
+    max_connections: PositiveInt | None = None
+    max_bytes_per_s: PositiveFloat | None = None
+    max_bytes_per_day: PositiveFloat | None = None
+    max_requests_per_day: PositiveInt | None = None
+    group: str | None = None
+    verify_tls: bool | None = None
+    source: str | None = None
+
+
+class PolitenessSettings(_Group):
+    """What one server may be asked for, by the whole cluster together."""
+
+    name: str = "polite"
+    enabled: bool = True
+    contact: str | None = None
+    max_connections: PositiveInt = 4
+    burst: PositiveInt = 1
+    adaptive: bool = True
+    max_rate_limit: PositiveFloat | None = None
+    robots: Literal["delay", "obey", "ignore"] = "delay"
+    opt_out_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
+    max_bytes_per_s: PositiveFloat | None = None
+    max_bytes_per_day: PositiveFloat | None = None
+    dead_probe_delays_s: tuple[PositiveFloat, ...] = (5.0, 15.0, 45.0)
+    published_rules: bool = True
+    rules: tuple[ServerRule, ...] | None = None
+
+
+def _mapping_or_json(value: object) -> object:
+    """A mapping may be written as JSON where a shell or a YAML file makes that easier."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _curl_connect_to(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    for source, target in (value or {}).items():
+        host, _, port = target.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"the target of {source!r} is {target!r}; write it as host:port")
+    return value
+
+
+class NetworkSettings(_Group):
+    """How connections are made, and when one is given up. Sizes in bytes, times in seconds."""
+
+    name: str = "default"
+    allow_private_addresses: bool = False
+    connect_to: Annotated[
+        Mapping[str, str] | None, BeforeValidator(_mapping_or_json), AfterValidator(_curl_connect_to)
+    ] = None
+    proxy: str | None = None
+    ca_bundle: Path | None = None
+    verify_tls: bool = True
+    connect_timeout_s: PositiveFloat = 20.0
+    request_timeout_s: PositiveFloat = 300.0
+    low_speed_bytes_per_s: NonNegativeInt = 500
+    low_speed_s: PositiveInt = 30
+    max_bytes: PositiveInt = 256 * 1024 * 1024
+    max_redirects: NonNegativeInt = 5
+    max_attempts: PositiveInt = 3
+
+
+class FetcherSettings(_Group):
+    """Which library moves the bytes."""
+
+    name: str = "curl"
+
+
+class ImageSettings(_Group):
+    """What is stored of an image."""
+
+    name: str = "jpeg"
+    encode: Literal["jpeg", "png", "webp", "original", "raw"] = "jpeg"
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    decode: Literal["fast", "exact"] = "fast"
+    fast_gap: Annotated[int, Field(ge=1, le=8)] = 2
+    max_pixels: PositiveInt = 178_956_970
+    resize: Literal["keep_ratio_longest", "keep_ratio_shortest", "center_crop", "border", "none"] = "keep_ratio_longest"
+    min_size: PositiveInt | None = None
+    max_aspect_ratio: Annotated[float, Field(ge=1)] | None = None
+    icc: Literal["ignore", "srgb"] = "ignore"
+    extra_columns: tuple[Literal["exif", "sha256", "phash"], ...] = ()
+
+
+class ClusterSettings(_Group):
+    """Where Ray runs, and how work is cut for it."""
+
+    name: Literal["local", "existing", "slurm"] = "local"
+    address: str | None = None
+    namespace: str | None = None
+    num_cpus: PositiveInt | None = None
+    server_actors: Literal["auto", "dedicated", "shared"] = "auto"
+    task_seconds: PositiveFloat = 60.0
+    worker_memory_mb: PositiveInt = 400
+    dashboard_port: PositiveInt | None = None
+    token_file: Path | None = None
+    scratch: str = "/tmp"
+    start_timeout_s: PositiveFloat = 90.0
+
+
+class ProfileSettings(_Group):
+    """How servers are measured before the download."""
+
+    name: str = "default"
+    launcher: Literal["auto", "mpiexec", "inline"] = "auto"
+    samples_per_server: PositiveInt = 5
+    max_seconds: PositiveFloat = 60.0
+
+
+class Settings(_Group):
+    """Everything a run is told."""
+
+    path_to_input: str
+    path_to_output: Path
+    mode: Literal["run", "plan"] = "run"
+    stages: tuple[Stage, ...] = ("partition", "profile", "download")
+    reset: Literal["batched", "profiled"] | None = None
+    retry_errors: tuple[ErrorKind, ...] = ()
+    demo: bool = False
+    account: str | None = None
+    output_structure: OutputStructure = OutputStructure()
+    downloader_parameters: DownloaderParameters = DownloaderParameters()
+    tools_parameters: ToolsParameters = ToolsParameters()
+    dataset: DatasetSettings = DatasetSettings()
+    politeness: PolitenessSettings = PolitenessSettings()
+    network: NetworkSettings = NetworkSettings()
+    fetcher: FetcherSettings = FetcherSettings()
+    image: ImageSettings = ImageSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    profile: ProfileSettings = ProfileSettings()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Validate a composed configuration.
+
+        Raises:
+            UserError: A key is unknown or missing, or a value is not allowed; one line a key.
+        """
+        try:
+            return cls.model_validate(config)
+        except ValidationError as error:
+            raise UserError("\n".join(sentence_of(detail, cls) for detail in error.errors())) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: There is no such file, or it is not a settings file.
+        """
+        try:
+            return cls.from_config(json.loads(path.read_text("utf-8")))
+        except FileNotFoundError:
+            raise UserError(f"{path} does not exist; it is written by a run into its output folder") from None
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path} is not a settings file: {error}") from None
+
+    def to_json(self) -> str:
+        """The settings as `settings.json` holds them."""
+        return self.model_dump_json(indent=2) + "\n"

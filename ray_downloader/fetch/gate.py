@@ -1,0 +1,37 @@
+"""Which requests are made at all: the checks that come before any fetcher touches the network. Pure."""
+
+from __future__ import annotations
+
+from ray_downloader.config.settings import NetworkSettings
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.base import FetchRequest, FetchResult
+from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
+from ray_downloader.fetch.failed_names import FailedNames
+
+
+class Admission:
+    """Decides for each request where it goes, or how it ended before it began.
+
+    Args:
+        network: Guard, proxy and `connect_to`.
+    """
+
+    def __init__(self, network: NetworkSettings) -> None:
+        self.destinations = Destinations(network)
+        self._failed_names = FailedNames()
+
+    def admit(self, request: FetchRequest, now_s: float) -> Destination | FetchResult:
+        """Where `request` goes; or its result, where the URL is refused or its host failed to resolve lately."""
+        try:
+            destination = self.destinations.of(request.url)
+        except RefusedUrlError as refusal:
+            return FetchResult(request.token, refusal.kind, message=str(refusal))
+        if destination.is_resolved_here and self._failed_names.has(destination.host, now_s):
+            message = f"{destination.host} did not resolve a moment ago"
+            return FetchResult(request.token, ErrorKind.DNS, message=message)
+        return destination
+
+    def note(self, destination: Destination, kind: ErrorKind | None, now_s: float) -> None:
+        """A request to `destination` ended with `kind`."""
+        if kind is ErrorKind.DNS and destination.is_resolved_here:
+            self._failed_names.add(destination.host, now_s)

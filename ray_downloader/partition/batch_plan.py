@@ -1,0 +1,80 @@
+"""Which rows share a batch: a pure function of how many rows each server has.
+
+A big server has batches of its own, of nearly equal size. Small servers share batches, so that 10^6 servers do not
+make 10^6 folders. The result states an order of servers; rows sorted in it and cut at the batches' sizes are the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ray_downloader.run_folder.schemas import POOLED
+
+#: A server with fewer rows shares batches: a folder and two files for less are mostly overhead.
+MIN_OWN_ROWS = 10
+#: At most so many servers have batches of their own, the biggest ones.
+MAX_OWN_SERVERS = 10_000
+#: A server's rows are cut into so many batches if each still has so many rows: a batch is worked at by one core at a
+#: time, and a list of one server is to keep several busy.
+LEAST_PIECES = 8
+LEAST_PIECE_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBatch:
+    """One batch: `rows` rows of `servers` servers, the next ones in the plan's order."""
+
+    server_name: str
+    partition_id: int
+    rows: int
+    servers: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPlan:
+    """Order of servers, number of batches that hold rows of each of them, and the batches, all in the same order."""
+
+    servers: tuple[str, ...]
+    batches_of_server: tuple[int, ...]
+    batches: tuple[PlannedBatch, ...]
+
+
+def plan_batches(rows_of_server: Mapping[str, int], batch_size: int) -> PartitionPlan:
+    """Cut rows into batches of at most `batch_size`; servers of their own come first, each group sorted by name."""
+    biggest = sorted(rows_of_server, key=lambda name: (-rows_of_server[name], name))[:MAX_OWN_SERVERS]
+    own = sorted(name for name in biggest if name != POOLED and rows_of_server[name] >= MIN_OWN_ROWS)
+    pooled = sorted(rows_of_server.keys() - set(own))
+    own_batches = [list(_own_batches(name, rows_of_server[name], batch_size)) for name in own]
+    spans, pooled_batches = _pooled_batches([rows_of_server[name] for name in pooled], batch_size)
+    return PartitionPlan(
+        servers=(*own, *pooled),
+        batches_of_server=(*map(len, own_batches), *spans),
+        batches=(*(batch for batches in own_batches for batch in batches), *pooled_batches),
+    )
+
+
+def _own_batches(name: str, rows: int, batch_size: int) -> Iterator[PlannedBatch]:
+    """Batches of sizes that differ by at most one: 199,999 rows are 19 of 10,000 and one of 9,999."""
+    count = max(-(-rows // batch_size), min(LEAST_PIECES, rows // LEAST_PIECE_ROWS))
+    smaller, bigger_ones = divmod(rows, count)
+    for partition_id in range(count):
+        yield PlannedBatch(name, partition_id, smaller + (partition_id < bigger_ones), 1)
+
+
+def _pooled_batches(rows: list[int], batch_size: int) -> tuple[list[int], list[PlannedBatch]]:
+    """Full batches over the servers in order, the last one smaller; first, how many of them each server touches."""
+    spans: list[int] = []
+    servers_in_batch: dict[int, int] = {}
+    start = 0
+    for count in rows:
+        touched = range(start // batch_size, (start + count - 1) // batch_size + 1)
+        spans.append(len(touched))
+        for index in touched:
+            servers_in_batch[index] = servers_in_batch.get(index, 0) + 1
+        start += count
+    total = start
+    return spans, [
+        PlannedBatch(POOLED, index, min(batch_size, total - index * batch_size), servers)
+        for index, servers in servers_in_batch.items()
+    ]

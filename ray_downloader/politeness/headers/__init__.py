@@ -1,0 +1,1 @@
+"""Each header that matters for politeness, read in one place. Pure."""

@@ -1,0 +1,174 @@
+"""Writes leases: turns what a server allows at this moment into one holder's permits.
+
+It keeps who holds what (connections, intervals of the schedule, retries) and nothing of what the server said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ray_downloader.politeness.leases.holders import Holder, Holders
+from ray_downloader.politeness.leases.timeline import SLACK_SHARE, Interval, LeaseSchedule
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
+
+#: Length of a lease among several holders: short, so that each gets its turn and a pause is soon felt by all.
+SHARED_S = 0.4
+#: A lease starts at most this long after it is granted, so that a pause is never far from being felt.
+LEAD_S = 1.0
+#: ... and at most this share of a lease's length, so that a rate that moves does so at once: four tasks took 4 s from
+#: 10/s to 30/s with a second of lead, and 2 s so (virtual time).
+LEAD_SHARE = 0.5
+#: When a holder that got no connection may ask again.
+RECHECK_S = 0.25
+#: Validity of a lease for a server without a rate.
+UNLIMITED_S = 30.0
+#: Without a rate, one of so many connections stays free for the next holder: else it waits until the first, which took
+#: them all, has spoken twice (measured: a second task idle for 2 s at each start).
+NEWCOMERS_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a server allows now.
+
+    Args:
+        not_before_s: No permit before this time.
+        every_s: Mean distance between permits; 0: no limit on the rate.
+        least_s: Distance that is kept between any two.
+        burst: Permits that may be used at once.
+        connections: Requests under way at once, over all holders.
+        turn_connections: As many as the rate keeps busy.
+        length_s: Length of the lease of a holder that is alone.
+        most_permits: Permits that quotas leave.
+        retries: Retries that the retry budget leaves, not counting those that running leases allow.
+    """
+
+    not_before_s: float
+    every_s: float
+    least_s: float
+    burst: int
+    connections: int
+    turn_connections: int
+    length_s: float
+    most_permits: float
+    retries: float
+
+
+class LeaseDesk:
+    """All leases of one budget."""
+
+    __slots__ = ("_holders", "_schedule")
+
+    def __init__(self, not_before_s: float) -> None:
+        self._schedule = LeaseSchedule(not_before_s)
+        self._holders = Holders()
+
+    @property
+    def void_s(self) -> float:
+        """Until when permits that are handed out may be used."""
+        return self._schedule.void_s
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way, as far as was reported."""
+        return self._holders.in_flight
+
+    def hear(self, request: LeaseRequest, now_s: float) -> None:
+        """Note what the holder says of itself."""
+        name = _name(request)
+        holder = self._holders.heard(name, request.wanted, request.in_flight, now_s)
+        if request.unused or not request.wanted:
+            self._schedule.release(name, now_s)
+            holder.interval, holder.until_s = None, now_s
+        if holder.until_s <= now_s:
+            holder.allowed = holder.allowed_before = 0
+        if not request.wanted:
+            self._holders.stop(name)
+
+    def refuse(self, request: LeaseRequest, wait_s: float, verdict: Verdict, now_s: float) -> Lease:
+        """No permits; a lease that still runs keeps its connections, unless the verdict ends it."""
+        holder = self._holders.get(_name(request))
+        runs_on = holder is not None and holder.interval is not None and holder.interval.end_s > now_s
+        connections = holder.allowed if holder and runs_on and verdict is Verdict.OPEN else 0
+        if holder:
+            holder.allow(connections)
+            holder.interval = holder.interval if runs_on and connections else None
+        return Lease(request.server, 0, connections=connections, ask_again_in_s=wait_s, verdict=verdict)
+
+    def offer(self, request: LeaseRequest, terms: Terms, now_s: float) -> Lease:
+        """As many permits as the terms and the other holders allow; maybe none yet."""
+        name = _name(request)
+        holder = self._holders.get(name)
+        connections = self._holders.connections_for(name, terms.connections, terms.turn_connections)
+        if holder is None or not connections:
+            return self.refuse(request, RECHECK_S, Verdict.OPEN, now_s)
+        if not terms.every_s:
+            most = terms.connections - terms.connections // NEWCOMERS_SHARE
+            return self._unlimited(request, holder, min(connections, most), now_s)
+        interval = self._interval(name, holder, request, terms, now_s)
+        if isinstance(interval, float):
+            return self.refuse(request, interval, Verdict.OPEN, now_s)
+        retries = terms.retries - self._holders.retries_out(name)
+        holder.allow(min(connections, interval.permits + request.in_flight))
+        holder.until_s = max(holder.until_s, interval.end_s)
+        holder.interval, holder.retries = interval, int(min(interval.permits, max(0, retries)))
+        return _lease(request, holder, interval, now_s)
+
+    def _interval(
+        self, name: str, holder: Holder, request: LeaseRequest, terms: Terms, now_s: float
+    ) -> Interval | float:
+        """The holder's next interval, or how long to wait before asking for one.
+
+        A lease that has not begun is given again: its answer was lost, or the holder asks for no good reason.
+        """
+        again = holder.interval
+        if again is not None and again.start_s > now_s:
+            return again
+        start_s = max(terms.not_before_s, self._schedule.earliest_s(name))
+        lead_s = min(LEAD_S, LEAD_SHARE * terms.length_s)
+        if start_s > now_s + lead_s:
+            return start_s - now_s - lead_s / 2
+        is_alone = self._holders.active(now_s) <= 1
+        length_s, every_s = self._pace(terms, is_alone)
+        permits = max(1, int(min(float(request.wanted), length_s / every_s, terms.most_permits)))
+        return self._schedule.reserve(name, permits, every_s, terms.burst, start_s, is_alone=is_alone)
+
+    def _pace(self, terms: Terms, is_alone: bool) -> tuple[float, float]:
+        """Length of a lease and distance of its permits; where no burst pays for it, these make up for the slack."""
+        if is_alone:
+            return terms.length_s, terms.every_s
+        faster = 1 + SLACK_SHARE if terms.burst == 1 else 1.0
+        return min(SHARED_S, terms.length_s), max(terms.least_s, terms.every_s / faster)
+
+    def _unlimited(self, request: LeaseRequest, holder: Holder, connections: int, now_s: float) -> Lease:
+        holder.allow(connections)
+        holder.until_s = now_s + UNLIMITED_S
+        wanted = request.wanted
+        return Lease(
+            request.server,
+            wanted,
+            burst=wanted,
+            valid_s=UNLIMITED_S,
+            connections=connections,
+            retries=wanted,
+            serial=self._schedule.next_serial(),
+        )
+
+
+def _name(request: LeaseRequest) -> str:
+    """One worker may ask for several hosts of a group, each with its own pacer: these are several holders."""
+    return f"{request.holder} {request.server}"
+
+
+def _lease(request: LeaseRequest, holder: Holder, interval: Interval, now_s: float) -> Lease:
+    return Lease(
+        request.server,
+        interval.permits,
+        first_in_s=max(0.0, interval.first_s - now_s),
+        every_s=interval.every_s,
+        burst=interval.burst,
+        valid_s=interval.end_s - now_s,
+        connections=holder.allowed,
+        retries=holder.retries,
+        serial=interval.serial,
+    )

@@ -1,0 +1,101 @@
+"""Who works on a server at this moment, and how its connections are shared among them.
+
+A holder keeps what it has in flight, and what its last two leases allowed it, until it reports less; the share of
+one that has not been heard of for `HOLDER_TIMEOUT_S` returns. So the sum never exceeds the server's connections.
+"""
+
+from __future__ import annotations
+
+from ray_downloader.politeness.leases.timeline import Interval
+
+#: A worker reports at least every few seconds while it has anything in flight; after this long it is taken for lost.
+HOLDER_TIMEOUT_S = 30.0
+#: Holders that asked within this time share a server's seconds in short leases.
+ACTIVE_S = 2.0
+
+
+class Holder:
+    """One worker's standing with a server."""
+
+    __slots__ = ("allowed", "allowed_before", "asked_s", "in_flight", "interval", "retries", "until_s", "wanted")
+
+    def __init__(self) -> None:
+        self.asked_s = 0.0
+        self.wanted = 0
+        self.in_flight = 0
+        self.allowed = 0
+        self.allowed_before = 0
+        self.retries = 0
+        self.interval: Interval | None = None
+        #: Until when its leases can be used.
+        self.until_s = 0.0
+
+    @property
+    def held(self) -> int:
+        """Connections that it may have open now, whichever of its last two leases it goes by."""
+        return max(self.allowed, self.allowed_before, self.in_flight)
+
+    @property
+    def needed(self) -> int:
+        """Connections that it could use."""
+        return self.wanted + self.in_flight
+
+    def allow(self, connections: int) -> None:
+        """A new lease: the one before it may still be in use until the answer arrives."""
+        self.allowed_before, self.allowed = self.allowed, connections
+
+
+class Holders:
+    """All holders of one server."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[str, Holder] = {}
+
+    def heard(self, name: str, wanted: int, in_flight: int, now_s: float) -> Holder:
+        """Note that a holder spoke, and drop those that fell silent."""
+        silent = [other for other, it in self._known.items() if now_s - it.asked_s > HOLDER_TIMEOUT_S]
+        for other in silent:
+            del self._known[other]
+        holder = self._known.setdefault(name, Holder())
+        holder.asked_s, holder.wanted, holder.in_flight = now_s, wanted, in_flight
+        return holder
+
+    def get(self, name: str) -> Holder | None:
+        """A holder that is known, or None."""
+        return self._known.get(name)
+
+    def stop(self, name: str) -> None:
+        """A holder wants nothing more: it keeps only what it has in flight."""
+        holder = self._known[name]
+        holder.allowed = holder.allowed_before = holder.retries = 0
+        holder.interval = None
+        if not holder.in_flight:
+            del self._known[name]
+
+    def active(self, now_s: float) -> int:
+        """Holders that want permits at this time."""
+        return sum(1 for it in self._known.values() if it.wanted and now_s - it.asked_s <= ACTIVE_S)
+
+    def connections_for(self, name: str, limit: int, turn: int = 1) -> int:
+        """How many connections a holder may use, so that all together stay below `limit` and each gets its share.
+
+        Holders take turns with a server's time, and in its turn one needs `turn` connections to keep up with the rate;
+        fewer would waste the turn. So where there are not enough for all, some holders wait.
+        """
+        mine = self._known[name]
+        others = [it for other, it in self._known.items() if other != name]
+        fair = max(turn, limit // (1 + sum(1 for it in others if it.needed)))
+        spare = limit - sum(min(fair, it.needed) for it in others)
+        free = limit - sum(it.held for it in others)
+        return min(mine.needed, max(fair, spare), free) if free >= min(turn, mine.needed) else 0
+
+    def retries_out(self, name: str) -> int:
+        """Retries that leases of others allow and that may not be reported yet, with those `name` has in flight."""
+        return sum(min(it.retries, it.in_flight) if other == name else it.retries for other, it in self._known.items())
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way, as far as was reported."""
+        return sum(it.in_flight for it in self._known.values())

@@ -1,0 +1,132 @@
+"""What each server may be asked for: the configuration, the rules and the profile, resolved into one policy.
+
+Rules are globs over canonical server keys. A user's rules beat the shipped table of published policies, and an
+earlier rule beats a later one, field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings, ServerRule
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPolicy:
+    """Limits of one budget.
+
+    Args:
+        start_rate_rps: First rate, or None: no limit on the rate (`politeness.enabled=false`).
+        ceiling_rps: Rate that is never exceeded; None as above.
+        adaptive: Whether the rate is learned; if not, it stays at `start_rate_rps`.
+        dead_probe_delays_s: Waits before single probes of a server that cannot be reached.
+        group: Name of the budget that this server shares with others, or None.
+        source: Where a published limit was read.
+    """
+
+    start_rate_rps: float | None
+    ceiling_rps: float | None
+    burst: int = 1
+    max_connections: int = 4
+    adaptive: bool = True
+    max_bytes_per_s: float | None = None
+    max_bytes_per_day: float | None = None
+    max_requests_per_day: int | None = None
+    dead_probe_delays_s: tuple[float, ...] = (5.0, 15.0, 45.0)
+    verify_tls: bool | None = None
+    group: str | None = None
+    source: str | None = None
+
+    def slowed_to(self, rate_rps: float) -> ServerPolicy:
+        """The same policy with a ceiling of at most `rate_rps`."""
+        if self.start_rate_rps is None or self.ceiling_rps is None:
+            return self
+        ceiling_rps = min(self.ceiling_rps, rate_rps)
+        return replace(self, start_rate_rps=min(self.start_rate_rps, ceiling_rps), ceiling_rps=ceiling_rps)
+
+
+class PolicyBook:
+    """Looks up the policy of any server.
+
+    Args:
+        politeness: The configured defaults and rules.
+        parameters: For the default rate and how far a rate may rise.
+        profiled_rates: Requests/s that the profile stage found, by server.
+    """
+
+    def __init__(
+        self,
+        politeness: PolitenessSettings,
+        parameters: DownloaderParameters,
+        profiled_rates: Mapping[str, float],
+    ) -> None:
+        self._politeness = politeness
+        self._parameters = parameters
+        self._profiled_rates = profiled_rates
+        shipped = published_rules() if politeness.published_rules else ()
+        self._rules = (*(politeness.rules or ()), *shipped)
+
+    def budget_key(self, server: str) -> str:
+        """Name of the budget that requests to `server` spend: its group, or the server itself."""
+        return self._rule(server).group or server
+
+    def policy(self, server: str) -> ServerPolicy:
+        """Limits of the budget that requests to `server` spend; a group's name will do as well."""
+        rule, politeness = self._rule(server), self._politeness
+        start_rps, ceiling_rps = self._rates(server, rule) if politeness.enabled else (None, None)
+        return ServerPolicy(
+            start_rate_rps=start_rps,
+            ceiling_rps=ceiling_rps,
+            burst=rule.burst or politeness.burst,
+            max_connections=rule.max_connections or politeness.max_connections,
+            adaptive=politeness.adaptive,
+            max_bytes_per_s=rule.max_bytes_per_s or politeness.max_bytes_per_s,
+            max_bytes_per_day=rule.max_bytes_per_day or politeness.max_bytes_per_day,
+            max_requests_per_day=rule.max_requests_per_day,
+            dead_probe_delays_s=politeness.dead_probe_delays_s,
+            verify_tls=rule.verify_tls,
+            group=rule.group,
+            source=rule.source,
+        )
+
+    def _rates(self, server: str, rule: ServerRule) -> tuple[float, float]:
+        """First rate and ceiling.
+
+        1. A rule's rate is both: an operator said what the server takes.
+        2. Otherwise the profiled (or default) rate starts, and may rise to `max_rate_limit`, or by `rate_multiplier`.
+        `max_rate_limit` caps all of them; without `adaptive` nothing rises.
+        """
+        highest_rps = self._politeness.max_rate_limit
+        if rule.rate_rps is not None:
+            rate_rps = min(rule.rate_rps, highest_rps or rule.rate_rps)
+            return rate_rps, rate_rps
+        start_rps = self._profiled_rates.get(server, self._parameters.default_rate_limit)
+        ceiling_rps = highest_rps or start_rps * (1 + self._parameters.rate_multiplier)
+        start_rps = min(start_rps, ceiling_rps)
+        return start_rps, ceiling_rps if self._politeness.adaptive else start_rps
+
+    def _rule(self, server: str) -> ServerRule:
+        matching = (rule for rule in self._rules if server == rule.group or fnmatchcase(server, rule.server))
+        return _merged(server, matching)
+
+
+@cache
+def published_rules() -> tuple[ServerRule, ...]:
+    """The shipped table of limits that operators published."""
+    text = resources.files(__package__).joinpath("published_rules.yaml").read_text("utf-8")
+    return tuple(ServerRule.model_validate(row) for row in yaml.safe_load(text))
+
+
+def _merged(server: str, rules: Iterable[ServerRule]) -> ServerRule:
+    merged: dict[str, Any] = {}
+    for rule in rules:
+        for key, value in rule.model_dump(exclude_none=True).items():
+            merged.setdefault(key, value)
+    return ServerRule.model_validate({**merged, "server": server})

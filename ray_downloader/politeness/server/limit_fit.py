@@ -1,0 +1,105 @@
+"""Which limit explains what a server answered and refused: the kinds of `limiters` are held against a log of requests.
+
+A refusal alone does not say where the limit lies: a bucket of one refuses the first request that comes too near, one
+of a second's worth only long after its rate was passed. After one refusal several kinds explain it, after the next
+mostly one. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left, insort
+
+from ray_downloader.politeness.server.limiters import (
+    Bounds,
+    bucket_bounds,
+    calendar_bounds,
+    distance_bounds,
+    window_bounds,
+)
+
+#: Requests that are remembered: 8 kB. A fit takes 0.4 ms where a window explains all, else 34 ms, once an incident.
+#: With 512 a bucket of 300 was not found (bare 429s, virtual time: 0.2 of its rate in 20 minutes, not 0.8).
+KEPT = 1024
+#: Of so many the mean rate is taken.
+MEAN_OF = 256
+#: Fewer answers than this say nothing.
+MIN_ANSWERED = 8
+#: A refused request came clearly too near to the one before it if no answered one came within this much of that.
+CLEARLY_NEARER = 1.12
+#: That means a bucket of one, unless the rate rose so fast that the last second lies this far below it: a deeper bucket
+#: is then likelier.
+MOST_OVER_WINDOW = 1.5
+#: Then the limit is looked for between the answered and the refused distance, but at most this far from the answered.
+MOST_UNPROVEN = 1.3
+
+
+class LimitFit:
+    """The log of requests to one server, and the limit that explains it."""
+
+    __slots__ = ("_answered_s", "_refused_s")
+
+    def __init__(self) -> None:
+        self._answered_s = array("d")
+        self._refused_s = array("d")
+
+    def answered(self, sent_s: float) -> None:
+        """A request sent then was answered; holders report in batches, so the times come only roughly in order."""
+        insort(self._answered_s, sent_s)
+        if len(self._answered_s) > KEPT:
+            del self._answered_s[0]
+            del self._refused_s[: bisect_left(self._refused_s, self._answered_s[0])]
+
+    def refused(self, sent_s: float) -> None:
+        """A request sent then was the first that an incident refused."""
+        insort(self._refused_s, sent_s)
+
+    def mean_rps(self) -> float:
+        """Rate of the last answered requests."""
+        latest_s = self._answered_s[-MEAN_OF:]
+        return len(latest_s) / max(latest_s[-1] - latest_s[0], 1e-3)
+
+    def limit_rps(self, asked_rps: float, *, is_careful: bool) -> float | None:
+        """Where the limit lies, if a kind of limiter explains what happened; else None.
+
+        1. The refused request came clearly nearer than any answered one: a bucket of one, which depends on how evenly
+           requests arrive and not on the rate that was asked.
+        2. Else at most the asked rate: so many in any second, which lies between what shallow and deep buckets would
+           mean, as long as it explains all; then a bucket of one; then deeper ones; then a calendar's seconds.
+
+        Args:
+            asked_rps: The rate at the last refusal.
+            is_careful: Of several buckets take the slowest.
+        """
+        if len(self._answered_s) < MIN_ANSWERED or not self._refused_s:
+            return None
+        log = (self._answered_s, self._refused_s)
+        distance, window = distance_bounds(*log), window_bounds(*log)
+        is_nearer = distance.high_rps >= CLEARLY_NEARER * distance.low_rps
+        if is_nearer and distance.low_rps <= MOST_OVER_WINDOW * window.low_rps:
+            return max(distance.low_rps, min(MOST_UNPROVEN * distance.low_rps, _middle_rps(distance) / CLEARLY_NEARER))
+        for bounds in (window, distance):
+            if bounds.agrees:
+                return min(asked_rps, _middle_rps(bounds))
+        limit_rps = _bucket_rps(bucket_bounds(*log), is_careful=is_careful) or _calendar_rps(calendar_bounds(*log))
+        return min(asked_rps, limit_rps) if limit_rps else None
+
+
+def _bucket_rps(kinds: list[Bounds], *, is_careful: bool) -> float | None:
+    """The fastest bucket that explains all, as a further incident tells if it was too fast; or the slowest."""
+    agreeing = [it for it in kinds if it.is_exact] or [it for it in kinds if it.agrees]
+    limits_rps = [_middle_rps(it) for it in agreeing]
+    if not limits_rps:
+        return None
+    return min(limits_rps) if is_careful else max(limits_rps)
+
+
+def _calendar_rps(phases: list[Bounds]) -> float | None:
+    """The middle one of the phases that explain all: neighbouring ones differ by a request or two."""
+    agreeing = sorted(_middle_rps(it) for it in phases if it.agrees)
+    return agreeing[(len(agreeing) - 1) // 2] if agreeing else None
+
+
+def _middle_rps(bounds: Bounds) -> float:
+    return math.sqrt(bounds.low_rps * bounds.high_rps)

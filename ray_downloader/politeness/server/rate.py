@@ -1,0 +1,226 @@
+"""The rate that a server is asked at: learned, settled, and never above its ceiling.
+
+Three gears, each moved only by successes, and only while the rate is really used: slow start up to 0.95 of
+the limit that the last incident showed (`limit_fit`); a long plateau up to that limit; then gently beyond, as limits
+may rise. An incident halves. The plateau doubles each time one confirms where the limit lies, so the rate settles.
+Where an incident is dear (a pause of a minute, and the next one doubled), the estimate is the careful one at once, and
+the way back is longer than the half hour after which the incident is forgiven.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ray_downloader.politeness.server.goodput import GoodputMeter
+from ray_downloader.politeness.server.latency import LatencySign, Load
+from ray_downloader.politeness.server.limit_fit import LimitFit
+
+#: Slow start: a doubling takes at least this long at full use, and at least this many successes.
+DOUBLING_S = 0.7
+DOUBLING_SUCCESSES = 8
+#: After an incident the way back is known, and faster.
+RECOVERY_S = 0.3
+#: The plateau (as CUBIC's, RFC 9438) starts at this share of the remembered rate ...
+PLATEAU_SHARE = 0.95
+#: ... and takes at least this long and this many successes, so that incidents stay below a few in 1,000 images.
+PLATEAU_S = 60.0
+PLATEAU_SUCCESSES = 1000
+MAX_PLATEAU_FACTOR = 16
+#: Beyond the remembered rate: a doubling takes at least this.
+PROBING_S = 20.0
+PROBING_SUCCESSES = 200
+#: An incident multiplies the rate by this (AIMD; TCP's classic half).
+BACK_OFF = 0.5
+#: An incident this near the remembered rate confirms it.
+CONFIRMS_WITHIN = 0.2
+#: Congestion window validation (RFC 7661): a rate that is used by less than this share says nothing, and stays.
+USED_SHARE = 0.5
+#: What a window of high time to first byte takes off.
+LATENCY_BACK_OFF = 0.95
+#: One request a minute: the shortest pause of a headerless back-off. Longer waits are pauses, not rates.
+MIN_RATE_RPS = 1 / 60
+#: A measured rate is below the asked one by what changes of holders cost (`gcra.SLACK_SHARE`).
+MEASURED_TO_ASKED = 1.05
+#: Incidents nearer to each other than this are in a row; each moves the estimate by this much to the lower bound.
+IN_A_ROW_S = 30.0
+DEEPER_BY = 0.25
+#: An incident that costs a pause as long as this is dear: no `Retry-After` (60 s and more), or a long one.
+DEAR_PAUSE_S = 30.0
+#: The plateau after the first dear incident, whose estimate is a guess that is often too low, and after further ones:
+#: 40 minutes, so that the limit is met again only when the incident is forgiven (`backoff.FORGIVEN_AFTER_S`). Chosen
+#: by an hour of virtual time for bare 429s from buckets of 1, 5, 30 and 300 (`benchmarks/politeness/README.md`).
+FIRST_DEAR_PLATEAU_FACTOR = 2
+DEAR_PLATEAU_FACTOR = 40
+#: Beyond the remembered rate it then rises so much more slowly, as what it overshoots by flatters the estimate.
+DEAR_PROBING_FACTOR = 10
+#: A dear incident's estimate is this share of a rate that so many successes stand behind, or of what was fitted.
+PROVEN_SHARE = 0.97
+PROVEN_SUCCESSES = 1000
+#: At most this much of a pause counts as time in which the server's bucket refilled.
+REFILL_S = 2.0
+
+
+class AdaptiveRate:
+    """One server's rate.
+
+    Args:
+        start_rps: First rate.
+        ceiling_rps: Never exceeded.
+        now_s: Monotonic time.
+    """
+
+    __slots__ = (
+        "_ceiling_rps",
+        "_fit",
+        "_goodput",
+        "_in_a_row",
+        "_incident_s",
+        "_latency",
+        "_refines_s",
+        "_refused_rps",
+        "incident_rps",
+        "plateau_factor",
+        "rate_rps",
+        "was_dear",
+    )
+
+    def __init__(self, start_rps: float, ceiling_rps: float, now_s: float) -> None:
+        self.rate_rps = min(start_rps, ceiling_rps)
+        self.incident_rps: float | None = None
+        self._ceiling_rps = ceiling_rps
+        self.plateau_factor = 1
+        self._in_a_row = 0
+        self._incident_s = -math.inf
+        self._goodput = GoodputMeter(now_s)
+        self._fit = LimitFit()
+        self._refines_s = math.inf
+        self._refused_rps = self.rate_rps
+        self.was_dear = False
+        self._latency = LatencySign()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the rate moves slowly, so that leases may be long."""
+        return self.rate_rps >= self._slow_start_ends_rps
+
+    @property
+    def _is_proven(self) -> bool:
+        return self._goodput.successes >= PROVEN_SUCCESSES
+
+    @property
+    def _slow_start_ends_rps(self) -> float:
+        remembered_rps = self._ceiling_rps if self.incident_rps is None else self.incident_rps * PLATEAU_SHARE
+        return min(self._ceiling_rps, remembered_rps)
+
+    def cap(self, ceiling_rps: float) -> None:
+        """Another ceiling became known."""
+        self._ceiling_rps = ceiling_rps
+        self.rate_rps = min(self.rate_rps, ceiling_rps)
+
+    def resume(
+        self, rate_rps: float, incident_rps: float | None, plateau_factor: int = 1, *, was_dear: bool = False
+    ) -> None:
+        """Go on with what was learned before: the rate, and how sure and how dear it is where it was refused."""
+        self.rate_rps = min(rate_rps, self._ceiling_rps)
+        self.incident_rps = incident_rps
+        self.plateau_factor, self.was_dear = plateau_factor, was_dear
+
+    def on_success(self, at_s: float, ttfb_s: float | None) -> None:
+        """The server delivered a file: the only thing that may raise the rate."""
+        self._goodput.add(at_s)
+        sent_s = at_s - (ttfb_s or 0.0)
+        if sent_s >= self._refines_s:
+            self._refine()
+        self._fit.answered(sent_s)
+        if ttfb_s is not None and self._latency.add(ttfb_s) and self._latency.load is Load.HIGH:
+            self.rate_rps = max(min(self.rate_rps, MIN_RATE_RPS), self.rate_rps * LATENCY_BACK_OFF)
+        measured_rps = self._goodput.recent_rps()
+        is_used = measured_rps is None or measured_rps >= USED_SHARE * self.rate_rps
+        if is_used and self._latency.load is Load.NORMAL:
+            self._rise()
+
+    def on_incident(self, now_s: float, resumes_s: float, sent_s: float | None = None) -> None:
+        """The server pushed back: remember where, and halve.
+
+        Slow start may ask for twice what is delivered, and then half of it is the way back already.
+        """
+        self._fit.refused(now_s if sent_s is None else sent_s)
+        before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
+        is_dear = resumes_s - now_s >= DEAR_PAUSE_S
+        limit_rps = self._careful_estimate_rps(now_s) if is_dear else self._limit_estimate_rps(now_s)
+        self.plateau_factor = self._next_plateau_factor(limit_rps, is_dear)
+        self._remember(limit_rps, now_s)
+        halved_rps = max(BACK_OFF * limit_rps, min(BACK_OFF * self.rate_rps, PLATEAU_SHARE * limit_rps))
+        self.rate_rps = min(self.rate_rps, max(halved_rps, MIN_RATE_RPS))
+        self._goodput.restart(max(now_s, resumes_s - REFILL_S))
+        self._refines_s = math.inf if is_dear and (is_first or is_proven) else resumes_s
+        self._refused_rps, self.was_dear = before_rps, is_dear
+
+    def _refine(self) -> None:
+        """After the pause all holders have told what was answered before it: now the limit can be fitted."""
+        self._refines_s = math.inf
+        limit_rps = self._fit.limit_rps(self._refused_rps, is_careful=self.was_dear)
+        if limit_rps is not None:
+            share = PROVEN_SHARE if self.was_dear else 1.0
+            self.incident_rps = max(share * limit_rps, MIN_RATE_RPS)
+            self.rate_rps = min(self.rate_rps, self._slow_start_ends_rps)
+
+    def _rise(self) -> None:
+        rate_rps, remembered_rps = self.rate_rps, self.incident_rps
+        if rate_rps < self._slow_start_ends_rps:
+            doubling_s = DOUBLING_S if remembered_rps is None else RECOVERY_S
+            raised_rps = rate_rps * _growth(rate_rps, doubling_s, DOUBLING_SUCCESSES)
+            raised_rps = min(raised_rps, self._slow_start_ends_rps)
+        elif remembered_rps is not None and rate_rps < remembered_rps:
+            steps = self.plateau_factor * max(PLATEAU_S * rate_rps, PLATEAU_SUCCESSES)
+            raised_rps = rate_rps + (1 - PLATEAU_SHARE) * remembered_rps / steps
+        else:
+            factor = max(self.plateau_factor, DEAR_PROBING_FACTOR) if self.was_dear else self.plateau_factor
+            raised_rps = rate_rps * _growth(rate_rps, factor * PROBING_S, factor * PROBING_SUCCESSES)
+        self.rate_rps = min(raised_rps, self._ceiling_rps)
+
+    def _limit_estimate_rps(self, now_s: float) -> float:
+        """Where the server's limit lies, at an incident.
+
+        1. Too few answers to measure, or a rate that hardly moves: the rate itself.
+        2. In slow start: what was delivered in the last second, as the rate may already be far above.
+        3. Soon after another incident: less, down to the mean since then. A deep token bucket flatters both the rate
+           and the last second, and what it refilled since it was last empty is that mean; for a shallow one it is too
+           low, so each further incident moves only a part of the way.
+        """
+        recent_rps, mean_rps = self._goodput.recent_rps(), self._goodput.mean_rps(now_s)
+        if recent_rps is None:
+            return self.rate_rps
+        upper_rps = self.rate_rps if self.is_settled else min(self.rate_rps, recent_rps * MEASURED_TO_ASKED)
+        if self.incident_rps is None or mean_rps is None:
+            return upper_rps
+        in_a_row = self._in_a_row if now_s - self._incident_s <= IN_A_ROW_S else 0
+        return upper_rps - min(1.0, DEEPER_BY * in_a_row) * max(0.0, upper_rps - mean_rps)
+
+    def _careful_estimate_rps(self, now_s: float) -> float:
+        """Where the limit lies at least: the mean since the last incident, all that a bucket can have refilled."""
+        limit_rps, mean_rps = self._limit_estimate_rps(now_s), self._goodput.mean_rps(now_s)
+        if mean_rps is None:
+            return limit_rps
+        if self._is_proven:
+            return PROVEN_SHARE * min(limit_rps, self._fit.mean_rps())
+        return min(limit_rps, mean_rps)
+
+    def _next_plateau_factor(self, limit_rps: float, is_dear: bool) -> int:
+        before_rps = self.incident_rps
+        is_confirmed = before_rps is not None and abs(limit_rps - before_rps) <= CONFIRMS_WITHIN * before_rps
+        if is_dear:
+            return FIRST_DEAR_PLATEAU_FACTOR if before_rps is None else DEAR_PLATEAU_FACTOR
+        if not is_confirmed:
+            return 1
+        return max(self.plateau_factor, min(MAX_PLATEAU_FACTOR, self.plateau_factor * 2))
+
+    def _remember(self, limit_rps: float, now_s: float) -> None:
+        self.incident_rps = limit_rps
+        self._in_a_row = self._in_a_row + 1 if now_s - self._incident_s <= IN_A_ROW_S else 1
+        self._incident_s = now_s
+
+
+def _growth(rate_rps: float, doubling_s: float, doubling_successes: float) -> float:
+    """What one success multiplies the rate by, so that a doubling takes at least that long and that many."""
+    return float(2 ** (1 / max(doubling_s * rate_rps, doubling_successes)))

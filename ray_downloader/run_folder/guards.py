@@ -1,0 +1,89 @@
+"""What keeps a run folder from harm: checks before anything is written into it, and `reset`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import UserError
+from ray_downloader.run_folder.layout import RunLayout
+
+_log = logging.getLogger(__name__)
+
+#: What decides which rows lie in which batch; a run folder holds one answer.
+_PARTITION_KEYS = ("path_to_input", "dataset")
+
+
+def refuse_legacy_run(layout: RunLayout) -> None:
+    """Its batches are cut by names as they are spelled; here they would be others.
+
+    Raises:
+        UserError: The folder is that of such a run.
+    """
+    if any(layout.urls.glob("server_name=*")):
+        raise UserError(
+            f"{layout.root} is a run folder of distributed-downloader, whose batches are cut otherwise; go on in a new "
+            f"folder: path_to_input={layout.urls} with another path_to_output brings, under their uuids, the rows of "
+            "its batches that are not completed; tools work on this folder as it is (docs/migrating.md)"
+        )
+
+
+def apply_reset(settings: Settings, layout: RunLayout, applied: Sequence[Path]) -> None:
+    """Remove what `reset` asks to be made anew.
+
+    Args:
+        settings: The run's settings.
+        layout: Of its folder.
+        applied: Folders of tools in which replaced images are kept; over new images they could not be restored.
+    """
+    if settings.reset is None:
+        return
+    stale = [layout.profiles_table, layout.schedules]
+    if settings.reset == "batched":
+        stale += applied
+        stale += [layout.urls, layout.images, layout.summary_file, layout.settings_file, layout.checkpoint_file]
+    for path in stale:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    _log.info("reset=%s: removed %s", settings.reset, ", ".join(path.name for path in stale))
+
+
+def refuse_another_list(settings: Settings, layout: RunLayout) -> None:
+    """A folder that holds batches of one list must not continue with another.
+
+    Raises:
+        UserError: It would.
+    """
+    if not (layout.settings_file.exists() and layout.batches_table.exists()):
+        return
+    before, now = json.loads(layout.settings_file.read_text("utf-8")), json.loads(settings.to_json())
+    for key in _PARTITION_KEYS:
+        if before.get(key) != now[key]:
+            raise UserError(
+                f"{layout.root} holds a run with {key}={before.get(key)!r}, not {now[key]!r}: "
+                "choose another path_to_output, or start over with reset=batched"
+            )
+
+
+def refuse_replaced_images(settings: Settings, layout: RunLayout, changed: Sequence[str]) -> None:
+    """Rows that a tool dropped would look unsettled to a retry, and be fetched again.
+
+    Args:
+        settings: The run's settings.
+        layout: Of its folder.
+        changed: Tools whose results are in place of images.
+
+    Raises:
+        UserError: There are such tools, and errors are to be retried.
+    """
+    if settings.retry_errors and changed:
+        raise UserError(
+            f"retry_errors: results of tools are in place of images of {layout.root} ({', '.join(changed)}); bring the "
+            "images back with tools_parameters.undo=true, retry, and run the tools again"
+        )

@@ -1,0 +1,107 @@
+"""Every path of a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_downloader.config.settings import OutputStructure, Settings
+
+COMPLETED = "completed"
+SUCCESSES = "successes.parquet"
+ERRORS = "errors.parquet"
+
+
+def folder_name(server: str) -> str:
+    """The server's key as a folder spells it: `:` is not allowed everywhere."""
+    return server.replace(":", "%3A")
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """Where the files of one run lie."""
+
+    root: Path
+    structure: OutputStructure
+
+    @classmethod
+    def of(cls, settings: Settings) -> RunLayout:
+        """The layout that the settings describe."""
+        return cls(settings.path_to_output, settings.output_structure)
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "settings.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / ".lock"
+
+    @property
+    def summary_file(self) -> Path:
+        return self.root / "summary.json"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.root / self.structure.inner_checkpoint_file
+
+    @property
+    def profiles_table(self) -> Path:
+        return self.root / self.structure.profiles_table
+
+    @property
+    def ignored_table(self) -> Path:
+        return self.root / self.structure.ignored_table
+
+    @property
+    def urls(self) -> Path:
+        return self.root / self.structure.urls_folder
+
+    @property
+    def batches_table(self) -> Path:
+        return self.urls / "batches.parquet"
+
+    @property
+    def rejected_table(self) -> Path:
+        return self.urls / "rejected.parquet"
+
+    @property
+    def servers_table(self) -> Path:
+        """Rows by server, written by the partition stage."""
+        return self.urls / "servers.parquet"
+
+    @property
+    def images(self) -> Path:
+        return self.root / self.structure.images_folder
+
+    @property
+    def schedules(self) -> Path:
+        return self.root / self.structure.schedules_folder
+
+    @property
+    def servers_state_file(self) -> Path:
+        return self.schedules / "servers.json"
+
+    @property
+    def orders_file(self) -> Path:
+        return self.schedules / "orders.jsonl"
+
+    @property
+    def robots(self) -> Path:
+        return self.schedules / "robots"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / self.structure.logs_folder
+
+    @property
+    def progress_file(self) -> Path:
+        return self.logs / "progress.json"
+
+    @property
+    def tools(self) -> Path:
+        return self.root / self.structure.tools_folder
+
+    def batch_folder(self, server: str, partition_id: int) -> Path:
+        """Where the results of one batch go."""
+        return self.images / f"server_name={folder_name(server)}" / f"partition_id={partition_id}"

@@ -1,0 +1,50 @@
+"""One process at a time in a folder: the lock goes with the process, also when it is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ray_downloader.errors import FolderBusyError, UserError
+
+
+@contextmanager
+def holding(lock_file: Path, busy: str) -> Iterator[None]:
+    """Hold the lock for the length of the block; its folder is made where there is none.
+
+    Args:
+        lock_file: The file that is locked.
+        busy: What is said where another process has it.
+
+    Raises:
+        FolderBusyError: Another process has it.
+        UserError: The folder cannot be written.
+    """
+    lock = FileLock(lock_file)
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FolderBusyError(f"{busy}; wait for it to end") from None
+    except OSError as error:
+        raise UserError(f"{lock_file.parent} cannot be used: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def holding_run(root: Path, lock_file: Path) -> Iterator[None]:
+    """Hold a run folder.
+
+    Raises:
+        FolderBusyError: Another run has it.
+        UserError: The folder cannot be written.
+    """
+    busy = f"another run holds {root}: choose another path_to_output"
+    with holding(lock_file, busy):
+        yield

@@ -1,0 +1,74 @@
+"""What of a run is settled and what is left, read from its folder alone: markers, and journals where there is none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
+from ray_downloader.partition.batches import Batch, read_batch
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.schedule.planner import Unfinished
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Where a run stands.
+
+    Args:
+        settled: Rows by server, and there by error kind or `SUCCESS`.
+        work: Batches with rows to settle or to publish.
+        rows_left: Rows to settle, by server name of the batch (`POOLED` for the small ones).
+    """
+
+    settled: dict[str, Counter[str]] = field(default_factory=dict)
+    work: list[Unfinished] = field(default_factory=list)
+    rows_left: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def by_kind(self) -> Counter[str]:
+        """Settled rows of all servers, by error kind or `SUCCESS`."""
+        total: Counter[str] = Counter()
+        for kinds in self.settled.values():
+            total.update(kinds)
+        return total
+
+    @property
+    def settled_rows(self) -> int:
+        """Rows that need nothing more."""
+        return self.by_kind.total()
+
+    def add(self, counts: BatchCounts) -> None:
+        """Count a batch's settled rows."""
+        for server, kinds in counts.servers.items():
+            self.settled.setdefault(server, Counter()).update(kinds)
+
+
+def take_stock(layout: RunLayout, batches: Iterable[Batch], retry_kinds: Collection[ErrorKind] = ()) -> Ledger:
+    """Read where the run stands.
+
+    Args:
+        retry_kinds: Errors of these kinds count as left to do.
+    """
+    ledger = Ledger()
+    for batch in batches:
+        folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id))
+        counts = folder.counts()
+        if counts is None or folder.is_reopened() or counts.has_errors_of(retry_kinds):
+            counts = _counts_so_far(layout, batch, folder, retry_kinds)
+            left = batch.rows - counts.by_kind.total()
+            ledger.work.append(Unfinished(batch, left))
+            ledger.rows_left[batch.server_name] += left
+        ledger.add(counts)
+    return ledger
+
+
+def _counts_so_far(
+    layout: RunLayout, batch: Batch, folder: BatchFolder, retry_kinds: Collection[ErrorKind]
+) -> BatchCounts:
+    if not folder.path.exists():
+        return BatchCounts()
+    inputs = read_batch(layout, batch)
+    return BatchCounts.of(inputs.column("server_name").to_pylist(), folder.settled(inputs, retry_kinds))

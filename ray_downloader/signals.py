@@ -1,0 +1,84 @@
+"""Signals that ask a run to end: raised as an exception, or passed to a stage that drains on them by itself."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ExitCode
+
+#: SIGTERM comes from `kill` and from a cancelled job, SIGUSR1 from Slurm ahead of the time limit.
+NAMES = (signal.SIGTERM, signal.SIGUSR1)
+
+_log = logging.getLogger(__name__)
+
+
+class StopRequested(KeyboardInterrupt):
+    """The run is to end now; the same command continues it."""
+
+
+def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitCode:
+    """What `work` returns, or `STOPPED` where a signal came first; a Slurm job then goes back into the queue."""
+    try:
+        with stopping_on_signals():
+            exit_code = work()
+    except StopRequested as request:
+        _log.warning("%s: stopped; the same command continues", request)
+        exit_code = ExitCode.STOPPED
+    if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
+        from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)
+
+        requeue_stopped_job(settings)
+    return exit_code
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Raise `StopRequested` in the main thread where one of the signals comes; other threads cannot listen."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {name: signal.signal(name, _stop) for name in NAMES}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Undo what the block does to the handlers; `ray.init` takes SIGTERM for itself."""
+    before = {name: signal.getsignal(name) for name in NAMES}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise StopRequested(signal.Signals(number).name)
+
+
+@contextmanager
+def draining_on_signals(drain: Callable[[str], None]) -> Iterator[None]:
+    """Call `drain` with the signal's name, instead of raising; entered after `ray.init`, which takes SIGTERM.
+
+    Only the main thread hears of signals; elsewhere nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        name: signal.signal(name, lambda number, _: drain(signal.Signals(number).name))
+        for name in (*NAMES, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

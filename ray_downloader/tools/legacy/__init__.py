@@ -1,0 +1,1 @@
+"""Tools of three classes (filter, scheduler, runner), as distributed-downloader has them."""

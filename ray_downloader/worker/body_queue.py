@@ -1,0 +1,46 @@
+"""Fetched bodies that wait for processing: how many more may be fetched, so that a worker's memory stays bounded.
+
+Bodies under way fill memory, too, so as many of them are expected as requests are under way, each of mean size.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ray_downloader.fetch.base import FetchResult
+from ray_downloader.worker.batch_work import Job
+
+#: Bodies in memory, under way or waiting; what is promised is a worker below 400 MB, of which imports take 190.
+MAX_BODIES_BYTES = 64 * 2**20
+
+
+class Backlog:
+    """Bodies in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._bodies: deque[tuple[Job, FetchResult]] = deque()
+        self._waiting_bytes = 0
+        self._seen = 0
+        self._seen_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    def add(self, job: Job, result: FetchResult) -> None:
+        """A body has come."""
+        self._bodies.append((job, result))
+        self._waiting_bytes += len(result.body)
+        self._seen += 1
+        self._seen_bytes += len(result.body)
+
+    def take(self) -> tuple[Job, FetchResult]:
+        """The body that has waited longest."""
+        job, result = self._bodies.popleft()
+        self._waiting_bytes -= len(result.body)
+        return job, result
+
+    def has_room(self, under_way: int) -> bool:
+        """Whether one more request may start beside so many; one always may."""
+        mean_bytes = self._seen_bytes / self._seen if self._seen else 0.0
+        expected_bytes = self._waiting_bytes + (under_way + 1) * mean_bytes
+        return expected_bytes < MAX_BODIES_BYTES or not (under_way or self._bodies)

@@ -1,0 +1,88 @@
+"""The budgets of many servers, and what tasks report: all of a budget actor but Ray."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.politeness.server.state import Order, ServerState
+from ray_downloader.run_folder.server_states import SAVED_AT
+from ray_downloader.worker.progress import Progress, ProgressDelta
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswer:
+    """A host's answer to one call.
+
+    Args:
+        is_draining: The run is ending: start nothing new and give everything back.
+    """
+
+    leases: tuple[Lease, ...]
+    is_draining: bool = False
+
+
+class BudgetHost:
+    """Holds the budgets of many servers and answers requests for them.
+
+    Args:
+        policies: What each server may be asked for.
+        saved: Snapshots of an earlier run or of a host that died, by budget.
+    """
+
+    def __init__(
+        self,
+        policies: PolicyBook,
+        saved: Mapping[str, Mapping[str, Any]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._policies = policies
+        self._saved = dict(saved or {})
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._states: dict[str, ServerState] = {}
+        self._is_draining = False
+        self.progress = Progress()
+
+    def lease(self, requests: Sequence[LeaseRequest]) -> HostAnswer:
+        """Answer each request, in order."""
+        now_s = self._clock()
+        leases = tuple(self._state(request.server, now_s).handle(request, now_s, self._rng) for request in requests)
+        return HostAnswer(leases, self._is_draining)
+
+    def _state(self, budget: str, now_s: float) -> ServerState:
+        state = self._states.get(budget)
+        if state is None:
+            policy = self._policies.policy(budget)
+            snapshot = self._saved.pop(budget, None)
+            if snapshot:
+                age_s = max(0.0, time.time() - snapshot[SAVED_AT])
+                state = ServerState.restore(policy, snapshot, age_s, now_s)
+            else:
+                state = ServerState(policy, now_s)
+            self._states[budget] = state
+        return state
+
+    def tell(self, delta: ProgressDelta) -> HostAnswer:
+        """Count what a task did."""
+        self.progress.add(delta)
+        return HostAnswer((), self._is_draining)
+
+    def order(self, budget: str, action: Order, value: float | None) -> None:
+        """Obey the operator."""
+        self._state(budget, self._clock()).order(action, value)
+
+    def drain(self) -> None:
+        """From now on every answer says that the run is ending."""
+        self._is_draining = True
+
+    def snapshots(self) -> dict[str, dict[str, Any]]:
+        """The learned state of every server that was asked for, as JSON-able values."""
+        now_s = self._clock()
+        return {budget: state.snapshot(now_s) for budget, state in self._states.items()}

@@ -1,0 +1,35 @@
+"""A fetched and processed image as a row of `successes.parquet`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ray_downloader.fetch.base import FetchResult
+from ray_downloader.image import ProcessedImage
+from ray_downloader.run_folder.schemas import ImageRecord
+from ray_downloader.worker.batch_work import Job
+
+
+def image_record(job: Job, result: FetchResult, image: ProcessedImage, at: datetime) -> ImageRecord:
+    """A processed image as a row of `successes.parquet`."""
+    return ImageRecord(
+        hashsum_original=image.hashsum_original,
+        hashsum_resized=image.hashsum_resized,
+        original_size=image.original_size,
+        resized_size=image.resized_size,
+        image=image.image,
+        image_format=image.image_format,
+        original_format=image.original_format,
+        retry_count=job.attempt - 1,
+        final_url=job.route.url,
+        etag=result.headers.get("etag"),
+        last_modified=result.headers.get("last-modified"),
+        fetched_at=at,
+        extra=image.extra,
+    )
+
+
+def is_complete(result: FetchResult) -> bool:
+    """Whether the body is known to be whole: the transport marks its end, and the fetcher saw it come."""
+    marks_end = {"content-length", "transfer-encoding"} & result.headers.keys()
+    return bool(marks_end) or result.http_version not in {None, "1.0", "1.1"}

@@ -1,0 +1,70 @@
+"""What the worker loop acts through (its ports), what it is given and what it reports."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ray_downloader.fetch.base import Fetcher
+from ray_downloader.image import ProcessedImage
+from ray_downloader.output.batch_folder import BatchCounts
+from ray_downloader.partition.batches import Batch
+from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.schedule.planner import Unfinished
+from ray_downloader.worker.progress import ProgressDelta
+
+
+@dataclass(slots=True)
+class SliceReport:
+    """What came of one time slice."""
+
+    finished: list[tuple[Batch, BatchCounts]] = field(default_factory=list)
+    unfinished: list[Unfinished] = field(default_factory=list)
+    requests: int = 0
+    size_bytes: int = 0
+
+
+class BudgetClient(Protocol):
+    """A task's line to all budgets; never blocks the event loop."""
+
+    def ask(self, requests: Sequence[LeaseRequest]) -> None:
+        """Send requests; their leases come from later `answers`."""
+
+    def answers(self) -> list[Lease]:
+        """Leases that have come since the last call."""
+
+    def tell(self, delta: ProgressDelta) -> None:
+        """Count progress; also how a task without a lease to ask for hears that the run drains."""
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the run is ending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What the loop acts through; a test hands in its own."""
+
+    fetcher: Fetcher
+    budgets: BudgetClient
+    #: Body, whether it is known to be whole, whether to decode it apart.
+    process: Callable[[bytes, bool, bool], ProcessedImage]
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    rng: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSlice:
+    """One task's turn.
+
+    Args:
+        holder: Unique name of this task attempt.
+        seconds: When to stop starting requests.
+    """
+
+    holder: str
+    seconds: float

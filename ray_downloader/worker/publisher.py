@@ -1,0 +1,40 @@
+"""Publishes finished batches beside the worker loop, which goes on with the network meanwhile.
+
+Writing parquet is Arrow's own code without the interpreter lock, so one thread for it costs the loop next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ray_downloader.output.batch_folder import BatchCounts
+from ray_downloader.partition.batches import Batch
+from ray_downloader.worker.batch_work import OpenBatch
+
+
+class Publisher:
+    """Turns settled batches into parquet, one after the other.
+
+    Args:
+        batches: Settled before the task began, as an earlier one was killed before it published them.
+    """
+
+    def __init__(self, batches: Iterable[OpenBatch]) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._futures: list[tuple[Batch, Future[BatchCounts]]] = []
+        for batch in batches:
+            self.publish(batch)
+
+    def publish(self, batch: OpenBatch) -> None:
+        """Queue a batch all of whose rows are settled."""
+        self._futures.append((batch.batch, self._thread.submit(batch.publish)))
+
+    def finish(self) -> list[tuple[Batch, BatchCounts]]:
+        """Wait for all; what each batch holds.
+
+        Raises:
+            OSError: A batch could not be written; its journal is still there.
+        """
+        with self._thread:
+            return [(batch, future.result()) for batch, future in self._futures]

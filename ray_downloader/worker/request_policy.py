@@ -1,0 +1,142 @@
+"""What the worker loop decides about one request, as plain functions of what is known: no network, clock or Ray.
+
+Where a URL leads and whose budget it spends; what an answer means; whether a failure is worth another request.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ErrorKind, error_code
+from ray_downloader.fetch.base import FetchResult
+from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
+from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
+from ray_downloader.politeness.headers.retry_after import parse_retry_after
+from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
+from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
+from ray_downloader.politeness.messages import Outcome, Verdict
+from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.politeness.retry import GiveUp, decide
+from ray_downloader.run_folder.schemas import ErrorRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes: the URL as sent, its server, the budget it spends, and the server's own rule for TLS."""
+
+    url: str
+    server: str
+    budget: str
+    verify_tls: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a row gets no image (yet)."""
+
+    kind: ErrorKind
+    message: str
+    http_status: int | None = None
+    retry_after_s: float | None = None
+
+    def record(self, retry_count: int, at: datetime) -> ErrorRecord:
+        """The failure as a row of `errors.parquet`."""
+        return ErrorRecord(
+            retry_count=retry_count,
+            error_code=error_code(self.kind, self.http_status),
+            error_msg=self.message,
+            error_kind=str(self.kind),
+            http_status=self.http_status,
+            retry_after_s=self.retry_after_s,
+            fetched_at=at,
+        )
+
+
+_VERDICT_FAILURES = {
+    Verdict.DEAD: Failure(ErrorKind.SERVER_DEAD, "the server did not answer, also not to later single probes"),
+    Verdict.OPTED_OUT: Failure(ErrorKind.OPTED_OUT, "the server opts out of such use on every image it was asked for"),
+    Verdict.BANNED: Failure(ErrorKind.IGNORED_SERVER, "the operator banned this server while the run went on"),
+}
+
+
+def failure_of_verdict(verdict: Verdict) -> Failure:
+    """What rows end with where their server is not asked any more."""
+    return _VERDICT_FAILURES[verdict]
+
+
+class RequestPolicy:
+    """Decisions about requests of one run.
+
+    Args:
+        settings: The run's settings.
+        policies: Limits by server.
+        ignored: Servers that are not to be asked (`ignored.csv`).
+    """
+
+    def __init__(self, settings: Settings, policies: PolicyBook, ignored: Collection[str]) -> None:
+        self.max_redirects = settings.network.max_redirects
+        self._max_attempts = settings.network.max_attempts
+        self._directives = settings.politeness.opt_out_directives
+        self._policies = policies
+        self._ignored = frozenset(ignored)
+        self._known: dict[str, tuple[str, bool | None]] = {}
+
+    def route(self, url: str) -> Route | Failure:
+        """Where a request for `url` goes, or why there is none."""
+        try:
+            server = server_key(url)
+            sent = request_url(url)
+        except BadUrlError as error:
+            return Failure(ErrorKind.BAD_URL, f"{url}: {error}")
+        if server in self._ignored:
+            return Failure(ErrorKind.IGNORED_SERVER, f"{server} stands in the table of ignored servers")
+        budget, verify_tls = self._facts(server)
+        return Route(sent, server, budget, verify_tls)
+
+    def _facts(self, server: str) -> tuple[str, bool | None]:
+        """Budget and TLS rule of a server, looked up once."""
+        facts = self._known.get(server)
+        if facts is None:
+            facts = self._known[server] = (self._policies.budget_key(server), self._policies.policy(server).verify_tls)
+        return facts
+
+    def failure_of(self, result: FetchResult, now_unix_s: float, *, is_403_ban: bool = False) -> Failure | None:
+        """Why the answer is no image to be processed; None where it may be one.
+
+        Args:
+            is_403_ban: The server's budget takes a 403 for a push-back now.
+        """
+        if result.kind is not None:
+            kind = ErrorKind.HTTP_403_BAN if is_403_ban and result.status == 403 else result.kind
+            return Failure(kind, result.message, result.status, _retry_after_s(result, now_unix_s))
+        directive = find_opt_out(result.headers.get("x-robots-tag"), self._directives, PRODUCT_TOKEN)
+        return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directive}", result.status) if directive else None
+
+    def outcome(self, result: FetchResult, failure: Failure | None, now_unix_s: float, *, is_retry: bool) -> Outcome:
+        """The answer as the server's budget sees it."""
+        hint = parse_ratelimit(result.headers, now_unix_s)
+        return Outcome(
+            kind=failure.kind if failure else None,
+            http_status=result.status,
+            size_bytes=len(result.body),
+            ttfb_s=result.ttfb_s,
+            total_s=result.total_s,
+            retry_after_s=_retry_after_s(result, now_unix_s),
+            ratelimit_rps=hint.rate_rps if hint else None,
+            ratelimit_reset_s=hint.reset_s if hint else None,
+            is_retry=is_retry,
+        )
+
+    def retry_delay_s(self, failure: Failure, attempt: int, rng: random.Random) -> float | None:
+        """How long to wait before another request for the same row; None: it stays failed."""
+        decision = decide(failure.kind, attempt, self._max_attempts, failure.retry_after_s, rng)
+        return None if isinstance(decision, GiveUp) else decision.delay_s
+
+
+def _retry_after_s(result: FetchResult, now_unix_s: float) -> float | None:
+    value = result.headers.get("retry-after")
+    return parse_retry_after(value, now_unix_s) if value else None

@@ -1,0 +1,39 @@
+"""What every process of a run reads from the run folder once: settings, limits by server, ignored servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.profile.table import load_profiled_rates
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.server_lists import load_ignored_servers
+from ray_downloader.worker.request_policy import RequestPolicy
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The frozen facts of a run."""
+
+    settings: Settings
+    layout: RunLayout
+
+    @classmethod
+    def load(cls, settings_file: Path) -> RunContext:
+        """Read them as the driver froze them in `settings.json`."""
+        settings = Settings.load(settings_file)
+        return cls(settings, RunLayout.of(settings))
+
+    @cached_property
+    def policies(self) -> PolicyBook:
+        """Limits by server."""
+        rates = load_profiled_rates(self.layout)
+        return PolicyBook(self.settings.politeness, self.settings.downloader_parameters, rates)
+
+    @cached_property
+    def requests(self) -> RequestPolicy:
+        """Decisions about requests."""
+        return RequestPolicy(self.settings, self.policies, load_ignored_servers(self.layout))

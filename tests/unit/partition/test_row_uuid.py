@@ -1,0 +1,32 @@
+"""The uuid of a row is the same in Python and SQL, and in every run."""
+
+from __future__ import annotations
+
+import uuid
+
+import duckdb
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ray_downloader.partition.row_uuid import NAMESPACE, ROW_UUID_MACRO, row_uuid
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)
+
+
+def test_the_namespace_is_what_its_comment_says() -> None:
+    assert uuid.uuid5(uuid.NAMESPACE_DNS, "ray-downloader") == NAMESPACE
+
+
+def test_a_row_keeps_its_uuid_for_ever() -> None:
+    assert row_uuid("899687813", "https://example.org/ü.jpg") == "1d8a2d0d-f665-5376-9eb4-8609db2ddcb2"
+    assert row_uuid(None, "u") == row_uuid("", "u") != row_uuid("u", "")
+
+
+@given(st.lists(st.tuples(st.none() | _TEXT, _TEXT), min_size=1, max_size=20))
+def test_sql_and_python_agree(rows: list[tuple[str | None, str]]) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(ROW_UUID_MACRO)
+        connection.execute("CREATE TABLE t (source_id VARCHAR, identifier VARCHAR)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        found = connection.execute("SELECT row_uuid(source_id, identifier), source_id, identifier FROM t").fetchall()
+    assert [row[0] for row in found] == [row_uuid(*row[1:]) for row in found]

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.politeness.headers.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
+
+#: Wed, 21 Oct 2015 07:28:00 GMT
+MOMENT_S = 1_445_412_480.0
+
+
+@pytest.mark.parametrize(
+    ("value", "wait_s"),
+    [
+        ("1", 1.0),
+        (" 120 ", 120.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 10.0),
+        ("Wednesday, 21-Oct-15 07:28:00 GMT", 10.0),
+        ("Wed Oct 21 07:28:00 2015", 10.0),
+        ("99999999999999999999", MAX_RETRY_AFTER_S),
+        ("Wed, 21 Oct 2115 07:28:00 GMT", MAX_RETRY_AFTER_S),
+    ],
+)
+def test_seconds_and_dates_become_a_wait_of_at_most_a_day(value: str, wait_s: float) -> None:
+    assert parse_retry_after(value, MOMENT_S - 10) == wait_s
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "-5", "1.5", "soon", "²", "Wed, 99 Oct 2015", "Wed, 21 Oct 2015 07:27:00 GMT"]
+)
+def test_what_is_malformed_zero_or_past_counts_as_no_header(value: str) -> None:
+    assert parse_retry_after(value, MOMENT_S) is None

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ray_downloader.politeness.leases.holders import HOLDER_TIMEOUT_S, Holders
+
+
+def ask(holders: Holders, name: str, *, now_s: float = 0.0, wanted: int = 9, in_flight: int = 0, limit: int = 4) -> int:
+    holder = holders.heard(name, wanted, in_flight, now_s)
+    connections = holders.connections_for(name, limit)
+    holder.allow(connections)
+    return connections
+
+
+def test_one_holder_gets_all_connections() -> None:
+    assert ask(Holders(), "a") == 4
+
+
+def test_a_holder_gets_no_more_than_it_can_use() -> None:
+    assert ask(Holders(), "a", wanted=1, in_flight=1) == 2
+
+
+def test_a_second_holder_waits_until_the_first_reports_less() -> None:
+    holders = Holders()
+    ask(holders, "a")
+    assert ask(holders, "b") == 0
+    assert ask(holders, "a", in_flight=4) == 2
+    assert ask(holders, "b") == 0
+    assert ask(holders, "a", in_flight=2) == 2
+    assert ask(holders, "b") == 2
+
+
+def test_more_holders_than_connections_get_one_each_as_far_as_they_go() -> None:
+    holders = Holders()
+    assert [ask(holders, name, wanted=1, limit=2) for name in "abc"] == [1, 1, 0]
+
+
+def test_connections_of_a_silent_holder_return() -> None:
+    holders = Holders()
+    ask(holders, "lost")
+    assert ask(holders, "b", now_s=HOLDER_TIMEOUT_S) == 0
+    assert ask(holders, "b", now_s=HOLDER_TIMEOUT_S + 0.1) == 4
+
+
+def test_a_holder_that_stops_keeps_what_is_in_flight() -> None:
+    holders = Holders()
+    ask(holders, "a")
+    holders.heard("a", 0, 3, 0.0)
+    holders.stop("a")
+    assert ask(holders, "b") == 1
+
+
+def test_retries_that_others_were_allowed_count_as_out() -> None:
+    holders = Holders()
+    holders.heard("a", 9, 0, 0.0).retries = 3
+    holders.heard("b", 9, 1, 0.0).retries = 2
+    assert holders.retries_out("b") == 3 + 1
+
+
+@given(
+    limit=st.integers(1, 6),
+    asks=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9), st.floats(0, 1)), max_size=60),
+)
+def test_connections_never_exceed_the_limit(limit: int, asks: list[tuple[str, int, float]]) -> None:
+    holders, most, in_flight = Holders(), dict.fromkeys("abcd", 0), dict.fromkeys("abcd", 0)
+    for name, wanted, used in asks:
+        in_flight[name] = min(in_flight[name], round(most[name] * used))
+        before = most[name]
+        most[name] = ask(holders, name, wanted=wanted, in_flight=in_flight[name], limit=limit)
+        in_flight[name] = max(in_flight[name], min(max(before, most[name]), in_flight[name] + wanted))
+        assert sum(in_flight.values()) <= limit
+
+
+def test_where_a_turn_needs_more_connections_than_are_left_a_holder_waits_for_its_turn() -> None:
+    holders = Holders()
+    holders.heard("a", 9, 0, 0.0).allow(2)
+    holders.heard("b", 9, 0, 0.0)
+    assert holders.connections_for("b", limit=4, turn=3) == 0
+    assert holders.connections_for("b", limit=4, turn=2) == 2

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.politeness.messages import Outcome
+from ray_downloader.politeness.server.incidents import (
+    FORBIDDEN_HISTORY,
+    FORBIDDEN_RUN,
+    MAX_FORBIDDEN_INCIDENTS,
+    TROUBLE_RUN,
+    IncidentDetector,
+    is_push_back,
+)
+
+SUCCESS = Outcome(None, 200)
+FORBIDDEN = Outcome(ErrorKind.HTTP_4XX, 403)
+MISSING = Outcome(ErrorKind.HTTP_4XX, 404)
+BROKEN = Outcome(ErrorKind.HTTP_5XX, 500)
+
+
+def incidents(detector: IncidentDetector, *outcomes: Outcome) -> int:
+    return sum(detector.sees_incident(outcome) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "pushes_back"),
+    [
+        (ErrorKind.HTTP_429, 429, True),
+        (ErrorKind.HTTP_5XX, 503, True),
+        (ErrorKind.HTTP_5XX, 500, False),
+        (ErrorKind.HTTP_4XX, 403, False),
+        (None, 200, False),
+    ],
+)
+def test_429_and_503_push_back_by_themselves(kind: ErrorKind | None, status: int, pushes_back: bool) -> None:
+    assert is_push_back(kind, status) is pushes_back
+    assert IncidentDetector().sees_incident(Outcome(kind, status)) is pushes_back
+
+
+def test_a_run_of_403_after_a_history_of_files_is_an_incident() -> None:
+    detector = IncidentDetector()
+    assert incidents(detector, *[SUCCESS] * FORBIDDEN_HISTORY, *[FORBIDDEN] * FORBIDDEN_RUN) == 1
+    assert detector.is_403_ban
+
+
+def test_403_without_a_history_means_forbidden() -> None:
+    assert incidents(IncidentDetector(), SUCCESS, *[FORBIDDEN] * 100) == 0
+
+
+def test_a_403_now_and_then_means_forbidden() -> None:
+    assert incidents(IncidentDetector(), *([SUCCESS] * 5 + [FORBIDDEN] * 2) * 50) == 0
+
+
+def test_a_server_that_goes_on_with_403_after_pauses_means_forbidden() -> None:
+    detector = IncidentDetector()
+    assert incidents(detector, *[SUCCESS] * 20, *[FORBIDDEN] * 1000) == MAX_FORBIDDEN_INCIDENTS
+    assert not detector.is_403_ban
+
+
+def test_a_file_ends_the_suspicion_of_a_ban() -> None:
+    detector = IncidentDetector()
+    incidents(detector, *[SUCCESS] * 20, *[FORBIDDEN] * FORBIDDEN_RUN, SUCCESS)
+    assert not detector.is_403_ban
+
+
+def test_a_run_of_trouble_is_an_incident_and_a_single_500_is_not() -> None:
+    timeout = Outcome(ErrorKind.TIMEOUT)
+    assert incidents(IncidentDetector(), *[BROKEN, timeout] * (TROUBLE_RUN // 2)) == 1
+    assert incidents(IncidentDetector(), *[BROKEN, BROKEN, SUCCESS] * 50) == 0
+    assert incidents(IncidentDetector(), *[BROKEN, MISSING] * 50) == 0

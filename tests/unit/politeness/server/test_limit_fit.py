@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.politeness.server.limit_fit import KEPT, MIN_ANSWERED, LimitFit
+from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket
+
+
+def fit_of(server: Server, rates_rps: list[float], seconds: float = 3.0, pause_s: float = 1.0) -> LimitFit:
+    """Ask at each rate until the first refusal (or for some seconds), then pause."""
+    fit, now_s = LimitFit(), 0.0
+    for rate_rps in rates_rps:
+        until_s = now_s + seconds
+        while now_s < until_s:
+            now_s += 1 / rate_rps
+            if server.answer(now_s).kind is None:
+                fit.answered(now_s)
+                continue
+            fit.refused(now_s)
+            now_s += pause_s
+            break
+    return fit
+
+
+def test_without_a_refusal_or_with_few_answers_nothing_is_known() -> None:
+    fit = LimitFit()
+    for number in range(MIN_ANSWERED):
+        assert fit.limit_rps(10.0, is_careful=False) is None
+        fit.answered(number / 10)
+    assert fit.limit_rps(10.0, is_careful=False) is None
+    fit.refused(1.0)
+    assert fit.limit_rps(10.0, is_careful=False) is not None
+
+
+def test_a_window_is_found_at_its_first_refusal() -> None:
+    fit = fit_of(SlidingWindow(30), [10.0, 50.0])
+    assert fit.limit_rps(50.0, is_careful=False) == pytest.approx(30.0, rel=0.05)
+
+
+@pytest.mark.parametrize("depth", [5.0, 30.0])
+def test_a_bucket_is_found_at_its_second_refusal(depth: float) -> None:
+    fit = fit_of(TokenBucket(30.0, depth), [20.0, 70.0, 45.0])
+    assert fit.limit_rps(45.0, is_careful=False) == pytest.approx(30.0, rel=0.05)
+
+
+def test_a_bucket_of_one_lies_between_the_distances_that_were_answered_and_refused() -> None:
+    limit_rps = fit_of(TokenBucket(30.0, 1.0), [10.0, 20.0, 28.0, 33.0], seconds=1.0).limit_rps(33.0, is_careful=False)
+    assert limit_rps is not None
+    assert 27.9 < limit_rps < 30.0
+
+
+def test_the_limit_is_at_most_what_was_asked_where_distances_do_not_matter() -> None:
+    fit = fit_of(SlidingWindow(30), [10.0, 50.0])
+    assert fit.limit_rps(25.0, is_careful=False) == 25.0
+
+
+def test_care_takes_the_slowest_bucket_that_explains_all() -> None:
+    fit = fit_of(TokenBucket(30.0, 10.0), [20.0, 60.0, 55.0])
+    bold_rps, careful_rps = fit.limit_rps(60.0, is_careful=False), fit.limit_rps(60.0, is_careful=True)
+    assert bold_rps is not None
+    assert careful_rps is not None
+    assert careful_rps <= bold_rps
+
+
+def test_only_so_many_requests_are_remembered() -> None:
+    fit = LimitFit()
+    fit.refused(0.5)
+    for number in range(KEPT + 100):
+        fit.answered(float(number))
+    assert fit.mean_rps() == pytest.approx(1.0, rel=0.01)
+    assert fit.limit_rps(1.0, is_careful=False) is None

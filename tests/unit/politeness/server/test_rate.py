@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ray_downloader.politeness.server.backoff import FORGIVEN_AFTER_S
+from ray_downloader.politeness.server.latency import WINDOW
+from ray_downloader.politeness.server.rate import BACK_OFF, DEAR_PAUSE_S, MIN_RATE_RPS, PLATEAU_SHARE, AdaptiveRate
+
+
+def use(rate: AdaptiveRate, from_s: float, seconds: float, share: float = 1.0, ttfb_s: float | None = None) -> float:
+    """The server delivers at `share` of the rate for some time; returns when that ends."""
+    now_s = from_s
+    while now_s < from_s + seconds:
+        now_s += 1 / (share * rate.rate_rps)
+        rate.on_success(now_s, ttfb_s)
+    return now_s
+
+
+def test_slow_start_doubles_within_about_a_second() -> None:
+    rate = AdaptiveRate(10.0, 1000.0, 0.0)
+    use(rate, 0.0, 1.0)
+    assert 18.0 < rate.rate_rps < 40.0
+
+
+def test_a_slow_server_is_doubled_only_after_some_successes() -> None:
+    rate = AdaptiveRate(0.5, 1000.0, 0.0)
+    use(rate, 0.0, 10.0)
+    assert rate.rate_rps < 1.0
+
+
+def test_the_rate_never_passes_its_ceiling() -> None:
+    rate = AdaptiveRate(10.0, 25.0, 0.0)
+    use(rate, 0.0, 100.0)
+    assert rate.rate_rps == 25.0
+    assert AdaptiveRate(10.0, 5.0, 0.0).rate_rps == 5.0
+
+
+def test_an_incident_halves_and_is_remembered() -> None:
+    rate = AdaptiveRate(10.0, 1000.0, 0.0)
+    rate.on_incident(1.0, 2.0)
+    assert (rate.rate_rps, rate.incident_rps) == (10.0 * BACK_OFF, 10.0)
+
+
+def test_the_way_back_is_fast_up_to_the_plateau_and_slow_on_it() -> None:
+    rate = AdaptiveRate(40.0, 1000.0, 0.0)
+    rate.on_incident(0.0, 1.0)
+    now_s = use(rate, 1.0, 2.0)
+    assert 40.0 * PLATEAU_SHARE <= rate.rate_rps < 38.5
+    use(rate, now_s, 30.0)
+    assert 38.5 < rate.rate_rps < 40.0
+
+
+def test_beyond_the_plateau_the_rate_goes_on_rising() -> None:
+    rate = AdaptiveRate(40.0, 1000.0, 0.0)
+    rate.on_incident(0.0, 1.0)
+    use(rate, 1.0, 120.0)
+    assert rate.rate_rps > 50.0
+
+
+def test_an_incident_that_confirms_makes_the_next_approach_slower() -> None:
+    first, second = AdaptiveRate(40.0, 1000.0, 0.0), AdaptiveRate(40.0, 1000.0, 0.0)
+    first.on_incident(0.0, 1.0)
+    second.on_incident(0.0, 1.0)
+    second.on_incident(use(second, 1.0, 50.0), 60.0)
+    for rate in (first, second):
+        rate.resume(36.0, 40.0)
+        use(rate, 100.0, 20.0)
+    assert 36.0 < second.rate_rps < first.rate_rps
+
+
+def test_a_rate_that_is_not_used_does_not_rise() -> None:
+    rate = AdaptiveRate(10.0, 1000.0, 0.0)
+    for number in range(1, 2000):
+        rate.on_success(number / 2.0, None)
+    assert rate.rate_rps < 20.0
+
+
+def test_what_overshot_in_slow_start_is_measured_by_what_was_delivered() -> None:
+    rate = AdaptiveRate(10.0, 1000.0, 0.0)
+    now_s = 0.0
+    for _ in range(60):
+        now_s += 1 / 30
+        rate.on_success(now_s, None)
+    assert rate.rate_rps > 45.0
+    rate.on_incident(now_s, now_s + 1)
+    assert rate.incident_rps == pytest.approx(31.0, rel=0.05)
+
+
+def test_rising_first_bytes_hold_the_rate_and_high_ones_lower_it() -> None:
+    rate = AdaptiveRate(10.0, 1000.0, 0.0)
+    now_s = use(rate, 0.0, 2.0, ttfb_s=0.1)
+    now_s = use(rate, now_s, 2 * WINDOW / rate.rate_rps, ttfb_s=0.5)
+    held_rps = rate.rate_rps
+    now_s = use(rate, now_s, 2 * WINDOW / rate.rate_rps, ttfb_s=0.5)
+    assert rate.rate_rps == held_rps
+    use(rate, now_s, 2 * WINDOW / rate.rate_rps, ttfb_s=5.0)
+    assert rate.rate_rps < held_rps
+
+
+def test_incident_after_incident_goes_down_to_one_request_a_minute() -> None:
+    rate = AdaptiveRate(100.0, 1000.0, 0.0)
+    for number in range(40):
+        rate.on_incident(float(number), number + 1.0)
+    assert rate.rate_rps == MIN_RATE_RPS
+
+
+def test_another_ceiling_lowers_and_does_not_raise() -> None:
+    rate = AdaptiveRate(10.0, 20.0, 0.0)
+    rate.cap(5.0)
+    assert rate.rate_rps == 5.0
+    rate.cap(50.0)
+    assert rate.rate_rps == 5.0
+
+
+@given(
+    steps=st.lists(st.tuples(st.booleans(), st.floats(0, 5), st.floats(0, 10)), max_size=200),
+    start_rps=st.floats(0.1, 100),
+)
+def test_only_successes_raise_the_rate_and_the_ceiling_holds(
+    steps: list[tuple[bool, float, float]], start_rps: float
+) -> None:
+    rate, now_s = AdaptiveRate(start_rps, 50.0, 0.0), 0.0
+    for is_success, wait_s, ttfb_s in steps:
+        now_s += wait_s
+        before_rps = rate.rate_rps
+        if is_success:
+            rate.on_success(now_s, ttfb_s)
+        else:
+            rate.on_incident(now_s, now_s + ttfb_s)
+            assert rate.rate_rps <= before_rps
+        assert 0 < rate.rate_rps <= 50.0
+
+
+def test_a_dear_incident_is_estimated_by_the_mean_and_a_cheap_one_by_the_last_second() -> None:
+    dear, cheap = AdaptiveRate(10.0, 1000.0, 0.0), AdaptiveRate(10.0, 1000.0, 0.0)
+    now_s = use(dear, 0.0, 2.0)
+    assert use(cheap, 0.0, 2.0) == now_s
+    dear.on_incident(now_s, now_s + DEAR_PAUSE_S)
+    cheap.on_incident(now_s, now_s + 1.0)
+    assert dear.incident_rps is not None
+    assert cheap.incident_rps is not None
+    assert dear.incident_rps < 0.8 * cheap.incident_rps
+    assert dear.rate_rps < cheap.rate_rps
+
+
+def test_after_a_second_dear_incident_the_limit_is_met_again_only_when_it_is_forgiven() -> None:
+    rate = AdaptiveRate(20.0, 1000.0, 0.0)
+    rate.on_incident(use(rate, 0.0, 1.0), 60.0)
+    rate.on_incident(use(rate, 60.0, 100.0), 300.0)
+    limit_rps = rate.incident_rps
+    assert limit_rps is not None
+    use(rate, 300.0, FORGIVEN_AFTER_S)
+    assert PLATEAU_SHARE * limit_rps < rate.rate_rps < limit_rps
+
+
+def test_a_dear_incident_after_many_files_does_not_throw_away_what_they_proved() -> None:
+    rate = AdaptiveRate(20.0, 1000.0, 0.0)
+    rate.on_incident(use(rate, 0.0, 1.0), 60.0)
+    now_s = use(rate, 60.0, 200.0)
+    before_rps = rate.rate_rps
+    rate.on_incident(now_s, now_s + 120.0)
+    assert rate.incident_rps is not None
+    assert rate.incident_rps >= 0.85 * before_rps
+
+
+def test_half_of_what_slow_start_asked_is_the_way_back_but_never_above_the_plateau() -> None:
+    rate, now_s = AdaptiveRate(10.0, 1000.0, 0.0), 0.0
+    for _ in range(60):
+        now_s += 1 / 30
+        rate.on_success(now_s, None)
+    asked_rps = rate.rate_rps
+    rate.on_incident(now_s, now_s + 1)
+    assert rate.incident_rps is not None
+    assert rate.rate_rps == pytest.approx(min(BACK_OFF * asked_rps, PLATEAU_SHARE * rate.incident_rps))
+    assert rate.rate_rps > 1.2 * BACK_OFF * rate.incident_rps

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.politeness.headers.x_robots_tag import OPT_OUT_ANSWERS
+from ray_downloader.politeness.leases.timeline import spacing_s
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
+from ray_downloader.politeness.policy import ServerPolicy
+from ray_downloader.politeness.server.liveness import FAILURES_TO_PARK
+from ray_downloader.politeness.server.rate import DEAR_PLATEAU_FACTOR
+from ray_downloader.politeness.server.state import ServerState
+
+POLICY = ServerPolicy(10.0, 100.0)
+SUCCESS = Outcome(None, 200, 1000)
+RNG = random.Random(1)
+
+
+def ask(
+    state: ServerState, now_s: float, *outcomes: Outcome, holder: str = "a", wanted: int = 99, unused: int = 0
+) -> Lease:
+    return state.handle(LeaseRequest("s", holder, wanted, 0, unused, outcomes), now_s, RNG)
+
+
+def refused(retry_after_s: float | None = None, age_s: float = 0.0, status: int = 429) -> Outcome:
+    return Outcome(ErrorKind.HTTP_429, status, retry_after_s=retry_after_s, age_s=age_s)
+
+
+def rate_of(state: ServerState, now_s: float = 0.0) -> float:
+    return float(state.snapshot(now_s)["rate_rps"])
+
+
+# -- leases -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_holder_that_is_alone_gets_about_two_seconds_of_a_settled_rate() -> None:
+    lease = ask(ServerState(ServerPolicy(25.0, 25.0), 0.0), 0.0)
+    assert lease.every_s == pytest.approx(spacing_s(25.0))
+    assert 1.8 < lease.permits * lease.every_s <= 2.0
+
+
+def test_several_holders_get_short_leases_one_after_the_other() -> None:
+    state = ServerState(ServerPolicy(25.0, 25.0), 0.0)
+    ask(state, 0.0, holder="a", wanted=1)
+    second, third = ask(state, 0.01, holder="b", wanted=1), ask(state, 0.02, holder="c")
+    assert third.permits * third.every_s <= 0.5
+    assert 0.02 + third.first_in_s > 0.01 + second.valid_s
+
+
+def test_a_holder_that_asks_twice_gets_the_same_lease() -> None:
+    state = ServerState(ServerPolicy(10.0, 10.0), 0.0)
+    ask(state, 0.0, holder="a", wanted=3)
+    first, again = ask(state, 0.0, holder="b"), ask(state, 0.1, holder="b")
+    assert again.serial == first.serial
+    assert again.permits == first.permits
+    assert again.first_in_s == pytest.approx(first.first_in_s - 0.1)
+
+
+def test_a_lost_holder_costs_no_more_than_its_lease() -> None:
+    state = ServerState(ServerPolicy(25.0, 25.0), 0.0)
+    lost = ask(state, 0.0, holder="lost")
+    assert ask(state, 60.0, holder="b").first_in_s == 0.0
+    assert lost.valid_s < 2.4
+
+
+def test_a_lease_far_in_the_future_is_not_given_yet() -> None:
+    state = ServerState(ServerPolicy(0.1, 0.1), 0.0)
+    ask(state, 0.0, holder="a")
+    lease = ask(state, 0.1, holder="b")
+    assert lease.permits == 0
+    assert ask(state, 0.1 + lease.ask_again_in_s, holder="b").permits == 1
+
+
+def test_without_a_rate_only_connections_are_limited() -> None:
+    lease = ask(ServerState(ServerPolicy(None, None, max_connections=64), 0.0), 0.0, refused(), wanted=500)
+    assert (lease.permits, lease.every_s, lease.connections, lease.burst) == (500, 0.0, 48, 500)
+
+
+def test_a_holder_that_wants_nothing_gets_nothing() -> None:
+    assert ask(ServerState(POLICY, 0.0), 0.0, wanted=0).permits == 0
+
+
+def test_retries_are_a_share_of_what_was_asked() -> None:
+    state = ServerState(ServerPolicy(100.0, 100.0), 0.0)
+    assert ask(state, 0.0).retries == 10
+    spent = [Outcome(ErrorKind.RESET, is_retry=True)] * 9
+    assert ask(state, 5.0, *spent, SUCCESS).retries == 2
+
+
+def test_a_crawl_delay_slows_the_server() -> None:
+    state = ServerState(POLICY, 0.0)
+    request = LeaseRequest("s", "a", 9, crawl_delay_s=5.0)
+    assert state.handle(request, 0.0, RNG).every_s == pytest.approx(spacing_s(0.2))
+
+
+# -- push-back --------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_is_left_alone_as_long_as_it_says_and_then_asked_less() -> None:
+    state = ServerState(POLICY, 0.0)
+    lease = ask(state, 1.0, refused(retry_after_s=7.0))
+    assert (lease.permits, lease.verdict, lease.ask_again_in_s) == (0, Verdict.PAUSED, pytest.approx(7.0))
+    lease = ask(state, 8.0)
+    assert (lease.verdict, lease.every_s) == (Verdict.OPEN, pytest.approx(0.2))
+
+
+def test_a_pause_holds_for_every_holder() -> None:
+    state = ServerState(POLICY, 0.0)
+    ask(state, 1.0, refused(retry_after_s=7.0), holder="a")
+    assert ask(state, 2.0, holder="b").verdict is Verdict.PAUSED
+
+
+def test_an_incident_counts_once_however_many_requests_were_under_way() -> None:
+    state = ServerState(POLICY, 0.0)
+    ask(state, 0.0)
+    ask(state, 1.0, *[refused() for _ in range(4)])
+    ask(state, 1.5, *[refused(age_s=0.4) for _ in range(4)], holder="b")
+    assert state.snapshot(1.5)["incidents"] == 1
+    assert rate_of(state) == 5.0
+
+
+def test_a_refusal_after_the_pause_is_another_incident() -> None:
+    state = ServerState(POLICY, 0.0)
+    pause_s = ask(state, 1.0, refused()).ask_again_in_s
+    assert 60.0 <= pause_s <= 66.0
+    assert 120.0 <= ask(state, 62.0 + pause_s, refused()).ask_again_in_s <= 132.0
+
+
+def test_a_fixed_rate_stays_and_pauses_all_the_same() -> None:
+    state = ServerState(ServerPolicy(10.0, 10.0, adaptive=False), 0.0)
+    assert ask(state, 1.0, refused(retry_after_s=2.0)).verdict is Verdict.PAUSED
+    assert rate_of(state) == 10.0
+
+
+def test_a_run_of_403_pauses_and_workers_hear_that_it_is_a_ban() -> None:
+    state = ServerState(POLICY, 0.0)
+    lease = ask(state, 1.0, *[SUCCESS] * 20, *[Outcome(ErrorKind.HTTP_4XX, 403)] * 5)
+    assert lease.verdict is Verdict.PAUSED
+    assert ask(state, 1.0 + lease.ask_again_in_s + 2.0).is_403_ban
+
+
+def test_incident_after_incident_without_a_file_ends_dead() -> None:
+    state, now_s = ServerState(POLICY, 0.0), 0.0
+    for _ in range(4):
+        now_s += ask(state, now_s, refused()).ask_again_in_s + 3.0
+    assert ask(state, now_s).verdict is Verdict.DEAD
+
+
+def test_a_hint_of_the_server_slows_and_never_quickens() -> None:
+    state = ServerState(POLICY, 0.0)
+    slower = Outcome(None, 200, ratelimit_rps=2.0, ratelimit_reset_s=10.0)
+    assert ask(state, 0.0, slower).every_s == pytest.approx(0.5)
+    quicker = Outcome(None, 200, ratelimit_rps=500.0, ratelimit_reset_s=10.0)
+    assert ask(state, 5.0, quicker).every_s > 0.05
+    used_up = Outcome(None, 200, ratelimit_rps=0.0, ratelimit_reset_s=10.0)
+    lease = ask(state, 20.0, used_up)
+    assert (lease.verdict, lease.ask_again_in_s) == (Verdict.PAUSED, 10.0)
+
+
+# -- quotas, dead servers, opting out ---------------------------------------------------------------------------------
+
+
+def test_requests_a_day_are_never_passed() -> None:
+    state = ServerState(ServerPolicy(100.0, 100.0, max_requests_per_day=30), 0.0)
+    assert ask(state, 0.0, wanted=20).permits == 20
+    assert ask(state, 1.0, wanted=20).permits == 10
+    assert ask(state, 2.0).verdict is Verdict.PAUSED
+    assert ask(state, 25 * 3600.0, wanted=20).permits == 20
+
+
+def test_permits_that_come_back_can_be_used_the_same_day() -> None:
+    state = ServerState(ServerPolicy(100.0, 100.0, max_requests_per_day=30), 0.0)
+    ask(state, 0.0, wanted=30)
+    assert ask(state, 0.1, unused=25, wanted=50).permits == 25
+
+
+def test_bytes_a_second_space_the_requests() -> None:
+    state = ServerState(ServerPolicy(100.0, 100.0, max_bytes_per_s=10_000.0), 0.0)
+    assert ask(state, 0.0).permits == 1
+    assert ask(state, 1.0, Outcome(None, 200, 2000)).every_s == pytest.approx(0.2)
+
+
+def test_bytes_a_day_pause_the_server() -> None:
+    state = ServerState(ServerPolicy(100.0, 100.0, max_bytes_per_day=10_000.0), 0.0)
+    assert ask(state, 1.0, Outcome(None, 200, 4000)).permits == 1
+    assert ask(state, 2.0, Outcome(None, 200, 6000)).verdict is Verdict.PAUSED
+
+
+def test_a_server_that_cannot_be_reached_is_probed_by_one_and_then_dead() -> None:
+    state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,)), 0.0)
+    down = Outcome(ErrorKind.CONNECT)
+    assert ask(state, 0.0, *[down] * FAILURES_TO_PARK).ask_again_in_s == pytest.approx(5.0)
+    probe = ask(state, 5.0)
+    assert (probe.permits, probe.retries) == (1, 1)
+    assert ask(state, 5.1, holder="b").permits == 0
+    assert ask(state, 6.0, down).verdict is Verdict.DEAD
+    assert ask(state, 6.1, holder="b").verdict is Verdict.DEAD
+
+
+def test_one_dead_host_of_a_group_is_not_the_group() -> None:
+    state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,), group="g"), 0.0)
+    lease = ask(state, 0.0, *[Outcome(ErrorKind.DNS)] * 50)
+    assert lease.permits > 1
+
+
+def test_a_server_that_opts_out_each_time_is_not_asked_again() -> None:
+    state = ServerState(POLICY, 0.0)
+    answers = [Outcome(ErrorKind.OPTED_OUT, 200)] * OPT_OUT_ANSWERS
+    assert ask(state, 0.0, *answers).verdict is Verdict.OPTED_OUT
+
+
+# -- the operator, and restarts ---------------------------------------------------------------------------------------
+
+
+def test_the_operator_pauses_resumes_bans_and_sets_the_rate() -> None:
+    state = ServerState(POLICY, 0.0)
+    state.order("pause")
+    assert ask(state, 0.0).verdict is Verdict.PAUSED
+    state.order("resume")
+    assert ask(state, 1.0).verdict is Verdict.OPEN
+    state.order("rate", 2.0)
+    assert rate_of(state) == 2.0
+    state.order("rate", 400.0)
+    assert rate_of(state) == 400.0
+    state.order("ban")
+    assert ask(state, 5.0).verdict is Verdict.BANNED
+
+
+def test_what_was_learned_survives_as_json() -> None:
+    state = ServerState(ServerPolicy(10.0, 100.0, max_requests_per_day=500), 0.0)
+    ask(state, 0.0, wanted=7)
+    ask(state, 1.0, SUCCESS, refused())
+    snapshot = json.loads(json.dumps(state.snapshot(11.0)))
+    again = ServerState.restore(POLICY, snapshot, 20.0, 1000.0)
+    after = again.snapshot(1000.0)
+    assert after["pause_s"] == pytest.approx(snapshot["pause_s"] - 20.0)
+    for key in ("rate_rps", "incident_rps", "incidents", "requests", "successes", "doublings"):
+        assert after[key] == snapshot[key], key
+
+
+def test_how_sure_a_rate_is_survives_a_restart() -> None:
+    before = ServerState(ServerPolicy(10.0, 100.0), 0.0)
+    for at_s in (0.0, 100.0, 300.0):
+        ask(before, at_s, *[SUCCESS] * 20, refused())
+    after = ServerState.restore(POLICY, before.snapshot(301.0), 600.0, 0.0).snapshot(0.0)
+    assert (after["plateau_factor"], after["was_dear"]) == (DEAR_PLATEAU_FACTOR, True)
+
+
+def test_a_snapshot_of_before_there_were_plateaus_is_understood() -> None:
+    older = ServerState(POLICY, 0.0).snapshot(0.0)
+    del older["plateau_factor"], older["was_dear"]
+    assert ServerState.restore(POLICY, older, 0.0, 0.0).snapshot(0.0)["plateau_factor"] == 1
+
+
+def test_after_a_restart_leases_of_before_are_waited_out() -> None:
+    before = ServerState(ServerPolicy(25.0, 25.0), 0.0)
+    lost = ask(before, 0.0)
+    again = ServerState.restore(ServerPolicy(25.0, 25.0), before.snapshot(0.0), 0.0, 0.0)
+    lease = ask(again, 0.0)
+    assert lease.permits == 0
+    assert ask(again, lease.ask_again_in_s).first_in_s + lease.ask_again_in_s > lost.valid_s
+
+
+def test_a_later_run_starts_at_once() -> None:
+    before = ServerState(POLICY, 0.0)
+    again = ServerState.restore(POLICY, before.snapshot(0.0), 3600.0, 0.0)
+    assert ask(again, 0.0).first_in_s == 0.0
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(list(ErrorKind)), st.floats(0, 3)), max_size=40))
+def test_failures_never_raise_the_rate(events: list[tuple[float, ErrorKind, float]]) -> None:
+    state, now_s, rate_rps = ServerState(POLICY, 0.0), 0.0, POLICY.start_rate_rps or 0.0
+    for wait_s, kind, age_s in events:
+        now_s += wait_s
+        ask(state, now_s, Outcome(kind, age_s=age_s), Outcome(kind, 429, age_s=age_s))
+        assert rate_of(state, now_s) <= rate_rps
+        rate_rps = rate_of(state, now_s)

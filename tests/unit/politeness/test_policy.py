@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings
+from ray_downloader.politeness.policy import PolicyBook, published_rules
+
+
+def book(
+    parameters: dict[str, Any] | None = None, profiled: dict[str, float] | None = None, **politeness: Any
+) -> PolicyBook:
+    return PolicyBook(
+        PolitenessSettings.model_validate(politeness),
+        DownloaderParameters.model_validate(parameters or {}),
+        profiled or {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "politeness", "start_rps", "ceiling_rps"),
+    [
+        ({"default_rate_limit": 4, "rate_multiplier": 0.5}, {}, 4, 6),
+        ({"default_rate_limit": 25, "rate_multiplier": 0}, {}, 25, 25),
+        ({"default_rate_limit": 3}, {"max_rate_limit": 25}, 3, 25),
+        ({"default_rate_limit": 40}, {"max_rate_limit": 25}, 25, 25),
+        ({"default_rate_limit": 10}, {"max_rate_limit": 200}, 10, 200),
+        ({"default_rate_limit": 10}, {"adaptive": False}, 10, 10),
+        ({"default_rate_limit": 10}, {"adaptive": False, "max_rate_limit": 200}, 10, 10),
+    ],
+)
+def test_rates_follow_the_configuration(
+    parameters: dict[str, Any], politeness: dict[str, Any], start_rps: float, ceiling_rps: float
+) -> None:
+    policy = book(parameters, **politeness).policy("a.org")
+    assert (policy.start_rate_rps, policy.ceiling_rps) == (start_rps, ceiling_rps)
+
+
+def test_a_profiled_server_starts_at_its_profiled_rate() -> None:
+    policy = book({"rate_multiplier": 0.5}, {"a.org": 8.0}).policy("a.org")
+    assert (policy.start_rate_rps, policy.ceiling_rps) == (8.0, 12.0)
+
+
+def test_without_politeness_only_connections_are_limited() -> None:
+    policy = book(enabled=False, max_connections=64).policy("a.org")
+    assert (policy.start_rate_rps, policy.ceiling_rps, policy.max_connections) == (None, None, 64)
+
+
+def test_a_rule_sets_the_rate_and_the_most_there_is() -> None:
+    policy = book(rules=[{"server": "*.a.org", "rate_rps": 50, "max_connections": 9, "burst": 4}]).policy("img.a.org")
+    assert (policy.start_rate_rps, policy.ceiling_rps, policy.max_connections, policy.burst) == (50, 50, 9, 4)
+
+
+def test_no_rule_passes_the_highest_rate() -> None:
+    assert book(rules=[{"server": "*", "rate_rps": 50}], max_rate_limit=20).policy("a.org").ceiling_rps == 20
+
+
+def test_a_rule_is_for_whom_its_glob_names() -> None:
+    rules = [{"server": "*.a.org", "max_connections": 9}]
+    assert book(rules=rules).policy("a.org").max_connections == 4
+
+
+def test_the_first_rule_wins_field_by_field() -> None:
+    rules = [{"server": "img.a.org", "rate_rps": 1}, {"server": "*.a.org", "rate_rps": 9, "max_connections": 2}]
+    policy = book(rules=rules).policy("img.a.org")
+    assert (policy.ceiling_rps, policy.max_connections) == (1, 2)
+
+
+def test_hosts_of_a_group_share_one_budget() -> None:
+    policies = book()
+    assert (
+        policies.budget_key("ia801.us.archive.org") == policies.budget_key("ia902.us.archive.org") == "us.archive.org"
+    )
+    assert policies.budget_key("live.staticflickr.com") == "staticflickr.com"
+    assert policies.budget_key("a.org") == "a.org"
+
+
+def test_a_group_has_the_policy_of_its_hosts() -> None:
+    policies = book(rules=[{"server": "*.a.org", "group": "all of a", "rate_rps": 7}])
+    assert policies.policy("all of a") == policies.policy("img.a.org")
+
+
+def test_published_limits_are_shipped_with_their_sources() -> None:
+    wikimedia = book().policy("upload.wikimedia.org")
+    assert (wikimedia.max_connections, wikimedia.max_bytes_per_s) == (2, 25e6 / 8)
+    assert book().policy("api.gbif.org").max_connections == 1
+    assert all(rule.source for rule in published_rules())
+
+
+def test_users_beat_published_limits_and_can_switch_them_off() -> None:
+    assert (
+        book(rules=[{"server": "upload.wikimedia.org", "max_connections": 8}])
+        .policy("upload.wikimedia.org")
+        .max_connections
+        == 8
+    )
+    assert book(published_rules=False).policy("upload.wikimedia.org").max_bytes_per_s is None
+
+
+def test_a_policy_can_be_slowed_and_not_quickened() -> None:
+    policy = book({"default_rate_limit": 4}).policy("a.org")
+    assert (policy.slowed_to(0.5).start_rate_rps, policy.slowed_to(0.5).ceiling_rps) == (0.5, 0.5)
+    assert policy.slowed_to(100.0) == policy
+    assert book(enabled=False).policy("a.org").slowed_to(1.0).ceiling_rps is None

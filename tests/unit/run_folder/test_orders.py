@@ -1,0 +1,31 @@
+"""Orders are lines that are only ever appended; each is read once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ray_downloader.run_folder.orders import OrderFile, ServerOrder
+
+
+def test_each_order_is_read_once_and_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "schedules" / "orders.jsonl"
+    reader, writer = OrderFile(path), OrderFile(path)
+    assert reader.new() == []
+    orders = [ServerOrder("pause", "a.example"), ServerOrder("rate", "b.example", 2.5)]
+    for order in orders:
+        writer.append(order)
+    assert reader.new() == orders
+    assert reader.new() == []
+    writer.append(ServerOrder("resume", "a.example"))
+    assert reader.new() == [ServerOrder("resume", "a.example")]
+
+
+def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    OrderFile(path).append(ServerOrder("ban", "a.example"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    reader = OrderFile(path)
+    assert reader.new() == []
+    path.write_bytes(whole)
+    assert reader.new() == [ServerOrder("ban", "a.example")]

@@ -1,0 +1,33 @@
+"""Lists of servers are read in any spelling, and a wrong one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.config.settings import OutputStructure
+from ray_downloader.errors import UserError
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.server_lists import load_ignored_servers, read_server_names
+
+
+def test_without_a_list_no_server_is_ignored(tmp_path: Path) -> None:
+    assert load_ignored_servers(RunLayout(tmp_path, OutputStructure())) == frozenset()
+
+
+def test_servers_are_known_in_any_spelling_and_gaps_are_passed_over(tmp_path: Path) -> None:
+    lines = ("why,server_name", "slow, B.Example ", "port,a.example%3A8080", "nothing,", "short")
+    (tmp_path / "ignored.csv").write_text("\ufeff" + "\n".join(lines) + "\n", "utf-8")
+    assert load_ignored_servers(RunLayout(tmp_path, OutputStructure())) == {"b.example", "a.example:8080"}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"host\na\n", "the list needs a column 'server_name'; it has: host"), (b"server_name\n\xff\n", "cannot be read")],
+)
+def test_a_wrong_list_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        read_server_names(path, "the list")

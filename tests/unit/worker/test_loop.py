@@ -1,0 +1,234 @@
+"""The worker loop in virtual time: real budgets, batches and pictures; only the network and the clock are scripted."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from ray_downloader import image
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.base import FetchRequest
+from ray_downloader.fetch.fake import Reply
+from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
+from tests.unit.worker.worker_run import POLITE, Run, found, picture
+
+
+def test_every_row_becomes_an_image_and_equal_urls_are_fetched_once(tmp_path: Path) -> None:
+    run = Run(tmp_path, ["http://a.example/1.jpg"] * 3 + [f"http://b.example/{n}.jpg" for n in range(20)])
+    report = run.slice()
+    assert sum(counts.by_kind.total() for _, counts in report.finished) == 23
+    assert report.unfinished == []
+    assert run.asked()["http://a.example/1.jpg"] == 1
+    assert len(run.read(SUCCESSES, "uuid")) == 23
+    assert run.fetcher.is_closed
+
+
+def test_requests_keep_the_budget_and_the_connections(tmp_path: Path) -> None:
+    run = Run(
+        tmp_path,
+        [f"http://a.example/{n}.jpg" for n in range(60)],
+        groups={"politeness": {**POLITE, "max_rate_limit": 3.0, "max_connections": 2}},
+    )
+    run.slice()
+    times = [at_s for at_s, _ in run.fetcher.started]
+    assert all(later - earlier >= 1 / 3 - 1e-6 for earlier, later in pairwise(times))
+    assert times[-1] <= 60 / 3 * 1.2
+    assert run.fetcher.most_in_flight <= 2
+
+
+def test_a_transient_failure_is_tried_again_through_the_budget_and_then_stands(tmp_path: Path) -> None:
+    run = Run(tmp_path, ["http://a.example/1.jpg"], lambda _: Reply(ErrorKind.HTTP_5XX, 500, after_s=0.01))
+    run.slice()
+    assert len(run.fetcher.started) == run.settings.network.max_attempts
+    assert run.kinds() == {"http_5xx": 1}
+    assert run.read(ERRORS, "retry_count") == [run.settings.network.max_attempts - 1]
+    assert run.read(ERRORS, "error_code") == [500]
+
+
+def test_attempts_are_counted_over_slices(tmp_path: Path) -> None:
+    run = Run(tmp_path, ["http://a.example/1.jpg"], lambda _: Reply(ErrorKind.HTTP_5XX, 500, after_s=0.01))
+    for number in range(10):
+        run.slice(seconds=0.2, holder=f"task-{number}")
+        run.clock.now_s += 60.0
+    assert run.work == []
+    assert len(run.fetcher.started) == run.settings.network.max_attempts
+
+
+def test_a_push_back_pauses_the_whole_server_for_as_long_as_it_says(tmp_path: Path) -> None:
+    refused: list[float] = []
+
+    def script(request: FetchRequest) -> Reply:
+        if run.clock() >= 1.0 and not refused:
+            refused.append(run.clock())
+            return Reply(ErrorKind.HTTP_429, 429, headers={"retry-after": "30"})
+        return found(request)
+
+    run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(100)], script)
+    run.slice()
+    later = [at_s for at_s, _ in run.fetcher.started if at_s > refused[0] + 1e-6]
+    assert later[0] >= refused[0] + 30.0
+    assert len(run.read(SUCCESSES, "uuid")) == 100
+
+
+def test_a_redirect_spends_the_budget_of_the_server_it_leads_to(tmp_path: Path) -> None:
+    def script(request: FetchRequest) -> Reply:
+        if "resolver" in request.url:
+            return Reply(status=302, redirect_url=request.url.replace("resolver", "archive"))
+        return found(request)
+
+    run = Run(tmp_path, [f"http://resolver.example/{n}.jpg" for n in range(12)], script)
+    run.slice()
+    states = run.host.snapshots()
+    assert (states["resolver.example"]["requests"], states["archive.example"]["requests"]) == (12, 12)
+    assert set(run.read(SUCCESSES, "final_url")) == {f"http://archive.example/{n}.jpg" for n in range(12)}
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("http://a.example/1.jpg", "redirect_loop"),
+        ("ftp://a.example/", "bad_url"),
+        ("http://no.example/", "ignored_server"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_is_named(tmp_path: Path, target: str, kind: str) -> None:
+    run = Run(
+        tmp_path, ["http://a.example/1.jpg"], lambda _: Reply(status=302, redirect_url=target), ignored=("no.example",)
+    )
+    run.slice()
+    assert run.kinds() == {kind: 1}
+
+
+def test_an_ignored_server_is_not_asked(tmp_path: Path) -> None:
+    run = Run(tmp_path, ["http://no.example/1.jpg", "http://yes.example/1.jpg"], ignored=("no.example",))
+    run.slice()
+    assert set(run.asked()) == {"http://yes.example/1.jpg"}
+    assert run.kinds() == {"ignored_server": 1}
+    assert run.read(ERRORS, "error_code") == [-3]
+
+
+def test_a_dead_server_is_parked_probed_and_given_up(tmp_path: Path) -> None:
+    run = Run(tmp_path, [f"http://dead.example/{n}.jpg" for n in range(200)], lambda _: Reply(ErrorKind.CONNECT, None))
+    run.slice()
+    assert run.work == []
+    assert run.kinds()["server_dead"] > 150
+    assert len(run.fetcher.started) < 20
+
+
+def test_a_server_that_always_opts_out_is_not_asked_for_all(tmp_path: Path) -> None:
+    run = Run(
+        tmp_path, [f"http://artist.example/{n}.jpg" for n in range(200)],
+        lambda _: Reply(body=picture(), headers={"x-robots-tag": "noai"}, after_s=0.01),
+    )  # fmt: skip
+    run.slice()
+    assert run.kinds() == {"opted_out": 200}
+    assert len(run.fetcher.started) < 40
+
+
+ROBOTS = b"User-agent: *\nDisallow: /private/\nCrawl-delay: 2\n"
+
+
+def with_robots(request: FetchRequest) -> Reply:
+    return Reply(body=ROBOTS) if request.url.endswith("/robots.txt") else found(request)
+
+
+@pytest.mark.parametrize(("mode", "excluded"), [("obey", 5), ("delay", 0)])
+def test_robots_txt_is_fetched_once_and_its_delay_kept(tmp_path: Path, mode: str, excluded: int) -> None:
+    urls = [f"http://a.example/{folder}/{n}.jpg" for folder in ("private", "public") for n in range(5)]
+    run = Run(tmp_path, urls, with_robots, {"politeness": {**POLITE, "robots": mode}})
+    run.slice()
+    assert run.kinds() == ({"robots": excluded} if excluded else {})
+    assert run.asked()["http://a.example/robots.txt"] == 1
+    assert run.host.progress.disallowed == {"a.example": 5}
+    times = [at_s for at_s, _ in run.fetcher.started][2:]
+    assert all(later - earlier >= 1.9 for earlier, later in pairwise(times))
+
+
+def test_a_kept_robots_txt_is_not_fetched_again(tmp_path: Path) -> None:
+    groups = {"politeness": {**POLITE, "robots": "obey"}}
+    Run(tmp_path, ["http://a.example/private/1.jpg"], with_robots, groups).slice()
+    again = Run(tmp_path, ["http://a.example/private/1.jpg"], with_robots, groups)
+    again.slice(holder="later")
+    assert not again.fetcher.started
+
+
+def test_what_is_no_picture_is_named_and_the_batch_goes_on(tmp_path: Path) -> None:
+    def script(request: FetchRequest) -> Reply:
+        return Reply(body=b"<html>gone</html>") if request.url.endswith("0.jpg") else found(request)
+
+    run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(5)], script)
+    run.slice()
+    assert run.kinds() == {"not_image": 1}
+    assert len(run.read(SUCCESSES, "uuid")) == 4
+
+
+def test_a_bug_in_the_image_code_costs_one_row(tmp_path: Path) -> None:
+    def process(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
+        raise ZeroDivisionError
+
+    run = Run(tmp_path, ["http://a.example/1.jpg"], process=process)
+    run.slice()
+    assert run.kinds() == {"internal": 1}
+
+
+def test_a_row_that_killed_a_worker_is_decoded_apart_next_time(tmp_path: Path) -> None:
+    apart: list[bool] = []
+
+    def die(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
+        raise KeyboardInterrupt  # stands for the death of the process: nothing is tidied up after it
+
+    def note(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
+        apart.append(is_suspect)
+        return image.process(body, image.ImageOptions(), complete=is_complete)
+
+    run = Run(tmp_path, ["http://a.example/1.jpg"])
+    (item,) = run.work
+    note_file = run.layout.batch_folder(item.batch.server_name, item.batch.partition_id) / "under_decode"
+    note_file.parent.mkdir(parents=True)
+    note_file.write_bytes(b"0".ljust(64, b"\0"))
+    run.process = note
+    run.slice()
+    assert apart == [True]
+    assert not note_file.exists()
+
+
+def test_a_slice_ends_on_time_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    run = Run(
+        tmp_path,
+        [f"http://a.example/{n}.jpg" for n in range(300)],
+        groups={"politeness": {**POLITE, "max_rate_limit": 3.0}},
+    )
+    report = run.slice(seconds=20.0)
+    left = report.unfinished[0].left
+    assert 230 <= left <= 260
+    assert run.clock() <= 31.0
+    run.slice(holder="next")
+    assert len(run.read(SUCCESSES, "uuid")) == 300
+    assert max(run.asked().values()) == 1
+
+
+def test_a_draining_run_starts_nothing_new(tmp_path: Path) -> None:
+    run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(50)])
+    run.host.drain()
+    report = run.slice()
+    assert len(run.fetcher.started) <= 1
+    assert report.unfinished[0].left >= 49
+
+
+def test_rows_of_many_dead_servers_do_not_keep_those_of_others_waiting(tmp_path: Path) -> None:
+    urls = [f"http://{'dead' if n % 3 else 'live'}-{n}.example/{k}.jpg" for n in range(1500) for k in range(2)]
+    delivered: list[float] = []
+
+    def script(request: FetchRequest) -> Reply:
+        if "dead" in request.url:
+            return Reply(ErrorKind.DNS, None)
+        delivered.append(run.clock())
+        return found(request)
+
+    run = Run(tmp_path, urls, script)
+    run.slice()
+    assert len(delivered) == 1000
+    assert max(delivered) < 15.0, "the dead are given up after 65 s"
+    assert run.kinds().total() == 2000
