@@ -11,7 +11,7 @@ __all__ = ["__version__", "apply_tools", "download_images"]
 def download_images(config: str | Path) -> int:
     """Run what a YAML file describes: its keys over the defaults of `conf/`.
 
-    A file of the older project, which cannot name a contact, is warned where another one is refused.
+    A file of the legacy project, which cannot name a contact, is warned where another one is refused.
 
     Returns:
         The exit code: 0 when every row is settled, 3 when stopped before the end.

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from ray_downloader.cluster.environment import prepare_environment
 from ray_downloader.config.contact import ContactRule, check_contact, require_contact
-from ray_downloader.config.legacy_environment import older_environment
+from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
 from ray_downloader.logs import start_logging
@@ -36,7 +36,7 @@ from ray_downloader.run_folder.guards import (
 )
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.lock import holding_run
-from ray_downloader.schedule.run_status import take_stock
+from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
@@ -69,7 +69,7 @@ def _run(settings: Settings, contact_rule: ContactRule) -> ExitCode:
         refuse_another_list(settings, layout)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
         write_text(layout.settings_file, settings.to_json())
-        os.environ.update(older_environment(settings, layout.settings_file))  # for the steps of a Slurm job
+        os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
         _partition(settings, layout)
         if settings.mode == "plan":
             show_plan(settings, layout, console)
@@ -128,9 +128,9 @@ def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCo
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
     result = download(settings, layout, console)
-    ledger = take_stock(layout, load_batches(layout))
+    status = scan(layout, load_batches(layout))
     figures = StageFigures(result.seconds, result.settled[""], result.size_bytes, result.disallowed)
-    summary = summarise(load_partition_summary(layout), ledger, figures)
+    summary = summarise(load_partition_summary(layout), status, figures)
     save_summary(layout, summary)
     show_summary(summary, console)
     _note(layout, downloaded=not summary["unsettled_rows"])

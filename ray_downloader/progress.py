@@ -11,7 +11,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-LOG_EVERY_S = 30.0
+LOG_INTERVAL_S = 30.0
 
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -29,7 +29,7 @@ class DownloadProgress:
         self._total_rows = total_rows
         self._settled_before = settled_rows
         self._started_at_s = time.monotonic()
-        self._log_at_s = self._started_at_s + LOG_EVERY_S
+        self._log_at_s = self._started_at_s + LOG_INTERVAL_S
         self._console = console
         self._bar = Progress(
             SpinnerColumn(),
@@ -66,7 +66,7 @@ class DownloadProgress:
         completed = min(self._settled_before + rows, self._total_rows)
         self._bar.update(self._task, completed=completed, detail=detail)
         if not self._console.is_terminal and time.monotonic() >= self._log_at_s:
-            self._log_at_s = time.monotonic() + LOG_EVERY_S
+            self._log_at_s = time.monotonic() + LOG_INTERVAL_S
             _log.info("download: %d of %d rows, %s", completed, self._total_rows, detail)
 
 
@@ -81,12 +81,12 @@ def shown(results: Iterable[R], name: str, units: int, done: int, console: Conso
         console: Where the bar is drawn if it is a terminal.
     """
     columns = (TextColumn(f"[bold]{name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    log_at_s = time.monotonic() + LOG_EVERY_S
+    log_at_s = time.monotonic() + LOG_INTERVAL_S
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=units, completed=done)
         for finished, result in enumerate(results, start=done + 1):
             bar.update(task, completed=finished)
             if not console.is_terminal and time.monotonic() >= log_at_s:
-                log_at_s = time.monotonic() + LOG_EVERY_S
+                log_at_s = time.monotonic() + LOG_INTERVAL_S
                 _log.info("%s: %d of %d parts", name, finished, units)
             yield result

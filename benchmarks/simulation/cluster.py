@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ray_downloader.partition.batches import Batch
-from ray_downloader.schedule.planner import CORE_RPS, Planner, Unfinished
+from ray_downloader.schedule.planner import CORE_RPS, Planner, WorkItem
 
 #: Start of a slice and its end (opening batches, last answers, publishing), in which its core does not fetch: assumed.
 SLICE_OVERHEAD_S = 0.3
@@ -25,14 +25,14 @@ _DONE_ROWS = 1e-6
 class Task:
     """One running slice: rows left of each server it holds."""
 
-    items: Sequence[Unfinished]
+    items: Sequence[WorkItem]
     starts_s: float
     ends_s: float
     rows: dict[str, float] = field(default_factory=dict)
     speed_rps: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, items: Sequence[Unfinished], now_s: float, task_seconds: float) -> Task:
+    def of(cls, items: Sequence[WorkItem], now_s: float, task_seconds: float) -> Task:
         """A slice that begins now."""
         rows: Counter[str] = Counter()
         for item in items:
@@ -53,9 +53,9 @@ class Task:
             self.rows[server] -= rps * seconds
         self.rows = {server: left for server, left in self.rows.items() if left > _DONE_ROWS}
 
-    def unfinished(self) -> list[Unfinished]:
+    def unfinished(self) -> list[WorkItem]:
         """What it gives back; a server's rows are settled batch by batch."""
-        back: list[Unfinished] = []
+        back: list[WorkItem] = []
         for item in reversed(self.items):
             left = min(float(item.left), self.rows.get(item.batch.server_name, 0.0))
             if left > _DONE_ROWS:
@@ -90,7 +90,7 @@ class SimulatedCluster:
         self.busy_core_s = 0.0
         self.slices = 0
 
-    def run(self, work: Sequence[Unfinished]) -> float:
+    def run(self, work: Sequence[WorkItem]) -> float:
         """Seconds until every row is settled."""
         self._planner.add(work, 0.0)
         self._deal()

@@ -8,7 +8,7 @@ from collections import deque
 from pathlib import Path
 
 from ray_downloader.partition.batches import Batch
-from ray_downloader.schedule.planner import Planner, Unfinished
+from ray_downloader.schedule.planner import Planner, WorkItem
 
 SLOTS = 640
 RATE_RPS = 3.0
@@ -20,7 +20,7 @@ def plan_all(servers: int) -> tuple[float, float, int]:
     started_s = time.perf_counter()
     planner = Planner(lambda _: RATE_RPS, SLOTS, task_seconds=60.0)
     planner.add((_only_batch(number) for number in range(servers)), now_s=0.0)
-    running: deque[list[Unfinished]] = deque()
+    running: deque[list[WorkItem]] = deque()
     slices, now_s = 0, 0.0
     while running or planner.has_work:
         hands = planner.plan(SLOTS - len(running), now_s)
@@ -32,8 +32,8 @@ def plan_all(servers: int) -> tuple[float, float, int]:
     return time.perf_counter() - started_s, peak_memory_gb(), slices
 
 
-def _only_batch(number: int) -> Unfinished:
-    return Unfinished(Batch(number, f"server-{number}.example", 0, "part-0.parquet", number, ROWS, 1), ROWS)
+def _only_batch(number: int) -> WorkItem:
+    return WorkItem(Batch(number, f"server-{number}.example", 0, "part-0.parquet", number, ROWS, 1), ROWS)
 
 
 def peak_memory_gb() -> float:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ray_downloader.partition.batches import Batch
-from ray_downloader.schedule.planner import Unfinished
+from ray_downloader.schedule.planner import WorkItem
 
 #: Exponent of Zipf's law; the largest of 545 servers then holds 15 % of all rows (20 % at 1.1).
 EXPONENT = 1.0
@@ -68,12 +68,12 @@ def make_world(
     ]
 
 
-def batches_of(servers: list[SimulatedServer]) -> list[Unfinished]:
+def batches_of(servers: list[SimulatedServer]) -> list[WorkItem]:
     """The batches that the partition stage would make."""
-    work: list[Unfinished] = []
+    work: list[WorkItem] = []
     for server in servers:
         for partition_id, start in enumerate(range(0, server.rows, BATCH_ROWS)):
             rows = min(BATCH_ROWS, server.rows - start)
             batch = Batch(len(work), server.name, partition_id, "part-0.parquet", 0, rows, 1)
-            work.append(Unfinished(batch, rows))
+            work.append(WorkItem(batch, rows))
     return work

@@ -24,7 +24,7 @@ from benchmarks.speed.pictures import make_pictures
 
 #: Ray names a task's process after the task, and that begins with the server's name.
 NAME = "memory"
-SAMPLE_EVERY_S = 0.2
+SAMPLE_INTERVAL_S = 0.2
 
 
 def sampled_mb(origin: Origin, files: list[Path], batch_rows: int, options: argparse.Namespace) -> list[float]:
@@ -68,7 +68,7 @@ def _sample(process: subprocess.Popen[bytes], seconds: float) -> list[float]:
         if sizes and ends_at_s is None:
             ends_at_s = time.monotonic() + seconds
         samples += [max(sizes)] if sizes else []
-        time.sleep(SAMPLE_EVERY_S)
+        time.sleep(SAMPLE_INTERVAL_S)
     return samples
 
 

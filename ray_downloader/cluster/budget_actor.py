@@ -1,6 +1,6 @@
 """Ray's shell round the budgets: the actor that hosts them, and a task's line to all of them.
 
-The logic is in `BudgetHost` and in `politeness/`; here calls are only carried. A call that failed with its actor is
+The logic is in `Budgets` and in `politeness/`; here calls are only carried. A call that failed with its actor is
 sent again: asking twice is harmless, as one holder has at most one lease.
 """
 
@@ -19,7 +19,7 @@ from ray_downloader.cluster.placement import Directory
 from ray_downloader.politeness.messages import Lease, LeaseRequest
 from ray_downloader.politeness.server.state import Order
 from ray_downloader.run_folder.server_states import load_server_states
-from ray_downloader.worker.budgets import BudgetHost, HostAnswer
+from ray_downloader.worker.budgets import BudgetReply, Budgets
 from ray_downloader.worker.progress import Progress, ProgressDelta
 from ray_downloader.worker.run_context import RunContext
 
@@ -27,20 +27,20 @@ RESEND_AFTER_S = 0.5
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0)
-class ServerActor:
+class BudgetActor:
     """Holds the budget of one server, or of many small ones. Restarted, it goes on with the last saved state."""
 
     def __init__(self, settings_file: str) -> None:
         context = RunContext.load(Path(settings_file))
-        self._host = BudgetHost(context.policies, load_server_states(context.layout))
+        self._host = Budgets(context.policies, load_server_states(context.layout))
 
-    def lease(self, requests: Sequence[LeaseRequest]) -> HostAnswer:
+    def lease(self, requests: Sequence[LeaseRequest]) -> BudgetReply:
         """Answer a task's requests."""
         return self._host.lease(requests)
 
-    def tell(self, delta: ProgressDelta) -> HostAnswer:
+    def report(self, delta: ProgressDelta) -> BudgetReply:
         """Count a task's progress."""
-        return self._host.tell(delta)
+        return self._host.report(delta)
 
     def order(self, budget: str, action: Order, value: float | None) -> None:
         """Obey the operator."""
@@ -72,23 +72,23 @@ class RayBudgets:
         self._calls: dict[ray.ObjectRef, tuple[Any, list[LeaseRequest]]] = {}
         self._resend: list[tuple[float, Any, list[LeaseRequest]]] = []
 
-    def ask(self, requests: Sequence[LeaseRequest]) -> None:
+    def request(self, requests: Sequence[LeaseRequest]) -> None:
         """One call an actor."""
         by_host: dict[Any, list[LeaseRequest]] = defaultdict(list)
         for request in requests:
-            by_host[self._directory.host_of(request.server)].append(request)
+            by_host[self._directory.actor_of(request.server)].append(request)
         for host, asked in by_host.items():
             self._send(host, asked)
 
-    def tell(self, delta: ProgressDelta) -> None:
+    def report(self, delta: ProgressDelta) -> None:
         """Progress goes to the first shared actor."""
         host = self._directory.shared[0]
-        self._calls[host.tell.remote(delta)] = (host, [])
+        self._calls[host.report.remote(delta)] = (host, [])
 
     def _send(self, host: Any, requests: list[LeaseRequest]) -> None:
         self._calls[host.lease.remote(requests)] = (host, requests)
 
-    def answers(self) -> list[Lease]:
+    def receive(self) -> list[Lease]:
         """Leases that have come; does not wait."""
         self._send_again()
         if not self._calls:
@@ -99,7 +99,7 @@ class RayBudgets:
     def _receive(self, ref: ray.ObjectRef) -> Sequence[Lease]:
         host, requests = self._calls.pop(ref)
         try:
-            answer: HostAnswer = ray.get(ref)
+            answer: BudgetReply = ray.get(ref)
         except RayError:
             if requests:
                 self._resend.append((time.monotonic() + RESEND_AFTER_S, host, requests))
@@ -113,7 +113,7 @@ class RayBudgets:
         for _, host, requests in due:
             self._send(host, requests)
 
-    def hang_up(self, timeout_s: float) -> None:
+    def flush(self, timeout_s: float) -> None:
         """Wait until what was said has been heard."""
         if self._calls:
             ray.wait(list(self._calls), num_returns=len(self._calls), timeout=timeout_s)

@@ -17,11 +17,11 @@ from ray.exceptions import RayError
 
 from ray_downloader.cluster.connect import Cluster
 from ray_downloader.cluster.metrics import RunMetrics
-from ray_downloader.cluster.server_actors import Crew
+from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.cluster.slices import Slice, work_slice
 from ray_downloader.progress import DownloadProgress
 from ray_downloader.run_folder.orders import OrderFile
-from ray_downloader.schedule.planner import Planner, Unfinished
+from ray_downloader.schedule.planner import Planner, WorkItem
 from ray_downloader.signals import draining_on_signals
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.progress import Progress
@@ -29,8 +29,8 @@ from ray_downloader.worker.run_context import RunContext
 
 #: A batch whose task died this often is at fault itself, and the run says so.
 MAX_CRASHES = 4
-WATCH_EVERY_S = 0.5
-SAVE_EVERY_S = 5.0
+WATCH_INTERVAL_S = 0.5
+SAVE_INTERVAL_S = 5.0
 #: At most this share of the driver's time goes into saving: the states of 10^5 servers take it seconds.
 SAVE_SHARE = 0.05
 
@@ -70,25 +70,25 @@ class Driver:
     Args:
         context: The run.
         cluster: Where slices run.
-        crew: The server actors.
+        actors: The server actors.
         progress: Where to show it.
     """
 
-    def __init__(self, context: RunContext, cluster: Cluster, crew: Crew, progress: DownloadProgress) -> None:
+    def __init__(self, context: RunContext, cluster: Cluster, actors: ServerActors, progress: DownloadProgress) -> None:
         self._context = context
         self._cluster = cluster
-        self._crew = crew
+        self._actors = actors
         self._progress = progress
-        self._running: dict[ray.ObjectRef, list[Unfinished]] = {}
+        self._running: dict[ray.ObjectRef, list[WorkItem]] = {}
         self._crashes: Counter[int] = Counter()
         self._result = DownloadResult()
         self._metrics = RunMetrics(str(context.layout.root), time.monotonic())
         self._orders = OrderFile(context.layout.orders_file)
         self._watch_at_s = self._save_at_s = 0.0
         task_seconds = context.settings.cluster.task_seconds
-        self._planner = Planner(crew.expected_rate_rps, cluster.slots, task_seconds)
+        self._planner = Planner(actors.expected_rate_rps, cluster.slots, task_seconds)
 
-    def run(self, work: Sequence[Unfinished]) -> DownloadResult:
+    def run(self, work: Sequence[WorkItem]) -> DownloadResult:
         """Download until everything is settled or a signal asks for the end.
 
         Raises:
@@ -110,7 +110,7 @@ class Driver:
         if not self._result.is_stopped:
             _log.warning("%s: finishing what is under way; the same command continues later", signal_name)
             self._result.is_stopped = True
-            self._crew.drain()
+            self._actors.drain()
 
     def _submit(self) -> None:
         free = self._cluster.slots - len(self._running)
@@ -118,15 +118,15 @@ class Driver:
             return
         cpus = self._context.settings.downloader_parameters.cpu_per_worker
         for items in self._planner.plan(free, time.monotonic()):
-            work = Slice(self._context.layout.settings_file, self._crew.directory, items)
+            work = Slice(self._context.layout.settings_file, self._actors.directory, items)
             task = work_slice.options(num_cpus=cpus, name=_task_name(items), scheduling_strategy="SPREAD")
             self._running[task.remote(work)] = items
 
     def _collect(self) -> None:
         if not self._running:
-            time.sleep(min(WATCH_EVERY_S, max(0.0, self._planner.next_wake_s() - time.monotonic())))
+            time.sleep(min(WATCH_INTERVAL_S, max(0.0, self._planner.next_wake_s() - time.monotonic())))
             return
-        done, _ = ray.wait(list(self._running), timeout=WATCH_EVERY_S)
+        done, _ = ray.wait(list(self._running), timeout=WATCH_INTERVAL_S)
         for ref in done:
             items = self._running.pop(ref)
             self._planner.task_ended(item.batch for item in items)
@@ -144,7 +144,7 @@ class Driver:
         self._result.size_bytes += report.size_bytes
         self._planner.add(report.unfinished, time.monotonic())
 
-    def _take_back(self, items: list[Unfinished], error: RayError) -> None:
+    def _take_back(self, items: list[WorkItem], error: RayError) -> None:
         """The task died, maybe with its node; its journals hold what it had settled."""
         self._crashes.update(item.batch.batch_id for item in items)
         worst = max(items, key=lambda item: self._crashes[item.batch.batch_id])
@@ -159,21 +159,21 @@ class Driver:
         now_s = time.monotonic()
         if now_s < self._watch_at_s:
             return
-        self._watch_at_s = now_s + WATCH_EVERY_S
+        self._watch_at_s = now_s + WATCH_INTERVAL_S
         for order in self._orders.new():
             _log.info("order: %s %s %s", order.action, order.server, order.value or "")
-            self._crew.order(order)
-        progress = self._crew.progress()
+            self._actors.order(order)
+        progress = self._actors.progress()
         self._result.take(progress)
         self._progress.update(self._result.settled, progress.size_bytes, "draining" if self._result.is_stopped else "")
         if now_s >= self._save_at_s:
-            self._crew.save()
+            self._actors.save()
             self._metrics.update(progress, now_s)
             took_s = time.monotonic() - now_s
-            self._save_at_s = now_s + max(SAVE_EVERY_S, took_s / SAVE_SHARE)
+            self._save_at_s = now_s + max(SAVE_INTERVAL_S, took_s / SAVE_SHARE)
 
 
-def _task_name(items: Sequence[Unfinished]) -> str:
+def _task_name(items: Sequence[WorkItem]) -> str:
     """As the dashboard shows the task: its first server with the range of its batches, and how many other servers."""
     first = items[0].batch.server_name
     numbers = [item.batch.partition_id for item in items if item.batch.server_name == first]

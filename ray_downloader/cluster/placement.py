@@ -71,7 +71,7 @@ class Directory(Generic[T]):
     dedicated: Mapping[str, T]
     shared: tuple[T, ...]
 
-    def host_of(self, budget: str) -> T:
+    def actor_of(self, budget: str) -> T:
         """The actor that holds the budget."""
         host = self.dedicated.get(budget)
         return host if host is not None else self.shared[zlib.crc32(budget.encode()) % len(self.shared)]

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from ray_downloader.cluster.budget_actor import ServerActor
+from ray_downloader.cluster.budget_actor import BudgetActor
 from ray_downloader.cluster.connect import Cluster
 from ray_downloader.cluster.placement import Directory, place
 from ray_downloader.partition.batches import Batch
@@ -23,13 +23,13 @@ from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
 
 #: Ray's decorator gives the class methods that its type does not show.
-_ServerActor: Any = ServerActor
+_BudgetActor: Any = BudgetActor
 #: How long the driver waits for an actor's answer before it goes on without.
 PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-class Crew:
+class ServerActors:
     """All server actors.
 
     Args:
@@ -57,7 +57,7 @@ class Crew:
         self._snapshots = load_server_states(context.layout)
 
     def _start(self, name: str) -> Any:
-        return _ServerActor.options(name=name).remote(str(self._context.layout.settings_file))
+        return _BudgetActor.options(name=name).remote(str(self._context.layout.settings_file))
 
     def ready(self) -> list[ray.ObjectRef]:
         """Calls that end when the shared actors have started; for the others only the tasks that need them wait."""
@@ -81,7 +81,7 @@ class Crew:
     def order(self, order: ServerOrder) -> None:
         """Pass an operator's order to the actor that holds the server's budget."""
         budget = self._context.policies.budget_key(order.server)
-        self.directory.host_of(budget).order.remote(budget, order.action, order.value)
+        self.directory.actor_of(budget).order.remote(budget, order.action, order.value)
 
     def save(self) -> None:
         """Write what the actors learned to `schedules/servers.json`."""

@@ -20,10 +20,10 @@ from ray_downloader.cluster.budget_actor import RayBudgets
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.politeness.headers.user_agent import user_agent
-from ray_downloader.schedule.planner import Unfinished
-from ray_downloader.worker.batch_work import BatchOptions, OpenBatch
+from ray_downloader.schedule.planner import WorkItem
+from ray_downloader.worker.batch_work import BatchOptions, BatchWork
 from ray_downloader.worker.loop import MAX_IN_FLIGHT, Worker
-from ray_downloader.worker.ports import Effects, SliceReport, TimeSlice
+from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.robots_gate import RobotsGate
 from ray_downloader.worker.run_context import RunContext
 
@@ -40,7 +40,7 @@ class Slice:
 
     settings_file: Path
     directory: Directory[Any]
-    items: Sequence[Unfinished]
+    items: Sequence[WorkItem]
 
 
 @lru_cache(maxsize=1)
@@ -66,13 +66,13 @@ def work_slice(work: Slice) -> SliceReport:
     holder = uuid.uuid4().hex[:12]
     pa.set_cpu_count(1)
     options = BatchOptions(settings.retry_errors, settings.image.extra_columns, len(work.items))
-    batches = [OpenBatch(context.layout, item, holder, options) for item in work.items]
+    batches = [BatchWork(context.layout, item, holder, options) for item in work.items]
     budgets = RayBudgets(work.directory)
     make_fetcher = FETCHERS.get(settings.fetcher.name)
     agent = user_agent(settings.politeness.contact)
     # A fetcher of its own for each slice, so that no idle connection is left at a server that another task asks next.
     with closing(make_fetcher(settings.network, agent, MAX_IN_FLIGHT)) as fetcher:
-        effects = Effects(
+        ports = Ports(
             fetcher=fetcher,
             budgets=budgets,
             process=partial(_process, image.ImageOptions.of(settings)),
@@ -80,8 +80,8 @@ def work_slice(work: Slice) -> SliceReport:
         )
         robots = RobotsGate(settings.politeness.robots, context.layout.robots, time.time())
         time_slice = TimeSlice(holder, settings.cluster.task_seconds)
-        report = Worker(batches, context.requests, robots, effects, time_slice).run()
-    budgets.hang_up(timeout_s=2.0)
+        report = Worker(batches, context.requests, robots, ports, time_slice).run()
+    budgets.flush(timeout_s=2.0)
     return report
 
 

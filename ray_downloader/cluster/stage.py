@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ray_downloader.cluster.connect import Cluster, running_cluster
 from ray_downloader.cluster.driver import DownloadResult, Driver
-from ray_downloader.cluster.server_actors import Crew
+from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.cluster.slices import warm_up
 from ray_downloader.config.settings import ClusterSettings, Settings
 from ray_downloader.errors import StartError
@@ -21,7 +21,7 @@ from ray_downloader.partition.batches import load_batches
 from ray_downloader.progress import DownloadProgress
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.schedule.run_status import Ledger, take_stock
+from ray_downloader.schedule.run_status import RunStatus, scan
 from ray_downloader.worker.run_context import RunContext
 
 _log = logging.getLogger(__name__)
@@ -39,17 +39,17 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
     """
     FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
-    ledger = take_stock(layout, load_batches(layout), settings.retry_errors)
-    if not ledger.work:
+    status = scan(layout, load_batches(layout), settings.retry_errors)
+    if not status.work:
         return DownloadResult()
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
         _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
-        crew = Crew(context, cluster, _rows_by_server(layout, ledger))
-        _await_start([*crew.ready(), *_warm_ups(cluster, settings)], settings.cluster)
-        total_rows = ledger.settled_rows + ledger.rows_left.total()
-        with DownloadProgress(total_rows, ledger.settled_rows, console) as progress:
-            driver = Driver(context, cluster, crew, progress)
-            return driver.run(ledger.work)
+        actors = ServerActors(context, cluster, _rows_by_server(layout, status))
+        _await_start([*actors.ready(), *_warm_ups(cluster, settings)], settings.cluster)
+        total_rows = status.settled_rows + status.rows_left.total()
+        with DownloadProgress(total_rows, status.settled_rows, console) as progress:
+            driver = Driver(context, cluster, actors, progress)
+            return driver.run(status.work)
 
 
 def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings) -> None:
@@ -77,10 +77,10 @@ def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:
     return [task.remote() for _ in range(cluster.slots)]
 
 
-def _rows_by_server(layout: RunLayout, ledger: Ledger) -> Counter[str]:
+def _rows_by_server(layout: RunLayout, status: RunStatus) -> Counter[str]:
     """Rows left by server; of those that share batches the rows there are."""
-    rows = Counter({server: left for server, left in ledger.rows_left.items() if server != POOLED})
-    if POOLED in ledger.rows_left:
+    rows = Counter({server: left for server, left in status.rows_left.items() if server != POOLED})
+    if POOLED in status.rows_left:
         servers = pq.read_table(layout.servers_table)
         for server, count in zip(servers["server_name"].to_pylist(), servers["rows"].to_pylist(), strict=True):
             rows.setdefault(server, count)

@@ -34,7 +34,7 @@ def _call(pickled: bytes, path: list[str]) -> object:
     return function(unit)
 
 
-class FanOut:
+class TaskPool:
     """Deals units to the slots of a cluster.
 
     Args:

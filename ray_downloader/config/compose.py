@@ -51,7 +51,7 @@ def settings_from_file(path: Path, overrides: Iterable[str] = ()) -> Settings:
 
 
 def keys_of_file(path: Path) -> dict[str, Any]:
-    """What a YAML file says, in our words: it may be one of the older project's.
+    """What a YAML file says, in our words: it may be one of the legacy project's.
 
     Raises:
         UserError: There is no such file, or it is not YAML with keys.

@@ -1,6 +1,6 @@
 """The rule that a run which asks servers of other people names its contact, and the one exception from it.
 
-A configuration of the older project cannot name one, so such a run is warned where others are refused
+A configuration of the legacy project cannot name one, so such a run is warned where others are refused
 (docs/decisions/0007-contact-of-an-older-configuration.md).
 """
 
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ray_downloader.config.legacy_yaml import is_older
+from ray_downloader.config.legacy_yaml import is_legacy
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.fetch.public import first_public
@@ -47,7 +47,7 @@ def recommend_contact(server: str) -> None:
 
 def contact_rule(given: Mapping[str, Any]) -> ContactRule:
     """What holds for a YAML file with these keys."""
-    return recommend_contact if is_older(given) else require_contact
+    return recommend_contact if is_legacy(given) else require_contact
 
 
 def check_contact(settings: Settings, layout: RunLayout, rule: ContactRule) -> None:

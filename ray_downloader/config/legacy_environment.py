@@ -1,4 +1,4 @@
-"""The environment variables that the older project promises to scripts and custom tools, from our settings. Pure."""
+"""The environment variables that the legacy project promises to scripts and custom tools, from our settings. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from ray_downloader.config.settings import Settings
 
-#: Keys of `tools_parameters` that the older project knows; the rest of ours are no promise.
+#: Keys of `tools_parameters` that the legacy project knows; the rest of ours are no promise.
 _TOOLS_KEYS = ("num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "threshold_size", "new_resize_size")
 
 
-def older_environment(settings: Settings, config_path: Path, tool: str | None = None) -> dict[str, str]:
+def legacy_environment(settings: Settings, config_path: Path, tool: str | None = None) -> dict[str, str]:
     """Variables by name. What is not set is an empty string, so that a script under `set -u` can read it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Reads the older project's YAML: its spellings become ours, and what has no meaning here is named, once. Pure.
+"""Reads the legacy project's YAML: its spellings become ours, and what has no meaning here is named, once. Pure.
 
 Keys that both projects share have the same names; here are only the others. Zeros, which its template has for "to be
 filled in", are left out, so that our defaults hold.
@@ -31,7 +31,7 @@ _UNNECESSARY = {
     "dst_error_folder": "errors stay in the run folder",
 }
 _GROUPS = ("downloader_parameters", "tools_parameters")
-#: Groups without which the older project refuses a file, and the other keys that its README and its template have.
+#: Groups without which the legacy project refuses a file, and the other keys that its README and its template have.
 _ITS_GROUPS = frozenset({"output_structure", "downloader_parameters"})
 _ITS_KEYS = frozenset(
     {
@@ -51,13 +51,13 @@ _ITS_KEYS = frozenset(
 _MAY_BE_ZERO = frozenset({"rate_multiplier", "max_distance"})
 
 
-def is_older(given: Mapping[str, Any]) -> bool:
-    """Whether a YAML file is one of the older project's: it has that project's groups, and no key of ours alone."""
+def is_legacy(given: Mapping[str, Any]) -> bool:
+    """Whether a YAML file is one of the legacy project's: it has that project's groups, and no key of ours alone."""
     return _ITS_GROUPS <= given.keys() <= _ITS_KEYS
 
 
 def translate(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
-    """Our configuration for one that may be the older project's; ours passes through unchanged.
+    """Our configuration for one that may be the legacy project's; ours passes through unchanged.
 
     Args:
         given: The YAML file's content.

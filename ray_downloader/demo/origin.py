@@ -20,7 +20,7 @@ from ray_downloader.demo.pictures import PictureShelf
 from ray_downloader.demo.scenario import SERVERS, DemoServer
 
 _DRIP_BYTES = 20
-_DRIP_EVERY_S = 0.5
+_DRIP_INTERVAL_S = 0.5
 _LONGEST_HEAD_BYTES = 16 * 1024
 
 
@@ -89,7 +89,7 @@ async def _drip(writer: asyncio.StreamWriter, body: bytes) -> None:
     for start in range(0, len(body), _DRIP_BYTES):
         writer.write(body[start : start + _DRIP_BYTES])
         await writer.drain()
-        await asyncio.sleep(_DRIP_EVERY_S)
+        await asyncio.sleep(_DRIP_INTERVAL_S)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from urllib3.response import BaseHTTPResponse
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.low_speed import Pace
+from ray_downloader.fetch.low_speed import LowSpeedLimit
 
 READ_BYTES = 64 * 1024
 
@@ -47,7 +47,9 @@ class Body:
     message: str = ""
 
 
-def read_body(raw: BaseHTTPResponse, declared_bytes: int | None, room_bytes: int, watch: Watch, pace: Pace) -> Body:
+def read_body(
+    raw: BaseHTTPResponse, declared_bytes: int | None, room_bytes: int, watch: Watch, pace: LowSpeedLimit
+) -> Body:
     """Read to the end of the body; a connection that cannot be used again is closed.
 
     Args:
@@ -75,11 +77,11 @@ def read_body(raw: BaseHTTPResponse, declared_bytes: int | None, room_bytes: int
     return _complete(b"".join(chunks), declared_bytes, watch)
 
 
-def pace_of(network: NetworkSettings, sock: socket.socket | None) -> Pace:
+def pace_of(network: NetworkSettings, sock: socket.socket | None) -> LowSpeedLimit:
     """The pace that the settings ask for; a socket that is silent for a whole window fails by itself."""
     if sock is not None:
         sock.settimeout(network.low_speed_s)
-    return Pace(network.low_speed_bytes_per_s, network.low_speed_s, time.monotonic())
+    return LowSpeedLimit(network.low_speed_bytes_per_s, network.low_speed_s, time.monotonic())
 
 
 def kind_of_broken_read(error: Exception, watch: Watch) -> ErrorKind:

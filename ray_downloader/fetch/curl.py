@@ -16,7 +16,7 @@ import pycurl
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
 from ray_downloader.fetch.curl_transfer import Transfer, result_of
-from ray_downloader.fetch.gate import Admission
+from ray_downloader.fetch.gate import RequestGate
 from ray_downloader.fetch.trust import ca_file
 
 #: Connections kept, busy ones included (beyond it each is closed after use: 108 instead of 36 us of CPU a request).
@@ -46,7 +46,7 @@ class CurlFetcher:
     def __init__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> None:
         self._network = network
         self._options = _options(network, user_agent)
-        self._admission = Admission(network)
+        self._gate = RequestGate(network)
         self._idle: list[Transfer] = []
         self._under_way: dict[pycurl.Curl, Transfer] = {}
         self._ended: list[FetchResult] = []
@@ -63,7 +63,7 @@ class CurlFetcher:
 
     def start(self, request: FetchRequest) -> None:
         """Begin a GET."""
-        admitted = self._admission.admit(request, time.monotonic())
+        admitted = self._gate.admit(request, time.monotonic())
         if isinstance(admitted, FetchResult):
             self._ended.append(admitted)
             return
@@ -151,7 +151,7 @@ class CurlFetcher:
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
         transfer = self._under_way.pop(easy)
         result = result_of(transfer, code, message, self._network)
-        self._admission.note(transfer.destination, result.kind, time.monotonic())
+        self._gate.note(transfer.destination, result.kind, time.monotonic())
         self._ended.append(result)
         self._multi.remove_handle(easy)
         self._idle.append(transfer)

@@ -9,7 +9,7 @@ from ray_downloader.fetch.destination import Destination, Destinations, RefusedU
 from ray_downloader.fetch.failed_names import FailedNames
 
 
-class Admission:
+class RequestGate:
     """Decides for each request where it goes, or how it ended before it began.
 
     Args:

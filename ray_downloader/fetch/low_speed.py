@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Pace:
+class LowSpeedLimit:
     """Judges the average speed over consecutive windows, much as curl's `--speed-limit` and `--speed-time`.
 
     Args:

@@ -30,7 +30,7 @@ from ray_downloader.fetch.answer import ERROR_PAGE_BYTES, IDENTITY, declared_siz
 from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
 from ray_downloader.fetch.body import Body, Watch, pace_of, read_body
 from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
-from ray_downloader.fetch.gate import Admission
+from ray_downloader.fetch.gate import RequestGate
 from ray_downloader.fetch.pools import OnWait, guarded_pools
 from ray_downloader.fetch.trust import ca_file
 
@@ -70,9 +70,9 @@ class RequestsFetcher:
         self._ca_file = ca_file(network)
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": IDENTITY}
         self._proxies = {"http": network.proxy, "https": network.proxy} if network.proxy else {}
-        self._admission = Admission(network)
+        self._gate = RequestGate(network)
         self._local = threading.local()
-        self._adapter = _Adapter(self._admission.destinations, max_host_connections, self._waits_on)
+        self._adapter = _Adapter(self._gate.destinations, max_host_connections, self._waits_on)
         self._threads = ThreadPoolExecutor(THREADS, "fetch")
         self._under_way: dict[int, Watch] = {}
         self._ended: queue.SimpleQueue[tuple[Destination | None, FetchResult]] = queue.SimpleQueue()
@@ -80,7 +80,7 @@ class RequestsFetcher:
 
     def start(self, request: FetchRequest) -> None:
         """Begin a GET."""
-        admitted = self._admission.admit(request, time.monotonic())
+        admitted = self._gate.admit(request, time.monotonic())
         if isinstance(admitted, FetchResult):
             self._ended.put((None, admitted))
         else:
@@ -116,7 +116,7 @@ class RequestsFetcher:
             while True:
                 destination, result = self._ended.get(timeout=0.0 if results else patience_s)
                 if destination is not None:
-                    self._admission.note(destination, result.kind, time.monotonic())
+                    self._gate.note(destination, result.kind, time.monotonic())
                 results.append(result)
         return results
 

@@ -1,4 +1,4 @@
-"""Reads pictures back from `successes.parquet`: encoded ones, and the raw BGR bytes that older projects stored.
+"""Reads pictures back from `successes.parquet`: encoded ones, and the raw BGR bytes that legacy projects stored.
 
 Raw bytes carry neither size nor format; their size stands in the column `resized_size`.
 """

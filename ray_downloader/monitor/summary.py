@@ -15,7 +15,7 @@ from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import PartitionSummary
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.schedule.run_status import Ledger
+from ray_downloader.schedule.run_status import RunStatus
 
 #: Servers in `summary.json`; the rest, smaller ones, are summed under "(others)".
 MOST_SERVERS = 10_000
@@ -40,9 +40,9 @@ class StageFigures:
     disallowed: Mapping[str, int]
 
 
-def summarise(partition: PartitionSummary, ledger: Ledger, stage: StageFigures) -> dict[str, Any]:
+def summarise(partition: PartitionSummary, status: RunStatus, stage: StageFigures) -> dict[str, Any]:
     """The document of `summary.json`."""
-    kinds = ledger.by_kind
+    kinds = status.by_kind
     successes = kinds.pop(SUCCESS, 0)
     return {
         "rows": {
@@ -60,7 +60,7 @@ def summarise(partition: PartitionSummary, ledger: Ledger, stage: StageFigures) 
             "images_per_s": round(stage.images / stage.seconds, 2) if stage.seconds else 0.0,
             "bytes": stage.size_bytes,
         },
-        "servers": _by_server(ledger.settled),
+        "servers": _by_server(status.settled),
     }
 
 

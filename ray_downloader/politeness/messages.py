@@ -84,25 +84,25 @@ class Verdict(str, Enum):
 class Lease:
     """Permission for `permits` requests.
 
-    Permit j (from 0) may be used from `first_in_s + max(0, j - burst + 1) * every_s` on, none after `valid_s`, and
-    two uses more than `burst` apart keep `every_s` between them. At most `connections` requests may be under way.
+    Permit j (from 0) may be used from `first_in_s + max(0, j - burst + 1) * interval_s` on, none after `valid_s`, and
+    two uses more than `burst` apart keep `interval_s` between them. At most `connections` requests may be under way.
 
     Args:
-        permits: 0 means: ask again in `ask_again_in_s`.
+        permits: 0 means: ask again in `request_again_in_s`.
         verdict: `DEAD`, `OPTED_OUT` and `BANNED` mean that the rows are to be settled without a request.
         retries: How many of the permits may be spent on retries (the retry budget).
         serial: Number of the lease; one that is given again keeps it.
-        is_403_ban: A 403 is not an answer about its file now but a push-back: its row may be tried again.
+        is_403_ban: A 403 is not an answer about its file now but a throttled answer: its row may be tried again.
     """
 
     server: str
     permits: int
     first_in_s: float = 0.0
-    every_s: float = 0.0
+    interval_s: float = 0.0
     burst: int = 1
     valid_s: float = 0.0
     connections: int = 0
-    ask_again_in_s: float = 0.0
+    request_again_in_s: float = 0.0
     verdict: Verdict = Verdict.OPEN
     retries: int = 0
     serial: int = 0

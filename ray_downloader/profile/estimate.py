@@ -73,7 +73,7 @@ class Sample:
         return self.http_status is not None and self.http_status < 500 and self.kind not in _BROKEN_ANSWERS
 
     @property
-    def is_push_back(self) -> bool:
+    def is_throttled(self) -> bool:
         """The server asked for fewer requests: by its status, or by headers that allow none for now."""
         return self.http_status in _PUSH_BACK_STATUSES or self.ratelimit_rps == 0
 
@@ -162,7 +162,7 @@ def first_rate_rps(
         return None
     stated_rps = [sample.ratelimit_rps for sample in answered if sample.ratelimit_rps]
     ceilings = [limits.ceiling_rps, *stated_rps, *([1 / crawl_delay_s] if crawl_delay_s else [])]
-    if any(sample.is_push_back for sample in answered):
+    if any(sample.is_throttled for sample in answered):
         wanted = asked_rps * PUSH_BACK_FACTOR
     else:
         wanted = _shown_rps(answered, limits.default_rps) * _well_share(samples)
@@ -260,6 +260,6 @@ def _note(probe: Probe) -> str:
     pages = sum(sample.content_type.startswith("text/html") and sample.http_status == 200 for sample in probe.samples)
     if pages:
         remarks.append(f"{pages} of {len(probe.samples)} answers are web pages")
-    if any(sample.is_push_back for sample in probe.samples):
+    if any(sample.is_throttled for sample in probe.samples):
         remarks.append("asked for fewer requests")
     return "; ".join(remarks)

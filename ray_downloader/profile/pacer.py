@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Pace:
+class ProbePacer:
     """When the next request of one budget may start; time is in `clock`'s seconds."""
 
     spacing_s: float

@@ -30,14 +30,14 @@ from ray_downloader.politeness.headers.retry_after import parse_retry_after
 from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules
 from ray_downloader.profile.connection import Dialler, pool_classes
 from ray_downloader.profile.estimate import Connection, RobotsFinding, Sample
-from ray_downloader.profile.pacer import Pace
+from ray_downloader.profile.pacer import ProbePacer
 
 #: More of an image is not needed to know how fast a server sends.
 _MOST_SAMPLE_BYTES = 4 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 #: A server that fails so often without an answer is not asked again: each time may cost a whole time-out.
 _MOST_SILENT_FAILURES = 2
-_HOPELESS_KINDS = frozenset({ErrorKind.DNS, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
+_FINAL_KINDS = frozenset({ErrorKind.DNS, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
 _FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 #: Versions as `http.client` numbers them.
 _HTTP_VERSIONS = {10: "1.0", 11: "1.1"}
@@ -68,7 +68,7 @@ class Visit:
     cut_short: str
 
 
-def visit(urls: Sequence[str], pace: Pace, manners: Manners, verify_tls: bool | None = None) -> Visit:
+def visit(urls: Sequence[str], pace: ProbePacer, manners: Manners, verify_tls: bool | None = None) -> Visit:
     """Ask for robots.txt and for each of the URLs of one server.
 
     Args:
@@ -94,7 +94,7 @@ class _Visitor:
     """One visit under way."""
 
     def __init__(
-        self, session: requests.Session, dialler: Dialler, pace: Pace, manners: Manners, deadline_s: float
+        self, session: requests.Session, dialler: Dialler, pace: ProbePacer, manners: Manners, deadline_s: float
     ) -> None:
         self._session = session
         self._dialler = dialler
@@ -126,9 +126,9 @@ class _Visitor:
 
     def _reason_to_stop(self, last: Sample) -> str:
         silent = sum(not sample.is_answered for sample in self._samples)
-        if last.is_push_back:
+        if last.is_throttled:
             return f"stopped at status {last.http_status}"
-        if last.kind in _HOPELESS_KINDS or silent >= _MOST_SILENT_FAILURES:
+        if last.kind in _FINAL_KINDS or silent >= _MOST_SILENT_FAILURES:
             return f"stopped at {last.kind}"
         return ""
 

@@ -10,7 +10,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.politeness.headers.user_agent import user_agent
 from ray_downloader.profile.assign import BudgetJobs, ProbeJob
 from ray_downloader.profile.estimate import Probe, ServerProfile, estimate_profile
-from ray_downloader.profile.pacer import Pace
+from ray_downloader.profile.pacer import ProbePacer
 from ray_downloader.profile.probe import Manners, visit
 from ray_downloader.profile.workload import Rates, sample_urls
 from ray_downloader.run_folder.layout import RunLayout
@@ -50,10 +50,10 @@ class Probes:
 
     def _probe_budget(self, piece: BudgetJobs) -> list[ServerProfile]:
         """The servers of one budget, one after the other at one pace."""
-        pace = Pace(1 / piece.rate_rps)
+        pace = ProbePacer(1 / piece.rate_rps)
         return [self._probe(job, pace) for job in piece.jobs]
 
-    def _probe(self, job: ProbeJob, pace: Pace) -> ServerProfile:
+    def _probe(self, job: ProbeJob, pace: ProbePacer) -> ServerProfile:
         """One server's profile; whatever goes wrong with it is a note in its line and costs no other server's."""
         try:
             urls = sample_urls(self._layout, job, self._samples)

@@ -26,7 +26,7 @@ LOOK_AHEAD = 1_000
 
 
 @dataclass(slots=True, frozen=True)
-class Unfinished:
+class WorkItem:
     """A batch with rows to settle.
 
     Args:
@@ -46,7 +46,7 @@ class _Lane:
     """The waiting batches of one server; a pooled batch, which holds many servers, has a lane of its own."""
 
     rate_rps: float
-    waiting: deque[Unfinished] = field(default_factory=deque)
+    waiting: deque[WorkItem] = field(default_factory=deque)
     rows_waiting: int = 0
     running_tasks: int = 0
 
@@ -63,9 +63,9 @@ class _Lane:
     def is_ready(self) -> bool:
         return bool(self.waiting) and self.running_tasks < self.max_tasks
 
-    def take(self, rows: float) -> list[Unfinished]:
+    def take(self, rows: float) -> list[WorkItem]:
         """Waiting batches with about so many rows, at least one batch."""
-        taken: list[Unfinished] = []
+        taken: list[WorkItem] = []
         while self.waiting and len(taken) < MAX_BATCHES and (not taken or rows > 0):
             item = self.waiting.popleft()
             self.rows_waiting -= item.left
@@ -90,7 +90,7 @@ class Planner:
         self._task_seconds = task_seconds
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._ready: list[tuple[float, tuple[str, int]]] = []
-        self._asleep: list[tuple[float, int, Unfinished]] = []
+        self._asleep: list[tuple[float, int, WorkItem]] = []
         self._demand_rps = 0.0
 
     @property
@@ -98,7 +98,7 @@ class Planner:
         """Whether a batch waits, now or later."""
         return bool(self._asleep) or any(lane.waiting for lane in self._lanes.values())
 
-    def add(self, items: Iterable[Unfinished], now_s: float) -> None:
+    def add(self, items: Iterable[WorkItem], now_s: float) -> None:
         """Enter batches, new ones or given back by a task."""
         for item in items:
             if item.ready_in_s > 0:
@@ -106,7 +106,7 @@ class Planner:
             else:
                 self._enter(item)
 
-    def _enter(self, item: Unfinished) -> None:
+    def _enter(self, item: WorkItem) -> None:
         key = _lane_key(item.batch)
         lane = self._lanes.get(key)
         if lane is None:
@@ -144,7 +144,7 @@ class Planner:
         """When the next sleeping batch becomes ready; infinite where none sleeps."""
         return self._asleep[0][0] if self._asleep else math.inf
 
-    def plan(self, free_slots: int, now_s: float) -> list[list[Unfinished]]:
+    def plan(self, free_slots: int, now_s: float) -> list[list[WorkItem]]:
         """Batches for up to `free_slots` new tasks; fewer lists where there is not enough to do."""
         while self._asleep and self._asleep[0][0] <= now_s:
             self._enter(heapq.heappop(self._asleep)[2])
@@ -195,7 +195,7 @@ class Planner:
 class _Hand:
     """What one new task is dealt."""
 
-    items: list[Unfinished] = field(default_factory=list)
+    items: list[WorkItem] = field(default_factory=list)
     lanes: set[tuple[str, int]] = field(default_factory=set)
     rate_rps: float = 0.0
 

@@ -10,11 +10,11 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
 from ray_downloader.partition.batches import Batch, read_batch
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.schedule.planner import Unfinished
+from ray_downloader.schedule.planner import WorkItem
 
 
 @dataclass(slots=True)
-class Ledger:
+class RunStatus:
     """Where a run stands.
 
     Args:
@@ -24,7 +24,7 @@ class Ledger:
     """
 
     settled: dict[str, Counter[str]] = field(default_factory=dict)
-    work: list[Unfinished] = field(default_factory=list)
+    work: list[WorkItem] = field(default_factory=list)
     rows_left: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -46,23 +46,23 @@ class Ledger:
             self.settled.setdefault(server, Counter()).update(kinds)
 
 
-def take_stock(layout: RunLayout, batches: Iterable[Batch], retry_kinds: Collection[ErrorKind] = ()) -> Ledger:
+def scan(layout: RunLayout, batches: Iterable[Batch], retry_kinds: Collection[ErrorKind] = ()) -> RunStatus:
     """Read where the run stands.
 
     Args:
         retry_kinds: Errors of these kinds count as left to do.
     """
-    ledger = Ledger()
+    status = RunStatus()
     for batch in batches:
         folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id))
         counts = folder.counts()
         if counts is None or folder.is_reopened() or counts.has_errors_of(retry_kinds):
             counts = _counts_so_far(layout, batch, folder, retry_kinds)
             left = batch.rows - counts.by_kind.total()
-            ledger.work.append(Unfinished(batch, left))
-            ledger.rows_left[batch.server_name] += left
-        ledger.add(counts)
-    return ledger
+            status.work.append(WorkItem(batch, left))
+            status.rows_left[batch.server_name] += left
+        status.add(counts)
+    return status
 
 
 def _counts_so_far(

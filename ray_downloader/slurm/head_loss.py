@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ray_downloader.slurm.job_facts import JobFacts, ask_job, expand_nodes
 
-POLL_EVERY_S = 5.0
+POLL_INTERVAL_S = 5.0
 
 
 def end_job_when_head_is_lost(job_id: int) -> None:
@@ -28,7 +28,7 @@ def end_job_when_head_is_lost(job_id: int) -> None:
                 log.write(f"{loss}: this job ends here. What is settled is kept; submit it again to continue.\n")
             for command in (["scontrol", "update", f"JobId={job_id}", f"Comment={loss}"], ["scancel", str(job_id)]):
                 subprocess.run(command, check=False)
-        time.sleep(POLL_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def is_head_lost(facts: JobFacts) -> bool:

@@ -1,7 +1,7 @@
 """Tools on finished images: those of `builtin/`, and a user's own.
 
 A tool of one class inherits from `Tool` and is registered with `TOOLS.register("name")`. A tool of three classes, as
-the older project has them, is registered with `FilterRegister`, `SchedulerRegister` and `RunnerRegister`; a step
+the legacy project has them, is registered with `FilterRegister`, `SchedulerRegister` and `RunnerRegister`; a step
 without a class of its own is done by `PythonFilterToolBase` or `DefaultScheduler`.
 """
 

@@ -1,7 +1,7 @@
 """From keys to a `ToolContext`: what the user gives counts, and for all else what the run itself was told.
 
 A tool needs no list: `path_to_output` names the run, and its `settings.json` says how its folders are called and how
-its images are stored. A run folder of the older project has no such file; then the defaults or the YAML say it.
+its images are stored. A run folder of the legacy project has no such file; then the defaults or the YAML say it.
 """
 
 from __future__ import annotations

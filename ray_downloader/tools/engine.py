@@ -123,25 +123,25 @@ def run_step(context: ToolContext, step: Step, console: Console) -> Counter[str]
     if 0 < len(left) < len(counted):
         _log.info("%s: %d of %d parts were done before", context.name, len(counted) - len(left), len(counted))
     if left:
-        total.update(_fan_out(context, step.function, left, len(step.units), console))
+        total.update(_run_units(context, step.function, left, len(step.units), console))
     return total
 
 
-def _fan_out(
+def _run_units(
     context: ToolContext, function: UnitFunction, left: list[Unit], units: int, console: Console
 ) -> Counter[str]:
     prepare_environment(context.settings.cluster)
     from ray_downloader.cluster.connect import running_cluster  # noqa: PLC0415 (Ray reads the environment on import)
-    from ray_downloader.cluster.task_pool import FanOut  # noqa: PLC0415
+    from ray_downloader.cluster.task_pool import TaskPool  # noqa: PLC0415
 
     total: Counter[str] = Counter()
     options = resources(context.settings)
     with running_cluster(context.settings.cluster, options, context.layout, context.name) as cluster:
-        fan_out = FanOut(cluster.slots, options.cpu_per_worker)
-        results = fan_out.run(partial(do_unit, function), left)
+        task_pool = TaskPool(cluster.slots, options.cpu_per_worker)
+        results = task_pool.run(partial(do_unit, function), left)
         for counts in shown(results, context.name, units, units - len(left), console):
             total.update(counts)
-    if fan_out.is_stopped:
+    if task_pool.is_stopped:
         raise StoppedError
     return total
 

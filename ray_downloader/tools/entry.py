@@ -1,4 +1,4 @@
-"""Starts a tool by its name: one that is registered whole, or one of three classes as the older project has them."""
+"""Starts a tool by its name: one that is registered whole, or one of three classes as the legacy project has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ray_downloader.config.legacy_environment import older_environment
+from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.logs import start_logging
 from ray_downloader.signals import run_until_stopped
@@ -43,5 +43,5 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
     if not is_custom(context.name):
         return run_until_stopped(lambda: run_tool(context, console), context.settings)
     file = config_path or context.layout.settings_file
-    os.environ.update(older_environment(context.settings, file, context.name))
+    os.environ.update(legacy_environment(context.settings, file, context.name))
     return run_until_stopped(lambda: run_custom(context, file, console), context.settings)

@@ -74,7 +74,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path)
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str = "images") -> frozenset[str]:
-    """Names of a table's columns: those of an older project's files are fewer."""
+    """Names of a table's columns: those of an legacy project's files are fewer."""
     return frozenset(name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall())
 
 

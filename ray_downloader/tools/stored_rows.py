@@ -30,7 +30,7 @@ class Chunk:
             yield StoredImage(image.as_py() or b"", image_format, (int(size[0]), int(size[1])))
 
     def texts(self, name: str, default: str) -> list[str]:
-        """A text column; `default` where the file, which an older project wrote, does not have it."""
+        """A text column; `default` where the file, which an legacy project wrote, does not have it."""
         if name not in self.rows.schema.names:
             return [default] * self.rows.num_rows
         return [value if value is not None else default for value in self.rows.column(name).to_pylist()]

@@ -23,12 +23,12 @@ from ray_downloader.output.journal import Journal, Rows
 from ray_downloader.partition.batches import read_batch
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
-from ray_downloader.schedule.planner import Unfinished
+from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.request_policy import Failure, Route
 
 #: Rows that all batches of a task hand out at once (1.1 kB each, measured), and bounds of one batch's chunk. A chunk
 #: costs 4 ms, as its whole batch is read, so the smallest ones take 2 % of a core at 300 rows/s.
-HANDED_OUT_ROWS = 16_384
+ASSIGNED_ROWS = 16_384
 CHUNK_ROWS = (64, 512)
 #: The next chunk is read when less than this share of one is handed out and not settled.
 LOW_WATER_SHARE = 4
@@ -48,7 +48,7 @@ class Job:
         mirrors: URLs of the same bytes, to be tried when this one has failed for good.
     """
 
-    batch: OpenBatch
+    batch: BatchWork
     rows: Rows
     identifier: str
     server: str
@@ -103,10 +103,10 @@ class BatchOptions:
     @property
     def most_rows(self) -> int:
         """Rows of a batch that may be handed out and unsettled, where its chunks are not smaller than the least."""
-        return HANDED_OUT_ROWS // self.batches
+        return ASSIGNED_ROWS // self.batches
 
 
-class OpenBatch:
+class BatchWork:
     """A batch that a task works at.
 
     Args:
@@ -116,7 +116,7 @@ class OpenBatch:
         options: What of the settings it needs.
     """
 
-    def __init__(self, layout: RunLayout, item: Unfinished, attempt_name: str, options: BatchOptions) -> None:
+    def __init__(self, layout: RunLayout, item: WorkItem, attempt_name: str, options: BatchOptions) -> None:
         self.batch = item.batch
         self._layout = layout
         self._folder = BatchFolder(layout.batch_folder(item.batch.server_name, item.batch.partition_id))
@@ -128,7 +128,7 @@ class OpenBatch:
         settled = self._settled(options.retry_kinds)
         self._pending = array("i", (row for row in range(item.batch.rows) if row not in settled))
         self._chunk_rows, self._most_rows = options.chunk_rows, options.most_rows
-        self._handed_out = 0
+        self._assigned = 0
         self.left = len(self._pending)
 
     def _settled(self, retry_kinds: Collection[ErrorKind]) -> Collection[int]:
@@ -139,13 +139,13 @@ class OpenBatch:
     @property
     def wants_chunk(self) -> bool:
         """Whether few of its handed-out rows are unsettled and there are more."""
-        return bool(self._pending) and self._handed_out < self._chunk_rows // LOW_WATER_SHARE
+        return bool(self._pending) and self._assigned < self._chunk_rows // LOW_WATER_SHARE
 
     @property
     def has_room(self) -> bool:
         """Whether a further chunk may be read, of other servers, while rows of the last ones wait for theirs."""
         is_mixed = self.batch.servers > 1
-        return is_mixed and bool(self._pending) and self._handed_out + self._chunk_rows <= self._most_rows
+        return is_mixed and bool(self._pending) and self._assigned + self._chunk_rows <= self._most_rows
 
     def next_jobs(self) -> Iterator[Job]:
         """The next chunk of unsettled rows as jobs; equal identifiers are never split."""
@@ -155,7 +155,7 @@ class OpenBatch:
         while end < len(self._pending) and identifiers[self._pending[end]] == identifiers[self._pending[end - 1]]:
             end += 1
         rows, self._pending = self._pending[:end].tolist(), self._pending[end:]
-        self._handed_out += len(rows)
+        self._assigned += len(rows)
         chunk = table.take(pa.array(rows))  # a copy, so that the rest of the table is freed
         numbered = zip(
             range(end), chunk.column("identifier").to_pylist(), chunk.column("server_name").to_pylist(), strict=True
@@ -184,7 +184,7 @@ class OpenBatch:
 
     def _settle(self, job: Job) -> None:
         self.left -= len(job.rows.numbers)
-        self._handed_out -= len(job.rows.numbers)
+        self._assigned -= len(job.rows.numbers)
         for row in job.rows.numbers:
             self._attempts.pop(row, None)
 
@@ -222,10 +222,10 @@ class OpenBatch:
         """Let a kill lose nothing of what is settled so far."""
         self._journal.flush()
 
-    def give_back(self, ready_in_s: float) -> Unfinished:
+    def give_back(self, ready_in_s: float) -> WorkItem:
         """Close the journal and say what is left."""
         self._close()
-        return Unfinished(self.batch, self.left, self._attempts, ready_in_s)
+        return WorkItem(self.batch, self.left, self._attempts, ready_in_s)
 
     def publish(self) -> BatchCounts:
         """Make the batch finished; all its rows are settled."""

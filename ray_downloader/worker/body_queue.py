@@ -14,7 +14,7 @@ from ray_downloader.worker.batch_work import Job
 MAX_BODIES_BYTES = 64 * 2**20
 
 
-class Backlog:
+class BodyQueue:
     """Bodies in the order in which they came."""
 
     def __init__(self) -> None:

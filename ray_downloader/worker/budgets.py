@@ -16,7 +16,7 @@ from ray_downloader.worker.progress import Progress, ProgressDelta
 
 
 @dataclass(frozen=True, slots=True)
-class HostAnswer:
+class BudgetReply:
     """A host's answer to one call.
 
     Args:
@@ -27,7 +27,7 @@ class HostAnswer:
     is_draining: bool = False
 
 
-class BudgetHost:
+class Budgets:
     """Holds the budgets of many servers and answers requests for them.
 
     Args:
@@ -50,11 +50,11 @@ class BudgetHost:
         self._is_draining = False
         self.progress = Progress()
 
-    def lease(self, requests: Sequence[LeaseRequest]) -> HostAnswer:
+    def lease(self, requests: Sequence[LeaseRequest]) -> BudgetReply:
         """Answer each request, in order."""
         now_s = self._clock()
         leases = tuple(self._state(request.server, now_s).handle(request, now_s, self._rng) for request in requests)
-        return HostAnswer(leases, self._is_draining)
+        return BudgetReply(leases, self._is_draining)
 
     def _state(self, budget: str, now_s: float) -> ServerState:
         state = self._states.get(budget)
@@ -69,10 +69,10 @@ class BudgetHost:
             self._states[budget] = state
         return state
 
-    def tell(self, delta: ProgressDelta) -> HostAnswer:
+    def report(self, delta: ProgressDelta) -> BudgetReply:
         """Count what a task did."""
         self.progress.add(delta)
-        return HostAnswer((), self._is_draining)
+        return BudgetReply((), self._is_draining)
 
     def order(self, budget: str, action: Order, value: float | None) -> None:
         """Obey the operator."""

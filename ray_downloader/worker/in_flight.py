@@ -6,11 +6,11 @@ from itertools import count
 
 from ray_downloader.fetch.base import Fetcher, FetchRequest, FetchResult
 from ray_downloader.worker.batch_work import Job
-from ray_downloader.worker.robots_gate import RobotsErrand
+from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.server_queue import BudgetQueue
 
 
-class Wire:
+class InFlightRequests:
     """Keeps the books of a fetcher.
 
     Args:
@@ -22,13 +22,13 @@ class Wire:
         self.size_bytes = 0
         self._fetcher = fetcher
         self._tokens = count()
-        self._under_way: dict[int, tuple[BudgetQueue, Job | RobotsErrand]] = {}
+        self._under_way: dict[int, tuple[BudgetQueue, Job | RobotsRequest]] = {}
         self._unsent: dict[int, BudgetQueue] = {}
 
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def start(self, queue: BudgetQueue, job: Job | RobotsErrand) -> None:
+    def start(self, queue: BudgetQueue, job: Job | RobotsRequest) -> None:
         """Begin the request that the job waits for; its permit is spent."""
         token = next(self._tokens)
         self._under_way[token] = (queue, job)
@@ -36,7 +36,7 @@ class Wire:
         self.requests += 1
         self._fetcher.start(FetchRequest(token, job.route.url, verify_tls=job.route.verify_tls))
 
-    def poll(self, timeout_s: float) -> list[tuple[BudgetQueue, Job | RobotsErrand, FetchResult]]:
+    def poll(self, timeout_s: float) -> list[tuple[BudgetQueue, Job | RobotsRequest, FetchResult]]:
         """What has ended, after at most `timeout_s`."""
         results = self._fetcher.poll(timeout_s)
         for token, sent_s in self._fetcher.take_sent():

@@ -16,15 +16,15 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.image import ImageError
 from ray_downloader.politeness.messages import LeaseRequest
-from ray_downloader.worker.batch_work import Job, OpenBatch
-from ray_downloader.worker.body_queue import Backlog
+from ray_downloader.worker.batch_work import BatchWork, Job
+from ray_downloader.worker.body_queue import BodyQueue
 from ray_downloader.worker.image_record import image_record, is_complete
-from ray_downloader.worker.in_flight import Wire
-from ray_downloader.worker.ports import Effects, SliceReport, TimeSlice
+from ray_downloader.worker.in_flight import InFlightRequests
+from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.publisher import Publisher
 from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_verdict
-from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsErrand, RobotsGate, robots_url
+from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest, robots_url
 from ray_downloader.worker.server_queue import NEVER, BudgetQueue
 
 #: Requests under way in one task; what one server is asked for is its lease's matter.
@@ -34,7 +34,7 @@ FEW_IN_FLIGHT = 16
 #: How long requests under way are waited for when a task ends.
 GRACE_S = 10.0
 #: Progress is told (and journals are flushed) so often; the answer says whether the run drains.
-TELL_EVERY_S = 1.0
+PROGRESS_INTERVAL_S = 1.0
 #: Answers of an actor come without waking the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
@@ -49,32 +49,32 @@ class Worker:
         batches: What to work at.
         policy: Decisions about requests.
         robots: What servers' robots.txt say.
-        effects: Network, budgets, pixels, clocks.
+        ports: Network, budgets, pixels, clocks.
         time_slice: Who works, and for how long.
     """
 
     def __init__(
         self,
-        batches: Sequence[OpenBatch],
+        batches: Sequence[BatchWork],
         policy: RequestPolicy,
         robots: RobotsGate,
-        effects: Effects,
+        ports: Ports,
         time_slice: TimeSlice,
     ) -> None:
         self._policy = policy
-        self._effects = effects
+        self._ports = ports
         self._holder = time_slice.holder
         self._open = [batch for batch in batches if batch.left]
         self._publisher = Publisher(batch for batch in batches if not batch.left)
-        self._ends_at_s = effects.clock() + time_slice.seconds
-        self._tell_at_s = effects.clock()
+        self._ends_at_s = ports.clock() + time_slice.seconds
+        self._report_at_s = ports.clock()
         self._robots = robots
-        self._wire = Wire(effects.fetcher)
+        self._requests = InFlightRequests(ports.fetcher)
         self._queues: dict[str, BudgetQueue] = {}
-        self._bodies = Backlog()
+        self._bodies = BodyQueue()
         self._rows_of_server: Counter[str] = Counter()
         self._settled_rows: Counter[tuple[str, str]] = Counter()
-        self._told_bytes = 0
+        self._reported_bytes = 0
 
     def run(self) -> SliceReport:
         """Work until all is settled, time is up, the run drains, or no server may be asked again in this slice."""
@@ -85,13 +85,13 @@ class Worker:
     def _is_over(self) -> bool:
         if not self._open:
             return True
-        if self._wire or self._bodies:
-            return self._effects.clock() > self._ends_at_s + GRACE_S
+        if self._requests or self._bodies:
+            return self._ports.clock() > self._ends_at_s + GRACE_S
         return self._next_start_s() >= self._ends_at_s
 
     def _next_start_s(self) -> float:
         """When a request could start at the earliest; now, where rows were not handed out yet."""
-        now_s = self._effects.clock()
+        now_s = self._ports.clock()
         if any(batch.wants_chunk or batch.has_room for batch in self._open):
             return now_s
         return min((queue.next_start_s(now_s) for queue in self._queues.values()), default=now_s)
@@ -99,28 +99,28 @@ class Worker:
     # -- one turn ------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        now_s = self._effects.clock()
-        if self._effects.budgets.is_draining:
+        now_s = self._ports.clock()
+        if self._ports.budgets.is_draining:
             self._ends_at_s = min(self._ends_at_s, now_s)
         if now_s < self._ends_at_s:
-            self._hand_out(now_s)
-        for lease in self._effects.budgets.answers():
-            self._queues[lease.server].granted(lease, self._effects.clock())
+            self._assign(now_s)
+        for lease in self._ports.budgets.receive():
+            self._queues[lease.server].granted(lease, self._ports.clock())
         # Reading rows takes its time; a permit counted from before that would be used too early.
-        now_s = self._effects.clock()
+        now_s = self._ports.clock()
         wake_at_s = self._advance_all(now_s)
-        for queue, job, result in self._wire.poll(self._patience_s(now_s, wake_at_s)):
-            if isinstance(job, RobotsErrand):
+        for queue, job, result in self._requests.poll(self._patience_s(now_s, wake_at_s)):
+            if isinstance(job, RobotsRequest):
                 self._receive_robots(queue, job, result)
             else:
                 self._receive(queue, job, result)
         if self._bodies:
             self._process(*self._bodies.take())
-        if now_s >= self._tell_at_s:
-            self._tell(now_s)
+        if now_s >= self._report_at_s:
+            self._report(now_s)
 
-    def _hand_out(self, now_s: float) -> None:
-        is_idle = now_s >= self._tell_at_s and len(self._wire) < FEW_IN_FLIGHT
+    def _assign(self, now_s: float) -> None:
+        is_idle = now_s >= self._report_at_s and len(self._requests) < FEW_IN_FLIGHT
         for batch in [batch for batch in self._open if batch.wants_chunk or (is_idle and batch.has_room)]:
             jobs = list(batch.next_jobs())
             self._rows_of_server.update(job.server for job in jobs)
@@ -146,10 +146,10 @@ class Worker:
             self._fail(job, Failure(ErrorKind.ROBOTS, "robots.txt of the server excludes it"))
         elif admission is Admission.ADMITTED:
             self._queue(job.route.budget).add(job)
-        elif self._robots.needs_errand(job.route.server):
+        elif self._robots.needs_request(job.route.server):
             route = self._policy.route(robots_url(job.route.url))
             if isinstance(route, Route):
-                self._queue(route.budget).add_first(RobotsErrand(job.route.server, route))
+                self._queue(route.budget).add_first(RobotsRequest(job.route.server, route))
 
     def _queue(self, budget: str) -> BudgetQueue:
         queue = self._queues.get(budget)
@@ -170,20 +170,20 @@ class Worker:
                 queue.wake_at_s = queue.next_wake_s(now_s)
             wake_at_s = min(wake_at_s, queue.wake_at_s)
         if requests:
-            self._effects.budgets.ask(requests)
+            self._ports.budgets.request(requests)
         return wake_at_s
 
     def _advance(self, queue: BudgetQueue, now_s: float) -> None:
-        for hopeless in queue.take_hopeless(now_s):
-            if isinstance(hopeless, RobotsErrand):
-                self._learn_robots(hopeless, None)
+        for abandoned in queue.take_abandoned(now_s):
+            if isinstance(abandoned, RobotsRequest):
+                self._learn_robots(abandoned, None)
             else:
-                self._fail(hopeless, hopeless.failure or failure_of_verdict(queue.verdict))
+                self._fail(abandoned, abandoned.failure or failure_of_verdict(queue.verdict))
         while self._may_start(now_s) and (job := queue.take_due(now_s)):
-            self._wire.start(queue, job)
+            self._requests.start(queue, job)
 
     def _may_start(self, now_s: float) -> bool:
-        under_way = len(self._wire)
+        under_way = len(self._requests)
         return under_way < MAX_IN_FLIGHT and self._bodies.has_room(under_way) and now_s < self._ends_at_s
 
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
@@ -191,25 +191,25 @@ class Worker:
             return 0.0
         if wake_at_s <= now_s:  # something waits for room here or for its last retry, not for time
             return AWAIT_ANSWER_S
-        is_asking = any(queue.is_asking for queue in self._queues.values())
-        return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_asking else IDLE_POLL_S)
+        is_requesting = any(queue.is_requesting for queue in self._queues.values())
+        return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_requesting else IDLE_POLL_S)
 
-    def _tell(self, now_s: float) -> None:
+    def _report(self, now_s: float) -> None:
         """Flush the journals, so that what is told is also kept."""
-        self._tell_at_s = now_s + TELL_EVERY_S
+        self._report_at_s = now_s + PROGRESS_INTERVAL_S
         for batch in self._open:
             batch.flush()
-        size_bytes = self._wire.size_bytes - self._told_bytes
+        size_bytes = self._requests.size_bytes - self._reported_bytes
         delta = ProgressDelta(dict(self._settled_rows), size_bytes, dict(self._robots.disallowed))
-        self._effects.budgets.tell(delta)
+        self._ports.budgets.report(delta)
         self._settled_rows.clear()
         self._robots.disallowed.clear()
-        self._told_bytes += size_bytes
+        self._reported_bytes += size_bytes
 
     # -- what comes back -----------------------------------------------------------------------------------------
 
     def _receive(self, queue: BudgetQueue, job: Job, result: FetchResult) -> None:
-        now_s, now_unix_s = self._effects.clock(), self._effects.wall_clock()
+        now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
         failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
         outcome = self._policy.outcome(result, failure, now_unix_s, is_retry=job.attempt > 1)
         queue.finished(outcome, now_s)
@@ -220,22 +220,22 @@ class Worker:
         else:
             self._bodies.add(job, result)
 
-    def _receive_robots(self, queue: BudgetQueue, errand: RobotsErrand, result: FetchResult) -> None:
-        now_unix_s = self._effects.wall_clock()
+    def _receive_robots(self, queue: BudgetQueue, robots_request: RobotsRequest, result: FetchResult) -> None:
+        now_unix_s = self._ports.wall_clock()
         failure = self._policy.failure_of(result, now_unix_s)
         outcome = self._policy.outcome(result, failure, now_unix_s, is_retry=False)
-        queue.finished(outcome, self._effects.clock())
+        queue.finished(outcome, self._ports.clock())
         route = self._policy.route(result.redirect_url) if result.redirect_url else None
-        errand.hops += 1
-        if isinstance(route, Route) and errand.hops <= MAX_HOPS:
-            errand.route = route
-            self._queue(route.budget).add_first(errand)
+        robots_request.hops += 1
+        if isinstance(route, Route) and robots_request.hops <= MAX_HOPS:
+            robots_request.route = route
+            self._queue(route.budget).add_first(robots_request)
         else:
-            self._learn_robots(errand, result)
+            self._learn_robots(robots_request, result)
 
-    def _learn_robots(self, errand: RobotsErrand, result: FetchResult | None) -> None:
-        for job in self._robots.learn(errand, result):
-            self._queue(job.route.budget).crawl_delay_s = self._robots.crawl_delay_s(errand.server)
+    def _learn_robots(self, robots_request: RobotsRequest, result: FetchResult | None) -> None:
+        for job in self._robots.learn(robots_request, result):
+            self._queue(job.route.budget).crawl_delay_s = self._robots.crawl_delay_s(robots_request.server)
             self._admit(job)
 
     def _follow(self, job: Job, result: FetchResult) -> None:
@@ -247,7 +247,7 @@ class Worker:
 
     def _try_again_or_fail(self, job: Job, failure: Failure, now_s: float) -> None:
         """The one place where retries are decided; a retry goes back through the budget of its URL."""
-        delay_s = self._policy.retry_delay_s(failure, job.attempt, self._effects.rng)
+        delay_s = self._policy.retry_delay_s(failure, job.attempt, self._ports.rng)
         if delay_s is None:
             self._fail(job, failure)
             return
@@ -257,7 +257,7 @@ class Worker:
     def _process(self, job: Job, result: FetchResult) -> None:
         try:
             with job.batch.decoding(job) as is_suspect:
-                image = self._effects.process(result.body, is_complete(result), is_suspect)
+                image = self._ports.process(result.body, is_complete(result), is_suspect)
         except ImageError as error:
             self._fail(job, Failure(error.kind, error.message, result.status))
             return
@@ -276,7 +276,7 @@ class Worker:
         self._settled(job, str(failure.kind))
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._effects.wall_clock(), timezone.utc)
+        return datetime.fromtimestamp(self._ports.wall_clock(), timezone.utc)
 
     def _settled(self, job: Job, kind: str) -> None:
         self._settled_rows[job.server, kind] += len(job.rows.numbers)
@@ -287,15 +287,15 @@ class Worker:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _finish(self) -> SliceReport:
-        self._wire.close()
-        self._tell(self._effects.clock())
-        now_s = self._effects.clock()
-        self._effects.budgets.ask([queue.last_request(now_s) for queue in self._queues.values()])
+        self._requests.close()
+        self._report(self._ports.clock())
+        now_s = self._ports.clock()
+        self._ports.budgets.request([queue.last_request(now_s) for queue in self._queues.values()])
         next_start_s = self._next_start_s()
         ready_in_s = max(0.0, next_start_s - now_s) if next_start_s < NEVER else 0.0
         return SliceReport(
             finished=self._publisher.finish(),
             unfinished=[batch.give_back(ready_in_s) for batch in self._open],
-            requests=self._wire.requests,
-            size_bytes=self._wire.size_bytes,
+            requests=self._requests.requests,
+            size_bytes=self._requests.size_bytes,
         )

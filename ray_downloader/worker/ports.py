@@ -13,7 +13,7 @@ from ray_downloader.image import ProcessedImage
 from ray_downloader.output.batch_folder import BatchCounts
 from ray_downloader.partition.batches import Batch
 from ray_downloader.politeness.messages import Lease, LeaseRequest
-from ray_downloader.schedule.planner import Unfinished
+from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.progress import ProgressDelta
 
 
@@ -22,7 +22,7 @@ class SliceReport:
     """What came of one time slice."""
 
     finished: list[tuple[Batch, BatchCounts]] = field(default_factory=list)
-    unfinished: list[Unfinished] = field(default_factory=list)
+    unfinished: list[WorkItem] = field(default_factory=list)
     requests: int = 0
     size_bytes: int = 0
 
@@ -30,13 +30,13 @@ class SliceReport:
 class BudgetClient(Protocol):
     """A task's line to all budgets; never blocks the event loop."""
 
-    def ask(self, requests: Sequence[LeaseRequest]) -> None:
-        """Send requests; their leases come from later `answers`."""
+    def request(self, requests: Sequence[LeaseRequest]) -> None:
+        """Send requests; their leases come from later `receive`."""
 
-    def answers(self) -> list[Lease]:
+    def receive(self) -> list[Lease]:
         """Leases that have come since the last call."""
 
-    def tell(self, delta: ProgressDelta) -> None:
+    def report(self, delta: ProgressDelta) -> None:
         """Count progress; also how a task without a lease to ask for hears that the run drains."""
 
     @property
@@ -45,7 +45,7 @@ class BudgetClient(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Effects:
+class Ports:
     """What the loop acts through; a test hands in its own."""
 
     fetcher: Fetcher

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ray_downloader.output.batch_folder import BatchCounts
 from ray_downloader.partition.batches import Batch
-from ray_downloader.worker.batch_work import OpenBatch
+from ray_downloader.worker.batch_work import BatchWork
 
 
 class Publisher:
@@ -20,13 +20,13 @@ class Publisher:
         batches: Settled before the task began, as an earlier one was killed before it published them.
     """
 
-    def __init__(self, batches: Iterable[OpenBatch]) -> None:
+    def __init__(self, batches: Iterable[BatchWork]) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
         self._futures: list[tuple[Batch, Future[BatchCounts]]] = []
         for batch in batches:
             self.publish(batch)
 
-    def publish(self, batch: OpenBatch) -> None:
+    def publish(self, batch: BatchWork) -> None:
         """Queue a batch all of whose rows are settled."""
         self._futures.append((batch.batch, self._thread.submit(batch.publish)))
 

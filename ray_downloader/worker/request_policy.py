@@ -108,7 +108,7 @@ class RequestPolicy:
         """Why the answer is no image to be processed; None where it may be one.
 
         Args:
-            is_403_ban: The server's budget takes a 403 for a push-back now.
+            is_403_ban: The server's budget takes a 403 for a throttled answer now.
         """
         if result.kind is not None:
             kind = ErrorKind.HTTP_403_BAN if is_403_ban and result.status == 403 else result.kind

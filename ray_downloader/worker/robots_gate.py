@@ -1,7 +1,7 @@
 """What robots.txt says of the rows that a task holds: fetched once a server, kept for a day in the run folder.
 
 `delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` asks for nothing.
-The request for robots.txt is an errand in the server's queue, so it spends the budget like any other.
+The request for robots.txt is an robots_request in the server's queue, so it spends the budget like any other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Admission(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class RobotsErrand:
+class RobotsRequest:
     """The request for one server's robots.txt."""
 
     server: str
@@ -88,18 +88,18 @@ class RobotsGate:
             self._recall(server)
         return server in self._rules or self._mode == "obey" or rows >= WORTHWHILE_ROWS
 
-    def needs_errand(self, server: str) -> bool:
+    def needs_request(self, server: str) -> bool:
         """Whether the job just held back is the server's first, so that robots.txt is to be fetched."""
         return len(self._held[server]) == 1
 
-    def learn(self, errand: RobotsErrand, result: FetchResult | None) -> list[Job]:
+    def learn(self, robots_request: RobotsRequest, result: FetchResult | None) -> list[Job]:
         """Take in what the request came to (None: it was never sent); returns the jobs held for it."""
         if result is None or result.kind in _UNREACHABLE:
-            self._rules[errand.server] = None
+            self._rules[robots_request.server] = None
         else:
-            self._rules[errand.server] = RobotsRules.from_answer(result.status, result.body, PRODUCT_TOKEN)
-            self._keep(errand.server, result)
-        return self._held.pop(errand.server, [])
+            self._rules[robots_request.server] = RobotsRules.from_answer(result.status, result.body, PRODUCT_TOKEN)
+            self._keep(robots_request.server, result)
+        return self._held.pop(robots_request.server, [])
 
     def crawl_delay_s(self, server: str) -> float | None:
         """Time between requests that the server asks for."""

@@ -12,12 +12,12 @@ from itertools import count
 
 from ray_downloader.politeness.leases.pacer import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
-from ray_downloader.politeness.server.incidents import is_push_back
+from ray_downloader.politeness.server.incidents import is_throttled
 from ray_downloader.worker.batch_work import Job
-from ray_downloader.worker.robots_gate import RobotsErrand
+from ray_downloader.worker.robots_gate import RobotsRequest
 
 #: Progress is told at least this often, so that a pause or drain reaches a task as fast.
-REPORT_EVERY_S = 1.0
+REPORT_INTERVAL_S = 1.0
 #: How much longer than its due time a request waits for the one before it to get its connection.
 MOST_CONNECTING_S = 0.025
 NEVER = float("inf")
@@ -35,21 +35,21 @@ class BudgetQueue:
         self.budget = budget
         self.in_flight = 0
         self.verdict = Verdict.OPEN
-        #: Whether a 403 is a push-back of the server now, and not an answer about the file.
+        #: Whether a 403 is a throttled answer of the server now, and not an answer about the file.
         self.is_403_ban = False
         #: Crawl-delay that the server's robots.txt asks for.
         self.crawl_delay_s: float | None = None
         #: Whether a lease was asked for that has not come yet.
-        self.is_asking = False
-        self._ask_again_at_s = 0.0
+        self.is_requesting = False
+        self._request_again_at_s = 0.0
         #: Earliest time at which it can do something; the loop skips it before.
         self.wake_at_s = 0.0
         self._holder = holder
-        self._fresh: deque[Job | RobotsErrand] = deque()
+        self._fresh: deque[Job | RobotsRequest] = deque()
         self._retries: list[tuple[float, int, Job]] = []
         self._order = count()
         self._pacer = LeasePacer()
-        self._told_at_s = 0.0
+        self._reported_at_s = 0.0
         self._outcomes: list[tuple[float, Outcome]] = []
         self._unused = 0
         self._unsent = 0
@@ -64,9 +64,9 @@ class BudgetQueue:
         self._fresh.append(job)
         self.wake_at_s = 0.0
 
-    def add_first(self, errand: RobotsErrand) -> None:
+    def add_first(self, robots_request: RobotsRequest) -> None:
         """Enter what other jobs of the server wait for."""
-        self._fresh.appendleft(errand)
+        self._fresh.appendleft(robots_request)
         self.wake_at_s = 0.0
 
     def add_retry(self, job: Job, at_s: float) -> None:
@@ -74,7 +74,7 @@ class BudgetQueue:
         heapq.heappush(self._retries, (at_s, next(self._order), job))
         self.wake_at_s = 0.0
 
-    def take_due(self, now_s: float) -> Job | RobotsErrand | None:
+    def take_due(self, now_s: float) -> Job | RobotsRequest | None:
         """A job that the budget lets start now; its permit and connection are spent."""
         if self.in_flight >= self._pacer.connections or self._is_connecting(now_s):
             return None
@@ -91,8 +91,8 @@ class BudgetQueue:
 
         It is waited for a moment only, or a server that makes each request connect anew would be asked too seldom.
         """
-        every_s = self._pacer.lease.every_s if self._pacer.lease else 0.0
-        return self._unsent > 0 and now_s < self._started_at_s + every_s + min(every_s, MOST_CONNECTING_S)
+        interval_s = self._pacer.lease.interval_s if self._pacer.lease else 0.0
+        return self._unsent > 0 and now_s < self._started_at_s + interval_s + min(interval_s, MOST_CONNECTING_S)
 
     def went_out(self, sent_s: float | None) -> None:
         """A request that was started has been sent, or failed before that (None)."""
@@ -101,7 +101,7 @@ class BudgetQueue:
             self._pacer.went_out(sent_s)
         self.wake_at_s = 0.0
 
-    def take_hopeless(self, now_s: float) -> list[Job | RobotsErrand]:
+    def take_abandoned(self, now_s: float) -> list[Job | RobotsRequest]:
         """Jobs that will not be fetched: all where the verdict says so, retries where their budget is spent.
 
         A retry is given up only when it is due and nothing else is left here, as fresh successes earn further retries.
@@ -120,17 +120,17 @@ class BudgetQueue:
         """A request ended."""
         self.in_flight -= 1
         self._outcomes.append((now_s, outcome))
-        if is_push_back(outcome.kind, outcome.http_status):
+        if is_throttled(outcome.kind, outcome.http_status):
             # The server says stop: no permit of before is used after that, nor one that is on its way.
             self._unused += self._pacer.give_back()
-            self._awaits_stale_lease = self.is_asking
+            self._awaits_stale_lease = self.is_requesting
         self.wake_at_s = 0.0
 
     def request(self, now_s: float) -> LeaseRequest | None:
         """What to ask or tell the budget now, if anything."""
-        if self.is_asking or not self._has_reason_to_ask(now_s):
+        if self.is_requesting or not self._has_reason_to_request(now_s):
             return None
-        self.is_asking = True
+        self.is_requesting = True
         self._pacer.asked(now_s)
         return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight)
 
@@ -140,41 +140,45 @@ class BudgetQueue:
         return self._message(now_s, wanted=0, in_flight=0)
 
     def _message(self, now_s: float, wanted: int, in_flight: int) -> LeaseRequest:
-        self._told_at_s = now_s
+        self._reported_at_s = now_s
         unused, self._unused = self._unused, 0
         outcomes = tuple(outcome.aged(now_s - at_s) for at_s, outcome in self._outcomes)
         self._outcomes.clear()
         return LeaseRequest(self.budget, self._holder, wanted, in_flight, unused, outcomes, self.crawl_delay_s)
 
-    def _has_reason_to_ask(self, now_s: float) -> bool:
+    def _has_reason_to_request(self, now_s: float) -> bool:
         if self._pacer.needs_renewal(now_s, self._wanted(now_s), self.in_flight):
             return True
-        return bool(self._outcomes) and (self._waits_for_news(now_s) or now_s >= self._told_at_s + REPORT_EVERY_S)
+        return bool(self._outcomes) and (
+            self._waits_for_news(now_s) or now_s >= self._reported_at_s + REPORT_INTERVAL_S
+        )
 
     def _waits_for_news(self, now_s: float) -> bool:
-        """Whether what comes next hangs on what the budget makes of the outcomes: a push-back, a probe's answer."""
+        """Whether what comes next hangs on what the budget makes of the outcomes (throttled, or a probe's)."""
         return self._unused > 0 or (not self.in_flight and not self._pacer.left(now_s))
 
     def _wanted(self, now_s: float) -> int:
-        due_retries = sum(at_s <= now_s + REPORT_EVERY_S for at_s, _, _ in self._retries)
+        due_retries = sum(at_s <= now_s + REPORT_INTERVAL_S for at_s, _, _ in self._retries)
         return len(self._fresh) + due_retries
 
     def granted(self, lease: Lease, now_s: float) -> None:
         """The budget's answer."""
-        self.is_asking = False
+        self.is_requesting = False
         self.verdict = lease.verdict
         self.is_403_ban = lease.is_403_ban
         self._pacer.granted(lease, now_s)
         if self._awaits_stale_lease:
             self._awaits_stale_lease = False
             self._unused += self._pacer.give_back()
-        self._ask_again_at_s = now_s + (lease.ask_again_in_s if not lease.permits else 0.0)
+        self._request_again_at_s = now_s + (lease.request_again_in_s if not lease.permits else 0.0)
         self.wake_at_s = 0.0
 
     def next_wake_s(self, now_s: float) -> float:
         """When the loop is to look at it again, given that nothing happens before (an answer, a result, a job)."""
-        report_at_s = self._told_at_s + REPORT_EVERY_S if self._outcomes and not self.is_asking else NEVER
-        return min(report_at_s, NEVER if self.is_asking and not self._pacer.left(now_s) else self.next_start_s(now_s))
+        report_at_s = self._reported_at_s + REPORT_INTERVAL_S if self._outcomes and not self.is_requesting else NEVER
+        return min(
+            report_at_s, NEVER if self.is_requesting and not self._pacer.left(now_s) else self.next_start_s(now_s)
+        )
 
     def next_start_s(self, now_s: float) -> float:
         """When a request could start at the earliest, as far as is known; `NEVER` where no job waits for it."""
@@ -183,5 +187,5 @@ class BudgetQueue:
             return NEVER
         due_at_s = self._pacer.next_due_s(now_s)
         if due_at_s is None:
-            due_at_s = now_s if self.is_asking or self._outcomes else self._ask_again_at_s
+            due_at_s = now_s if self.is_requesting or self._outcomes else self._request_again_at_s
         return max(ready_at_s, due_at_s)

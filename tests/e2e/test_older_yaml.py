@@ -1,4 +1,4 @@
-"""The YAML of the older project's README, with only its two paths changed, downloads and resizes."""
+"""The YAML of the legacy project's README, with only its two paths changed, downloads and resizes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import trustme
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.profile.connection import Dialler
-from ray_downloader.profile.pacer import Pace
+from ray_downloader.profile.pacer import ProbePacer
 from ray_downloader.profile.probe import Manners, Visit, visit
 from tests.support.options import HostLimit, OriginOptions
 from tests.support.running import RunningOrigin, running_origin
@@ -42,7 +42,7 @@ def visited(
     origin: RunningOrigin, urls: list[str], *, robots: str = "delay", max_seconds: float = 20.0, **changes: object
 ) -> Visit:
     manners = Manners(network(origin, **changes), AGENT, robots, max_seconds)
-    return visit(urls, Pace(0.02), manners)
+    return visit(urls, ProbePacer(0.02), manners)
 
 
 def test_a_good_server_is_asked_for_every_sample_on_one_connection(origin: RunningOrigin) -> None:
@@ -77,7 +77,7 @@ def test_a_rule_can_switch_verification_off_for_one_server(origin: RunningOrigin
     trustme.CA().cert_pem.write_to_path(str(stranger))
     manners = Manners(network(origin, ca_bundle=stranger), AGENT, "ignore", 20.0)
     with pytest.warns(match="Unverified HTTPS request"):
-        seen = visit(["https://safe.example/1.jpg"], Pace(0.0), manners, verify_tls=False)
+        seen = visit(["https://safe.example/1.jpg"], ProbePacer(0.0), manners, verify_tls=False)
     assert (seen.connection.tls, seen.samples[0].http_status) == ("not verified", 200)
 
 
@@ -134,7 +134,9 @@ def test_each_failure_has_its_kind(origin: RunningOrigin, path: str, kind: Error
 
 
 @pytest.mark.timeout(25)  # without the watchdog it would be `low_speed_s`, 30 s, or for ever
-@pytest.mark.parametrize("path", ["/hang", "/hang-after-headers", "/drip?every_s=0.05", "/drip-headers?every_s=0.05"])
+@pytest.mark.parametrize(
+    "path", ["/hang", "/hang-after-headers", "/drip?interval_s=0.05", "/drip-headers?interval_s=0.05"]
+)
 def test_a_hostile_server_costs_no_more_than_max_seconds(origin: RunningOrigin, path: str) -> None:
     seen = visited(origin, [f"http://hostile.example{path}"] * 5, robots="ignore", max_seconds=1.0)
     assert seen.samples[0].kind is ErrorKind.TIMEOUT

@@ -20,10 +20,10 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 def test_a_killed_actor_restarts_with_the_learned_rate(settings_file: Path) -> None:
     import ray
 
-    from ray_downloader.cluster.budget_actor import ServerActor
+    from ray_downloader.cluster.budget_actor import BudgetActor
     from ray_downloader.run_folder.server_states import SAVED_AT, save_server_states
 
-    actor = ServerActor.remote(str(settings_file))
+    actor = BudgetActor.remote(str(settings_file))
     request = LeaseRequest("museum.example", "task", wanted=10)
     first = ray.get(actor.lease.remote([request])).leases[0]
     assert first.permits > 0
@@ -55,17 +55,17 @@ def eventually(call: Callable[[], Any]) -> Any:
 def test_a_task_asks_again_when_an_actor_dies_under_its_call(settings_file: Path) -> None:
     import ray
 
-    from ray_downloader.cluster.budget_actor import RayBudgets, ServerActor
+    from ray_downloader.cluster.budget_actor import BudgetActor, RayBudgets
     from ray_downloader.cluster.placement import Directory
 
-    actor = ServerActor.remote(str(settings_file))
+    actor = BudgetActor.remote(str(settings_file))
     ray.get(actor.progress.remote())
     budgets = RayBudgets(Directory({}, (actor,)))
     ray.kill(actor, no_restart=False)
-    budgets.ask([LeaseRequest("museum.example", "task", wanted=3)])
+    budgets.request([LeaseRequest("museum.example", "task", wanted=3)])
     until = time.monotonic() + 30
     leases: list[Lease] = []
     while not leases:
         assert time.monotonic() < until, "no answer came"
-        leases = budgets.answers()
+        leases = budgets.receive()
     assert leases[0].permits > 0

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ray_downloader.politeness.messages import Lease, LeaseRequest
-from ray_downloader.worker.budgets import BudgetHost
+from ray_downloader.worker.budgets import Budgets
 from ray_downloader.worker.progress import ProgressDelta
 
 
 class LocalBudgets:
     """A `BudgetClient` on a host in the same process."""
 
-    def __init__(self, host: BudgetHost) -> None:
+    def __init__(self, host: Budgets) -> None:
         self._host = host
         self._leases: list[Lease] = []
         self.is_draining = False
 
-    def ask(self, requests: Sequence[LeaseRequest]) -> None:
-        """Answered at once; the answer waits for `answers`."""
+    def request(self, requests: Sequence[LeaseRequest]) -> None:
+        """Answered at once; the answer waits for `receive`."""
         answer = self._host.lease(requests)
         self._leases.extend(answer.leases)
         self.is_draining = answer.is_draining
 
-    def tell(self, delta: ProgressDelta) -> None:
+    def report(self, delta: ProgressDelta) -> None:
         """Count progress."""
-        self.is_draining = self._host.tell(delta).is_draining
+        self.is_draining = self._host.report(delta).is_draining
 
-    def answers(self) -> list[Lease]:
+    def receive(self) -> list[Lease]:
         """Leases that have come since the last call."""
         leases, self._leases = self._leases, []
         return leases

@@ -47,22 +47,22 @@ async def delay(exchange: Exchange) -> None:
 
 
 async def drip(exchange: Exchange) -> None:
-    """/drip?every_s=: headers at once, then one byte at a time."""
+    """/drip?interval_s=: headers at once, then one byte at a time."""
     body = jpeg_of(exchange.path)
     exchange.start(200, {"Content-Type": "image/jpeg", "Content-Length": str(len(body))})
     for index in range(len(body)):
         exchange.writer.write(body[index : index + 1])
         await exchange.writer.drain()
-        await asyncio.sleep(exchange.number("every_s", 0.1))
+        await asyncio.sleep(exchange.number("interval_s", 0.1))
 
 
 async def drip_headers(exchange: Exchange) -> None:
-    """/drip-headers?every_s=: even the headers come one byte at a time, without end."""
+    """/drip-headers?interval_s=: even the headers come one byte at a time, without end."""
     exchange.writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while not exchange.writer.is_closing():
         exchange.writer.write(b"x")
         await exchange.writer.drain()
-        await asyncio.sleep(exchange.number("every_s", 0.05))
+        await asyncio.sleep(exchange.number("interval_s", 0.05))
 
 
 async def drop(exchange: Exchange) -> None:

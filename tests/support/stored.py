@@ -24,7 +24,7 @@ from ray_downloader.tools.base import TOOLS, Step, Tool
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.engine import do_unit
 
-#: What the older project writes: no format column, raw pixels, 64-bit sizes.
+#: What the legacy project writes: no format column, raw pixels, 64-bit sizes.
 OLDER_SCHEMA = pa.schema(
     [
         *(pa.field(name, SUCCESS_SCHEMA.field(name).type) for name in SUCCESS_SCHEMA.names[:7]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ray_downloader.politeness.leases.holders import Holder, Holders
-from ray_downloader.politeness.leases.timeline import SLACK_SHARE, Interval, LeaseSchedule
+from ray_downloader.politeness.leases.timeline import SLACK_SHARE, Interval, LeaseTimeline
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 
 #: Length of a lease among several holders: short, so that each gets its turn and a pause is soon felt by all.
@@ -33,7 +33,7 @@ class Terms:
 
     Args:
         not_before_s: No permit before this time.
-        every_s: Mean distance between permits; 0: no limit on the rate.
+        interval_s: Mean distance between permits; 0: no limit on the rate.
         least_s: Distance that is kept between any two.
         burst: Permits that may be used at once.
         connections: Requests under way at once, over all holders.
@@ -44,7 +44,7 @@ class Terms:
     """
 
     not_before_s: float
-    every_s: float
+    interval_s: float
     least_s: float
     burst: int
     connections: int
@@ -54,31 +54,31 @@ class Terms:
     retries: float
 
 
-class LeaseDesk:
+class LeaseAllocator:
     """All leases of one budget."""
 
-    __slots__ = ("_holders", "_schedule")
+    __slots__ = ("_holders", "_timeline")
 
     def __init__(self, not_before_s: float) -> None:
-        self._schedule = LeaseSchedule(not_before_s)
+        self._timeline = LeaseTimeline(not_before_s)
         self._holders = Holders()
 
     @property
-    def void_s(self) -> float:
+    def expires_s(self) -> float:
         """Until when permits that are handed out may be used."""
-        return self._schedule.void_s
+        return self._timeline.expires_s
 
     @property
     def in_flight(self) -> int:
         """Requests under way, as far as was reported."""
         return self._holders.in_flight
 
-    def hear(self, request: LeaseRequest, now_s: float) -> None:
+    def receive(self, request: LeaseRequest, now_s: float) -> None:
         """Note what the holder says of itself."""
         name = _name(request)
         holder = self._holders.heard(name, request.wanted, request.in_flight, now_s)
         if request.unused or not request.wanted:
-            self._schedule.release(name, now_s)
+            self._timeline.release(name, now_s)
             holder.interval, holder.until_s = None, now_s
         if holder.until_s <= now_s:
             holder.allowed = holder.allowed_before = 0
@@ -93,7 +93,7 @@ class LeaseDesk:
         if holder:
             holder.allow(connections)
             holder.interval = holder.interval if runs_on and connections else None
-        return Lease(request.server, 0, connections=connections, ask_again_in_s=wait_s, verdict=verdict)
+        return Lease(request.server, 0, connections=connections, request_again_in_s=wait_s, verdict=verdict)
 
     def offer(self, request: LeaseRequest, terms: Terms, now_s: float) -> Lease:
         """As many permits as the terms and the other holders allow; maybe none yet."""
@@ -102,7 +102,7 @@ class LeaseDesk:
         connections = self._holders.connections_for(name, terms.connections, terms.turn_connections)
         if holder is None or not connections:
             return self.refuse(request, RECHECK_S, Verdict.OPEN, now_s)
-        if not terms.every_s:
+        if not terms.interval_s:
             most = terms.connections - terms.connections // NEWCOMERS_SHARE
             return self._unlimited(request, holder, min(connections, most), now_s)
         interval = self._interval(name, holder, request, terms, now_s)
@@ -124,21 +124,21 @@ class LeaseDesk:
         again = holder.interval
         if again is not None and again.start_s > now_s:
             return again
-        start_s = max(terms.not_before_s, self._schedule.earliest_s(name))
+        start_s = max(terms.not_before_s, self._timeline.earliest_s(name))
         lead_s = min(LEAD_S, LEAD_SHARE * terms.length_s)
         if start_s > now_s + lead_s:
             return start_s - now_s - lead_s / 2
         is_alone = self._holders.active(now_s) <= 1
-        length_s, every_s = self._pace(terms, is_alone)
-        permits = max(1, int(min(float(request.wanted), length_s / every_s, terms.most_permits)))
-        return self._schedule.reserve(name, permits, every_s, terms.burst, start_s, is_alone=is_alone)
+        length_s, interval_s = self._pace(terms, is_alone)
+        permits = max(1, int(min(float(request.wanted), length_s / interval_s, terms.most_permits)))
+        return self._timeline.reserve(name, permits, interval_s, terms.burst, start_s, is_alone=is_alone)
 
     def _pace(self, terms: Terms, is_alone: bool) -> tuple[float, float]:
         """Length of a lease and distance of its permits; where no burst pays for it, these make up for the slack."""
         if is_alone:
-            return terms.length_s, terms.every_s
+            return terms.length_s, terms.interval_s
         faster = 1 + SLACK_SHARE if terms.burst == 1 else 1.0
-        return min(SHARED_S, terms.length_s), max(terms.least_s, terms.every_s / faster)
+        return min(SHARED_S, terms.length_s), max(terms.least_s, terms.interval_s / faster)
 
     def _unlimited(self, request: LeaseRequest, holder: Holder, connections: int, now_s: float) -> Lease:
         holder.allow(connections)
@@ -151,7 +151,7 @@ class LeaseDesk:
             valid_s=UNLIMITED_S,
             connections=connections,
             retries=wanted,
-            serial=self._schedule.next_serial(),
+            serial=self._timeline.next_serial(),
         )
 
 
@@ -165,7 +165,7 @@ def _lease(request: LeaseRequest, holder: Holder, interval: Interval, now_s: flo
         request.server,
         interval.permits,
         first_in_s=max(0.0, interval.first_s - now_s),
-        every_s=interval.every_s,
+        interval_s=interval.interval_s,
         burst=interval.burst,
         valid_s=interval.end_s - now_s,
         connections=holder.allowed,

@@ -27,7 +27,7 @@ class _Window:
     end_s: float
     permits: int
     granted: int
-    every_s: float
+    interval_s: float
     burst: int
     serial: int
 
@@ -37,10 +37,10 @@ class LeasePacer:
 
     __slots__ = (
         "_arrival_s",
-        "_ask_again_s",
-        "_asked_s",
         "_is_waiting",
-        "_last_every_s",
+        "_last_interval_s",
+        "_request_again_s",
+        "_requested_s",
         "_retries",
         "_windows",
         "lease",
@@ -50,9 +50,9 @@ class LeasePacer:
         self.lease: Lease | None = None
         self._windows: deque[_Window] = deque()
         self._arrival_s = float("-inf")
-        self._last_every_s = 0.0
-        self._asked_s = float("-inf")
-        self._ask_again_s = float("-inf")
+        self._last_interval_s = 0.0
+        self._requested_s = float("-inf")
+        self._request_again_s = float("-inf")
         self._is_waiting = False
         self._retries = 0
 
@@ -63,7 +63,7 @@ class LeasePacer:
 
     def asked(self, now_s: float) -> None:
         """A `LeaseRequest` goes out now. The next one may go out only when this one was answered."""
-        self._asked_s, self._is_waiting = now_s, True
+        self._requested_s, self._is_waiting = now_s, True
 
     def granted(self, lease: Lease, now_s: float) -> None:
         """Its answer arrived. A lease that was given a second time replaces its first copy; a pause ends them all."""
@@ -71,16 +71,16 @@ class LeasePacer:
         if lease.verdict is not Verdict.OPEN:
             self._windows.clear()
         if not lease.permits:
-            self._ask_again_s = now_s + lease.ask_again_in_s
+            self._request_again_s = now_s + lease.request_again_in_s
             if self.lease is None or not self.left(now_s):
                 self.lease = lease
             return
-        self.lease, self._retries, self._ask_again_s = lease, lease.retries, float("-inf")
-        first_s, end_s = now_s + lease.first_in_s, self._asked_s + lease.valid_s
+        self.lease, self._retries, self._request_again_s = lease, lease.retries, float("-inf")
+        first_s, end_s = now_s + lease.first_in_s, self._requested_s + lease.valid_s
         if self._windows and self._windows[-1].serial == lease.serial:
             self._windows.pop()
         self._windows.append(
-            _Window(first_s, end_s, lease.permits, lease.permits, lease.every_s, lease.burst, lease.serial)
+            _Window(first_s, end_s, lease.permits, lease.permits, lease.interval_s, lease.burst, lease.serial)
         )
 
     def take(self, now_s: float, is_retry: bool = False) -> bool:
@@ -93,13 +93,13 @@ class LeasePacer:
         window = self._windows[0]
         window.permits -= 1
         self._retries -= is_retry
-        self._arrival_s = max(now_s, self._arrival_s) + window.every_s
-        self._last_every_s = window.every_s
+        self._arrival_s = max(now_s, self._arrival_s) + window.interval_s
+        self._last_interval_s = window.interval_s
         return True
 
     def went_out(self, sent_s: float) -> None:
         """The last use took effect only at `sent_s`, as a connection had to be made: the distance counts from there."""
-        self._arrival_s = max(self._arrival_s, sent_s + self._last_every_s)
+        self._arrival_s = max(self._arrival_s, sent_s + self._last_interval_s)
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the next permit can be used (a time not after `now_s`: at once); None: there is none left."""
@@ -119,20 +119,20 @@ class LeasePacer:
         """Permits that may go to retries."""
         return self._retries
 
-    def needs_renewal(self, now_s: float, backlog: int, in_flight: int = 0) -> bool:
+    def needs_renewal(self, now_s: float, waiting: int, in_flight: int = 0) -> bool:
         """Whether to ask now.
 
         Args:
             now_s: Monotonic time of this worker.
-            backlog: Requests that wait for a permit.
+            waiting: Requests that wait for a permit.
             in_flight: Requests under way; while there are any, a sign of life is due now and then.
         """
         if self._is_waiting:
-            return now_s - self._asked_s >= ANSWER_TIMEOUT_S
-        if in_flight and now_s - self._asked_s >= HEARTBEAT_S:
+            return now_s - self._requested_s >= ANSWER_TIMEOUT_S
+        if in_flight and now_s - self._requested_s >= HEARTBEAT_S:
             return True
         left = self.left(now_s)
-        if now_s < self._ask_again_s or backlog <= left:
+        if now_s < self._request_again_s or waiting <= left:
             return False
         return not left or self._is_nearly_over(now_s)
 
@@ -151,13 +151,13 @@ class LeasePacer:
         return last.permits <= RENEW_AT * last.granted or time_left_s <= RENEW_AT * length_s
 
     def _due_s(self, window: _Window) -> float:
-        return max(window.first_s, self._arrival_s - (window.burst - 1) * window.every_s)
+        return max(window.first_s, self._arrival_s - (window.burst - 1) * window.interval_s)
 
     def _usable(self, window: _Window, now_s: float) -> int:
         start_s = max(now_s, self._due_s(window))
         if start_s > window.end_s:
             return 0
-        if not window.every_s:
+        if not window.interval_s:
             return window.permits
-        in_time = int((window.end_s - start_s) / window.every_s + _DUE_S) + window.burst
+        in_time = int((window.end_s - start_s) / window.interval_s + _DUE_S) + window.burst
         return min(window.permits, in_time)

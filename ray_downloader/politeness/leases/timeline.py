@@ -2,7 +2,7 @@
 
 GCRA (virtual scheduling, ITU-T I.371) keeps one time stamp, the theoretical arrival time; here a whole lease moves
 it at once. A holder uses its permits when it likes inside its interval, so the next holder starts where even the
-latest use leaves the budget whole: in any window of w seconds at most `w / every_s + burst` permits are used.
+latest use leaves the budget whole: in any window of w seconds at most `w / interval_s + burst` permits are used.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class Interval:
     first_s: float
     end_s: float
     permits: int
-    every_s: float
+    interval_s: float
     burst: int
     serial: int
 
 
-class LeaseSchedule:
+class LeaseTimeline:
     """Hands out a server's time, one interval after the other."""
 
-    __slots__ = ("_chain_start_s", "_free_s", "_last", "_others_void_s", "_owed_s", "_serials", "_void_s")
+    __slots__ = ("_chain_start_s", "_expires_s", "_free_s", "_last", "_others_expire_s", "_owed_s", "_serials")
 
     def __init__(self, not_before_s: float) -> None:
         self._free_s = not_before_s
         self._chain_start_s = not_before_s
-        self._void_s = self._others_void_s = not_before_s
+        self._expires_s = self._others_expire_s = not_before_s
         self._owed_s = 0.0
         self._last: Interval | None = None
         self._serials = 0
@@ -63,9 +63,9 @@ class LeaseSchedule:
         return self._serials
 
     @property
-    def void_s(self) -> float:
+    def expires_s(self) -> float:
         """From when on every permit handed out so far is used or void."""
-        return max(self._free_s, self._void_s)
+        return max(self._free_s, self._expires_s)
 
     def earliest_s(self, holder: str) -> float:
         """When `holder` may use its next permit.
@@ -75,44 +75,44 @@ class LeaseSchedule:
         last = self._last
         if last is None or last.holder != holder:
             return self._free_s
-        return last.start_s + last.permits * last.every_s
+        return last.start_s + last.permits * last.interval_s
 
     def reserve(  # noqa: PLR0913 - one interval has this many parts
-        self, holder: str, permits: int, every_s: float, burst: int, not_before_s: float, *, is_alone: bool = False
+        self, holder: str, permits: int, interval_s: float, burst: int, not_before_s: float, *, is_alone: bool = False
     ) -> Interval:
         """Give `holder` the next interval, from `not_before_s` at the earliest."""
         start_s = max(not_before_s, self.earliest_s(holder))
         if self._last is None or self._last.holder != holder:
-            self._chain_start_s, self._others_void_s = start_s, self._void_s
-        if is_alone and start_s >= self._others_void_s + burst * every_s:
-            interval = self._alone(holder, permits, every_s, burst, start_s + self._owed_s)
+            self._chain_start_s, self._others_expire_s = start_s, self._expires_s
+        if is_alone and start_s >= self._others_expire_s + burst * interval_s:
+            interval = self._alone(holder, permits, interval_s, burst, start_s + self._owed_s)
         else:
-            interval = self._among_others(holder, permits, every_s, burst, start_s)
-        self._void_s = max(self._void_s, interval.end_s)
+            interval = self._among_others(holder, permits, interval_s, burst, start_s)
+        self._expires_s = max(self._expires_s, interval.end_s)
         self._last = interval
         return interval
 
-    def _alone(self, holder: str, permits: int, every_s: float, burst: int, start_s: float) -> Interval:
-        end_s = start_s + max(0, permits - burst) * every_s + ALONE_SLACK_S
-        self._free_s = max(self._free_s, end_s + burst * every_s)
+    def _alone(self, holder: str, permits: int, interval_s: float, burst: int, start_s: float) -> Interval:
+        end_s = start_s + max(0, permits - burst) * interval_s + ALONE_SLACK_S
+        self._free_s = max(self._free_s, end_s + burst * interval_s)
         self._owed_s = 0.0
-        return Interval(holder, start_s, start_s, end_s, permits, every_s, burst, self.next_serial())
+        return Interval(holder, start_s, start_s, end_s, permits, interval_s, burst, self.next_serial())
 
-    def _among_others(self, holder: str, permits: int, every_s: float, burst: int, start_s: float) -> Interval:
+    def _among_others(self, holder: str, permits: int, interval_s: float, burst: int, start_s: float) -> Interval:
         """The budget's burst pays for lateness, which then costs the next holder nothing.
 
-        Each use stands for a nominal moment, one every `every_s`, and comes at most `burst - 1` distances after it:
+        Each use stands for a nominal moment, one every `interval_s`, and comes at most `burst - 1` distances after it:
         up to `at_once - 1` as the holder may use that many at once, the rest as its interval ends that much later.
         Alone, a holder uses its burst ahead of time; so one that was among others first waits for what lateness used.
         """
         at_once = (burst + 1) // 2
-        paid_s = (burst - at_once) * every_s
-        late_s = max(slack_s(permits, every_s), min(paid_s, MAX_SLACK_S))
-        last_s = start_s + (permits - 1) * every_s
-        self._free_s = max(self._free_s, last_s + every_s + max(0.0, late_s - paid_s))
-        first_s = start_s + min(permits, at_once) * every_s - every_s
-        self._owed_s = (burst - 1) * every_s
-        return Interval(holder, start_s, first_s, last_s + late_s, permits, every_s, at_once, self.next_serial())
+        paid_s = (burst - at_once) * interval_s
+        late_s = max(slack_s(permits, interval_s), min(paid_s, MAX_SLACK_S))
+        last_s = start_s + (permits - 1) * interval_s
+        self._free_s = max(self._free_s, last_s + interval_s + max(0.0, late_s - paid_s))
+        first_s = start_s + min(permits, at_once) * interval_s - interval_s
+        self._owed_s = (burst - 1) * interval_s
+        return Interval(holder, start_s, first_s, last_s + late_s, permits, interval_s, at_once, self.next_serial())
 
     def release(self, holder: str, now_s: float) -> None:
         """`holder` uses nothing any more of what it has: its time goes back where nobody has reserved after it."""
@@ -122,8 +122,8 @@ class LeaseSchedule:
         if now_s <= self._chain_start_s:
             self._free_s = self._chain_start_s
         else:
-            self._free_s = min(self._free_s, now_s + last.burst * last.every_s)
-        self._void_s = max(self._others_void_s, now_s)
+            self._free_s = min(self._free_s, now_s + last.burst * last.interval_s)
+        self._expires_s = max(self._others_expire_s, now_s)
         self._last = None
 
 
@@ -133,6 +133,6 @@ def spacing_s(ceiling_rps: float) -> float:
     return (1 + margin) / ceiling_rps
 
 
-def slack_s(permits: int, every_s: float) -> float:
+def slack_s(permits: int, interval_s: float) -> float:
     """How long after its last permit's nominal time a lease ends."""
-    return min(MAX_SLACK_S, max(MIN_SLACK_S, SLACK_SHARE * permits * every_s))
+    return min(MAX_SLACK_S, max(MIN_SLACK_S, SLACK_SHARE * permits * interval_s))

@@ -43,7 +43,7 @@ class Backoff:
         self._fruitless = 0
 
     def is_new(self, sent_s: float) -> bool:
-        """Whether a push-back against a request sent then is news: earlier ones belong to the last incident."""
+        """Whether a throttled answer against a request sent then is news: earlier ones belong to the last incident."""
         return sent_s >= self.epoch_s
 
     def remaining_s(self, now_s: float) -> float:

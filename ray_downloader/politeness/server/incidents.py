@@ -15,7 +15,7 @@ TROUBLE_RUN = 10
 _TROUBLE = frozenset({ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET})
 
 
-def is_push_back(kind: ErrorKind | None, http_status: int | None) -> bool:
+def is_throttled(kind: ErrorKind | None, http_status: int | None) -> bool:
     """Whether one such answer is an incident by itself: its holder should give its lease back and report at once."""
     return kind is ErrorKind.HTTP_429 or http_status in {429, 503}
 
@@ -33,7 +33,7 @@ class IncidentDetector:
 
     @property
     def is_403_ban(self) -> bool:
-        """Whether the last 403s were taken for a push-back, and nothing has contradicted that."""
+        """Whether the last 403s were taken for a throttled answer, and nothing has contradicted that."""
         return 0 < self._forbidden_incidents < MAX_FORBIDDEN_INCIDENTS
 
     def sees_incident(self, outcome: Outcome) -> bool:
@@ -42,7 +42,7 @@ class IncidentDetector:
         if kind is None:
             self._on_success()
             return False
-        if is_push_back(kind, status):
+        if is_throttled(kind, status):
             return True
         if status == 403 or kind is ErrorKind.HTTP_403_BAN:
             return self._on_forbidden()

@@ -24,8 +24,8 @@ class Liveness:
         "_delays_s",
         "_failures",
         "_probe_ends_s",
+        "_probe_expires_s",
         "_probe_sent_s",
-        "_probe_void_s",
         "_prober",
         "_probes_failed",
         "parked_until_s",
@@ -33,7 +33,7 @@ class Liveness:
 
     def __init__(self, probe_delays_s: tuple[float, ...]) -> None:
         self._delays_s = probe_delays_s
-        self._probe_void_s = 0.0
+        self._probe_expires_s = 0.0
         self._probe_ends_s = 0.0
         self._prober = ""
         self._forget()
@@ -73,19 +73,19 @@ class Liveness:
             return 0.0
         if self._probe_sent_s is None:
             return max(0.0, self.parked_until_s - now_s)
-        if holder == self._prober and now_s < self._probe_void_s:
+        if holder == self._prober and now_s < self._probe_expires_s:
             return max(RECHECK_S, self._probe_ends_s - now_s)
-        return max(0.0, self._probe_void_s - now_s)
+        return max(0.0, self._probe_expires_s - now_s)
 
     def probe(self, holder: str, sent_s: float, ends_s: float) -> None:
         """A permit for a probe was given to `holder`, for use from `sent_s` to `ends_s`."""
         self._prober, self._probe_ends_s = holder, ends_s
-        self._probe_sent_s, self._probe_void_s = sent_s, ends_s + PROBE_TIMEOUT_S
+        self._probe_sent_s, self._probe_expires_s = sent_s, ends_s + PROBE_TIMEOUT_S
 
     def has_nothing_under_way(self, holder: str, now_s: float) -> None:
         """What a holder says of itself: if it was to probe, it let the permit lapse, and another probe may go out."""
         if self._probe_sent_s is not None and holder == self._prober and now_s > self._probe_ends_s:
-            self._probe_sent_s, self._probe_void_s = None, now_s
+            self._probe_sent_s, self._probe_expires_s = None, now_s
             self.parked_until_s = now_s
 
     def _park(self, now_s: float) -> None:

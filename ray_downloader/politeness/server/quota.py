@@ -99,7 +99,7 @@ class ByteRate:
         return self._limit is not None and self.mean_bytes is None
 
     @property
-    def every_s(self) -> float:
+    def interval_s(self) -> float:
         """Time that a request of mean size takes of the limit."""
         return self.mean_bytes / self._limit if self._limit and self.mean_bytes else 0.0
 

@@ -45,14 +45,14 @@ MEASURED_TO_ASKED = 1.05
 IN_A_ROW_S = 30.0
 DEEPER_BY = 0.25
 #: An incident that costs a pause as long as this is dear: no `Retry-After` (60 s and more), or a long one.
-DEAR_PAUSE_S = 30.0
+COSTLY_PAUSE_S = 30.0
 #: The plateau after the first dear incident, whose estimate is a guess that is often too low, and after further ones:
 #: 40 minutes, so that the limit is met again only when the incident is forgiven (`backoff.FORGIVEN_AFTER_S`). Chosen
 #: by an hour of virtual time for bare 429s from buckets of 1, 5, 30 and 300 (`benchmarks/politeness/README.md`).
-FIRST_DEAR_PLATEAU_FACTOR = 2
-DEAR_PLATEAU_FACTOR = 40
+FIRST_COSTLY_PLATEAU_FACTOR = 2
+COSTLY_PLATEAU_FACTOR = 40
 #: Beyond the remembered rate it then rises so much more slowly, as what it overshoots by flatters the estimate.
-DEAR_PROBING_FACTOR = 10
+COSTLY_PROBING_FACTOR = 10
 #: A dear incident's estimate is this share of a rate that so many successes stand behind, or of what was fitted.
 PROVEN_SHARE = 0.97
 PROVEN_SUCCESSES = 1000
@@ -81,7 +81,7 @@ class AdaptiveRate:
         "incident_rps",
         "plateau_factor",
         "rate_rps",
-        "was_dear",
+        "was_costly",
     )
 
     def __init__(self, start_rps: float, ceiling_rps: float, now_s: float) -> None:
@@ -95,7 +95,7 @@ class AdaptiveRate:
         self._fit = LimitFit()
         self._refines_s = math.inf
         self._refused_rps = self.rate_rps
-        self.was_dear = False
+        self.was_costly = False
         self._latency = LatencySign()
 
     @property
@@ -118,12 +118,12 @@ class AdaptiveRate:
         self.rate_rps = min(self.rate_rps, ceiling_rps)
 
     def resume(
-        self, rate_rps: float, incident_rps: float | None, plateau_factor: int = 1, *, was_dear: bool = False
+        self, rate_rps: float, incident_rps: float | None, plateau_factor: int = 1, *, was_costly: bool = False
     ) -> None:
         """Go on with what was learned before: the rate, and how sure and how dear it is where it was refused."""
         self.rate_rps = min(rate_rps, self._ceiling_rps)
         self.incident_rps = incident_rps
-        self.plateau_factor, self.was_dear = plateau_factor, was_dear
+        self.plateau_factor, self.was_costly = plateau_factor, was_costly
 
     def on_success(self, at_s: float, ttfb_s: float | None) -> None:
         """The server delivered a file: the only thing that may raise the rate."""
@@ -146,22 +146,22 @@ class AdaptiveRate:
         """
         self._fit.refused(now_s if sent_s is None else sent_s)
         before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
-        is_dear = resumes_s - now_s >= DEAR_PAUSE_S
-        limit_rps = self._careful_estimate_rps(now_s) if is_dear else self._limit_estimate_rps(now_s)
-        self.plateau_factor = self._next_plateau_factor(limit_rps, is_dear)
+        is_costly = resumes_s - now_s >= COSTLY_PAUSE_S
+        limit_rps = self._careful_estimate_rps(now_s) if is_costly else self._limit_estimate_rps(now_s)
+        self.plateau_factor = self._next_plateau_factor(limit_rps, is_costly)
         self._remember(limit_rps, now_s)
         halved_rps = max(BACK_OFF * limit_rps, min(BACK_OFF * self.rate_rps, PLATEAU_SHARE * limit_rps))
         self.rate_rps = min(self.rate_rps, max(halved_rps, MIN_RATE_RPS))
         self._goodput.restart(max(now_s, resumes_s - REFILL_S))
-        self._refines_s = math.inf if is_dear and (is_first or is_proven) else resumes_s
-        self._refused_rps, self.was_dear = before_rps, is_dear
+        self._refines_s = math.inf if is_costly and (is_first or is_proven) else resumes_s
+        self._refused_rps, self.was_costly = before_rps, is_costly
 
     def _refine(self) -> None:
         """After the pause all holders have told what was answered before it: now the limit can be fitted."""
         self._refines_s = math.inf
-        limit_rps = self._fit.limit_rps(self._refused_rps, is_careful=self.was_dear)
+        limit_rps = self._fit.limit_rps(self._refused_rps, is_careful=self.was_costly)
         if limit_rps is not None:
-            share = PROVEN_SHARE if self.was_dear else 1.0
+            share = PROVEN_SHARE if self.was_costly else 1.0
             self.incident_rps = max(share * limit_rps, MIN_RATE_RPS)
             self.rate_rps = min(self.rate_rps, self._slow_start_ends_rps)
 
@@ -175,7 +175,7 @@ class AdaptiveRate:
             steps = self.plateau_factor * max(PLATEAU_S * rate_rps, PLATEAU_SUCCESSES)
             raised_rps = rate_rps + (1 - PLATEAU_SHARE) * remembered_rps / steps
         else:
-            factor = max(self.plateau_factor, DEAR_PROBING_FACTOR) if self.was_dear else self.plateau_factor
+            factor = max(self.plateau_factor, COSTLY_PROBING_FACTOR) if self.was_costly else self.plateau_factor
             raised_rps = rate_rps * _growth(rate_rps, factor * PROBING_S, factor * PROBING_SUCCESSES)
         self.rate_rps = min(raised_rps, self._ceiling_rps)
 
@@ -206,11 +206,11 @@ class AdaptiveRate:
             return PROVEN_SHARE * min(limit_rps, self._fit.mean_rps())
         return min(limit_rps, mean_rps)
 
-    def _next_plateau_factor(self, limit_rps: float, is_dear: bool) -> int:
+    def _next_plateau_factor(self, limit_rps: float, is_costly: bool) -> int:
         before_rps = self.incident_rps
         is_confirmed = before_rps is not None and abs(limit_rps - before_rps) <= CONFIRMS_WITHIN * before_rps
-        if is_dear:
-            return FIRST_DEAR_PLATEAU_FACTOR if before_rps is None else DEAR_PLATEAU_FACTOR
+        if is_costly:
+            return FIRST_COSTLY_PLATEAU_FACTOR if before_rps is None else COSTLY_PLATEAU_FACTOR
         if not is_confirmed:
             return 1
         return max(self.plateau_factor, min(MAX_PLATEAU_FACTOR, self.plateau_factor * 2))

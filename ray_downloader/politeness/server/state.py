@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ray_downloader.politeness.headers.x_robots_tag import OptOutBreaker
-from ray_downloader.politeness.leases.allocator import LEAD_S, RECHECK_S, LeaseDesk, Terms
+from ray_downloader.politeness.leases.allocator import LEAD_S, RECHECK_S, LeaseAllocator, Terms
 from ray_downloader.politeness.leases.timeline import ALONE_SLACK_S, MAX_SLACK_S, spacing_s
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
 from ray_downloader.politeness.policy import ServerPolicy
@@ -53,7 +53,7 @@ class ServerState:
         self._policy = policy
         self._ceiling_rps = policy.ceiling_rps
         self._rate = _rate_of(policy, now_s)
-        self._desk = LeaseDesk(now_s)
+        self._allocator = LeaseAllocator(now_s)
         self._backoff = Backoff(now_s)
         self._detector = IncidentDetector()
         self._liveness = Liveness(policy.dead_probe_delays_s)
@@ -73,7 +73,7 @@ class ServerState:
 
     def handle(self, request: LeaseRequest, now_s: float, rng: random.Random) -> Lease:
         """Take in a worker's message and answer it."""
-        self._desk.hear(request, now_s)
+        self._allocator.receive(request, now_s)
         self._day_requests.add(-request.unused, now_s)
         if request.crawl_delay_s:
             self._lower_ceiling(1 / request.crawl_delay_s)
@@ -83,7 +83,7 @@ class ServerState:
             self._liveness.has_nothing_under_way(request.holder, now_s)
         verdict = self.verdict(now_s)
         if verdict is not Verdict.OPEN or not request.wanted:
-            return self._desk.refuse(request, self._pause_s(now_s), verdict, now_s)
+            return self._allocator.refuse(request, self._pause_s(now_s), verdict, now_s)
         return self._offer(request, now_s)
 
     def _learn(self, outcome: Outcome, now_s: float, rng: random.Random) -> None:
@@ -98,7 +98,7 @@ class ServerState:
         if outcome.kind is None:
             self._on_success(outcome, ended_s)
         if self._detector.sees_incident(outcome) and self._rate:
-            self._push_back(outcome, now_s, ended_s, rng)
+            self._on_throttled(outcome, now_s, ended_s, rng)
 
     def _on_success(self, outcome: Outcome, ended_s: float) -> None:
         self._counted["successes"] += 1
@@ -109,14 +109,14 @@ class ServerState:
         if self._rate and self._policy.adaptive:
             self._rate.on_success(ended_s, outcome.ttfb_s)
 
-    def _push_back(self, outcome: Outcome, now_s: float, ended_s: float, rng: random.Random) -> None:
+    def _on_throttled(self, outcome: Outcome, now_s: float, ended_s: float, rng: random.Random) -> None:
         """The server says that we are too fast: pause and slow down, once however many answers say so."""
-        self._counted["push_backs"] += 1
+        self._counted["throttled"] += 1
         sent_s = ended_s - (outcome.ttfb_s or 0.0)
         if not self._backoff.is_new(sent_s):
             self._backoff.prolong(ended_s, outcome.retry_after_s)
             return
-        self._backoff.begin(now_s, ended_s, outcome.retry_after_s, self._desk.void_s, rng)
+        self._backoff.begin(now_s, ended_s, outcome.retry_after_s, self._allocator.expires_s, rng)
         if self._rate and self._policy.adaptive:
             self._rate.on_incident(now_s, self._backoff.epoch_s, sent_s)
 
@@ -158,8 +158,8 @@ class ServerState:
     def _offer(self, request: LeaseRequest, now_s: float) -> Lease:
         is_probe = self._liveness.is_parked and self._may_park
         if is_probe and (wait_s := self._liveness.wait_s(request.holder, now_s)) > 0:
-            return self._desk.refuse(request, wait_s, Verdict.OPEN, now_s)
-        lease = self._desk.offer(request, self._probe_terms(now_s) if is_probe else self._terms(now_s), now_s)
+            return self._allocator.refuse(request, wait_s, Verdict.OPEN, now_s)
+        lease = self._allocator.offer(request, self._probe_terms(now_s) if is_probe else self._terms(now_s), now_s)
         if lease.permits and is_probe:
             self._liveness.probe(request.holder, now_s + lease.first_in_s, now_s + lease.valid_s)
         if lease.serial > self._charged_serial:
@@ -172,7 +172,7 @@ class ServerState:
         by_bytes = self._day_bytes.left(now_s) / (self._byte_rate.mean_bytes or 1.0)
         return Terms(
             not_before_s=max(now_s, self._backoff.epoch_s, self._byte_rate.paid_s),
-            every_s=self._every_s(now_s),
+            interval_s=self._interval_s(now_s),
             least_s=spacing_s(self._ceiling_rps) if self._ceiling_rps else 0.0,
             burst=self._policy.burst,
             connections=self._policy.max_connections,
@@ -184,23 +184,23 @@ class ServerState:
 
     def _turn_connections(self, now_s: float) -> int:
         """Connections that the rate keeps busy (Little's law), as far as there are so many."""
-        every_s = self._every_s(now_s)
-        busy = math.ceil(CONNECTION_HEADROOM * self._busy_s / every_s) if every_s else 1
+        interval_s = self._interval_s(now_s)
+        busy = math.ceil(CONNECTION_HEADROOM * self._busy_s / interval_s) if interval_s else 1
         return max(1, min(busy, self._policy.max_connections))
 
     def _probe_terms(self, now_s: float) -> Terms:
         """One request, whatever it is: retries may be all that is left."""
-        every_s = self._every_s(now_s) or MAX_SLACK_S
+        interval_s = self._interval_s(now_s) or MAX_SLACK_S
         return replace(
-            self._terms(now_s), every_s=every_s, burst=1, turn_connections=1, most_permits=1, retries=math.inf
+            self._terms(now_s), interval_s=interval_s, burst=1, turn_connections=1, most_permits=1, retries=math.inf
         )
 
-    def _every_s(self, now_s: float) -> float:
+    def _interval_s(self, now_s: float) -> float:
         """Distance between requests: the strictest of the learned rate, the ceiling, the server's hint and bytes/s."""
         if self._rate is None or self._ceiling_rps is None:
-            return self._byte_rate.every_s
-        every_s = max(1 / self._rate.rate_rps, spacing_s(self._ceiling_rps), self._byte_rate.every_s)
-        return max(every_s, 1 / self._hint_rps) if self._hint_rps and now_s < self._hint_until_s else every_s
+            return self._byte_rate.interval_s
+        interval_s = max(1 / self._rate.rate_rps, spacing_s(self._ceiling_rps), self._byte_rate.interval_s)
+        return max(interval_s, 1 / self._hint_rps) if self._hint_rps and now_s < self._hint_until_s else interval_s
 
     def _lower_ceiling(self, ceiling_rps: float) -> None:
         if self._rate and self._ceiling_rps and ceiling_rps < self._ceiling_rps:
@@ -228,7 +228,7 @@ class ServerState:
             "ceiling_rps": self._ceiling_rps,
             "incident_rps": self._rate.incident_rps if self._rate else None,
             "plateau_factor": self._rate.plateau_factor if self._rate else 1,
-            "was_dear": self._rate.was_dear if self._rate else False,
+            "was_costly": self._rate.was_costly if self._rate else False,
             "pause_s": self._backoff.remaining_s(now_s),
             "doublings": self._backoff.doublings,
             "mean_bytes": self._byte_rate.mean_bytes,
@@ -238,9 +238,9 @@ class ServerState:
             "retries": self._retries.retries,
             "successes": self._counted["successes"],
             "incidents": self._backoff.incidents,
-            "push_backs": self._counted["push_backs"],
+            "throttled": self._counted["throttled"],
             "bytes": self._counted["bytes"],
-            "in_flight": self._desk.in_flight,
+            "in_flight": self._allocator.in_flight,
         }
 
     @classmethod
@@ -253,10 +253,10 @@ class ServerState:
         state = cls(policy, now_s)
         if state._rate and snapshot["rate_rps"]:
             learned = snapshot["rate_rps"], snapshot["incident_rps"], snapshot.get("plateau_factor", 1)
-            state._rate.resume(*learned, was_dear=snapshot.get("was_dear", False))
+            state._rate.resume(*learned, was_costly=snapshot.get("was_costly", False))
         if elapsed_s < FRESH_S:
-            state._desk = LeaseDesk(
-                now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + policy.burst * state._every_s(now_s)
+            state._allocator = LeaseAllocator(
+                now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + policy.burst * state._interval_s(now_s)
             )
         state._backoff.resume(max(0.0, snapshot["pause_s"] - elapsed_s), snapshot["doublings"], now_s)
         state._backoff.incidents = snapshot["incidents"]
@@ -264,7 +264,7 @@ class ServerState:
         state._day_bytes.load(snapshot["day_bytes"], elapsed_s, now_s)
         state._day_requests.load(snapshot["day_requests"], elapsed_s, now_s)
         state._retries = RetryBudget(snapshot["requests"], snapshot["retries"])
-        state._counted.update({key: snapshot[key] for key in ("successes", "push_backs", "bytes")})
+        state._counted.update({key: snapshot[key] for key in ("successes", "throttled", "bytes")})
         state._ordered = Verdict(snapshot["ordered"]) if snapshot["ordered"] else None
         return state
 

@@ -1,6 +1,6 @@
 """`merge_base`: names images that an earlier collection has already, by the bytes received or by their URL.
 
-`base` is a run folder (ours or the older project's) or parquet files with the column that is compared.
+`base` is a run folder (ours or the legacy project's) or parquet files with the column that is compared.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _COUNTS = {
     "by_license": "coalesce(license, '(none)')",
     "by_longer_side": _SIDE,
 }
-#: Columns that an older project's files do not have.
+#: Columns that an legacy project's files do not have.
 _NEEDED = {"by_original_format": "original_format", "by_stored_format": "image_format"}
 
 _TOTALS = f"""

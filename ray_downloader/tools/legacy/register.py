@@ -1,4 +1,4 @@
-"""Tools of three classes, as the older project has them: a filter, a scheduler and a runner under one name.
+"""Tools of three classes, as the legacy project has them: a filter, a scheduler and a runner under one name.
 
 The decorators (`FilterRegister` and so on) lie beside the base classes of each step; here is what they share.
 """
@@ -21,7 +21,7 @@ class ToolsBase(ABC):
     """One step of a tool. A subclass has a method `run`.
 
     Args:
-        cfg: The configuration, by the older project's keys, and which of the runners this is.
+        cfg: The configuration, by the legacy project's keys, and which of the runners this is.
     """
 
     #: Name and step that the class was registered under.

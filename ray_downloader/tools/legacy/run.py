@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 
 from ray_downloader.cluster.environment import prepare_environment
-from ray_downloader.config.legacy_environment import older_environment
+from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.errors import ExitCode
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding, holding_run
@@ -89,7 +89,7 @@ def _run_steps(context: ToolContext, config_path: Path, checkpoint: _Checkpoint)
     """Whether all steps came to their end."""
     prepare_environment(context.settings.cluster)
     from ray_downloader.cluster.connect import running_cluster  # noqa: PLC0415 (Ray reads the environment on import)
-    from ray_downloader.cluster.task_pool import FanOut  # noqa: PLC0415
+    from ray_downloader.cluster.task_pool import TaskPool  # noqa: PLC0415
 
     options = resources(context.settings)
     with running_cluster(context.settings.cluster, options, context.layout) as cluster:
@@ -101,12 +101,12 @@ def _run_steps(context: ToolContext, config_path: Path, checkpoint: _Checkpoint)
                 checkpoint.note(done, workers)
         runner = step_class(context.name, "runner", _DEFAULTS["runner"])
         configs = [ToolConfig(context.settings, str(config_path), rank, workers) for rank in range(workers)]
-        fan_out = FanOut(cluster.slots, options.cpu_per_worker)
-        for _ in fan_out.run(partial(_run_rank, runner), configs):
+        task_pool = TaskPool(cluster.slots, options.cpu_per_worker)
+        for _ in task_pool.run(partial(_run_rank, runner), configs):
             pass
-    if not fan_out.is_stopped:
+    if not task_pool.is_stopped:
         checkpoint.note("completed", workers)
-    return not fan_out.is_stopped
+    return not task_pool.is_stopped
 
 
 def _run_step(name: str, family: Family, config: ToolConfig) -> None:
@@ -120,11 +120,11 @@ def _named(cls: type[ToolsBase], name: str) -> type[ToolsBase]:
 
 
 def _run_rank(cls: type[ToolsBase], config: ToolConfig) -> int:
-    """One runner, in a task of its own, with the environment that the older project promises."""
-    os.environ.update(older_environment(config.settings, Path(config.config_path), cls.filter_name))
+    """One runner, in a task of its own, with the environment that the legacy project promises."""
+    os.environ.update(legacy_environment(config.settings, Path(config.config_path), cls.filter_name))
     try:
         cls(config).run()
-    except SystemExit as end:  # how the older project's runners say that there is nothing to do
+    except SystemExit as end:  # how the legacy project's runners say that there is nothing to do
         if end.code not in (None, 0):
             raise RuntimeError(f"{cls.__name__} of rank {config.rank} ended with exit code {end.code}") from None
     return config.rank

@@ -41,7 +41,7 @@ class RunnerToolBase(ToolsBase):
 
     def __init__(self, cfg: ToolConfig) -> None:
         super().__init__(cfg)
-        #: `rank`, as the older project calls it; its tools may set it.
+        #: `rank`, as the legacy project calls it; its tools may set it.
         self.mpi_rank = cfg.rank
 
     @property
@@ -123,7 +123,7 @@ class BatchRunner(RunnerToolBase):
 
 
 class MPIRunnerTool(BatchRunner):
-    """The older project's base class: `apply_filter` is given the batch's rows of the filter table as a data frame.
+    """The legacy project's base class: `apply_filter` is given the batch's rows of the filter table as a data frame.
 
     No MPI takes part; the ranks are Ray tasks.
     """

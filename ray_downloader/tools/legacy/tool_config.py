@@ -1,4 +1,4 @@
-"""The configuration as a custom tool reads it: by the older project's names, whatever file it came from."""
+"""The configuration as a custom tool reads it: by the legacy project's names, whatever file it came from."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def test_auto_on_a_small_list_starts_one_shared_actor() -> None:
 
 def test_a_directory_finds_the_same_host_each_time_and_dedicated_ones_first() -> None:
     directory = Directory({"big": "own"}, ("first", "second"))
-    assert directory.host_of("big") == "own"
-    found = {name: directory.host_of(name) for name in ("a", "b", "c", "d", "e", "f")}
+    assert directory.actor_of("big") == "own"
+    found = {name: directory.actor_of(name) for name in ("a", "b", "c", "d", "e", "f")}
     assert set(found.values()) == {"first", "second"}
-    assert found == {name: directory.host_of(name) for name in found}
+    assert found == {name: directory.actor_of(name) for name in found}
     assert directory.hosts == ["own", "first", "second"]

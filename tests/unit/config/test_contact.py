@@ -1,4 +1,4 @@
-"""Who asks public servers names a contact; a YAML file of the older project, which cannot, is warned."""
+"""Who asks public servers names a contact; a YAML file of the legacy project, which cannot, is warned."""
 
 from __future__ import annotations
 

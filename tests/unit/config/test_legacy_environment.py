@@ -1,10 +1,10 @@
-"""The variables that scripts and custom tools of the older project find."""
+"""The variables that scripts and custom tools of the legacy project find."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ray_downloader.config.legacy_environment import older_environment
+from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.settings import Settings
 
 OUTPUT = "URLS_FOLDER LOGS_FOLDER IMAGES_FOLDER SCHEDULES_FOLDER PROFILES_TABLE IGNORED_TABLE INNER_CHECKPOINT_FILE"
@@ -24,7 +24,7 @@ def test_every_promised_variable_is_there() -> None:
     settings = Settings.from_config(
         {"path_to_input": "/in.csv", "path_to_output": "/out", "downloader_parameters": {"cpu_per_worker": 2}}
     )
-    found = older_environment(settings, Path("/c.yaml"))
+    found = legacy_environment(settings, Path("/c.yaml"))
     assert set(found) == PROMISED
     assert (found["CONFIG_PATH"], found["PATH_TO_INPUT"], found["PATH_TO_OUTPUT"]) == ("/c.yaml", "/in.csv", "/out")
     assert found["OUTPUT_TOOLS_FOLDER"] == "/out/tools"
@@ -37,6 +37,6 @@ def test_a_custom_tool_finds_its_options_and_a_folder_for_its_logs() -> None:
     settings = Settings.from_config(
         {"path_to_input": "", "path_to_output": "/out", "tools_parameters": {"options": {"crop_path": "/crops"}}}
     )
-    found = older_environment(settings, Path("/c.yaml"), "crop")
+    found = legacy_environment(settings, Path("/c.yaml"), "crop")
     assert set(found) - PROMISED == {"OUTPUT_TOOLS_LOGS_FOLDER", "TOOLS_CROP_PATH"}
     assert (found["OUTPUT_TOOLS_LOGS_FOLDER"], found["TOOLS_CROP_PATH"]) == ("/out/tools/crop/logs", "/crops")

@@ -1,4 +1,4 @@
-"""The older project's YAML is read as it stands; what means nothing here is named once."""
+"""The legacy project's YAML is read as it stands; what means nothing here is named once."""
 
 from __future__ import annotations
 

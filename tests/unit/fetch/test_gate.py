@@ -4,10 +4,10 @@ from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchRequest, FetchResult
 from ray_downloader.fetch.destination import Destination
-from ray_downloader.fetch.gate import Admission
+from ray_downloader.fetch.gate import RequestGate
 
 
-def _kind(admission: Admission, url: str, now_s: float) -> ErrorKind | None:
+def _kind(admission: RequestGate, url: str, now_s: float) -> ErrorKind | None:
     admitted = admission.admit(FetchRequest(7, url), now_s)
     if isinstance(admitted, FetchResult):
         assert (admitted.token, bool(admitted.message)) == (7, True)
@@ -16,7 +16,7 @@ def _kind(admission: Admission, url: str, now_s: float) -> ErrorKind | None:
 
 
 def test_a_host_that_did_not_resolve_is_not_looked_up_again_for_a_while() -> None:
-    admission = Admission(NetworkSettings())
+    admission = RequestGate(NetworkSettings())
     destination = admission.admit(FetchRequest(1, "http://gone.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
     admission.note(destination, ErrorKind.DNS, now_s=1.0)
@@ -26,7 +26,7 @@ def test_a_host_that_did_not_resolve_is_not_looked_up_again_for_a_while() -> Non
 
 
 def test_other_failures_are_not_remembered() -> None:
-    admission = Admission(NetworkSettings())
+    admission = RequestGate(NetworkSettings())
     destination = admission.admit(FetchRequest(1, "http://down.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
     admission.note(destination, ErrorKind.CONNECT, now_s=0.0)
@@ -34,7 +34,7 @@ def test_other_failures_are_not_remembered() -> None:
 
 
 def test_names_that_a_proxy_resolves_are_not_ours_to_remember() -> None:
-    admission = Admission(NetworkSettings(proxy="http://proxy.example:3128"))
+    admission = RequestGate(NetworkSettings(proxy="http://proxy.example:3128"))
     destination = admission.admit(FetchRequest(1, "http://gone.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
     admission.note(destination, ErrorKind.DNS, now_s=0.0)
@@ -42,4 +42,4 @@ def test_names_that_a_proxy_resolves_are_not_ours_to_remember() -> None:
 
 
 def test_a_refused_url_ends_with_its_kind() -> None:
-    assert _kind(Admission(NetworkSettings()), "ftp://a.example/", now_s=0.0) is ErrorKind.BAD_URL
+    assert _kind(RequestGate(NetworkSettings()), "ftp://a.example/", now_s=0.0) is ErrorKind.BAD_URL

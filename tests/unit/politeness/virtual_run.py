@@ -15,10 +15,10 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.leases.pacer import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
 from ray_downloader.politeness.policy import ServerPolicy
-from ray_downloader.politeness.server.incidents import is_push_back
+from ray_downloader.politeness.server.incidents import is_throttled
 from ray_downloader.politeness.server.state import ServerState
 
-REPORT_EVERY_S = 1.0
+REPORT_INTERVAL_S = 1.0
 #: A loop wakes this much less late than a call takes: 0.1 ms, as `fetch/curl.py` does, where a call takes 2 ms.
 LATENESS_PARTS = 20
 
@@ -66,13 +66,13 @@ class Worker:
     """One holder: a queue of rows, and the loop's rules in miniature."""
 
     name: str
-    backlog: int
+    waiting: int
     pacer: LeasePacer = field(default_factory=LeasePacer)
     in_flight: int = 0
     unused: int = 0
     outcomes: list[tuple[float, Outcome]] = field(default_factory=list)
     told_s: float = 0.0
-    is_asking: bool = False
+    is_requesting: bool = False
     verdict: Verdict = Verdict.OPEN
 
 
@@ -84,7 +84,7 @@ class VirtualRun:
     ) -> None:
         self.state = ServerState(policy, 0.0)
         self.server = server
-        self.workers = [Worker(f"w{number}", backlog) for number, backlog in enumerate(rows)]
+        self.workers = [Worker(f"w{number}", waiting) for number, waiting in enumerate(rows)]
         self.rng = random.Random(seed)
         self.delay_s = delay_s
         self.arrivals_s: list[float] = []
@@ -117,20 +117,20 @@ class VirtualRun:
     def _turn(self, worker: Worker) -> None:
         if worker.verdict in {Verdict.DEAD, Verdict.OPTED_OUT, Verdict.BANNED}:
             return
-        while worker.backlog and worker.in_flight < worker.pacer.connections and worker.pacer.take(self.now_s):
+        while worker.waiting and worker.in_flight < worker.pacer.connections and worker.pacer.take(self.now_s):
             self._send(worker)
-        is_told = not worker.outcomes or self.now_s < worker.told_s + REPORT_EVERY_S
-        is_due = worker.pacer.needs_renewal(self.now_s, worker.backlog, worker.in_flight)
-        if not worker.is_asking and (worker.unused or not is_told or is_due):
+        is_told = not worker.outcomes or self.now_s < worker.told_s + REPORT_INTERVAL_S
+        is_due = worker.pacer.needs_renewal(self.now_s, worker.waiting, worker.in_flight)
+        if not worker.is_requesting and (worker.unused or not is_told or is_due):
             self._ask(worker)
-        if worker.backlog or worker.in_flight or worker.outcomes:
+        if worker.waiting or worker.in_flight or worker.outcomes:
             due_s = worker.pacer.next_due_s(self.now_s)
             soon_s = self.now_s + 0.02
             wake_s = soon_s if due_s is None or due_s <= self.now_s else min(due_s, soon_s)
             self._at(wake_s + self._noise_s() / LATENESS_PARTS, lambda: self._turn(worker))
 
     def _send(self, worker: Worker) -> None:
-        worker.backlog -= 1
+        worker.waiting -= 1
         worker.in_flight += 1
         self.arrivals_s.append(self.now_s)
         self.most_in_flight = max(self.most_in_flight, sum(it.in_flight for it in self.workers))
@@ -144,16 +144,16 @@ class VirtualRun:
             self.delivered.append(self.now_s)
             return
         self.refused.append(self.now_s)
-        worker.backlog += 1
-        if is_push_back(outcome.kind, outcome.http_status):
+        worker.waiting += 1
+        if is_throttled(outcome.kind, outcome.http_status):
             worker.unused += worker.pacer.give_back()
             worker.told_s = 0.0
 
     def _ask(self, worker: Worker) -> None:
         outcomes = tuple(outcome.aged(self.now_s - at_s) for at_s, outcome in worker.outcomes)
-        request = LeaseRequest("s", worker.name, worker.backlog, worker.in_flight, worker.unused, outcomes)
+        request = LeaseRequest("s", worker.name, worker.waiting, worker.in_flight, worker.unused, outcomes)
         worker.outcomes, worker.unused, worker.told_s = [], 0, self.now_s
-        worker.is_asking = True
+        worker.is_requesting = True
         worker.pacer.asked(self.now_s)
         self._at(self.now_s + self._noise_s(), lambda: self._answer(worker, request))
 
@@ -164,7 +164,7 @@ class VirtualRun:
         self._at(self.now_s + self._noise_s(), lambda: self._granted(worker, lease))
 
     def _granted(self, worker: Worker, lease: Lease) -> None:
-        worker.is_asking, worker.verdict = False, lease.verdict
+        worker.is_requesting, worker.verdict = False, lease.verdict
         worker.pacer.granted(lease, self.now_s)
 
 

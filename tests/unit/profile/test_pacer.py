@@ -1,6 +1,6 @@
 from dataclasses import dataclass, field
 
-from ray_downloader.profile.pacer import Pace
+from ray_downloader.profile.pacer import ProbePacer
 
 
 @dataclass
@@ -16,9 +16,9 @@ class FakeTime:
         self.now_s += duration_s
 
 
-def paced(spacing_s: float) -> tuple[Pace, FakeTime]:
+def paced(spacing_s: float) -> tuple[ProbePacer, FakeTime]:
     time = FakeTime()
-    return Pace(spacing_s, time.clock, time.sleep), time
+    return ProbePacer(spacing_s, time.clock, time.sleep), time
 
 
 def test_the_first_turn_comes_at_once_and_the_next_after_the_spacing() -> None:

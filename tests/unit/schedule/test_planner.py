@@ -9,18 +9,18 @@ import pytest
 
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.schedule.planner import CORE_RPS, Planner, Unfinished
+from ray_downloader.schedule.planner import CORE_RPS, Planner, WorkItem
 
 
-def batches(server: str, count: int, rows: int, first_id: int = 0, servers: int = 1) -> list[Unfinished]:
-    return [Unfinished(Batch(first_id + n, server, n, "part-0.parquet", n, rows, servers), rows) for n in range(count)]
+def batches(server: str, count: int, rows: int, first_id: int = 0, servers: int = 1) -> list[WorkItem]:
+    return [WorkItem(Batch(first_id + n, server, n, "part-0.parquet", n, rows, servers), rows) for n in range(count)]
 
 
 def planner(rates: dict[str, float], slots: int, task_seconds: float = 60.0) -> Planner:
     return Planner(lambda batch: rates[batch.server_name], slots, task_seconds)
 
 
-def servers_of(hand: list[Unfinished]) -> set[str]:
+def servers_of(hand: list[WorkItem]) -> set[str]:
     return {item.batch.server_name for item in hand}
 
 
@@ -99,7 +99,7 @@ def test_a_spread_server_leaves_room_in_the_cores_that_share_it() -> None:
 def test_a_batch_that_is_not_ready_sleeps_until_it_is() -> None:
     plan = planner({"paused": 3.0}, slots=1)
     (item,) = batches("paused", 1, 10)
-    plan.add([Unfinished(item.batch, 10, ready_in_s=60.0)], 100.0)
+    plan.add([WorkItem(item.batch, 10, ready_in_s=60.0)], 100.0)
     assert plan.has_work
     assert plan.plan(1, 159.0) == []
     assert plan.next_wake_s() == 160.0
@@ -121,7 +121,7 @@ def test_every_batch_is_dealt_exactly_once_whatever_tasks_give_back(slots: int) 
         items = batches(server, 20, 100, first_id=1000 * n)
         left.update({item.batch.batch_id: item.left for item in items})
         plan.add(items, 0.0)
-    running: list[list[Unfinished]] = []
+    running: list[list[WorkItem]] = []
     now_s = 0.0
     while plan.has_work or running:
         running.extend(plan.plan(slots - len(running), now_s))
@@ -131,6 +131,6 @@ def test_every_batch_is_dealt_exactly_once_whatever_tasks_give_back(slots: int) 
         plan.task_ended(item.batch for item in hand)
         for item in hand:
             left[item.batch.batch_id] -= 50
-        plan.add([Unfinished(item.batch, item.left - 50) for item in hand if item.left > 50], now_s)
+        plan.add([WorkItem(item.batch, item.left - 50) for item in hand if item.left > 50], now_s)
         now_s += 1.0
     assert set(left.values()) == {0}

@@ -1,4 +1,4 @@
-"""Resized images: sizes, hashes, formats, also of files that the older project wrote."""
+"""Resized images: sizes, hashes, formats, also of files that the legacy project wrote."""
 
 from __future__ import annotations
 

@@ -5,35 +5,35 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ray_downloader.fetch.base import FetchResult
-from ray_downloader.worker.body_queue import MAX_BODIES_BYTES, Backlog
+from ray_downloader.worker.body_queue import MAX_BODIES_BYTES, BodyQueue
 
-JOB = cast(Any, None)  # a backlog only passes it on
+JOB = cast(Any, None)  # a waiting only passes it on
 
 
-def with_bodies(*sizes_bytes: int) -> Backlog:
-    backlog = Backlog()
+def with_bodies(*sizes_bytes: int) -> BodyQueue:
+    waiting = BodyQueue()
     for token, size_bytes in enumerate(sizes_bytes):
-        backlog.add(JOB, FetchResult(token, None, body=bytes(size_bytes)))
-    return backlog
+        waiting.add(JOB, FetchResult(token, None, body=bytes(size_bytes)))
+    return waiting
 
 
 def test_bodies_come_out_in_the_order_in_which_they_came() -> None:
-    backlog = with_bodies(1, 2, 3)
-    assert [len(backlog.take()[1].body) for _ in range(3)] == [1, 2, 3]
-    assert not backlog
+    waiting = with_bodies(1, 2, 3)
+    assert [len(waiting.take()[1].body) for _ in range(3)] == [1, 2, 3]
+    assert not waiting
 
 
 def test_requests_under_way_count_with_the_mean_size_of_bodies() -> None:
-    backlog = with_bodies(MAX_BODIES_BYTES // 10)
-    assert backlog.has_room(under_way=7)
-    assert not backlog.has_room(under_way=9)
-    backlog.take()
-    assert backlog.has_room(under_way=8)
+    waiting = with_bodies(MAX_BODIES_BYTES // 10)
+    assert waiting.has_room(under_way=7)
+    assert not waiting.has_room(under_way=9)
+    waiting.take()
+    assert waiting.has_room(under_way=8)
 
 
 def test_one_request_may_always_start_however_large_the_pictures_are() -> None:
-    backlog = with_bodies(2 * MAX_BODIES_BYTES)
-    assert not backlog.has_room(under_way=0)
-    backlog.take()
-    assert backlog.has_room(under_way=0)
-    assert not backlog.has_room(under_way=1)
+    waiting = with_bodies(2 * MAX_BODIES_BYTES)
+    assert not waiting.has_room(under_way=0)
+    waiting.take()
+    assert waiting.has_room(under_way=0)
+    assert not waiting.has_room(under_way=1)

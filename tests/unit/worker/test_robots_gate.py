@@ -11,7 +11,7 @@ import pytest
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.worker.request_policy import Route
-from ray_downloader.worker.robots_gate import KEEP_S, Admission, RobotsErrand, RobotsGate, robots_url
+from ray_downloader.worker.robots_gate import KEEP_S, Admission, RobotsGate, RobotsRequest, robots_url
 
 
 @dataclass
@@ -34,15 +34,15 @@ def admit(gate: RobotsGate, path: str = "/1.jpg", rows: int = 100) -> Admission:
 
 
 def answered(gate: RobotsGate, **result: Any) -> int:
-    return len(gate.learn(RobotsErrand("a.example", route("/robots.txt")), FetchResult(0, **result)))
+    return len(gate.learn(RobotsRequest("a.example", route("/robots.txt")), FetchResult(0, **result)))
 
 
 def test_the_first_job_asks_for_robots_txt_and_later_ones_wait(tmp_path: Path) -> None:
     gate = RobotsGate("delay", tmp_path, 0.0)
     assert admit(gate) is Admission.HELD
-    assert gate.needs_errand("a.example")
+    assert gate.needs_request("a.example")
     assert admit(gate) is Admission.HELD
-    assert not gate.needs_errand("a.example")
+    assert not gate.needs_request("a.example")
     assert answered(gate, kind=None, status=200, body=b"User-agent: *\nCrawl-delay: 3\n") == 2
     assert gate.crawl_delay_s("a.example") == 3.0
     assert admit(gate) is Admission.ADMITTED

@@ -20,11 +20,11 @@ from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.layout import ERRORS
-from ray_downloader.schedule.planner import Unfinished
-from ray_downloader.worker.batch_work import BatchOptions, OpenBatch
-from ray_downloader.worker.budgets import BudgetHost
+from ray_downloader.schedule.planner import WorkItem
+from ray_downloader.worker.batch_work import BatchOptions, BatchWork
+from ray_downloader.worker.budgets import Budgets
 from ray_downloader.worker.loop import Worker
-from ray_downloader.worker.ports import Effects, SliceReport, TimeSlice
+from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.request_policy import RequestPolicy
 from ray_downloader.worker.robots_gate import RobotsGate
 from tests.support.local_budgets import LocalBudgets
@@ -61,9 +61,9 @@ class Run:
         self.clock = FakeClock()
         policies = PolicyBook(self.settings.politeness, self.settings.downloader_parameters, {})
         self.policy = RequestPolicy(self.settings, policies, self.ignored)
-        self.host = BudgetHost(policies, clock=self.clock, rng=random.Random(1))
+        self.host = Budgets(policies, clock=self.clock, rng=random.Random(1))
         self.fetcher = FakeFetcher(self.script, self.clock)
-        self.work = [Unfinished(batch, batch.rows) for batch in load_batches(self.layout)]
+        self.work = [WorkItem(batch, batch.rows) for batch in load_batches(self.layout)]
 
     def slice(self, seconds: float = 3600.0, holder: str = "task") -> SliceReport:
         options = image.ImageOptions.of(self.settings)
@@ -71,13 +71,13 @@ class Run:
         def process(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
             return image.process(body, options, complete=is_complete, isolated=is_suspect)
 
-        effects = Effects(
+        ports = Ports(
             self.fetcher, LocalBudgets(self.host), self.process or process, self.clock, lambda: 1.8e9 + self.clock(),
             random.Random(2),
         )  # fmt: skip
-        batches = [OpenBatch(self.layout, item, holder, BatchOptions()) for item in self.work]
+        batches = [BatchWork(self.layout, item, holder, BatchOptions()) for item in self.work]
         robots = RobotsGate(self.settings.politeness.robots, self.layout.robots, 1.8e9)
-        report = Worker(batches, self.policy, robots, effects, TimeSlice(holder, seconds)).run()
+        report = Worker(batches, self.policy, robots, ports, TimeSlice(holder, seconds)).run()
         self.work = report.unfinished
         return report
 

@@ -9,7 +9,7 @@ from ray_downloader.politeness.messages import Lease, Verdict
 
 
 def lease(permits: int = 10, **fields: object) -> Lease:
-    values = {"first_in_s": 0.0, "every_s": 0.1, "valid_s": 1.0, "connections": 4, "serial": 1} | fields
+    values = {"first_in_s": 0.0, "interval_s": 0.1, "valid_s": 1.0, "connections": 4, "serial": 1} | fields
     return Lease("s", permits, **values)  # type: ignore[arg-type]
 
 
@@ -102,30 +102,30 @@ def test_retries_need_a_permit_for_retries() -> None:
 def test_a_lease_is_renewed_when_a_third_is_left() -> None:
     pacer = pacer_with(lease(9, valid_s=0.9))
     for number in range(6):
-        assert not pacer.needs_renewal(number * 0.1, backlog=50)
+        assert not pacer.needs_renewal(number * 0.1, waiting=50)
         assert pacer.take(number * 0.1)
-    assert pacer.needs_renewal(0.5, backlog=50)
-    assert not pacer.needs_renewal(0.5, backlog=3)
+    assert pacer.needs_renewal(0.5, waiting=50)
+    assert not pacer.needs_renewal(0.5, waiting=3)
 
 
 def test_a_question_is_not_asked_twice_unless_its_answer_is_lost() -> None:
     pacer = LeasePacer()
-    assert pacer.needs_renewal(0.0, backlog=1)
+    assert pacer.needs_renewal(0.0, waiting=1)
     pacer.asked(0.0)
-    assert not pacer.needs_renewal(1.0, backlog=1)
-    assert pacer.needs_renewal(ANSWER_TIMEOUT_S, backlog=1)
+    assert not pacer.needs_renewal(1.0, waiting=1)
+    assert pacer.needs_renewal(ANSWER_TIMEOUT_S, waiting=1)
 
 
 def test_a_refusal_says_when_to_ask_again() -> None:
-    pacer = pacer_with(lease(0, ask_again_in_s=3.0))
-    assert not pacer.needs_renewal(2.9, backlog=1)
-    assert pacer.needs_renewal(3.0, backlog=1)
+    pacer = pacer_with(lease(0, request_again_in_s=3.0))
+    assert not pacer.needs_renewal(2.9, waiting=1)
+    assert pacer.needs_renewal(3.0, waiting=1)
 
 
 def test_a_refusal_leaves_a_running_lease_alone() -> None:
     pacer = pacer_with(lease(5))
     pacer.asked(0.1)
-    pacer.granted(lease(0, ask_again_in_s=3.0, connections=0), 0.1)
+    pacer.granted(lease(0, request_again_in_s=3.0, connections=0), 0.1)
     assert pacer.connections == 4
     assert pacer.take(0.1)
 
@@ -134,15 +134,15 @@ def test_a_refusal_leaves_a_running_lease_alone() -> None:
 def test_a_verdict_ends_what_runs(verdict: Verdict) -> None:
     pacer = pacer_with(lease(5))
     pacer.asked(0.1)
-    pacer.granted(lease(0, ask_again_in_s=3.0, verdict=verdict), 0.1)
+    pacer.granted(lease(0, request_again_in_s=3.0, verdict=verdict), 0.1)
     assert pacer.left(0.1) == 0
 
 
 def test_requests_under_way_are_a_reason_to_speak_now_and_then() -> None:
-    pacer = pacer_with(lease(0, ask_again_in_s=1e6))
-    assert not pacer.needs_renewal(HEARTBEAT_S - 0.1, backlog=0, in_flight=1)
-    assert pacer.needs_renewal(HEARTBEAT_S, backlog=0, in_flight=1)
-    assert not pacer.needs_renewal(HEARTBEAT_S, backlog=0)
+    pacer = pacer_with(lease(0, request_again_in_s=1e6))
+    assert not pacer.needs_renewal(HEARTBEAT_S - 0.1, waiting=0, in_flight=1)
+    assert pacer.needs_renewal(HEARTBEAT_S, waiting=0, in_flight=1)
+    assert not pacer.needs_renewal(HEARTBEAT_S, waiting=0)
 
 
 def test_what_is_given_back_is_gone() -> None:
@@ -150,11 +150,11 @@ def test_what_is_given_back_is_gone() -> None:
     pacer.take(0.0)
     assert pacer.give_back() == 4
     assert not pacer.take(0.5)
-    assert pacer.needs_renewal(0.5, backlog=1)
+    assert pacer.needs_renewal(0.5, waiting=1)
 
 
 def test_without_a_rate_all_permits_go_out_at_once() -> None:
-    assert take_all(pacer_with(lease(50, every_s=0.0, burst=50)), 0.0) == [0.0] * 50
+    assert take_all(pacer_with(lease(50, interval_s=0.0, burst=50)), 0.0) == [0.0] * 50
 
 
 @given(

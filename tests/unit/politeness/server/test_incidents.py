@@ -10,7 +10,7 @@ from ray_downloader.politeness.server.incidents import (
     MAX_FORBIDDEN_INCIDENTS,
     TROUBLE_RUN,
     IncidentDetector,
-    is_push_back,
+    is_throttled,
 )
 
 SUCCESS = Outcome(None, 200)
@@ -34,7 +34,7 @@ def incidents(detector: IncidentDetector, *outcomes: Outcome) -> int:
     ],
 )
 def test_429_and_503_push_back_by_themselves(kind: ErrorKind | None, status: int, pushes_back: bool) -> None:
-    assert is_push_back(kind, status) is pushes_back
+    assert is_throttled(kind, status) is pushes_back
     assert IncidentDetector().sees_incident(Outcome(kind, status)) is pushes_back
 
 

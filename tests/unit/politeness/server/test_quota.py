@@ -54,7 +54,7 @@ def test_requests_are_spaced_by_their_mean_size() -> None:
     rate = ByteRate(1000.0, 0.0)
     assert rate.is_unmeasured
     rate.add(500, 0.0)
-    assert rate.every_s == pytest.approx(0.5)
+    assert rate.interval_s == pytest.approx(0.5)
     assert rate.paid_s == pytest.approx(0.5)
 
 
@@ -67,4 +67,4 @@ def test_a_large_answer_is_waited_out() -> None:
 def test_without_a_limit_sizes_cost_nothing() -> None:
     rate = ByteRate(None, 0.0)
     rate.add(10_000, 3.0)
-    assert (rate.is_unmeasured, rate.every_s, rate.paid_s) == (False, 0.0, 0.0)
+    assert (rate.is_unmeasured, rate.interval_s, rate.paid_s) == (False, 0.0, 0.0)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ray_downloader.politeness.server.backoff import FORGIVEN_AFTER_S
 from ray_downloader.politeness.server.latency import WINDOW
-from ray_downloader.politeness.server.rate import BACK_OFF, DEAR_PAUSE_S, MIN_RATE_RPS, PLATEAU_SHARE, AdaptiveRate
+from ray_downloader.politeness.server.rate import BACK_OFF, COSTLY_PAUSE_S, MIN_RATE_RPS, PLATEAU_SHARE, AdaptiveRate
 
 
 def use(rate: AdaptiveRate, from_s: float, seconds: float, share: float = 1.0, ttfb_s: float | None = None) -> float:
@@ -137,7 +137,7 @@ def test_a_dear_incident_is_estimated_by_the_mean_and_a_cheap_one_by_the_last_se
     dear, cheap = AdaptiveRate(10.0, 1000.0, 0.0), AdaptiveRate(10.0, 1000.0, 0.0)
     now_s = use(dear, 0.0, 2.0)
     assert use(cheap, 0.0, 2.0) == now_s
-    dear.on_incident(now_s, now_s + DEAR_PAUSE_S)
+    dear.on_incident(now_s, now_s + COSTLY_PAUSE_S)
     cheap.on_incident(now_s, now_s + 1.0)
     assert dear.incident_rps is not None
     assert cheap.incident_rps is not None

@@ -13,7 +13,7 @@ from ray_downloader.politeness.leases.timeline import spacing_s
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.server.liveness import FAILURES_TO_PARK
-from ray_downloader.politeness.server.rate import DEAR_PLATEAU_FACTOR
+from ray_downloader.politeness.server.rate import COSTLY_PLATEAU_FACTOR
 from ray_downloader.politeness.server.state import ServerState
 
 POLICY = ServerPolicy(10.0, 100.0)
@@ -40,15 +40,15 @@ def rate_of(state: ServerState, now_s: float = 0.0) -> float:
 
 def test_a_holder_that_is_alone_gets_about_two_seconds_of_a_settled_rate() -> None:
     lease = ask(ServerState(ServerPolicy(25.0, 25.0), 0.0), 0.0)
-    assert lease.every_s == pytest.approx(spacing_s(25.0))
-    assert 1.8 < lease.permits * lease.every_s <= 2.0
+    assert lease.interval_s == pytest.approx(spacing_s(25.0))
+    assert 1.8 < lease.permits * lease.interval_s <= 2.0
 
 
 def test_several_holders_get_short_leases_one_after_the_other() -> None:
     state = ServerState(ServerPolicy(25.0, 25.0), 0.0)
     ask(state, 0.0, holder="a", wanted=1)
     second, third = ask(state, 0.01, holder="b", wanted=1), ask(state, 0.02, holder="c")
-    assert third.permits * third.every_s <= 0.5
+    assert third.permits * third.interval_s <= 0.5
     assert 0.02 + third.first_in_s > 0.01 + second.valid_s
 
 
@@ -73,12 +73,12 @@ def test_a_lease_far_in_the_future_is_not_given_yet() -> None:
     ask(state, 0.0, holder="a")
     lease = ask(state, 0.1, holder="b")
     assert lease.permits == 0
-    assert ask(state, 0.1 + lease.ask_again_in_s, holder="b").permits == 1
+    assert ask(state, 0.1 + lease.request_again_in_s, holder="b").permits == 1
 
 
 def test_without_a_rate_only_connections_are_limited() -> None:
     lease = ask(ServerState(ServerPolicy(None, None, max_connections=64), 0.0), 0.0, refused(), wanted=500)
-    assert (lease.permits, lease.every_s, lease.connections, lease.burst) == (500, 0.0, 48, 500)
+    assert (lease.permits, lease.interval_s, lease.connections, lease.burst) == (500, 0.0, 48, 500)
 
 
 def test_a_holder_that_wants_nothing_gets_nothing() -> None:
@@ -95,18 +95,18 @@ def test_retries_are_a_share_of_what_was_asked() -> None:
 def test_a_crawl_delay_slows_the_server() -> None:
     state = ServerState(POLICY, 0.0)
     request = LeaseRequest("s", "a", 9, crawl_delay_s=5.0)
-    assert state.handle(request, 0.0, RNG).every_s == pytest.approx(spacing_s(0.2))
+    assert state.handle(request, 0.0, RNG).interval_s == pytest.approx(spacing_s(0.2))
 
 
-# -- push-back --------------------------------------------------------------------------------------------------------
+# -- throttled answers ------------------------------------------------------------------------------------------
 
 
 def test_a_server_is_left_alone_as_long_as_it_says_and_then_asked_less() -> None:
     state = ServerState(POLICY, 0.0)
     lease = ask(state, 1.0, refused(retry_after_s=7.0))
-    assert (lease.permits, lease.verdict, lease.ask_again_in_s) == (0, Verdict.PAUSED, pytest.approx(7.0))
+    assert (lease.permits, lease.verdict, lease.request_again_in_s) == (0, Verdict.PAUSED, pytest.approx(7.0))
     lease = ask(state, 8.0)
-    assert (lease.verdict, lease.every_s) == (Verdict.OPEN, pytest.approx(0.2))
+    assert (lease.verdict, lease.interval_s) == (Verdict.OPEN, pytest.approx(0.2))
 
 
 def test_a_pause_holds_for_every_holder() -> None:
@@ -126,9 +126,9 @@ def test_an_incident_counts_once_however_many_requests_were_under_way() -> None:
 
 def test_a_refusal_after_the_pause_is_another_incident() -> None:
     state = ServerState(POLICY, 0.0)
-    pause_s = ask(state, 1.0, refused()).ask_again_in_s
+    pause_s = ask(state, 1.0, refused()).request_again_in_s
     assert 60.0 <= pause_s <= 66.0
-    assert 120.0 <= ask(state, 62.0 + pause_s, refused()).ask_again_in_s <= 132.0
+    assert 120.0 <= ask(state, 62.0 + pause_s, refused()).request_again_in_s <= 132.0
 
 
 def test_a_fixed_rate_stays_and_pauses_all_the_same() -> None:
@@ -141,25 +141,25 @@ def test_a_run_of_403_pauses_and_workers_hear_that_it_is_a_ban() -> None:
     state = ServerState(POLICY, 0.0)
     lease = ask(state, 1.0, *[SUCCESS] * 20, *[Outcome(ErrorKind.HTTP_4XX, 403)] * 5)
     assert lease.verdict is Verdict.PAUSED
-    assert ask(state, 1.0 + lease.ask_again_in_s + 2.0).is_403_ban
+    assert ask(state, 1.0 + lease.request_again_in_s + 2.0).is_403_ban
 
 
 def test_incident_after_incident_without_a_file_ends_dead() -> None:
     state, now_s = ServerState(POLICY, 0.0), 0.0
     for _ in range(4):
-        now_s += ask(state, now_s, refused()).ask_again_in_s + 3.0
+        now_s += ask(state, now_s, refused()).request_again_in_s + 3.0
     assert ask(state, now_s).verdict is Verdict.DEAD
 
 
 def test_a_hint_of_the_server_slows_and_never_quickens() -> None:
     state = ServerState(POLICY, 0.0)
     slower = Outcome(None, 200, ratelimit_rps=2.0, ratelimit_reset_s=10.0)
-    assert ask(state, 0.0, slower).every_s == pytest.approx(0.5)
+    assert ask(state, 0.0, slower).interval_s == pytest.approx(0.5)
     quicker = Outcome(None, 200, ratelimit_rps=500.0, ratelimit_reset_s=10.0)
-    assert ask(state, 5.0, quicker).every_s > 0.05
+    assert ask(state, 5.0, quicker).interval_s > 0.05
     used_up = Outcome(None, 200, ratelimit_rps=0.0, ratelimit_reset_s=10.0)
     lease = ask(state, 20.0, used_up)
-    assert (lease.verdict, lease.ask_again_in_s) == (Verdict.PAUSED, 10.0)
+    assert (lease.verdict, lease.request_again_in_s) == (Verdict.PAUSED, 10.0)
 
 
 # -- quotas, dead servers, opting out ---------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_permits_that_come_back_can_be_used_the_same_day() -> None:
 def test_bytes_a_second_space_the_requests() -> None:
     state = ServerState(ServerPolicy(100.0, 100.0, max_bytes_per_s=10_000.0), 0.0)
     assert ask(state, 0.0).permits == 1
-    assert ask(state, 1.0, Outcome(None, 200, 2000)).every_s == pytest.approx(0.2)
+    assert ask(state, 1.0, Outcome(None, 200, 2000)).interval_s == pytest.approx(0.2)
 
 
 def test_bytes_a_day_pause_the_server() -> None:
@@ -194,7 +194,7 @@ def test_bytes_a_day_pause_the_server() -> None:
 def test_a_server_that_cannot_be_reached_is_probed_by_one_and_then_dead() -> None:
     state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,)), 0.0)
     down = Outcome(ErrorKind.CONNECT)
-    assert ask(state, 0.0, *[down] * FAILURES_TO_PARK).ask_again_in_s == pytest.approx(5.0)
+    assert ask(state, 0.0, *[down] * FAILURES_TO_PARK).request_again_in_s == pytest.approx(5.0)
     probe = ask(state, 5.0)
     assert (probe.permits, probe.retries) == (1, 1)
     assert ask(state, 5.1, holder="b").permits == 0
@@ -248,12 +248,12 @@ def test_how_sure_a_rate_is_survives_a_restart() -> None:
     for at_s in (0.0, 100.0, 300.0):
         ask(before, at_s, *[SUCCESS] * 20, refused())
     after = ServerState.restore(POLICY, before.snapshot(301.0), 600.0, 0.0).snapshot(0.0)
-    assert (after["plateau_factor"], after["was_dear"]) == (DEAR_PLATEAU_FACTOR, True)
+    assert (after["plateau_factor"], after["was_costly"]) == (COSTLY_PLATEAU_FACTOR, True)
 
 
 def test_a_snapshot_of_before_there_were_plateaus_is_understood() -> None:
     older = ServerState(POLICY, 0.0).snapshot(0.0)
-    del older["plateau_factor"], older["was_dear"]
+    del older["plateau_factor"], older["was_costly"]
     assert ServerState.restore(POLICY, older, 0.0, 0.0).snapshot(0.0)["plateau_factor"] == 1
 
 
@@ -263,7 +263,7 @@ def test_after_a_restart_leases_of_before_are_waited_out() -> None:
     again = ServerState.restore(ServerPolicy(25.0, 25.0), before.snapshot(0.0), 0.0, 0.0)
     lease = ask(again, 0.0)
     assert lease.permits == 0
-    assert ask(again, lease.ask_again_in_s).first_in_s + lease.ask_again_in_s > lost.valid_s
+    assert ask(again, lease.request_again_in_s).first_in_s + lease.request_again_in_s > lost.valid_s
 
 
 def test_a_later_run_starts_at_once() -> None:
