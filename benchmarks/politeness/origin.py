@@ -101,7 +101,7 @@ def _head(status: int, length: int, retry_after_s: float | None = None) -> bytes
 
 async def main() -> None:
     """Serve until standard input closes."""
-    server = await asyncio.start_server(Origin().serve, "127.0.0.1", 0, waiting=1024)
+    server = await asyncio.start_server(Origin().serve, "127.0.0.1", 0, backlog=1024)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

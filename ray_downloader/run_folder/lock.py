@@ -28,7 +28,7 @@ def holding(lock_file: Path, busy: str) -> Iterator[None]:
         lock_file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise FolderBusyError(f"{busy}; wait for it to end") from None
+        raise FolderBusyError(f"{busy}, or wait for it to end") from None
     except OSError as error:
         raise UserError(f"{lock_file.parent} cannot be used: {error.strerror}") from None
     try:
@@ -45,6 +45,9 @@ def holding_run(root: Path, lock_file: Path) -> Iterator[None]:
         FolderBusyError: Another run has it.
         UserError: The folder cannot be written.
     """
-    busy = f"another run holds {root}: choose another path_to_output"
-    with holding(lock_file, busy):
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"path_to_output={root} cannot be used: {error.strerror}") from None
+    with holding(lock_file, f"another run holds {root}; choose another path_to_output"):
         yield

@@ -211,7 +211,7 @@ def test_a_refused_connection_is_a_connect_failure(make_fetcher: MakeFetcher) ->
 
 
 def test_a_host_that_does_not_take_the_connection_is_a_connect_failure(make_fetcher: MakeFetcher) -> None:
-    with socket.create_server(("127.0.0.1", 0), waiting=0) as listener, ExitStack() as stack:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
         for _ in range(3):  # fill the waiting: the kernel drops what comes then
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)

@@ -159,13 +159,13 @@ def tls_context(authority: trustme.CA) -> ssl.SSLContext:
 async def run(options: OriginOptions, folder: Path) -> None:
     """Serve until standard input closes."""
     origin = Origin(options)
-    plain = await asyncio.start_server(origin.serve, options.listen_on, 0, waiting=1024)
+    plain = await asyncio.start_server(origin.serve, options.listen_on, 0, backlog=1024)
     address = {"http_port": plain.sockets[0].getsockname()[1]}
     if options.tls:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(folder / "ca.pem"))
         secure = await asyncio.start_server(
-            origin.serve, options.listen_on, 0, waiting=1024, ssl=tls_context(authority)
+            origin.serve, options.listen_on, 0, backlog=1024, ssl=tls_context(authority)
         )
         address |= {"https_port": secure.sockets[0].getsockname()[1], "ca_bundle": str(folder / "ca.pem")}
     sys.stdout.write(json.dumps(address) + "\n")
