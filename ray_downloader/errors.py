@@ -36,6 +36,8 @@ class ErrorKind(str, Enum):
     OPTED_OUT = "opted_out"
     IGNORED_SERVER = "ignored_server"
     SERVER_DEAD = "server_dead"
+    SERVER_REFUSED = "server_refused"
+    PAYMENT_REQUIRED = "payment_required"
     INTERNAL = "internal"
 
     def __str__(self) -> str:
@@ -60,6 +62,7 @@ _POLICY_KINDS = frozenset(
         ErrorKind.OPTED_OUT,
         ErrorKind.IGNORED_SERVER,
         ErrorKind.SERVER_DEAD,
+        ErrorKind.SERVER_REFUSED,
         ErrorKind.TOO_LARGE,
     }
 )
@@ -70,6 +73,27 @@ _HTTP_KINDS = frozenset(
         ErrorKind.HTTP_429,
         ErrorKind.HTTP_5XX,
         ErrorKind.REDIRECT_LOOP,
+        ErrorKind.PAYMENT_REQUIRED,
+    }
+)
+
+#: Failures that may pass: a later run with `retry_errors=transient` tries exactly these again. The others are answers,
+#: and another request would only repeat them.
+TRANSIENT_KINDS = frozenset(
+    {
+        ErrorKind.DNS,
+        ErrorKind.CONNECT,
+        ErrorKind.TIMEOUT,
+        ErrorKind.TOO_SLOW,
+        ErrorKind.RESET,
+        ErrorKind.HTTP_403_BAN,
+        ErrorKind.HTTP_429,
+        ErrorKind.HTTP_5XX,
+        ErrorKind.EMPTY,
+        ErrorKind.TRUNCATED,
+        ErrorKind.SERVER_DEAD,
+        ErrorKind.SERVER_REFUSED,
+        ErrorKind.INTERNAL,
     }
 )
 

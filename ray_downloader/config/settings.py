@@ -134,6 +134,7 @@ class PolitenessSettings(_Group):
     max_bytes_per_s: PositiveFloat | None = None
     max_bytes_per_day: PositiveFloat | None = None
     dead_probe_delays_s: tuple[PositiveFloat, ...] = (5.0, 15.0, 45.0)
+    patience_s: PositiveFloat = 900.0
     published_rules: bool = True
     rules: tuple[ServerRule, ...] | None = None
 
@@ -169,6 +170,7 @@ class NetworkSettings(_Group):
     max_bytes: PositiveInt = 256 * 1024 * 1024
     max_redirects: NonNegativeInt = 5
     max_attempts: PositiveInt = 3
+    outage_patience_s: PositiveFloat = 600.0
 
 
 class FetcherSettings(_Group):

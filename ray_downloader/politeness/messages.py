@@ -28,6 +28,11 @@ class Outcome:
         age_s: How long before this message the answer came.
         is_retry: It was not the first request for this image.
         total_s: How long the request held its connection, if known.
+        url_hash: Tells URLs apart: a consequence for the whole server takes failures of distinct ones.
+        is_row: It was a request for a row's image; not one for robots.txt, and not a hop that redirected.
+        is_odd: The URL failed before while others of the server were served, so its failure says nothing of the server.
+        connections: Requests that its worker had under way at the server when it ended, this one included.
+        said: What a refusal said: its status and the first words of its body.
     """
 
     kind: ErrorKind | None
@@ -40,6 +45,11 @@ class Outcome:
     is_retry: bool = False
     ratelimit_reset_s: float | None = None
     total_s: float | None = None
+    url_hash: int = 0
+    is_row: bool = True
+    is_odd: bool = False
+    connections: int = 1
+    said: str = ""
 
     def aged(self, age_s: float) -> Outcome:
         """The same outcome, told `age_s` after it happened."""
@@ -76,8 +86,22 @@ class Verdict(str, Enum):
     OPEN = "open"
     PAUSED = "paused"
     DEAD = "dead"
+    REFUSED = "refused"
     OPTED_OUT = "opted_out"
     BANNED = "banned"
+
+
+class WaitReason(str, Enum):
+    """Why a server gets no request now: a closed list, and part of what `status --json` prints."""
+
+    RETRY_AFTER = "retry_after"
+    BACKOFF = "backoff"
+    DEFERRED = "deferred"
+    ROBOTS = "robots"
+    CRAWL_DELAY = "crawl_delay"
+    QUOTA = "quota"
+    PAUSED_BY_OPERATOR = "paused_by_operator"
+    OUTAGE = "outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +113,11 @@ class Lease:
 
     Args:
         permits: 0 means: ask again in `request_again_in_s`.
-        verdict: `DEAD`, `OPTED_OUT` and `BANNED` mean that the rows are to be settled without a request.
+        verdict: `DEAD`, `REFUSED`, `OPTED_OUT` and `BANNED` mean that the rows are to be settled without a request.
+        said: For `DEAD` and `REFUSED`: what the server said last, or how it failed.
+        reason: Why there are no permits, where the server or the operator is why.
+        is_probe: The server is in trouble and this one permit finds out whether it lasts: it goes to a row that has
+            not failed, as far from those that did as there is one.
         retries: How many of the permits may be spent on retries (the retry budget).
         serial: Number of the lease; one that is given again keeps it.
         is_403_ban: A 403 is not an answer about its file now but a throttled answer: its row may be tried again.
@@ -107,3 +135,6 @@ class Lease:
     retries: int = 0
     serial: int = 0
     is_403_ban: bool = False
+    said: str = ""
+    reason: WaitReason | None = None
+    is_probe: bool = False

@@ -71,7 +71,7 @@ class Budgets:
 
     def report(self, delta: ProgressDelta) -> BudgetReply:
         """Count what a task did."""
-        self.progress.add(delta)
+        self.progress.add(delta, self._clock())
         return BudgetReply((), self._is_draining)
 
     def order(self, budget: str, action: Order, value: float | None) -> None:

@@ -9,29 +9,48 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ProgressDelta:
-    """What a task did since it last told.
+    """What a task did since its last report.
 
     Args:
         settled: Rows by server and error kind ("" for images).
         size_bytes: Bytes received.
         disallowed: Rows that robots.txt would exclude, by server.
+        answered: Requests that a server answered, whatever it said.
+        unreached: Requests that reached nobody (no address, no connection), by server.
+        holder: Unique name of the task.
+        is_busy: It moves bytes, or has rows that only wait for their turn: not for a server in trouble.
     """
 
     settled: Mapping[tuple[str, str], int]
     size_bytes: int
     disallowed: Mapping[str, int] = field(default_factory=dict)
+    answered: int = 0
+    unreached: Mapping[str, int] = field(default_factory=dict)
+    holder: str = ""
+    is_busy: bool = True
 
 
 @dataclass(slots=True)
 class Progress:
-    """The sum of what tasks told; see `ProgressDelta`."""
+    """The sum of what tasks reported; see `ProgressDelta`.
+
+    Args:
+        busy_at_s: When a task last said that it was busy, on the clock of the actor that counts.
+    """
 
     settled: Counter[tuple[str, str]] = field(default_factory=Counter)
     size_bytes: int = 0
     disallowed: Counter[str] = field(default_factory=Counter)
+    answered: int = 0
+    unreached: Counter[str] = field(default_factory=Counter)
+    busy_at_s: float = 0.0
 
-    def add(self, delta: ProgressDelta) -> None:
-        """Count what one task told."""
+    def add(self, delta: ProgressDelta, now_s: float) -> None:
+        """Count what one task reported."""
         self.settled.update(delta.settled)
         self.size_bytes += delta.size_bytes
         self.disallowed.update(delta.disallowed)
+        self.answered += delta.answered
+        self.unreached.update(delta.unreached)
+        if delta.is_busy:
+            self.busy_at_s = now_s
