@@ -32,6 +32,7 @@ class ErrorKind(str, Enum):
     TRUNCATED = "truncated"
     TOO_MANY_PIXELS = "too_many_pixels"
     DECODE_FAILED = "decode_failed"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
     ROBOTS = "robots"
     OPTED_OUT = "opted_out"
     IGNORED_SERVER = "ignored_server"
@@ -52,6 +53,7 @@ _IMAGE_KINDS = frozenset(
         ErrorKind.TRUNCATED,
         ErrorKind.TOO_MANY_PIXELS,
         ErrorKind.DECODE_FAILED,
+        ErrorKind.CHECKSUM_MISMATCH,
     }
 )
 _POLICY_KINDS = frozenset(

@@ -98,7 +98,10 @@ class DatasetSettings(_Group):
     name: str = "generic"
     input_help: str = "path_to_input is required: set path_to_input=... to a list of URLs"
     columns: Mapping[str, ColumnNames] | None = None
-    drop_basis_of_record: tuple[str, ...] = ()
+    keep: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    licenses: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    checksum: Literal["note", "require"] = "note"
+    drop_basis_of_record: tuple[str, ...] | None = None
     data_sources: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     excluded_servers: Path | None = None
     license: str | None = None

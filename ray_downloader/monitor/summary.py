@@ -54,6 +54,7 @@ def summarise(partition: PartitionSummary, status: RunStatus, stage: StageFigure
         "unsettled_rows": partition.accepted_rows - successes - kinds.total(),
         "rejected_by_reason": dict(sorted(partition.rejected_by_reason.items())),
         "errors_by_kind": dict(sorted(kinds.items())),
+        "checksums": {"ok": status.checksums["ok"], "wrong": status.checksums["wrong"]},
         "robots_disallowed": dict(sorted(stage.disallowed.items())),
         "download": {
             "seconds": round(stage.seconds, 3),
@@ -94,6 +95,11 @@ def show_summary(summary: Mapping[str, Any], console: Console) -> None:
         count = sum(summary["robots_disallowed"].values())
         console.print(
             f"robots.txt would exclude {count} rows (politeness.robots=obey leaves them out); see summary.json"
+        )
+    checksums = summary["checksums"]
+    if any(checksums.values()):
+        console.print(
+            f"checksums of the list: {checksums['ok']} images agree, {checksums['wrong']} do not (column checksum_ok)"
         )
     rows, download = summary["rows"], summary["download"]
     console.print(

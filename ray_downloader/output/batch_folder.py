@@ -21,7 +21,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
 from ray_downloader.run_folder.atomic import replacing, write_text
 from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
-from ray_downloader.run_folder.schemas import ERROR_SCHEMA, RAW, success_schema
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, RAW, kept_names, success_schema
 
 _KEY = ["uuid", "identifier"]
 
@@ -36,27 +36,33 @@ class BatchCounts:
 
     Args:
         servers: Rows by server, and there by error kind or `SUCCESS`.
+        checksums: Images of which the list says a checksum or size: how many are `ok` and how many `wrong`.
     """
 
     servers: dict[str, dict[str, int]] = field(default_factory=dict)
+    checksums: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> BatchCounts:
         """Counts from a marker's text."""
-        return cls(json.loads(text)["servers"])
+        counts = json.loads(text)
+        return cls(counts["servers"], counts.get("checksums", {}))
 
     @classmethod
-    def of(cls, servers: Sequence[str], kinds: Mapping[int, str]) -> BatchCounts:
+    def of(
+        cls, servers: Sequence[str], kinds: Mapping[int, str], checksums: Mapping[str, int] | None = None
+    ) -> BatchCounts:
         """Counts of rows.
 
         Args:
             servers: The server of each row of the batch.
             kinds: How the settled ones ended, by row number.
+            checksums: As the attribute.
         """
         counts: dict[str, dict[str, int]] = {}
         for (server, kind), rows in sorted(Counter((servers[row], kind) for row, kind in kinds.items()).items()):
             counts.setdefault(server, {})[kind] = rows
-        return cls(counts)
+        return cls(counts, dict(checksums or {}))
 
     @property
     def by_kind(self) -> Counter[str]:
@@ -68,7 +74,8 @@ class BatchCounts:
 
     def to_json(self) -> str:
         """The marker's text."""
-        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers}) + "\n"
+        checksums = {"checksums": self.checksums} if self.checksums else {}
+        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums}) + "\n"
 
     def has_errors_of(self, kinds: Collection[ErrorKind]) -> bool:
         """Whether one of its rows failed in one of these ways."""
@@ -130,12 +137,14 @@ class BatchFolder:
         """
         (self.path / COMPLETED).unlink(missing_ok=True)
         settled: dict[int, str] = {}
+        checksums: Counter[str] = Counter()
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
-            _write(images, success_schema(extra_columns), self._images(inputs, settled))
+            schema = success_schema(kept_names(inputs.schema), extra_columns)
+            _write(images, schema, _counting(checksums, self._images(inputs, settled)))
             _write(errors, ERROR_SCHEMA, self._errors(inputs, settled))
             if len(settled) != inputs.num_rows:
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
-        counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled)
+        counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled, checksums)
         write_text(self.path / COMPLETED, counts.to_json())
         for journal in self.path.glob("*.arrows"):
             journal.unlink()
@@ -195,6 +204,17 @@ def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[in
         settled.update(zip((numbers[index] for index in fresh), kinds, strict=True))
         if fresh:
             yield rows
+
+
+def _counting(checksums: Counter[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, while `checksums` counts how many of their images are as the list says, and how many are not."""
+    for batch in batches:
+        if "checksum_ok" in batch.schema.names:
+            agree = batch.column("checksum_ok")
+            checksums.update(
+                {"ok": agree.true_count, "wrong": agree.false_count} if agree.null_count < len(agree) else {}
+            )
+        yield batch
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:

@@ -7,14 +7,21 @@ Rows that one request settled go into one record batch, so they are all there or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 
-from ray_downloader.run_folder.schemas import ERROR_SCHEMA, ErrorRecord, ImageRecord, success_schema
+from ray_downloader.run_folder.schemas import (
+    ERROR_SCHEMA,
+    ErrorRecord,
+    ImageRecord,
+    kept_column,
+    kept_names,
+    success_schema,
+)
 
 ROW = pa.field("row", pa.int32(), nullable=False)
 SUCCESS_JOURNALS = "successes-*.arrows"
@@ -51,12 +58,21 @@ class Journal:
 
     def __init__(self, folder: Path, attempt: str, extra_columns: Sequence[str] = ()) -> None:
         images, errors = (folder / pattern.replace("*", attempt) for pattern in (SUCCESS_JOURNALS, ERROR_JOURNALS))
-        self._successes = _Stream(images, success_schema(extra_columns), _columns_of(ImageRecord), extra_columns)
-        self._errors = _Stream(errors, ERROR_SCHEMA, _columns_of(ErrorRecord))
+        self._successes = _Stream(
+            images,
+            lambda urls: success_schema(kept_names(urls), extra_columns),
+            _columns_of(ImageRecord),
+            extra_columns,
+        )
+        self._errors = _Stream(errors, lambda _: ERROR_SCHEMA, _columns_of(ErrorRecord))
 
-    def add_image(self, rows: Rows, record: ImageRecord) -> None:
-        """Settle rows with one image."""
-        self._successes.add(rows, record, len(record.image))
+    def add_image(self, rows: Rows, record: ImageRecord, checksum_ok: Sequence[bool | None] = ()) -> None:
+        """Settle rows with one image.
+
+        Args:
+            checksum_ok: For each row, whether the bytes are what the list says; nothing where no row lists anything.
+        """
+        self._successes.add(rows, record, len(record.image), checksum_ok)
 
     def add_error(self, rows: Rows, record: ErrorRecord) -> None:
         """Settle rows with one error."""
@@ -89,18 +105,21 @@ class _Stream:
     """One Arrow IPC stream: buffers records beside the rows they settle.
 
     Args:
-        schema: Of the published table; the stream has the row number before it.
+        schema_of: Schema of the published table, by that of the input rows; the stream has the row number before it.
         columns: Columns that a record gives; all others are carried over from the input rows.
     """
 
     def __init__(
-        self, path: Path, schema: pa.Schema, columns: Sequence[str], extra_columns: Sequence[str] = ()
+        self,
+        path: Path,
+        schema_of: Callable[[pa.Schema], pa.Schema],
+        columns: Sequence[str],
+        extra_columns: Sequence[str] = (),
     ) -> None:
         self._path = path
-        self._schema = pa.schema([ROW, *schema])
+        self._schema_of = schema_of
         self._columns = columns
         self._extra_columns = extra_columns
-        self._carried = [name for name in schema.names if name not in {*columns, *extra_columns}]
         self._file: pa.OSFile | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
         self._clear()
@@ -109,11 +128,19 @@ class _Stream:
         self._numbers: list[int] = []
         self._records: list[ImageRecord | ErrorRecord] = []
         self._places: list[tuple[pa.Table, list[int]]] = []
+        self._checksum_ok: list[bool | None] = []
         self._size_bytes = 0
 
-    def add(self, rows: Rows, record: ImageRecord | ErrorRecord, size_bytes: int) -> None:
+    def add(
+        self,
+        rows: Rows,
+        record: ImageRecord | ErrorRecord,
+        size_bytes: int,
+        checksum_ok: Sequence[bool | None] = (),
+    ) -> None:
         self._numbers.extend(rows.numbers)
         self._records.extend([record] * len(rows.numbers))
+        self._checksum_ok.extend(checksum_ok or [None] * len(rows.numbers))
         if not self._places or self._places[-1][0] is not rows.inputs:
             self._places.append((rows.inputs, []))
         self._places[-1][1].extend(rows.places)
@@ -123,27 +150,33 @@ class _Stream:
 
     def flush(self) -> None:
         if self._numbers:
-            columns = {"row": pa.array(self._numbers, ROW.type), **self._carried_columns(), **self._given_columns()}
-            arrays = [columns[name] for name in self._schema.names]
-            self._open().write_batch(pa.record_batch(arrays, schema=self._schema))
+            schema = self._schema_of(self._places[0][0].schema)
+            given = {"checksum_ok": pa.array(self._checksum_ok, pa.bool_()), **self._given_columns(schema)}
+            carried = self._carried_columns([name for name in schema.names if name not in given])
+            columns = {"row": pa.array(self._numbers, ROW.type), **carried, **given}
+            schema = pa.schema([ROW, *schema])
+            arrays = [columns[name] for name in schema.names]
+            self._open(schema).write_batch(pa.record_batch(arrays, schema=schema))
             self._clear()
 
-    def _carried_columns(self) -> dict[str, pa.Array]:
-        tables = [table.select(self._carried).take(pa.array(places)) for table, places in self._places]
+    def _carried_columns(self, names: Sequence[str]) -> dict[str, pa.Array]:
+        there = set(self._places[0][0].schema.names)
+        columns = [kept_column(name) if kept_column(name) in there else name for name in names]
+        tables = [table.select(columns).take(pa.array(places)) for table, places in self._places]
         carried = pa.concat_tables(tables).combine_chunks()
-        return {name: carried.column(name).chunk(0) for name in self._carried}
+        return {name: carried.column(column).chunk(0) for name, column in zip(names, columns, strict=True)}
 
-    def _given_columns(self) -> dict[str, pa.Array]:
+    def _given_columns(self, schema: pa.Schema) -> dict[str, pa.Array]:
         values = {name: [getattr(record, name) for record in self._records] for name in self._columns}
         for name in self._extra_columns:
             values[name] = [record.extra.get(name) for record in self._records if isinstance(record, ImageRecord)]
-        return {name: pa.array(column, self._schema.field(name).type) for name, column in values.items()}
+        return {name: pa.array(column, schema.field(name).type) for name, column in values.items()}
 
-    def _open(self) -> pa.RecordBatchStreamWriter:
+    def _open(self, schema: pa.Schema) -> pa.RecordBatchStreamWriter:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = pa.OSFile(str(self._path), "wb")
-            self._writer = pa.ipc.new_stream(self._file, self._schema)
+            self._writer = pa.ipc.new_stream(self._file, schema)
         return self._writer
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.schemas import BATCH_SCHEMA
+from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,13 @@ def load_batches(layout: RunLayout) -> list[Batch]:
 
 
 def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
-    """The rows of one batch, sorted by (server_name, identifier), in `records.URL_SCHEMA`."""
+    """The rows of one batch, sorted by (server_name, identifier), in `schemas.URL_SCHEMA` and what was kept besides."""
     with pq.ParquetFile(layout.urls / batch.file) as file:
-        return file.read_row_group(batch.row_group)
+        rows = file.read_row_group(batch.row_group)
+    for column in URL_SCHEMA:
+        if column.name not in rows.schema.names:  # of a run that an earlier version partitioned
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
+    return rows
 
 
 def load_server_names(layout: RunLayout) -> list[str]:

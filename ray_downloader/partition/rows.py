@@ -21,20 +21,23 @@ ROW_GROUPS_PER_FILE = 256
 COMPRESSION = "zstd"
 
 
-def write_rows(folder: Path, chunks: Iterable[pa.RecordBatch], batches: Sequence[PlannedBatch]) -> pa.Table:
+def write_rows(
+    folder: Path, chunks: Iterable[pa.RecordBatch], batches: Sequence[PlannedBatch], schema: pa.Schema = URL_SCHEMA
+) -> pa.Table:
     """Write the rows of all batches to `folder`, and return the index of them in `records.BATCH_SCHEMA`.
 
     Args:
         folder: Where the files go.
         chunks: All rows, in the plan's order, in `records.URL_SCHEMA`.
         batches: How many rows each batch has, in the same order.
+        schema: Of the rows: `schemas.URL_SCHEMA`, and what is kept besides.
     """
     tables = cut((pa.Table.from_batches([chunk]) for chunk in chunks), [batch.rows for batch in batches])
     for start in range(0, len(batches), ROW_GROUPS_PER_FILE):
         members = batches[start : start + ROW_GROUPS_PER_FILE]
         with (
             replacing(folder / _file_name(start)) as temp,
-            pq.ParquetWriter(temp, URL_SCHEMA, compression=COMPRESSION) as file,
+            pq.ParquetWriter(temp, schema, compression=COMPRESSION) as file,
         ):
             for member in members:
                 file.write_table(next(tables), row_group_size=member.rows)

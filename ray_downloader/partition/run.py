@@ -6,7 +6,7 @@ Scratch (the database, what it spills, unpacked copies) lies below the run folde
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,17 +17,22 @@ import pyarrow.parquet as pq
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.partition.batch_plan import PartitionPlan, plan_batches
+from ray_downloader.partition.companion import kept_roles
 from ray_downloader.partition.database import open_database
+from ray_downloader.partition.kept import columns_to_keep
+from ray_downloader.partition.license_gate import reject_unwanted_licenses
 from ray_downloader.partition.rows import COMPRESSION, write_rows
+from ray_downloader.partition.scan import quoted
 from ray_downloader.partition.servers import name_servers, order_servers
 from ray_downloader.partition.stage import stage_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, URL_SCHEMA
+from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, kept_column, url_schema
 from ray_downloader.sources.base import SOURCES, Source
 from ray_downloader.sources.inputs import InputReader
+from ray_downloader.sources.licenses import license_gate
 from ray_downloader.sources.locate import FileFinder
 from ray_downloader.sources.tables import MediaInput
 from ray_downloader.sources.text import TextRules
@@ -40,7 +45,7 @@ _CHUNK_ROWS = 50_000
 _ACCEPTED_SQL = """
 SELECT coalesce(uuid, row_uuid(source_id, identifier)) AS uuid, source_id, identifier, server_name,
     license IS NOT NULL AND source IS NOT NULL AND title IS NOT NULL AS is_license_full, license, source, title,
-    creator, mirrors
+    creator, mirrors, license_from, checksum, size_bytes{kept}
 FROM (
     SELECT staged.*, server_name, place
     FROM staged JOIN origins USING (origin) JOIN places USING (server_name)
@@ -48,7 +53,7 @@ FROM (
 """
 _REJECTED_SQL = """
 SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, coalesce(name, file) AS file, line
-FROM staged LEFT JOIN origins USING (origin) LEFT JOIN shown ON file = path
+FROM staged LEFT JOIN origins USING (origin) LEFT JOIN files ON file = path
 WHERE reason IS NOT NULL OR server_name IS NULL
 """
 
@@ -60,14 +65,18 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
     with _scratch(layout) as scratch:
         inputs = _open_inputs(settings, source, layout, scratch, report)
         _remove_earlier(layout)
+        tables = [table for one in inputs for table in (one.media, *one.companions)]
+        kept = columns_to_keep(source.keeps, settings.dataset.keep, tables)
         with open_database(scratch.folder) as connection:
-            stage_rows(connection, inputs, source, settings.dataset.columns)
+            stage_rows(connection, inputs, source, settings.dataset.columns, kept)
+            if settings.dataset.licenses:
+                reject_unwanted_licenses(connection, license_gate(settings.dataset.licenses, report))
             rows_of_server = name_servers(connection)
             rejected = _write_rejected(connection, layout)
             accepted = sum(rows_of_server.values())
             _check_any(accepted, rejected, settings.path_to_input)
             plan = plan_batches(rows_of_server, settings.downloader_parameters.batch_size)
-            index = _write_accepted(connection, layout, plan)
+            index = _write_accepted(connection, layout, plan, kept)
     _write_table(layout.servers_table, _servers_table(plan, rows_of_server))
     summary = PartitionSummary(
         accepted + sum(rejected.values()), accepted, rejected, len(plan.servers), len(plan.batches)
@@ -126,11 +135,17 @@ def _check_any(accepted: int, rejected: dict[str, int], path_to_input: str) -> N
     raise UserError(f"path_to_input={path_to_input} has no row that can be downloaded; rejected: {reasons}")
 
 
-def _write_accepted(connection: duckdb.DuckDBPyConnection, layout: RunLayout, plan: PartitionPlan) -> pa.Table:
+def _write_accepted(
+    connection: duckdb.DuckDBPyConnection, layout: RunLayout, plan: PartitionPlan, kept: Sequence[str]
+) -> pa.Table:
     order_servers(connection, plan)
     connection.execute("SET preserve_insertion_order = true")  # of the sorted rows, through the projection above them
-    chunks = connection.sql(_ACCEPTED_SQL).to_arrow_reader(_CHUNK_ROWS)
-    return write_rows(layout.urls, (chunk.cast(URL_SCHEMA) for chunk in chunks), plan.batches)
+    columns = "".join(
+        f", {role} AS {quoted(kept_column(name))}" for role, name in zip(kept_roles(kept), kept, strict=True)
+    )
+    chunks = connection.sql(_ACCEPTED_SQL.format(kept=columns)).to_arrow_reader(_CHUNK_ROWS)
+    schema = url_schema(kept)
+    return write_rows(layout.urls, (chunk.cast(schema) for chunk in chunks), plan.batches, schema)
 
 
 def _servers_table(plan: PartitionPlan, rows_of_server: dict[str, int]) -> pa.Table:

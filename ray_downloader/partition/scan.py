@@ -23,7 +23,7 @@ def scan_sql(tables: Sequence[Table], roles: Mapping[str, int | None]) -> str:
         roles: Position of the column for each role.
     """
     first = tables[0]
-    names = [f"c{index}" for index in range(len(first.columns))] if first.text else list(map(_name, first.columns))
+    names = [f"c{index}" for index in range(len(first.columns))] if first.text else list(map(quoted, first.columns))
     values = ", ".join(
         f"{'NULL::VARCHAR' if index is None else _cleaned(names[index])} AS {role}" for role, index in roles.items()
     )
@@ -45,7 +45,8 @@ def _cleaned(column: str) -> str:
     return f"CASE WHEN {visible} THEN {text} ELSE nullif(trim({text}, {literal(_WHITE_SPACE)}), '') END"
 
 
-def _name(column: str) -> str:
+def quoted(column: str) -> str:
+    """A column's name."""
     return '"' + column.replace('"', '""') + '"'
 
 

@@ -33,8 +33,12 @@ TRANSIENT = frozenset(
         ErrorKind.HTTP_5XX,
         ErrorKind.EMPTY,
         ErrorKind.TRUNCATED,
+        ErrorKind.CHECKSUM_MISMATCH,
     }
 )
+#: Requests for which a failure counts as transient, where that is fewer than `max_attempts`: bytes that were garbled on
+#: their way come well the second time; if not, the file is another one than it was.
+MAX_REQUESTS = {ErrorKind.CHECKSUM_MISMATCH: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def decide(
     kind: ErrorKind, attempt: int, max_attempts: int, retry_after_s: float | None, rng: random.Random
 ) -> Retry | GiveUp:
     """What becomes of a row whose `attempt`-th request (from 1) ended so."""
-    if kind not in TRANSIENT or attempt >= max_attempts:
+    if kind not in TRANSIENT or attempt >= min(max_attempts, MAX_REQUESTS.get(kind, max_attempts)):
         return GiveUp()
     backoff_s = rng.uniform(0.0, min(MAX_BACKOFF_S, BASE_S * 2**attempt))
     return Retry(max(backoff_s, min(retry_after_s or 0.0, MAX_RETRY_AFTER_S)))

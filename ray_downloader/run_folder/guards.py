@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ray_downloader.config.settings import Settings
+from ray_downloader.config.settings import DatasetSettings, Settings
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import RunLayout
 
 _log = logging.getLogger(__name__)
 
-#: What decides which rows lie in which batch; a run folder holds one answer.
-_PARTITION_KEYS = ("path_to_input", "dataset")
+#: Keys of `dataset` that change no batch.
+_NOT_OF_PARTITION = {"input_help", "checksum"}
 
 
 def refuse_legacy_run(layout: RunLayout) -> None:
@@ -62,13 +63,22 @@ def refuse_another_list(settings: Settings, layout: RunLayout) -> None:
     """
     if not (layout.settings_file.exists() and layout.batches_table.exists()):
         return
-    before, now = json.loads(layout.settings_file.read_text("utf-8")), json.loads(settings.to_json())
-    for key in _PARTITION_KEYS:
+    before, now = (
+        _partition_keys(json.loads(text)) for text in (layout.settings_file.read_text("utf-8"), settings.to_json())
+    )
+    for key in now:
         if before.get(key) != now[key]:
             raise UserError(
                 f"{layout.root} holds a run with {key}={before.get(key)!r}, not {now[key]!r}: "
                 "choose another path_to_output, or start over with reset=batched"
             )
+
+
+def _partition_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides which rows lie in which batch; keys that an earlier version did not have are at their defaults."""
+    given = {key: value for key, value in settings["dataset"].items() if key in DatasetSettings.model_fields}
+    dataset = DatasetSettings.model_validate(given).model_dump(mode="json", exclude=_NOT_OF_PARTITION)
+    return {"path_to_input": settings["path_to_input"], "dataset": dataset}
 
 
 def refuse_replaced_images(settings: Settings, layout: RunLayout, changed: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from datetime import datetime
 import pyarrow as pa
 
 #: One accepted input row, as the partition stage writes it below `urls/`. `mirrors` are further URLs of the same
-#: bytes, in the order in which they are tried when `identifier` fails; `creator` is who is to be named.
+#: bytes, in the order in which they are tried when `identifier` fails; `creator` is who is to be named. `checksum`
+#: ("sha256:<hex>") and `size_bytes` are what the list says of the bytes. Columns of `dataset.keep` come after these.
 URL_SCHEMA = pa.schema(
     [
         pa.field("uuid", pa.string(), nullable=False),
@@ -26,8 +27,29 @@ URL_SCHEMA = pa.schema(
         pa.field("title", pa.string()),
         pa.field("creator", pa.string()),
         pa.field("mirrors", pa.list_(pa.string())),
+        pa.field("license_from", pa.string()),
+        pa.field("checksum", pa.string()),
+        pa.field("size_bytes", pa.int64()),
     ]
 )
+#: What the columns of `dataset.keep` are prefixed with below `urls/`, so that no name meets one of `URL_SCHEMA`.
+_KEPT = "keep."
+
+
+def url_schema(kept: Sequence[str] = ()) -> pa.Schema:
+    """`URL_SCHEMA`, with the columns of `dataset.keep` behind it."""
+    return pa.schema([*URL_SCHEMA, *(pa.field(kept_column(name), pa.string()) for name in kept)])
+
+
+def kept_column(name: str) -> str:
+    """What a column of `dataset.keep` is called below `urls/`."""
+    return _KEPT + name
+
+
+def kept_names(urls: pa.Schema) -> list[str]:
+    """The columns of `dataset.keep` that a table below `urls/` has."""
+    return [name.removeprefix(_KEPT) for name in urls.names if name.startswith(_KEPT)]
+
 
 #: One batch: where its rows lie (`file`, `row_group` below `urls/`) and where its results go
 #: (`images/server_name=<server_name>/partition_id=<partition_id>`). `servers` counts the servers in it.
@@ -76,6 +98,8 @@ SUCCESS_SCHEMA = pa.schema(
         pa.field("etag", pa.string()),
         pa.field("last_modified", pa.string()),
         pa.field("fetched_at", pa.timestamp("ms", tz="UTC")),
+        pa.field("license_from", pa.string()),
+        pa.field("checksum_ok", pa.bool_()),
     ]
 )
 
@@ -95,9 +119,9 @@ ERROR_SCHEMA = pa.schema(
 )
 
 
-def success_schema(extra_columns: Sequence[str] = ()) -> pa.Schema:
-    """`SUCCESS_SCHEMA`, with the optional text columns of `image.extra_columns` behind it."""
-    return pa.schema([*SUCCESS_SCHEMA, *(pa.field(name, pa.string()) for name in extra_columns)])
+def success_schema(kept: Sequence[str] = (), extra_columns: Sequence[str] = ()) -> pa.Schema:
+    """`SUCCESS_SCHEMA`, with the columns of `dataset.keep` and then those of `image.extra_columns` behind it."""
+    return pa.schema([*SUCCESS_SCHEMA, *(pa.field(name, pa.string()) for name in (*kept, *extra_columns))])
 
 
 #: Folder name of the batches that small servers share.

@@ -21,11 +21,13 @@ class RunStatus:
         settled: Rows by server, and there by error kind or `SUCCESS`.
         work: Batches with rows to settle or to publish.
         rows_left: Rows to settle, by server name of the batch (`POOLED` for the small ones).
+        checksums: Of finished batches, as `BatchCounts.checksums`.
     """
 
     settled: dict[str, Counter[str]] = field(default_factory=dict)
     work: list[WorkItem] = field(default_factory=list)
     rows_left: Counter[str] = field(default_factory=Counter)
+    checksums: Counter[str] = field(default_factory=Counter)
 
     @property
     def by_kind(self) -> Counter[str]:
@@ -44,6 +46,7 @@ class RunStatus:
         """Count a batch's settled rows."""
         for server, kinds in counts.servers.items():
             self.settled.setdefault(server, Counter()).update(kinds)
+        self.checksums.update(counts.checksums)
 
 
 def scan(layout: RunLayout, batches: Iterable[Batch], retry_kinds: Collection[ErrorKind] = ()) -> RunStatus:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.registry import Registry
 
-#: Columns of an accepted row that a source gives a value to; `records.URL_SCHEMA` has the rest.
+#: Columns of an accepted row that a source gives a value to; `schemas.URL_SCHEMA` has the rest.
 VALUE_COLUMNS = ("uuid", "source_id", "identifier", "license", "source", "title", "creator", "mirrors")
 
 
@@ -23,6 +23,11 @@ class Column:
 
     names: tuple[str, ...]
     required: bool = False
+
+
+#: Columns that every list may have: what it says of the bytes. A list's own column of that name is read only if the
+#: dataset or `dataset.columns` names it, as it may well be the checksum of something else.
+LISTED_COLUMNS = ("md5", "sha1", "sha256", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +40,24 @@ class RejectRule:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A second table beside the media file, such as a Darwin Core Archive's `occurrence.txt`.
+    """A second table beside the media, such as a Darwin Core Archive's `occurrence.txt`: it describes what is pictured.
 
-    Of its rows those where the SQL condition `where` holds are kept, as a table `companion(key, label)` that the
-    conditions of `RejectRule` can ask: `source_id IN (SELECT key FROM companion WHERE label = 'x')`.
+    The row that belongs to a media row fills in its licence and the columns of `dataset.keep` where the media table
+    lacks them. Conditions of `RejectRule` see its `label` as `companion_label`.
 
     Args:
-        stem: Name of its file without the ending.
-        columns: Its columns by role.
-        key: SQL for `key`, over the roles.
-        label: SQL for `label`, over the roles.
-        where: Which rows are of interest.
+        stem: Name of its file without the ending, where no descriptor names it.
+        columns: Its columns by role; `key` and, if it states one, `license` among them.
+        match: SQL over the roles of the media table, for what `key` is there.
+        label: SQL over its roles.
+        global_column: Where the table has this column, its keys mean the same in every archive; otherwise in its own.
     """
 
     stem: str
     columns: Mapping[str, Column]
-    key: str
-    label: str
-    where: str
+    match: str
+    label: str = "NULL"
+    global_column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ class Source:
         values: SQL over the roles for those of `VALUE_COLUMNS` that are not simply the role of that name (nor, where
             there is no such role, NULL). `mirrors` is a list of text.
         companion: A second table to look rows up in.
+        keeps: Columns that are carried along whether or not `dataset.keep` names them, where the list has them.
+        stated_license: The licence of rows for which no table states one.
+        headerless: Names of the columns of a list without a header row, by how many there are.
         quoted_tabs: Tab-separated text obeys CSV quoting; otherwise `"` is a character like any other.
         missing_hint: What to say besides, where a required column is missing.
     """
@@ -73,6 +81,9 @@ class Source:
     rejects: tuple[RejectRule, ...]
     values: Mapping[str, str] = field(default_factory=dict)
     companion: Companion | None = None
+    keeps: tuple[str, ...] = ()
+    stated_license: str | None = None
+    headerless: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     quoted_tabs: bool = True
     missing_hint: str = ""
 

@@ -19,7 +19,6 @@ CASE WHEN format IS NOT NULL THEN regexp_matches(format, '(?i)image|^\.?(jpe?g|p
 @SOURCES.register("camtrapdp")
 def camtrapdp(settings: DatasetSettings) -> Source:
     """Media that can be fetched from the web."""
-    stated = (settings.license or "").replace("'", "''")
     return Source(
         columns={
             "identifier": Column(("filePath", "accessURI", "identifier"), required=True),
@@ -40,6 +39,7 @@ def camtrapdp(settings: DatasetSettings) -> Source:
             RejectRule("not_public", "lower(public) IN ('false', '0', 'no')"),
             RejectRule("local_path", "NOT regexp_matches(identifier, '^[A-Za-z][A-Za-z0-9+.-]*:')"),
         ),
-        values={"license": f"coalesce(license, nullif('{stated}', ''))", "creator": "coalesce(creator, owner)"},
+        values={"creator": "coalesce(creator, owner)"},
+        stated_license=settings.license,
         missing_hint="Camtrap DP's media.csv has the column filePath, Audubon Core accessURI",
     )

@@ -14,7 +14,6 @@ _LICENSE = "https://creativecommons.org/licenses/by-nc-nd/4.0/legalcode.en"
 @SOURCES.register("fathomnet")
 def fathomnet(settings: DatasetSettings) -> Source:
     """FathomNet's images that are marked valid; of a table without that mark, all."""
-    license_text = (settings.license or _LICENSE).replace("'", "''")
     return Source(
         columns={
             "id": Column(("id",)),
@@ -28,6 +27,7 @@ def fathomnet(settings: DatasetSettings) -> Source:
             RejectRule("no_identifier", "identifier IS NULL"),
             RejectRule("not_valid", "valid IS NOT NULL AND NOT coalesce(TRY_CAST(valid AS BOOLEAN), false)"),
         ),
-        values={"source_id": "coalesce(uuid, id)", "license": f"'{license_text}'", "source": "'FathomNet'"},
+        values={"source_id": "coalesce(uuid, id)", "source": "'FathomNet'"},
+        stated_license=settings.license or _LICENSE,
         missing_hint="FathomNet's image table has the columns uuid, url and valid",
     )

@@ -10,6 +10,9 @@ import re
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source
 
+#: Kinds of record whose pictures are mostly of publications.
+_DROPPED = ("MATERIAL_CITATION",)
+
 #: Rows are images by their `type`. Where it says StillImage the format is not asked: of 755 rows of a real list 61 have
 #: that type and no format. Where there is no type, a format of images decides; publishers also write bare subtypes
 #: ("jpeg": 7 rows of that list), which the older rule "format contains image" would lose. Neither: not an image, as
@@ -29,7 +32,8 @@ _SIMPLE_CSV_HINT = (
 @SOURCES.register("gbif")
 def gbif(settings: DatasetSettings) -> Source:
     """GBIF's multimedia rows, without the kinds of record that `dataset.drop_basis_of_record` names."""
-    drops = {_letters(basis): _reason(basis) for basis in settings.drop_basis_of_record}
+    dropped = _DROPPED if settings.drop_basis_of_record is None else settings.drop_basis_of_record
+    drops = {_letters(basis): _reason(basis) for basis in dropped}
     return Source(
         columns={
             "source_id": Column(("gbifID",), required=True),
@@ -51,7 +55,8 @@ def gbif(settings: DatasetSettings) -> Source:
             *(_drop_rule(letters, reason) for letters, reason in drops.items()),
         ),
         values={"creator": "coalesce(creator, rights_holder)"},
-        companion=_occurrences(drops) if drops else None,
+        companion=_occurrences(drops),
+        keeps=("gbifID", "datasetKey"),
         quoted_tabs=False,
         missing_hint=_SIMPLE_CSV_HINT,
     )
@@ -61,12 +66,15 @@ def _occurrences(drops: dict[str, str]) -> Companion:
     return Companion(
         stem="occurrence",
         columns={
-            "source_id": Column(("gbifID",), required=True),
-            "basis": Column(("basisOfRecord",), required=True),
+            "key": Column(("gbifID",), required=True),
+            "basis": Column(("basisOfRecord",), required=bool(drops)),
+            "license": Column(("license",)),
         },
-        key="source_id",
-        label=_LETTERS_SQL,
-        where=f"{_LETTERS_SQL} IN ({', '.join(map(_quoted, drops))})",
+        match="source_id",
+        label=f"CASE WHEN {_LETTERS_SQL} IN ({', '.join(map(_quoted, drops))}) THEN {_LETTERS_SQL} END"
+        if drops
+        else "NULL",
+        global_column="gbifID",
     )
 
 
@@ -74,7 +82,7 @@ def _drop_rule(letters: str, reason: str) -> RejectRule:
     label = _quoted(letters)
     return RejectRule(
         reason,
-        f"coalesce({_LETTERS_SQL} = {label}, false) OR source_id IN (SELECT key FROM companion WHERE label = {label})",
+        f"coalesce({_LETTERS_SQL} = {label}, companion_label = {label}, false)",
     )
 
 

@@ -13,7 +13,6 @@ from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 @SOURCES.register("generic")
 def generic(settings: DatasetSettings) -> Source:
     """A list whose columns the configuration may name (`dataset.columns`)."""
-    stated = (settings.license or "").replace("'", "''")
     return Source(
         columns={
             "identifier": Column(("accessURI", "identifier", "url"), required=True),
@@ -25,5 +24,5 @@ def generic(settings: DatasetSettings) -> Source:
             "uuid": Column(("uuid",)),
         },
         rejects=(RejectRule("no_identifier", "identifier IS NULL"),),
-        values={"license": f"coalesce(license, '{stated}')"} if stated else {},
+        stated_license=settings.license,
     )

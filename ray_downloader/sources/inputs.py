@@ -90,15 +90,16 @@ class InputReader:
             beside = FolderArchive(path.parent).named(self.companion_stem)
         if beside is None:
             return MediaInput(media)
-        companion = path.parent / beside
-        return MediaInput(media, self._text(ArchiveTable(companion, str(companion), None)))
+        companion = self._text(ArchiveTable(path.parent / beside, str(path.parent / beside), None))
+        return MediaInput(media, (companion,) if companion else ())
 
     def _open_archive(self, archive: Archive) -> MediaInput | None:
         media, companion = archive_tables(archive, self.companion_stem)
         table = self._text(media)
         if table is None:
             return None
-        return MediaInput(table, self._text(companion) if companion else None)
+        beside = self._text(companion) if companion else None
+        return MediaInput(table, (beside,) if beside else ())
 
     def _text(self, found: ArchiveTable) -> Table | None:
         """A text table, unwrapped and with its quotes made sound; None if it has no row."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from ray_downloader.errors import UserError
 from ray_downloader.sources.base import Column
 
+#: The role whose column an archive's descriptor names by its position.
+CORE_ID = "core_id"
 #: Columns that a message lists at most; occurrence.txt has more than 200.
 _MAX_NAMES = 30
 
@@ -38,20 +40,24 @@ class Table:
         shown: What the user knows it by.
         columns: Names in the file's order; `column1`, ... where the file has no header row.
         text: How it is read, or None for parquet.
+        core_id: Position of the column that a Darwin Core Archive says links its tables.
+        scope: The archive that it is of, where core ids mean something in their own archive only.
     """
 
     path: Path
     shown: str
     columns: tuple[str, ...]
     text: TextFormat | None
+    core_id: int | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaInput:
-    """A table of media rows, and the table beside it that the dataset asks (`Source.companion`), if it is there."""
+    """A table of media rows, and those beside it that describe what is pictured (`Source.companion`), if any."""
 
     media: Table
-    companion: Table | None = None
+    companions: tuple[Table, ...] = ()
 
 
 def find_columns(
@@ -77,7 +83,14 @@ def find_columns(
     }
 
 
+def has_column(table: Table, name: str) -> bool:
+    """Whether `find_columns` would find a column by this name."""
+    return find_columns({"it": Column((name,))}, None, table)["it"] is not None
+
+
 def _position(role: str, names: tuple[str, ...], required: bool, table: Table, hint: str) -> int | None:
+    if role == CORE_ID and table.core_id is not None:
+        return table.core_id
     by_exact_name = {name: index for index, name in reversed(list(enumerate(table.columns)))}
     by_name = {_plain(name): index for index, name in reversed(list(enumerate(table.columns)))}
     for name in names:

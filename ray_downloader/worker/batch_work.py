@@ -8,8 +8,9 @@ for each row.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +22,7 @@ from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
 from ray_downloader.output.journal import Journal, Rows
 from ray_downloader.partition.batches import read_batch
+from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from ray_downloader.schedule.planner import WorkItem
@@ -46,6 +48,7 @@ class Job:
         hops: Redirects followed in this attempt.
         failure: How the last attempt failed.
         mirrors: URLs of the same bytes, to be tried when this one has failed for good.
+        listed: What each of its rows lists of the bytes; empty where none lists anything.
     """
 
     batch: BatchWork
@@ -56,6 +59,7 @@ class Job:
     hops: int = 0
     failure: Failure | None = None
     mirrors: list[str] = field(default_factory=list)
+    listed: Sequence[Listed] = ()
     url: str = field(init=False)
     route: Route = field(init=False)
 
@@ -68,6 +72,19 @@ class Job:
         self.attempt += 1
         self.hops = 0
         self.failure = failure
+
+    def take_out(self, indices: Sequence[int]) -> Job:
+        """A job of its own for some of the rows, which this one has no longer."""
+        taken = copy(self)
+        taken._keep(indices)
+        self._keep([index for index in range(len(self.rows.numbers)) if index not in set(indices)])
+        return taken
+
+    def _keep(self, indices: Sequence[int]) -> None:
+        places, numbers = self.rows.places, self.rows.numbers
+        self.rows = Rows(self.rows.inputs, [places[index] for index in indices], [numbers[index] for index in indices])
+        self.listed = [self.listed[index] for index in indices]
+        self.mirrors = list(self.mirrors)
 
     def turns_to_mirror(self, failure: Failure) -> bool:
         """Whether there is another URL, `url` from now on, whose attempts are counted anew.
@@ -160,7 +177,8 @@ class BatchWork:
         numbered = zip(
             range(end), chunk.column("identifier").to_pylist(), chunk.column("server_name").to_pylist(), strict=True
         )
-        mirrors = chunk.column("mirrors").to_pylist() if "mirrors" in chunk.schema.names else [None] * end
+        mirrors = chunk.column("mirrors").to_pylist()
+        listed = _listed(chunk)
         for (identifier, server), group in groupby(numbered, key=lambda item: item[1:]):
             places = [place for place, _, _ in group]
             yield Job(
@@ -170,11 +188,12 @@ class BatchWork:
                 server=server,
                 attempt=1 + self._attempts.get(rows[places[0]], 0),
                 mirrors=list(mirrors[places[0]] or ()),
+                listed=[listed[place] for place in places] if listed else (),
             )
 
-    def settle_image(self, job: Job, record: ImageRecord) -> None:
+    def settle_image(self, job: Job, record: ImageRecord, checksum_ok: Sequence[bool | None] = ()) -> None:
         """Write the job's rows down as successes."""
-        self._journal.add_image(job.rows, record)
+        self._journal.add_image(job.rows, record, checksum_ok)
         self._settle(job)
 
     def settle_error(self, job: Job, record: ErrorRecord) -> None:
@@ -231,3 +250,11 @@ class BatchWork:
         """Make the batch finished; all its rows are settled."""
         self._close()
         return self._folder.publish(read_batch(self._layout, self.batch), self._extra_columns)
+
+
+def _listed(chunk: pa.Table) -> list[Listed]:
+    """What each row lists of the bytes; nothing at all where no row lists anything, as in most lists."""
+    columns = [chunk.column("checksum"), chunk.column("size_bytes")]
+    if all(column.null_count == chunk.num_rows for column in columns):
+        return []
+    return [Listed(*facts) for facts in zip(*(column.to_pylist() for column in columns), strict=True)]

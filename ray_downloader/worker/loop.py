@@ -16,6 +16,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.image import ImageError
 from ray_downloader.politeness.messages import LeaseRequest
+from ray_downloader.run_folder.checksums import agreements
 from ray_downloader.worker.batch_work import BatchWork, Job
 from ray_downloader.worker.body_queue import BodyQueue
 from ray_downloader.worker.image_record import image_record, is_complete
@@ -23,7 +24,7 @@ from ray_downloader.worker.in_flight import InFlightRequests
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.publisher import Publisher
-from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_verdict
+from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_checksum, failure_of_verdict
 from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest, robots_url
 from ray_downloader.worker.server_queue import NEVER, BudgetQueue
 
@@ -255,6 +256,13 @@ class Worker:
         self._send_to(job, job.url, retry_at_s=now_s + delay_s)
 
     def _process(self, job: Job, result: FetchResult) -> None:
+        checksum_ok = agreements(job.listed, result.body)
+        if self._policy.requires_checksum and False in checksum_ok:
+            wrong = job.take_out([index for index, is_ok in enumerate(checksum_ok) if is_ok is False])
+            self._try_again_or_fail(wrong, failure_of_checksum(result), self._ports.clock())
+            checksum_ok = [is_ok for is_ok in checksum_ok if is_ok is not False]
+            if not checksum_ok:
+                return
         try:
             with job.batch.decoding(job) as is_suspect:
                 image = self._ports.process(result.body, is_complete(result), is_suspect)
@@ -265,7 +273,7 @@ class Worker:
             _log.exception("%s", job.identifier)
             self._fail(job, Failure(ErrorKind.INTERNAL, repr(error), result.status))
             return
-        job.batch.settle_image(job, image_record(job, result, image, self._now()))
+        job.batch.settle_image(job, image_record(job, result, image, self._now()), checksum_ok)
         self._settled(job, "")
 
     def _fail(self, job: Job, failure: Failure) -> None:

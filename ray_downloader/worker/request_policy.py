@@ -68,6 +68,12 @@ def failure_of_verdict(verdict: Verdict) -> Failure:
     return _VERDICT_FAILURES[verdict]
 
 
+def failure_of_checksum(result: FetchResult) -> Failure:
+    """What a row ends with where other bytes came than those that its list describes."""
+    message = f"{len(result.body)} bytes came, whose checksum or size is not the one in the list"
+    return Failure(ErrorKind.CHECKSUM_MISMATCH, message, result.status)
+
+
 class RequestPolicy:
     """Decisions about requests of one run.
 
@@ -80,6 +86,7 @@ class RequestPolicy:
     def __init__(self, settings: Settings, policies: PolicyBook, ignored: Collection[str]) -> None:
         self.max_redirects = settings.network.max_redirects
         self._max_attempts = settings.network.max_attempts
+        self.requires_checksum = settings.dataset.checksum == "require"
         self._directives = settings.politeness.opt_out_directives
         self._policies = policies
         self._ignored = frozenset(ignored)

@@ -40,6 +40,9 @@ def batch_inputs(rows: int) -> pa.Table:
             "title": [None] * rows,
             "creator": [None] * rows,
             "mirrors": [None] * rows,
+            "license_from": ["media"] * rows,
+            "checksum": [None] * rows,
+            "size_bytes": [None] * rows,
         },
         schema=URL_SCHEMA,
     )

@@ -92,6 +92,9 @@ def test_metadata_is_carried_and_a_full_licence_has_three_parts(tmp_path: Path) 
         "title": "T",
         "creator": None,
         "mirrors": None,
+        "license_from": "media",
+        "checksum": None,
+        "size_bytes": None,
     }
     assert (part["is_license_full"], part["source"]) == (False, None)
 

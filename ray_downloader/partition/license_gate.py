@@ -1,0 +1,26 @@
+"""Rejects staged rows whose licence is not wanted. Each distinct text is looked at once, in Python, not once a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+import pyarrow as pa
+
+_CHUNK_ROWS = 100_000
+
+
+def reject_unwanted_licenses(connection: duckdb.DuckDBPyConnection, is_wanted: Callable[[str | None], bool]) -> None:
+    """Give rows of other licences, and those of none, the reason `license`; earlier reasons count."""
+    connection.execute("CREATE OR REPLACE TABLE wanted_licenses (license VARCHAR)")
+    distinct = connection.sql("SELECT DISTINCT license FROM staged WHERE reason IS NULL AND license IS NOT NULL")
+    with connection.cursor() as writer:
+        for chunk in distinct.to_arrow_reader(_CHUNK_ROWS):
+            found = pa.table({"license": [text for text in chunk.column(0).to_pylist() if is_wanted(text)]})
+            writer.register("found", found)
+            writer.execute("INSERT INTO wanted_licenses SELECT license::VARCHAR FROM found")
+            writer.unregister("found")
+    connection.execute(
+        "UPDATE staged SET reason = 'license' WHERE reason IS NULL"
+        " AND (license IS NULL OR license NOT IN (SELECT license FROM wanted_licenses))"
+    )
