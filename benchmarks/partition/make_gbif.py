@@ -14,6 +14,8 @@ from pathlib import Path
 
 import duckdb
 
+from ray_downloader.sql import literal
+
 #: Rows in a thousand: no identifier 2, sound 10, empty type with an image format 5, broken URL 1, repeated URL 20.
 _ROWS_SQL = r"""
 COPY (
@@ -49,13 +51,13 @@ COPY (
            'http://creativecommons.org/licenses/by-nc/4.0/' AS license,
            'observer' || h % 50000 AS "rightsHolder"
     FROM urls ORDER BY i
-) TO '{path}' (FORMAT csv, DELIMITER '\t', QUOTE '', ESCAPE '', HEADER)
+) TO {path} (FORMAT csv, DELIMITER '\t', QUOTE '', ESCAPE '', HEADER)
 """
 
 
 def make_gbif(path: Path, rows: int, servers: int) -> None:
     """Write `rows` rows spread over `servers` servers to `path`."""
-    sql = _ROWS_SQL.format(rows=rows, servers=servers, path=str(path).replace("'", "''"))
+    sql = _ROWS_SQL.format(rows=rows, servers=servers, path=literal(path))
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.execute(sql)

@@ -22,7 +22,6 @@ from ray_downloader.partition.database import open_database
 from ray_downloader.partition.kept import columns_to_keep
 from ray_downloader.partition.license_gate import reject_unwanted_licenses
 from ray_downloader.partition.rows import COMPRESSION, write_rows
-from ray_downloader.partition.scan import quoted
 from ray_downloader.partition.servers import name_servers, order_servers
 from ray_downloader.partition.stage import stage_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
@@ -37,6 +36,7 @@ from ray_downloader.sources.locate import FileFinder
 from ray_downloader.sources.tables import MediaInput
 from ray_downloader.sources.text import TextRules
 from ray_downloader.sources.unpack import Scratch
+from ray_downloader.sql import identifier
 
 _SCRATCH = ".partition"
 _CHUNK_ROWS = 50_000
@@ -141,7 +141,7 @@ def _write_accepted(
     order_servers(connection, plan)
     connection.execute("SET preserve_insertion_order = true")  # of the sorted rows, through the projection above them
     columns = "".join(
-        f", {role} AS {quoted(kept_column(name))}" for role, name in zip(kept_roles(kept), kept, strict=True)
+        f", {role} AS {identifier(kept_column(name))}" for role, name in zip(kept_roles(kept), kept, strict=True)
     )
     chunks = connection.sql(_ACCEPTED_SQL.format(kept=columns)).to_arrow_reader(_CHUNK_ROWS)
     schema = url_schema(kept)

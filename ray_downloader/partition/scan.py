@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ray_downloader.sources.tables import Table
+from ray_downloader.sql import file_list, identifier, literal
 
 #: What is taken off both ends of a cell: white space, the no-break space, and a byte order mark within a file.
 _WHITE_SPACE = " \t\r\n\f\v\u00a0\ufeff"
-
-
-def literal(text: str) -> str:
-    """A string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def scan_sql(tables: Sequence[Table], roles: Mapping[str, int | None]) -> str:
@@ -23,7 +19,7 @@ def scan_sql(tables: Sequence[Table], roles: Mapping[str, int | None]) -> str:
         roles: Position of the column for each role.
     """
     first = tables[0]
-    names = [f"c{index}" for index in range(len(first.columns))] if first.text else list(map(quoted, first.columns))
+    names = [f"c{index}" for index in range(len(first.columns))] if first.text else list(map(identifier, first.columns))
     values = ", ".join(
         f"{'NULL::VARCHAR' if index is None else _cleaned(names[index])} AS {role}" for role, index in roles.items()
     )
@@ -45,18 +41,8 @@ def _cleaned(column: str) -> str:
     return f"CASE WHEN {visible} THEN {text} ELSE nullif(trim({text}, {literal(_WHITE_SPACE)}), '') END"
 
 
-def quoted(column: str) -> str:
-    """A column's name."""
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _paths(tables: Iterable[Table]) -> str:
-    return "[" + ", ".join(literal(_no_glob(str(table.path))) for table in tables) + "]"
-
-
-def _no_glob(path: str) -> str:
-    """The path as a pattern that only this path matches."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+def _files(tables: Iterable[Table]) -> str:
+    return file_list(table.path for table in tables)
 
 
 def _text_scan(tables: Sequence[Table], names: Iterable[str]) -> str:
@@ -66,7 +52,7 @@ def _text_scan(tables: Sequence[Table], names: Iterable[str]) -> str:
     # strict_mode=true: otherwise cells beyond the last column are dropped. Its price, that a file which mixes line ends
     # is refused, and what it makes of broken quotes, are dealt with beforehand (sources/lines.py, sources/quotes.py).
     return (
-        f"read_csv({_paths(tables)}, auto_detect=false, header=false, skip={text.skip_lines},"
+        f"read_csv({_files(tables)}, auto_detect=false, header=false, skip={text.skip_lines},"
         f" delim={literal(text.delimiter)}, quote={literal(text.quote)}, escape={literal(text.quote)},"
         f" columns={{{columns}}}, strict_mode=true, store_rejects=true, rejects_limit=0, filename=true,"
         " compression='none')"
@@ -74,4 +60,4 @@ def _text_scan(tables: Sequence[Table], names: Iterable[str]) -> str:
 
 
 def _parquet_scan(tables: Sequence[Table]) -> str:
-    return f"read_parquet({_paths(tables)}, filename=true, file_row_number=true, binary_as_string=true)"
+    return f"read_parquet({_files(tables)}, filename=true, file_row_number=true, binary_as_string=true)"

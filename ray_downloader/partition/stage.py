@@ -21,9 +21,10 @@ from ray_downloader.partition.companion import (
     kept_roles,
 )
 from ray_downloader.partition.listed import listed_sql
-from ray_downloader.partition.scan import literal, scan_sql
+from ray_downloader.partition.scan import scan_sql
 from ray_downloader.sources.base import LISTED_COLUMNS, VALUE_COLUMNS, Column, Companion, Source
 from ray_downloader.sources.tables import MediaInput, Table, find_columns
+from ray_downloader.sql import literal
 
 Overrides = Mapping[str, tuple[str, ...]] | None
 

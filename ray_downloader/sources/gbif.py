@@ -9,6 +9,7 @@ import re
 
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source
+from ray_downloader.sql import literal, literals
 
 #: Kinds of record whose pictures are mostly of publications.
 _DROPPED = ("MATERIAL_CITATION",)
@@ -71,15 +72,13 @@ def _occurrences(drops: dict[str, str]) -> Companion:
             "license": Column(("license",)),
         },
         match="source_id",
-        label=f"CASE WHEN {_LETTERS_SQL} IN ({', '.join(map(_quoted, drops))}) THEN {_LETTERS_SQL} END"
-        if drops
-        else "NULL",
+        label=f"CASE WHEN {_LETTERS_SQL} IN ({literals(drops)}) THEN {_LETTERS_SQL} END" if drops else "NULL",
         global_column="gbifID",
     )
 
 
 def _drop_rule(letters: str, reason: str) -> RejectRule:
-    label = _quoted(letters)
+    label = literal(letters)
     return RejectRule(
         reason,
         f"coalesce({_LETTERS_SQL} = {label}, companion_label = {label}, false)",
@@ -97,7 +96,3 @@ def _letters(basis: str) -> str:
 def _reason(basis: str) -> str:
     """`material_citation` for any spelling of it."""
     return re.sub(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])", "_", basis.strip()).lower()
-
-
-def _quoted(text: str) -> str:
-    return f"'{text}'"

@@ -6,11 +6,10 @@ column `server_name`, whose servers are left out. Rows keep the catalog's uuid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.run_folder.server_lists import read_server_names
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+from ray_downloader.sql import literals
 
 #: The server as the file of excluded ones spells it: lower case, without user-info and default port.
 _SERVER = "regexp_extract(lower(identifier), '^https?://(?:[^/?#@]*@)?([^/?#]+?)(?::(?:80|443))?(?:[/?#]|$)', 1)"
@@ -21,12 +20,12 @@ def tol200m(settings: DatasetSettings) -> Source:
     """The catalog's rows of the chosen sources, without those of excluded servers."""
     rejects = [RejectRule("no_identifier", "identifier IS NULL")]
     if settings.data_sources:
-        chosen = _list(name.lower() for name in settings.data_sources)
+        chosen = literals(name.lower() for name in settings.data_sources)
         rejects.append(RejectRule("other_data_source", f"lower(coalesce(data_source, '')) NOT IN ({chosen})"))
     path = settings.excluded_servers
     excluded = read_server_names(path, f"dataset.excluded_servers={path}") if path else ()
     if excluded:
-        rejects.append(RejectRule("excluded_server", f"{_SERVER} IN ({_list(sorted(excluded))})"))
+        rejects.append(RejectRule("excluded_server", f"{_SERVER} IN ({literals(sorted(excluded))})"))
     return Source(
         columns={
             "uuid": Column(("uuid",)),
@@ -41,7 +40,3 @@ def tol200m(settings: DatasetSettings) -> Source:
         rejects=tuple(rejects),
         missing_hint="the catalog of TreeOfLife-200M has the columns uuid, source_id, data_source and source_url",
     )
-
-
-def _list(values: Iterable[str]) -> str:
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)

@@ -17,6 +17,7 @@ import psutil
 import pyarrow as pa
 
 from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.sql import file_list, literal
 from ray_downloader.tools.context import StoredBatch
 
 #: DuckDB's own share of memory; what does not fit is spilled below the tool's folder.
@@ -78,20 +79,6 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str = "images") -> 
     return frozenset(name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall())
 
 
-def literal(value: object) -> str:
-    """A string literal."""
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def files_sql(paths: Sequence[Path]) -> str:
-    """A list of files, as `read_parquet` takes it."""
-    return "[" + ", ".join(literal(_no_glob(str(path))) for path in paths) + "]"
-
-
-def _no_glob(path: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
-
-
 def _register(connection: duckdb.DuckDBPyConnection, batches: Sequence[StoredBatch]) -> None:
     places = pa.table(
         {
@@ -103,4 +90,4 @@ def _register(connection: duckdb.DuckDBPyConnection, batches: Sequence[StoredBat
     connection.register("given", places)
     connection.execute("CREATE TEMP TABLE places AS SELECT * FROM given")
     connection.unregister("given")
-    connection.execute(_VIEW.format(files=files_sql([batch.path for batch in batches])))
+    connection.execute(_VIEW.format(files=file_list(batch.path for batch in batches)))

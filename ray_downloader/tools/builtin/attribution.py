@@ -13,8 +13,9 @@ from typing import Any
 import duckdb
 
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS, Tool
-from ray_downloader.tools.queries import columns_of, files_sql, images_database, write_csv
+from ray_downloader.tools.queries import columns_of, images_database, write_csv
 
 #: Groups in the Markdown; the CSV has every image.
 SHOWN_GROUPS = 1000
@@ -52,7 +53,7 @@ def _creators(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
     connection.execute("CREATE TEMP TABLE creators (uuid VARCHAR, identifier VARCHAR, creator VARCHAR)")
     if not files:
         return
-    connection.execute(f"CREATE TEMP VIEW listed AS SELECT * FROM read_parquet({files_sql(files)}, union_by_name=true)")
+    connection.execute(f"CREATE TEMP VIEW listed AS SELECT * FROM read_parquet({file_list(files)}, union_by_name=true)")
     if "creator" in columns_of(connection, "listed"):
         connection.execute(
             "INSERT INTO creators SELECT uuid, identifier, any_value(creator) FROM listed"

@@ -11,10 +11,11 @@ from ray_downloader.image import ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import RAW
+from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.context import fingerprint
 from ray_downloader.tools.image_index import INDEX, ImageIndex
-from ray_downloader.tools.queries import files_sql, images_database, write_parquet
+from ray_downloader.tools.queries import images_database, write_parquet
 
 #: Rows are numbered in the file; where each row group begins says its footer.
 _GROUPS = """
@@ -52,7 +53,7 @@ class Lookup(Tool):
         if marker.exists() and marker.read_text("utf-8").split()[0] == stamp:
             return int(marker.read_text("utf-8").split()[1])
         with images_database(self.context.folder, batches) as connection:
-            connection.execute(_GROUPS.format(files=files_sql([batch.path for batch in batches])))
+            connection.execute(_GROUPS.format(files=file_list(batch.path for batch in batches)))
             prefix = len(str(self.context.layout.images)) + 2
             images = write_parquet(connection, _INDEX.format(prefix=prefix), self.context.folder / INDEX)
         with replacing(marker) as temp:

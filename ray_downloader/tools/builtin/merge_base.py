@@ -13,10 +13,11 @@ from typing import Any
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.context import finished_batches
 from ray_downloader.tools.dropping import DroppingTool
-from ray_downloader.tools.queries import columns_of, files_sql, images_database, write_csv
+from ray_downloader.tools.queries import columns_of, images_database, write_csv
 
 _COLUMNS = {"hash": "hashsum_original", "url": "identifier"}
 
@@ -35,7 +36,7 @@ class MergeBase(DroppingTool):
         files = self._base_files()
         with images_database(self.context.folder, self.context.batches) as connection:
             connection.execute(
-                f"CREATE TEMP VIEW given_base AS SELECT * FROM read_parquet({files_sql(files)}, union_by_name=true)"
+                f"CREATE TEMP VIEW given_base AS SELECT * FROM read_parquet({file_list(files)}, union_by_name=true)"
             )
             there = columns_of(connection, "given_base")
             if column not in there:

@@ -22,10 +22,11 @@ from ray_downloader.errors import UserError
 from ray_downloader.image import ImageError, ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
 from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS, Step, Unit, unit_of_each_batch
 from ray_downloader.tools.dropping import DroppingTool
 from ray_downloader.tools.hamming import masks
-from ray_downloader.tools.queries import files_sql, images_database, write_csv
+from ray_downloader.tools.queries import images_database, write_csv
 from ray_downloader.tools.stored_rows import Chunk, chunks_of
 
 _HASHES = "hashes"
@@ -74,7 +75,7 @@ class NearDuplicates(DroppingTool):
         files = [self.context.folder / _HASHES / batch.place / _FILE for batch in self.context.batches]
         with images_database(self.context.folder, self.context.batches) as connection:
             connection.execute(
-                f"CREATE TEMP TABLE hashes AS SELECT * FROM read_parquet({files_sql(files)}, hive_partitioning = false)"
+                f"CREATE TEMP TABLE hashes AS SELECT * FROM read_parquet({file_list(files)}, hive_partitioning = false)"
             )
             pairs = _close_pairs(connection, distance)
             connection.register("members", _members(pairs))

@@ -1,0 +1,34 @@
+"""Values, names and files as DuckDB's SQL spells them.
+
+The one place that quotes, so that no path, licence or column name can end the literal it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def literal(value: object) -> str:
+    """The text of `value` as a string literal."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def literals(values: Iterable[object]) -> str:
+    """String literals separated by commas, as they follow `IN`."""
+    return ", ".join(map(literal, values))
+
+
+def identifier(name: str) -> str:
+    """The name of a column or table."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def file_list(paths: Iterable[Path]) -> str:
+    """Exactly these files, as `read_csv`, `read_parquet` and `parquet_metadata` take them."""
+    return "[" + literals(_matching_only(str(path)) for path in paths) + "]"
+
+
+def _matching_only(path: str) -> str:
+    """The glob pattern that matches this path alone."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
