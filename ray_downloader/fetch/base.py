@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
+from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.registry import Registry
 
 
@@ -22,15 +23,20 @@ class FetchRequest:
 
     Args:
         token: Chosen by the caller; comes back with the result.
-        url: Absolute, percent-encoded http(s) URL.
-        headers: Extra request headers.
+        target: What is asked for.
+        headers: Extra request headers, which may be secrets: they go to this URL's server only and into no message.
         verify_tls: Overrides the network default for this server, if not None.
     """
 
     token: int
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    target: RequestUrl
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     verify_tls: bool | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL as it is sent."""
+        return self.target.text
 
 
 @dataclass(frozen=True, slots=True)

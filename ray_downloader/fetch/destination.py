@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.addresses import is_public_name
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+from ray_downloader.partition.server_key import RequestUrl
 
 
 class RefusedUrlError(Exception):
@@ -76,35 +74,21 @@ class Destinations:
         self._has_proxy = network.proxy is not None
         self.of_host = lru_cache(maxsize=65536)(self._of_host)
 
-    def of(self, url: str) -> Destination:
+    def of(self, url: RequestUrl) -> Destination:
         """The destination of `url`.
 
         Raises:
-            RefusedUrlError: It is no http(s) URL, or its host is by itself a private address.
+            RefusedUrlError: Its host is by itself a private address.
         """
-        host, port = _host_and_port(url)
-        destination = self.of_host(host, port)
-        if destination.is_guarded and not is_public_name(host):
-            raise RefusedUrlError(ErrorKind.FORBIDDEN_ADDRESS, f"{host} is not on the public internet")
+        destination = self.of_host(url.host, url.port)
+        if destination.is_guarded and not is_public_name(url.host):
+            raise RefusedUrlError(ErrorKind.FORBIDDEN_ADDRESS, f"{url.host} is not on the public internet")
         return destination
 
     def _of_host(self, host: str, port: int) -> Destination:
         dial = self._connect_to.target(host, port)
         is_guarded = dial is None and not self._allows_private
         return Destination(host, port, dial, is_guarded, dial is None and not self._has_proxy)
-
-
-def _host_and_port(url: str) -> tuple[str, int]:
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise RefusedUrlError(ErrorKind.BAD_URL, "the URL holds characters that must be percent-encoded")
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        raise RefusedUrlError(ErrorKind.BAD_URL, f"not a http or https URL: {url[:200]}") from None
-    if not parts.hostname:
-        raise RefusedUrlError(ErrorKind.BAD_URL, f"the URL has no host: {url[:200]}")
-    return parts.hostname, port
 
 
 def _split(key: str) -> tuple[str, str]:

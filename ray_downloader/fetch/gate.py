@@ -23,7 +23,7 @@ class RequestGate:
     def admit(self, request: FetchRequest, now_s: float) -> Destination | FetchResult:
         """Where `request` goes; or its result, where the URL is refused or its host failed to resolve lately."""
         try:
-            destination = self.destinations.of(request.url)
+            destination = self.destinations.of(request.target)
         except RefusedUrlError as refusal:
             return FetchResult(request.token, refusal.kind, message=str(refusal))
         if destination.is_resolved_here and self._failed_names.has(destination.host, now_s):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.fetch.addresses import is_public_name
 from ray_downloader.fetch.destination import Destinations, RefusedUrlError
+from ray_downloader.partition.server_key import RequestUrl
 
 #: Names that never lead to anybody (RFC 2606 section 2, RFC 6761).
 _RESERVED = (".example", ".invalid", ".test", ".localhost")
@@ -24,12 +25,12 @@ def first_public(servers: Iterable[str], network: NetworkSettings) -> str | None
 def _is_public(server: str, destinations: Destinations) -> bool:
     if f".{server.partition(':')[0]}".endswith(_RESERVED):
         return False
-    return all(_leads_out(f"{scheme}://{server}/", server, destinations) for scheme in ("https", "http"))
+    return all(_leads_out(f"{scheme}://{server}/", destinations) for scheme in ("https", "http"))
 
 
-def _leads_out(url: str, server: str, destinations: Destinations) -> bool:
+def _leads_out(url: str, destinations: Destinations) -> bool:
     try:
-        destination = destinations.of(url)
+        destination = destinations.of(RequestUrl.parse(url))
     except RefusedUrlError:
         return False
     return destination.dial is None and is_public_name(destination.host)

@@ -6,41 +6,77 @@ Two URLs have one server exactly if a browser would connect both to the same hos
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import ada_url
 
 #: Longest host name of the DNS (RFC 1035, 2.3.4); a longer one is no host, and no folder name either.
 _MAX_HOST_LENGTH = 253
 
-_SCHEMES = frozenset({"http:", "https:"})
+_DEFAULT_PORTS = {"http:": 80, "https:": 443}
 
 
 class BadUrlError(ValueError):
     """The text is not an absolute http(s) URL."""
 
 
+@dataclass(frozen=True, slots=True)
+class RequestUrl:
+    """An http(s) URL, parsed once: policy, budget, fetcher and cookies all read this object, never the text again.
+
+    Args:
+        text: What is sent: absolute, percent-encoded, without its fragment.
+        server: Canonical key of the server (`server_key`).
+        scheme: "http" or "https".
+        host: Name or address to connect to, in lower case, IPv6 without brackets.
+        port: Port to connect to, also where it is the scheme's default.
+    """
+
+    text: str
+    server: str
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> RequestUrl:
+        """Read an identifier, or the target of a redirect.
+
+        Raises:
+            BadUrlError: `text` is not an absolute http(s) URL; the message is a short reason.
+        """
+        parsed = _parse(text)
+        host, port, scheme = _host(parsed), parsed.port, parsed.protocol
+        return cls(
+            text=parsed.href.partition("#")[0],
+            server=f"{host}:{port}" if port else host,
+            scheme=scheme[:-1],
+            host=host.strip("[]"),
+            port=int(port) if port else _DEFAULT_PORTS[scheme],
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def server_key(url: str) -> str:
     """Canonical `host` or `host:port` of an http(s) URL; the port only where it is not the scheme's default.
 
     Raises:
-        BadUrlError: `url` is no absolute http(s) URL; the message is a short reason.
+        BadUrlError: As `RequestUrl.parse`.
     """
     parsed = _parse(url)
-    # "example.org." is the same host as "example.org", spelled as the root of the DNS has it.
-    host = parsed.hostname.removesuffix(".") or parsed.hostname
-    if len(host) > _MAX_HOST_LENGTH:
-        raise BadUrlError("host name too long")
+    host = _host(parsed)
     return f"{host}:{parsed.port}" if parsed.port else host
 
 
-def request_url(identifier: str) -> str:
-    """The percent-encoded absolute URL to send for an identifier, without its fragment.
-
-    Raises:
-        BadUrlError: As `server_key`.
-    """
-    parsed = _parse(identifier)
-    parsed.hash = ""
-    return str(parsed.href)
+def _host(parsed: ada_url.URL) -> str:
+    """The host; "example.org." is the same one as "example.org", spelled as the root of the DNS has it."""
+    host: str = parsed.hostname
+    host = host.removesuffix(".") or host
+    if len(host) > _MAX_HOST_LENGTH:
+        raise BadUrlError("host name too long")
+    return host
 
 
 def _parse(url: str) -> ada_url.URL:
@@ -48,6 +84,6 @@ def _parse(url: str) -> ada_url.URL:
         parsed = ada_url.URL(url)
     except (ValueError, UnicodeEncodeError):
         raise BadUrlError("not an absolute URL") from None
-    if parsed.protocol not in _SCHEMES:
+    if parsed.protocol not in _DEFAULT_PORTS:
         raise BadUrlError(f"scheme {parsed.protocol} is not http or https")
     return parsed

@@ -24,7 +24,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import IDENTITY, kind_of_status
 from ray_downloader.fetch.destination import RefusedUrlError
 from ray_downloader.fetch.trust import ca_file
-from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
+from ray_downloader.partition.server_key import BadUrlError, RequestUrl
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
 from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules
@@ -111,10 +111,10 @@ class _Visitor:
         if robots and robots.crawl_delay_s:
             self._pace.slow_down(robots.crawl_delay_s)
         obeyed = rules if self._manners.robots == "obey" else None
-        cut_short = self._ask_each([url for url in urls if obeyed is None or obeyed.can_fetch(url)])
+        cut_short = self._ask_each([url for url in urls if obeyed is None or obeyed.can_fetch(url.text)])
         return Visit(tuple(self._samples), self._dialler.connection, robots, cut_short)
 
-    def _ask_each(self, urls: Sequence[str]) -> str:
+    def _ask_each(self, urls: Sequence[RequestUrl]) -> str:
         for url in urls:
             if not self._pace.wait_turn(self._deadline_s):
                 return f"stopped after {self._manners.max_seconds:g} s"
@@ -132,18 +132,18 @@ class _Visitor:
             return f"stopped at {last.kind}"
         return ""
 
-    def _read_robots(self, url: str) -> RobotsRules | None:
+    def _read_robots(self, url: RequestUrl) -> RobotsRules | None:
         """The rules; None where robots.txt could not be asked for, which the samples will then tell of."""
         if not self._pace.wait_turn(self._deadline_s):
             return None
         try:
-            with self._get(urljoin(url, "/robots.txt")) as answer:
+            with self._get(RequestUrl.parse(urljoin(url.text, "/robots.txt"))) as answer:
                 body = _read(answer, MAX_ROBOTS_BYTES)
                 return RobotsRules.from_answer(answer.status_code, body, self._manners.user_agent)
         except (*_FAILURES, RefusedUrlError):
             return None
 
-    def _ask(self, url: str) -> Sample:
+    def _ask(self, url: RequestUrl) -> Sample:
         self._dialler.take_setup_s()
         connections, started_s = self._dialler.connections, time.monotonic()
         status: int | None = None
@@ -162,12 +162,12 @@ class _Visitor:
         total_s = time.monotonic() - started_s - waited_s
         return _sample(answer, ttfb_s, total_s, size_bytes, connections == self._dialler.connections)
 
-    def _get(self, url: str) -> requests.Response:
+    def _get(self, url: RequestUrl) -> requests.Response:
         self._dialler.destinations.of(url)
         network = self._manners.network
         left_s = max(0.1, self._deadline_s - time.monotonic())
         timeouts = (min(network.connect_timeout_s, left_s), min(float(network.low_speed_s), left_s))
-        return self._session.get(url, stream=True, allow_redirects=False, timeout=timeouts)
+        return self._session.get(url.text, stream=True, allow_redirects=False, timeout=timeouts)
 
     def _failed(self, error: Exception) -> Sample:
         """A request without a whole answer; a socket that the watchdog shut looks as if the server had reset it."""
@@ -223,6 +223,7 @@ def _read(answer: requests.Response, most_bytes: int) -> bytes:
 
 def _sample(answer: requests.Response, ttfb_s: float, total_s: float, size_bytes: int, reused: bool) -> Sample:
     headers = {name.lower(): value for name, value in answer.headers.items()}
+    target = _sendable(urljoin(answer.url, headers.get("location", "")))
     hint = parse_ratelimit(headers, time.time())
     retry_after = headers.get("retry-after")
     return Sample(
@@ -234,26 +235,19 @@ def _sample(answer: requests.Response, ttfb_s: float, total_s: float, size_bytes
         content_type=headers.get("content-type", "").lower(),
         http_version=_HTTP_VERSIONS.get(answer.raw.version, ""),
         reused=reused,
-        redirect_host=_host_of(urljoin(answer.url, headers["location"])) if answer.is_redirect else None,
+        redirect_host=target.server if answer.is_redirect and target else None,
         retry_after_s=parse_retry_after(retry_after, time.time()) if retry_after else None,
         ratelimit_rps=hint.rate_rps if hint else None,
     )
 
 
-def _finding(rules: RobotsRules, urls: Sequence[str]) -> RobotsFinding:
-    disallowed = sum(not rules.can_fetch(url) for url in urls)
+def _finding(rules: RobotsRules, urls: Sequence[RequestUrl]) -> RobotsFinding:
+    disallowed = sum(not rules.can_fetch(url.text) for url in urls)
     return RobotsFinding(rules.crawl_delay_s, disallowed / len(urls))
 
 
-def _host_of(url: str) -> str | None:
+def _sendable(identifier: str) -> RequestUrl | None:
     try:
-        return server_key(url)
-    except BadUrlError:
-        return None
-
-
-def _sendable(identifier: str) -> str | None:
-    try:
-        return request_url(identifier)
+        return RequestUrl.parse(identifier)
     except BadUrlError:
         return None

@@ -34,7 +34,8 @@ class InFlightRequests:
         self._under_way[token] = (queue, job)
         self._unsent[token] = queue
         self.requests += 1
-        self._fetcher.start(FetchRequest(token, job.route.url, verify_tls=job.route.verify_tls))
+        route = job.route
+        self._fetcher.start(FetchRequest(token, route.target, headers=route.headers, verify_tls=route.verify_tls))
 
     def poll(self, timeout_s: float) -> list[tuple[BudgetQueue, Job | RobotsRequest, FetchResult]]:
         """What has ended, after at most `timeout_s`."""

@@ -6,14 +6,14 @@ Where a URL leads and whose budget it spends; what an answer means; whether a fa
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.fetch.base import FetchResult
-from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
+from ray_downloader.partition.server_key import BadUrlError, RequestUrl
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
@@ -26,12 +26,29 @@ from ray_downloader.run_folder.schemas import ErrorRecord
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request goes: the URL as sent, its server, the budget it spends, and the server's own rule for TLS."""
+    """Where a request goes, and what it spends and carries.
 
-    url: str
-    server: str
+    Args:
+        target: The URL, parsed.
+        budget: Name of the budget that the request spends.
+        verify_tls: The server's own rule, if it has one.
+        headers: What the server's rule adds to the request, secrets included.
+    """
+
+    target: RequestUrl
     budget: str
     verify_tls: bool | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def url(self) -> str:
+        """The URL as it is sent."""
+        return self.target.text
+
+    @property
+    def server(self) -> str:
+        """Canonical key of the server."""
+        return self.target.server
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +112,13 @@ class RequestPolicy:
     def route(self, url: str) -> Route | Failure:
         """Where a request for `url` goes, or why there is none."""
         try:
-            server = server_key(url)
-            sent = request_url(url)
+            target = RequestUrl.parse(url)
         except BadUrlError as error:
             return Failure(ErrorKind.BAD_URL, f"{url}: {error}")
-        if server in self._ignored:
-            return Failure(ErrorKind.IGNORED_SERVER, f"{server} stands in the table of ignored servers")
-        budget, verify_tls = self._facts(server)
-        return Route(sent, server, budget, verify_tls)
+        if target.server in self._ignored:
+            return Failure(ErrorKind.IGNORED_SERVER, f"{target.server} is in the table of ignored servers")
+        budget, verify_tls = self._facts(target.server)
+        return Route(target, budget, verify_tls)
 
     def _facts(self, server: str) -> tuple[str, bool | None]:
         """Budget and TLS rule of a server, looked up once."""

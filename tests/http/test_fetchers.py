@@ -11,8 +11,8 @@ import pytest
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
-from ray_downloader.fetch.base import FETCHERS, Fetcher, FetchRequest
-from tests.support.fetching import fetch, fetch_all
+from ray_downloader.fetch.base import FETCHERS, Fetcher
+from tests.support.fetching import fetch, fetch_all, get
 from tests.support.log import most_in_flight
 from tests.support.pictures import jpeg_of
 from tests.support.running import RunningOrigin
@@ -89,7 +89,7 @@ MISBEHAVIOURS = {
 
 
 def test_each_misbehaviour_ends_with_its_kind_and_a_message_while_the_others_go_on(fetcher: Fetcher) -> None:
-    requests = [FetchRequest(i, f"http://bad{i}.example{path}") for i, path in enumerate(MISBEHAVIOURS)]
+    requests = [get(i, f"http://bad{i}.example{path}") for i, path in enumerate(MISBEHAVIOURS)]
     results = fetch_all(fetcher, requests)
     kinds = {path: results[i].kind for i, path in enumerate(MISBEHAVIOURS)}
     assert {path: kind for path, kind in kinds.items() if kind not in MISBEHAVIOURS[path]} == {}
@@ -153,17 +153,10 @@ def test_connections_are_kept_and_survive_error_pages(fetcher: Fetcher, origin: 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_many_requests_are_under_way_at_once(fetcher: Fetcher, origin: RunningOrigin, scheme: str) -> None:
     urls = [f"{scheme}://many.example/delay/{i}.jpg?s=0.3" for i in range(8)]
-    results = fetch_all(fetcher, [FetchRequest(i, url) for i, url in enumerate(urls)])
+    results = fetch_all(fetcher, [get(i, url) for i, url in enumerate(urls)])
     assert [results[i].body for i in range(8)] == [jpeg_of(f"/delay/{i}.jpg") for i in range(8)]
     assert most_in_flight(origin.seen("many.example")) == 8
     origin.forget()
-
-
-@pytest.mark.parametrize(
-    "url", ["ftp://a.example/", "http:///x", "//a.example/x", "http://a.example/a b", "http://ä.example/", "x", ""]
-)
-def test_what_is_no_http_url_is_a_bad_url(fetcher: Fetcher, url: str) -> None:
-    assert fetch(fetcher, url).kind is ErrorKind.BAD_URL
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"])
@@ -263,6 +256,6 @@ def test_an_idle_poll_returns_nothing(fetcher: Fetcher) -> None:
 
 
 def test_close_drops_what_is_under_way(fetcher: Fetcher) -> None:
-    fetcher.start(FetchRequest(0, "http://close.example/hang"))
+    fetcher.start(get(0, "http://close.example/hang"))
     assert fetcher.poll(0.1) == []
     fetcher.close()

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 
 from ray_downloader.config.settings import NetworkSettings
-from ray_downloader.fetch.base import FETCHERS, Fetcher, FetchRequest
-from tests.support.fetching import fetch, fetch_all
+from ray_downloader.fetch.base import FETCHERS, Fetcher
+from tests.support.fetching import fetch, fetch_all, get
 from tests.support.log import most_in_window
 from tests.support.options import HostLimit, OriginOptions
 from tests.support.running import RunningOrigin, running_origin
@@ -35,7 +35,7 @@ def fetcher(limited: RunningOrigin) -> Iterator[Fetcher]:
 def test_a_host_with_a_limit_refuses_what_exceeds_it_and_the_log_shows_both(
     fetcher: Fetcher, limited: RunningOrigin
 ) -> None:
-    results = fetch_all(fetcher, [FetchRequest(i, f"http://a.slow.example/{i}.jpg") for i in range(5)])
+    results = fetch_all(fetcher, [get(i, f"http://a.slow.example/{i}.jpg") for i in range(5)])
     assert sorted(result.status or 0 for result in results.values()) == [200, 200, 200, 503, 503]
     assert {result.headers.get("retry-after") for result in results.values()} == {None, "2.5"}
     assert most_in_window(limited.seen("a.slow.example"), window_s=60.0) == 5

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ray_downloader.fetch.base import Fetcher, FetchRequest, FetchResult
+from ray_downloader.partition.server_key import RequestUrl
+
+
+def get(token: int, url: str, headers: Mapping[str, str] | None = None, verify_tls: bool | None = None) -> FetchRequest:
+    """A request, its URL as text."""
+    return FetchRequest(token, RequestUrl.parse(url), headers or {}, verify_tls)
 
 
 def fetch_all(fetcher: Fetcher, requests: Iterable[FetchRequest], patience_s: float = 30.0) -> dict[int, FetchResult]:
@@ -28,6 +34,8 @@ def fetch_all(fetcher: Fetcher, requests: Iterable[FetchRequest], patience_s: fl
     return results
 
 
-def fetch(fetcher: Fetcher, url: str, verify_tls: bool | None = None) -> FetchResult:
+def fetch(
+    fetcher: Fetcher, url: str, headers: Mapping[str, str] | None = None, verify_tls: bool | None = None
+) -> FetchResult:
     """The result of one GET."""
-    return fetch_all(fetcher, [FetchRequest(0, url, verify_tls=verify_tls)])[0]
+    return fetch_all(fetcher, [get(0, url, headers, verify_tls)])[0]

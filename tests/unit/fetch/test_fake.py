@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import Fetcher, FetchRequest
+from ray_downloader.fetch.base import Fetcher
 from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
+from tests.support.fetching import get
 
 
 def test_answers_come_in_the_scripts_time_and_poll_moves_the_clock_to_them() -> None:
     clock = FakeClock()
-    fetcher = FakeFetcher(lambda request: Reply(body=b"x", after_s=float(request.url)), clock)
+    fetcher = FakeFetcher(lambda request: Reply(body=b"x", after_s=float(request.url.rpartition("/")[2])), clock)
     for token, delay in enumerate(["3", "1", "1"]):
-        fetcher.start(FetchRequest(token, delay))
+        fetcher.start(get(token, f"http://a.example/{delay}"))
     assert [result.token for result in fetcher.poll(10.0)] == [1, 2]
     assert clock() == 1.0
     assert fetcher.poll(1.5) == []
@@ -27,7 +28,7 @@ def test_an_idle_poll_lets_the_time_pass() -> None:
 
 def test_a_scripted_failure_has_its_kind_and_a_message() -> None:
     fetcher = FakeFetcher(lambda _: Reply(ErrorKind.HTTP_5XX, status=503), FakeClock())
-    fetcher.start(FetchRequest(1, "http://a.example/"))
+    fetcher.start(get(1, "http://a.example/"))
     (result,) = fetcher.poll(0.0)
     assert (result.kind, result.status, result.message) == (ErrorKind.HTTP_5XX, 503, "scripted http_5xx")
     assert [request.token for _, request in fetcher.started] == [1]
@@ -35,6 +36,6 @@ def test_a_scripted_failure_has_its_kind_and_a_message() -> None:
 
 def test_close_forgets_what_is_under_way() -> None:
     fetcher = FakeFetcher(lambda _: Reply(), FakeClock())
-    fetcher.start(FetchRequest(1, "http://a.example/"))
+    fetcher.start(get(1, "http://a.example/"))
     fetcher.close()
     assert fetcher.poll(1.0) == []

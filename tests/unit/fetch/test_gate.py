@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchRequest, FetchResult
+from ray_downloader.fetch.base import FetchResult
 from ray_downloader.fetch.destination import Destination
 from ray_downloader.fetch.gate import RequestGate
+from tests.support.fetching import get
 
 
 def _kind(admission: RequestGate, url: str, now_s: float) -> ErrorKind | None:
-    admitted = admission.admit(FetchRequest(7, url), now_s)
+    admitted = admission.admit(get(7, url), now_s)
     if isinstance(admitted, FetchResult):
         assert (admitted.token, bool(admitted.message)) == (7, True)
         return admitted.kind
@@ -17,7 +18,7 @@ def _kind(admission: RequestGate, url: str, now_s: float) -> ErrorKind | None:
 
 def test_a_host_that_did_not_resolve_is_not_looked_up_again_for_a_while() -> None:
     admission = RequestGate(NetworkSettings())
-    destination = admission.admit(FetchRequest(1, "http://gone.example/a"), now_s=0.0)
+    destination = admission.admit(get(1, "http://gone.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
     admission.note(destination, ErrorKind.DNS, now_s=1.0)
     assert _kind(admission, "https://gone.example/b", now_s=2.0) is ErrorKind.DNS
@@ -27,7 +28,7 @@ def test_a_host_that_did_not_resolve_is_not_looked_up_again_for_a_while() -> Non
 
 def test_other_failures_are_not_remembered() -> None:
     admission = RequestGate(NetworkSettings())
-    destination = admission.admit(FetchRequest(1, "http://down.example/a"), now_s=0.0)
+    destination = admission.admit(get(1, "http://down.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
     admission.note(destination, ErrorKind.CONNECT, now_s=0.0)
     assert _kind(admission, "http://down.example/a", now_s=0.0) is None
@@ -35,11 +36,11 @@ def test_other_failures_are_not_remembered() -> None:
 
 def test_names_that_a_proxy_resolves_are_not_ours_to_remember() -> None:
     admission = RequestGate(NetworkSettings(proxy="http://proxy.example:3128"))
-    destination = admission.admit(FetchRequest(1, "http://gone.example/a"), now_s=0.0)
+    destination = admission.admit(get(1, "http://gone.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
     admission.note(destination, ErrorKind.DNS, now_s=0.0)
     assert _kind(admission, "http://gone.example/a", now_s=0.0) is None
 
 
 def test_a_refused_url_ends_with_its_kind() -> None:
-    assert _kind(RequestGate(NetworkSettings()), "ftp://a.example/", now_s=0.0) is ErrorKind.BAD_URL
+    assert _kind(RequestGate(NetworkSettings()), "http://10.0.0.1/", now_s=0.0) is ErrorKind.FORBIDDEN_ADDRESS

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_downloader.partition.server_key import BadUrlError, request_url, server_key
+from ray_downloader.partition.server_key import BadUrlError, RequestUrl, server_key
 from tests.support.lists import real_data
 
 
@@ -62,14 +62,35 @@ def test_what_is_no_http_url_is_refused(url: str) -> None:
 
 
 def test_the_url_to_send_is_percent_encoded_and_has_no_fragment() -> None:
-    assert request_url("HTTP://Example.org:80/a b/ü.jpg?q=“x”#top") == (
+    assert RequestUrl.parse("HTTP://Example.org:80/a b/ü.jpg?q=“x”#top").text == (
         "http://example.org/a%20b/%C3%BC.jpg?q=%E2%80%9Cx%E2%80%9D"
     )
 
 
+def test_a_url_is_parsed_once_into_what_every_room_needs() -> None:
+    url = RequestUrl.parse("HTTPS://User:pw@Example.ORG.:443/a b#top")
+    assert (url.server, url.scheme, url.host, url.port) == ("example.org", "https", "example.org", 443)
+    assert str(url) == url.text == "https://User:pw@example.org./a%20b"
+    plain = RequestUrl.parse("http://example.org/#")
+    assert (plain.scheme, plain.port, plain.text) == ("http", 80, "http://example.org/")
+    address = RequestUrl.parse("http://[2001:DB8::1]:8080/")
+    assert (address.server, address.host, address.port) == ("[2001:db8::1]:8080", "2001:db8::1", 8080)
+
+
+@given(st.text(max_size=60))
+def test_the_parsed_url_agrees_with_the_key_and_is_a_fixed_point(text: str) -> None:
+    try:
+        url = RequestUrl.parse(f"http://{text}")
+    except BadUrlError:
+        return
+    assert url.server == server_key(f"http://{text}")
+    assert url.text.isascii() and " " not in url.text and "#" not in url.text
+    assert RequestUrl.parse(url.text) == url
+
+
 def test_what_is_encoded_already_is_left_alone() -> None:
     url = "https://example.org/Doc%20Ricketts/03_21.png?a=%2F&b"
-    assert request_url(url) == url
+    assert RequestUrl.parse(url).text == url
 
 
 @given(st.text(max_size=60))
@@ -97,7 +118,7 @@ def test_keys_have_host_and_port_of_the_standards_vectors() -> None:
             host = entry["hostname"].removesuffix(".") or entry["hostname"]
             expected = host + (f":{entry['port']}" if entry["port"] else "")
             assert server_key(url) == expected, entry
-            assert request_url(url) == entry["href"].partition("#")[0], entry
+            assert RequestUrl.parse(url).text == entry["href"].partition("#")[0], entry
             checked += 1
     assert checked > 200
 

@@ -10,6 +10,7 @@ import pytest
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
+from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.worker.request_policy import Route
 from ray_downloader.worker.robots_gate import KEEP_S, Admission, RobotsGate, RobotsRequest, robots_url
 
@@ -26,7 +27,7 @@ class FakeJob:
 
 
 def route(path: str = "/1.jpg") -> Route:
-    return Route(f"http://a.example{path}", "a.example", "a.example")
+    return Route(RequestUrl.parse(f"http://a.example{path}"), "a.example")
 
 
 def admit(gate: RobotsGate, path: str = "/1.jpg", rows: int = 100) -> Admission:
