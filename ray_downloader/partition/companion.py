@@ -26,10 +26,10 @@ def fill_companion_sql(
 ) -> str:
     """SQL that adds the rows of tables that look alike."""
     license_sql = "license" if "license" in roles else "NULL"
-    values = [scoped("key", tables, companion), companion.label, license_sql, *kept_roles(kept)]
+    values = [scoped("core_id", tables, companion), companion.label, license_sql, *kept_roles(kept)]
     return (
         f"INSERT INTO companion SELECT {', '.join(values)} FROM ({scan_sql(tables, roles)})"
-        " LEFT JOIN files ON file = path WHERE key IS NOT NULL"
+        " LEFT JOIN files ON file = path WHERE core_id IS NOT NULL"
     )
 
 

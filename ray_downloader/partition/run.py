@@ -29,7 +29,8 @@ from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, kept_column, url_schema
-from ray_downloader.sources.base import SOURCES, Source
+from ray_downloader.sources.archive import TableNames
+from ray_downloader.sources.choose import UNDECIDED, choose_source, opening_source
 from ray_downloader.sources.inputs import InputReader
 from ray_downloader.sources.licenses import license_gate
 from ray_downloader.sources.locate import FileFinder
@@ -61,9 +62,9 @@ WHERE reason IS NOT NULL OR server_name IS NULL
 def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
     """Carry the stage out; see `ray_downloader.partition.partition`."""
     refuse_legacy_run(layout)
-    source = SOURCES.get(settings.dataset.name)(settings.dataset)
     with _scratch(layout) as scratch:
-        inputs = _open_inputs(settings, source, layout, scratch, report)
+        inputs = _open_inputs(settings, layout, scratch, report)
+        dataset, source = choose_source(settings.dataset, inputs, report)
         _remove_earlier(layout)
         tables = [table for one in inputs for table in (one.media, *one.companions)]
         kept = columns_to_keep(source.keeps, settings.dataset.keep, tables)
@@ -79,7 +80,7 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
             index = _write_accepted(connection, layout, plan, kept)
     _write_table(layout.servers_table, _servers_table(plan, rows_of_server))
     summary = PartitionSummary(
-        accepted + sum(rejected.values()), accepted, rejected, len(plan.servers), len(plan.batches)
+        accepted + sum(rejected.values()), accepted, rejected, len(plan.servers), len(plan.batches), dataset
     )
     save_partition_summary(layout, summary)
     _write_table(layout.batches_table, index)
@@ -98,12 +99,14 @@ def _scratch(layout: RunLayout) -> Iterator[Scratch]:
 
 
 def _open_inputs(
-    settings: Settings, source: Source, layout: RunLayout, scratch: Scratch, report: Callable[[str], None]
+    settings: Settings, layout: RunLayout, scratch: Scratch, report: Callable[[str], None]
 ) -> list[MediaInput]:
+    source, is_undecided = opening_source(settings.dataset), settings.dataset.name in UNDECIDED
     header = settings.downloader_parameters.header
-    rules = TextRules(header if isinstance(header, bool) else None, source.quoted_tabs)
+    rules = TextRules(header if isinstance(header, bool) else None, source.quoted_tabs or is_undecided)
     paths = FileFinder(layout.root, report).find(settings.path_to_input)
-    return InputReader(rules, source.companion.stem if source.companion else None, scratch, report).read(paths)
+    names = TableNames(source.media_stems, source.companion.stems if source.companion else ())
+    return InputReader(rules, names, source.core is not None, scratch, report).read(paths)
 
 
 def _remove_earlier(layout: RunLayout) -> None:

@@ -59,7 +59,10 @@ def stage_rows(
     companions = [table for one in inputs for table in one.companions]
     if source.companion and companions:
         stage.companions(companions, source.companion)
-    stage.media([one.media for one in inputs], source.companion if companions else None)
+    companion = source.companion if companions else None
+    stage.media([one.media for one in inputs if one.core_lists is None], companion)
+    for listed in ("all", "the rest"):
+        stage.core([one.media for one in inputs if one.core_lists == listed], is_rest=listed == "the rest")
 
 
 class _Stage:
@@ -93,10 +96,26 @@ class _Stage:
         keep_one_row_a_key(self._connection, self._kept)
 
     def media(self, tables: Sequence[Table], companion: Companion | None) -> None:
-        """Fill `staged`."""
+        """Fill `staged` with the rows of tables of media."""
         for alike, roles in self._group(tables, self._wanted(), self._overrides):
-            self._read(alike, f"INSERT INTO staged BY NAME {self._rows_sql(alike, roles, companion)}")
+            self._read(alike, f"INSERT INTO staged BY NAME {self._rows_sql(self._source, alike, roles, companion)}")
             if alike[0].text:
+                self._connection.execute(_UNPARSABLE_SQL)
+
+    def core(self, tables: Sequence[Table], *, is_rest: bool) -> None:
+        """Fill `staged` with the rows of cores that list media themselves.
+
+        Args:
+            is_rest: Take only those that list some, and of which no table of media of their archive has any.
+        """
+        if self._source.core is None:
+            return
+        for alike, roles in self._group(tables, {**self._source.core.columns, **self._kept_columns()}, None):
+            rows = self._rows_sql(self._source.core, alike, roles, None)
+            if is_rest:
+                self._read(alike, f"INSERT INTO staged BY NAME SELECT * EXCLUDE scope FROM ({_REST_SQL.format(rows)})")
+            else:
+                self._read(alike, f"INSERT INTO staged BY NAME {rows}")
                 self._connection.execute(_UNPARSABLE_SQL)
 
     def _wanted(self) -> dict[str, Column]:
@@ -107,8 +126,9 @@ class _Stage:
     def _kept_columns(self) -> dict[str, Column]:
         return {role: Column((name,)) for role, name in zip(kept_roles(self._kept), self._kept, strict=True)}
 
-    def _rows_sql(self, tables: Sequence[Table], roles: Mapping[str, int | None], companion: Companion | None) -> str:
-        source = self._source
+    def _rows_sql(
+        self, source: Source, tables: Sequence[Table], roles: Mapping[str, int | None], companion: Companion | None
+    ) -> str:
         whens = " ".join(f"WHEN {rule.when} THEN {literal(rule.reason)}" for rule in source.rejects)
         values = {name: _value_sql(name, source) for name in VALUE_COLUMNS} | listed_sql(roles)
         stated = literal(source.stated_license) if source.stated_license else "NULL"
@@ -147,6 +167,14 @@ class _Stage:
 def _value_sql(name: str, source: Source) -> str:
     return source.values.get(name, name if name in source.columns else "NULL::VARCHAR")
 
+
+#: Of the rows of cores, those that list media which no table of media of the same archive does.
+_REST_SQL = """
+SELECT core.*, scope FROM ({}) AS core JOIN files ON file = path
+WHERE identifier IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM staged JOIN files AS theirs ON staged.file = theirs.path
+    WHERE staged.source_id = core.source_id AND theirs.scope = files.scope)
+"""
 
 #: Lines that the reader refused: a wrong number of cells, bytes that are no UTF-8, a line beyond all bounds. A line may
 #: be refused for several reasons at once and is one row all the same.

@@ -14,13 +14,14 @@ from ray_downloader.run_folder.layout import RunLayout
 
 @dataclass(frozen=True, slots=True)
 class PartitionSummary:
-    """Rows in = accepted + rejected; the servers of the accepted rows, and their batches."""
+    """Rows in = accepted + rejected; servers of the accepted rows, and their batches; as which dataset it was read."""
 
     input_rows: int
     accepted_rows: int
     rejected_by_reason: Mapping[str, int]
     servers: int
     batches: int
+    dataset: str = ""
 
 
 def save_partition_summary(layout: RunLayout, summary: PartitionSummary) -> None:

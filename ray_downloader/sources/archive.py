@@ -1,7 +1,7 @@
-"""Darwin Core Archives: finds the media table of a zip or folder, and the table beside it that a dataset asks.
+"""Darwin Core Archives: finds the tables of media in a zip or folder, and the core that they extend.
 
-`meta.xml` says which file has the media (rowType Multimedia or Audubon Core), how its text is cut and what its columns
-are; without it, or where it has no media, the file is known by its name.
+`meta.xml` says which files have the media (rowType Multimedia, Image or Audubon Core), how their text is cut and what
+their columns are; without it, or where it has no media, files are known by their names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shutil
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +18,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.sources.meta import META_FILE, TableDescription, is_media, parse_meta
 from ray_downloader.sources.unpack import Scratch
 
-#: Name of the media table where no descriptor tells it.
+#: Name of the media table of GBIF, and of most archives.
 MEDIA_STEM = "multimedia"
 _TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".txt.gz", ".csv.gz", ".tsv.gz")
 
@@ -45,9 +45,9 @@ class Archive(ABC):
     def file(self, name: str) -> Path:
         """The file on disk."""
 
-    def named(self, stem: str) -> str | None:
-        """The text file whose name is `stem` and an ending, if there is one; the one highest up if there are more."""
-        wanted = {stem + ending for ending in _TEXT_ENDINGS}
+    def named(self, stem: str, endings: Iterable[str] = _TEXT_ENDINGS) -> str | None:
+        """The file whose name is `stem` and an ending, if there is one; the one highest up if there are more."""
+        wanted = {stem + ending for ending in endings}
         found = [name for name in self.names() if PurePosixPath(name).name.lower() in wanted]
         return min(found, key=lambda name: (name.count("/"), name), default=None)
 
@@ -96,47 +96,78 @@ class ZipArchive(Archive):
         return target
 
 
-def looks_like_archive(folder: Path) -> bool:
-    """Whether a folder is an unpacked archive rather than a folder of lists."""
-    archive = FolderArchive(folder)
-    return META_FILE in archive.names() or archive.named(MEDIA_STEM) is not None
+def looks_like_archive(path: Path) -> bool:
+    """Whether a folder or zip is a Darwin Core Archive, rather than one of lists."""
+    if path.is_dir():
+        archive: Archive = FolderArchive(path)
+    elif zipfile.is_zipfile(path):
+        archive = ZipArchive(path, str(path), Scratch(path.parent))
+    else:
+        return False
+    return archive.named(META_FILE.partition(".")[0], (".xml",)) is not None or archive.named(MEDIA_STEM) is not None
 
 
-def archive_tables(archive: Archive, companion_stem: str | None) -> tuple[ArchiveTable, ArchiveTable | None]:
-    """The media table and, if asked for and there, the companion.
+@dataclass(frozen=True, slots=True)
+class TableNames:
+    """Names, without their endings, of the files that hold a dataset's tables where no descriptor names them."""
+
+    media: tuple[str, ...] = (MEDIA_STEM,)
+    companions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveTables:
+    """The tables of media, and the core: what is pictured."""
+
+    media: tuple[ArchiveTable, ...]
+    core: tuple[ArchiveTable, ...]
+
+
+def archive_tables(archive: Archive, names: TableNames, report: Callable[[str], None]) -> ArchiveTables:
+    """The tables of an archive, as its descriptor says or else by the names of its files.
 
     Raises:
-        UserError: The archive has no media table.
+        UserError: The descriptor cannot be read, or names nothing that is there.
     """
-    descriptions = list(_descriptions(archive))
-    media = next((one for one in descriptions if is_media(one)), None)
-    name = _member(archive, media) if media else archive.named(MEDIA_STEM)
-    if name is None:
-        listed = ", ".join(archive.names()[:10]) or "nothing"
-        raise UserError(
-            f"{archive.shown} has no table of media ({MEDIA_STEM}.txt, or a media extension in {META_FILE}); it holds: "
-            f"{listed}. At GBIF, choose the download format 'Darwin Core Archive'"
-        )
-    beside = archive.named(companion_stem) if companion_stem else None
-    return _table(archive, name, descriptions), _table(archive, beside, descriptions) if beside else None
+    described = _descriptions(archive)
+    of_media = [one for one in described if is_media(one)]
+    media = list(_present(archive, of_media, report)) or _named_tables(archive, names.media)
+    if of_media and not media:
+        raise UserError(f"{META_FILE} of {archive.shown} names {of_media[0].file}, which is not there")
+    core = list(_present(archive, (one for one in described if one.is_core), report))
+    return ArchiveTables(tuple(media), tuple(core or _named_tables(archive, names.companions)))
 
 
-def _descriptions(archive: Archive) -> Iterable[TableDescription]:
-    metas = [name for name in archive.names() if PurePosixPath(name).name == META_FILE]
+def no_media(archive: Archive) -> UserError:
+    """Nothing in the archive lists media."""
+    listed = ", ".join(archive.names()[:10]) or "nothing"
+    return UserError(
+        f"{archive.shown} has no table of media ({MEDIA_STEM}.txt, or a media extension in {META_FILE}), nor a column "
+        f"associatedMedia; it holds: {listed}. At GBIF, choose the download format 'Darwin Core Archive'"
+    )
+
+
+def _descriptions(archive: Archive) -> list[TableDescription]:
+    metas = [name for name in archive.names() if PurePosixPath(name).name.lower() == META_FILE]
     if not metas:
         return []
     name = min(metas, key=lambda name: name.count("/"))
     return parse_meta(archive.file(name).read_bytes(), f"{name} in {archive.shown}")
 
 
-def _member(archive: Archive, description: TableDescription) -> str:
-    found = [name for name in archive.names() if PurePosixPath(name).name == description.file]
-    if not found:
-        raise UserError(f"{META_FILE} of {archive.shown} names {description.file}, which is not there")
-    return min(found, key=lambda name: name.count("/"))
+def _present(
+    archive: Archive, described: Iterable[TableDescription], report: Callable[[str], None]
+) -> Iterator[ArchiveTable]:
+    """The described tables that are there."""
+    for description in described:
+        found = [name for name in archive.names() if PurePosixPath(name).name.lower() == description.file.lower()]
+        if found:
+            name = min(found, key=lambda name: name.count("/"))
+            yield ArchiveTable(archive.file(name), f"{archive.shown}/{name}", description)
+        else:
+            report(f"{META_FILE} of {archive.shown} names {description.file}, which is not there")
 
 
-def _table(archive: Archive, name: str, descriptions: Iterable[TableDescription]) -> ArchiveTable:
-    file_name = PurePosixPath(name).name
-    description = next((one for one in descriptions if one.file == file_name), None)
-    return ArchiveTable(archive.file(name), f"{archive.shown}/{name}", description)
+def _named_tables(archive: Archive, stems: Iterable[str]) -> list[ArchiveTable]:
+    found = [archive.named(stem) for stem in stems]
+    return [ArchiveTable(archive.file(name), f"{archive.shown}/{name}", None) for name in found if name]

@@ -19,10 +19,17 @@ VALUE_COLUMNS = ("uuid", "source_id", "identifier", "license", "source", "title"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the input: the first of `names` that the file has, in any letter case."""
+    """A column of the input: the first of `names` that the file has, in any letter case.
+
+    Args:
+        names: What it may be called.
+        required: Whether a list without it is refused.
+        others: Further names, which messages do not mention.
+    """
 
     names: tuple[str, ...]
     required: bool = False
+    others: tuple[str, ...] = ()
 
 
 #: Columns that every list may have: what it says of the bytes. A list's own column of that name is read only if the
@@ -46,14 +53,14 @@ class Companion:
     lacks them. Conditions of `RejectRule` see its `label` as `companion_label`.
 
     Args:
-        stem: Name of its file without the ending, where no descriptor names it.
-        columns: Its columns by role; `key` and, if it states one, `license` among them.
-        match: SQL over the roles of the media table, for what `key` is there.
+        stems: Names of its file without the ending, where no descriptor names it.
+        columns: Its columns by role; `core_id`, the key, and, if it states one, `license` among them.
+        match: SQL over the roles of the media table, for what the key is there.
         label: SQL over its roles.
         global_column: Where the table has this column, its keys mean the same in every archive; otherwise in its own.
     """
 
-    stem: str
+    stems: tuple[str, ...]
     columns: Mapping[str, Column]
     match: str
     label: str = "NULL"
@@ -72,6 +79,9 @@ class Source:
         companion: A second table to look rows up in.
         keeps: Columns that are carried along whether or not `dataset.keep` names them, where the list has them.
         stated_license: The licence of rows for which no table states one.
+        media_stems: Names, without the ending, of the files that list the media, where no descriptor names them.
+        core: How the core of an archive is read where it lists media itself (`associatedMedia`).
+        known_by: Sets of columns that tell its lists: each column of one of them is there.
         headerless: Names of the columns of a list without a header row, by how many there are.
         quoted_tabs: Tab-separated text obeys CSV quoting; otherwise `"` is a character like any other.
         missing_hint: What to say besides, where a required column is missing.
@@ -83,6 +93,9 @@ class Source:
     companion: Companion | None = None
     keeps: tuple[str, ...] = ()
     stated_license: str | None = None
+    media_stems: tuple[str, ...] = ("multimedia",)
+    core: Source | None = None
+    known_by: tuple[tuple[str, ...], ...] = ()
     headerless: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     quoted_tabs: bool = True
     missing_hint: str = ""

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+from ray_downloader.sources.still_images import is_still_image_sql
 
-_IS_IMAGE = r"""
-CASE WHEN format IS NOT NULL THEN regexp_matches(format, '(?i)image|^\.?(jpe?g|png|gif|tiff?|webp|bmp|jp2|heic|avif)$')
-     ELSE type IS NULL OR regexp_matches(type, '(?i)(still ?)?image$') END
-"""
+_IS_IMAGE = is_still_image_sql(unknown="true")
 
 
 @SOURCES.register("camtrapdp")
@@ -39,6 +37,7 @@ def camtrapdp(settings: DatasetSettings) -> Source:
             RejectRule("not_public", "lower(public) IN ('false', '0', 'no')"),
             RejectRule("local_path", "NOT regexp_matches(identifier, '^[A-Za-z][A-Za-z0-9+.-]*:')"),
         ),
+        known_by=(("mediaID", "deploymentID", "filePath"),),
         values={"creator": "coalesce(creator, owner)"},
         stated_license=settings.license,
         missing_hint="Camtrap DP's media.csv has the column filePath, Audubon Core accessURI",

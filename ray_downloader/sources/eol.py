@@ -26,5 +26,6 @@ def eol(settings: DatasetSettings) -> Source:
             RejectRule("no_source_id", "source_id IS NULL"),
             RejectRule("no_identifier", "identifier IS NULL"),
         ),
+        known_by=(("EOL content ID", "EOL Full-Size Copy URL"),),
         missing_hint="EOL's media manifest has the columns 'EOL content ID' and 'EOL Full-Size Copy URL'",
     )

@@ -29,5 +29,6 @@ def fathomnet(settings: DatasetSettings) -> Source:
         ),
         values={"source_id": "coalesce(uuid, id)", "source": "'FathomNet'"},
         stated_license=settings.license or _LICENSE,
+        known_by=(("uuid", "url", "valid"), ("coco_url", "file_name")),
         missing_hint="FathomNet's image table has the columns uuid, url and valid",
     )

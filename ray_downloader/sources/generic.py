@@ -10,6 +10,7 @@ from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 
+@SOURCES.register("auto")
 @SOURCES.register("generic")
 def generic(settings: DatasetSettings) -> Source:
     """A list whose columns the configuration may name (`dataset.columns`)."""

@@ -5,7 +5,7 @@ What is neither is refused with one sentence; files without rows are passed over
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,18 +14,19 @@ import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
 from ray_downloader.sources.archive import (
-    MEDIA_STEM,
     Archive,
     ArchiveTable,
     FolderArchive,
+    TableNames,
     ZipArchive,
     archive_tables,
+    no_media,
 )
 from ray_downloader.sources.coco import write_coco_images
 from ray_downloader.sources.lines import with_one_line_end
 from ray_downloader.sources.locate import READABLE, kind_of, text_name
 from ray_downloader.sources.quotes import with_sound_quotes
-from ray_downloader.sources.tables import MediaInput, Table
+from ray_downloader.sources.tables import MediaInput, Table, has_column
 from ray_downloader.sources.text import TextRules, described_text_table, read_text_table
 from ray_downloader.sources.unpack import Scratch, as_utf8, file_kind, gunzip
 
@@ -36,13 +37,15 @@ class InputReader:
 
     Args:
         rules: How text is read.
-        companion_stem: Name of the table beside the media that the dataset asks, if it asks one.
+        names: What the dataset's tables are called.
+        reads_core: Whether the dataset knows what to make of a core that lists media itself (`associatedMedia`).
         scratch: Where unpacked copies go.
         report: Told about files that are passed over.
     """
 
     rules: TextRules
-    companion_stem: str | None
+    names: TableNames
+    reads_core: bool
     scratch: Scratch
     report: Callable[[str], None]
 
@@ -53,21 +56,21 @@ class InputReader:
             UserError: A path cannot be read, or none of them has a row.
         """
         try:
-            opened = [(path, self._open(path)) for path in paths]
+            opened = [(path, list(self._open(path))) for path in paths]
         except PermissionError as error:
             raise UserError(f"{error.filename} may not be read by this user") from None
-        empty = [path for path, media in opened if media is None]
+        empty = [path for path, media in opened if not media]
         if len(empty) == len(opened):
             raise UserError(f"{empty[0]} has no rows" + (f", nor have {len(empty) - 1} others" if empty[1:] else ""))
         for path in empty:
             self.report(f"{path} has no rows")
-        return [media for _, media in opened if media is not None]
+        return [one for _, media in opened for one in media]
 
-    def _open(self, path: Path) -> MediaInput | None:
+    def _open(self, path: Path) -> Iterable[MediaInput]:
         if path.is_dir():
             return self._open_archive(FolderArchive(path))
         if path.stat().st_size == 0:
-            return None
+            return ()
         if path.suffix.lower() == ".json":
             return _parquet(
                 write_coco_images(path, str(path), self.scratch.new_path(f"{path.stem}.parquet")), str(path)
@@ -81,25 +84,38 @@ class InputReader:
             return self._open_text(path)
         raise UserError(f"{path} is {file_kind(path)}; what can be read: {READABLE}")
 
-    def _open_text(self, path: Path) -> MediaInput | None:
+    def _open_text(self, path: Path) -> Iterable[MediaInput]:
         media = self._text(ArchiveTable(path, str(path), None))
         if media is None:
-            return None
-        beside = None
-        if self.companion_stem and text_name(path).rpartition(".")[0] == MEDIA_STEM:
-            beside = FolderArchive(path.parent).named(self.companion_stem)
-        if beside is None:
-            return MediaInput(media)
-        companion = self._text(ArchiveTable(path.parent / beside, str(path.parent / beside), None))
-        return MediaInput(media, (companion,) if companion else ())
+            return ()
+        is_of_archive = text_name(path).rpartition(".")[0] in self.names.media
+        stems = self.names.companions if is_of_archive else ()
+        names = [name for stem in stems if (name := FolderArchive(path.parent).named(stem))]
+        beside = [self._text(ArchiveTable(path.parent / name, str(path.parent / name), None)) for name in names]
+        return (MediaInput(media, tuple(table for table in beside if table)),)
 
-    def _open_archive(self, archive: Archive) -> MediaInput | None:
-        media, companion = archive_tables(archive, self.companion_stem)
-        table = self._text(media)
-        if table is None:
-            return None
-        beside = self._text(companion) if companion else None
-        return MediaInput(table, (beside,) if beside else ())
+    def _open_archive(self, archive: Archive) -> Iterable[MediaInput]:
+        """Its tables of media, the core beside the first of them; the core itself where that lists media."""
+        tables = archive_tables(archive, self.names, self.report)
+        media = self._texts(tables.media, archive)
+        core = self._texts(tables.core, archive) if self.names.companions or not media else ()
+        listing = [one for one in core if self.reads_core and has_column(one, "associatedMedia")]
+        if not tables.media and not listing:
+            raise no_media(archive)
+        for index, table in enumerate(media):
+            yield MediaInput(table, core if index == 0 else ())
+        for table in listing:
+            # GBIF has put what its occurrences list into the table of media already.
+            if not media or not has_column(table, "gbifID"):
+                yield MediaInput(table, core_lists="the rest" if media else "all")
+
+    def _texts(self, found: Iterable[ArchiveTable], archive: Archive) -> tuple[Table, ...]:
+        tables = ((one, self._text(one)) for one in found)
+        return tuple(
+            replace(table, scope=archive.shown, core_id=one.description.core_id if one.description else None)
+            for one, table in tables
+            if table
+        )
 
     def _text(self, found: ArchiveTable) -> Table | None:
         """A text table, unwrapped and with its quotes made sound; None if it has no row."""
@@ -124,9 +140,9 @@ class InputReader:
         return replace(table, path=path)
 
 
-def _parquet(path: Path, shown: str) -> MediaInput | None:
+def _parquet(path: Path, shown: str) -> Iterable[MediaInput]:
     table = _parquet_table(path, shown)
-    return MediaInput(table) if table else None
+    return (MediaInput(table),) if table else ()
 
 
 def _parquet_table(path: Path, shown: str) -> Table | None:

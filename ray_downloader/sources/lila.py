@@ -35,5 +35,6 @@ def lila(settings: DatasetSettings) -> Source:
             "identifier": f"{_URLS}[1]",
             "mirrors": f"nullif({_URLS}[2:], [])",
         },
+        known_by=(("image_id", "url_gcp"), ("image_id", "url_aws"), ("image_id", "url_azure")),
         missing_hint="LILA's list of all images has the columns image_id, url_gcp, url_aws, url_azure, original_label",
     )

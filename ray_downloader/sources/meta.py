@@ -11,14 +11,13 @@ from xml.etree import ElementTree
 from ray_downloader.errors import UserError
 
 META_FILE = "meta.xml"
-_NAMESPACE = "{http://rs.tdwg.org/dwc/text/}"
-_MEDIA_ROW_TYPES = frozenset(
-    {
-        "http://rs.gbif.org/terms/1.0/multimedia",
-        "http://rs.gbif.org/terms/1.0/image",
-        "http://rs.tdwg.org/ac/terms/multimedia",
-    }
+#: Simple Multimedia, Simple Images (rs.gbif.org), Audubon Core (rs.tdwg.org/ac), EOL's media (eol.org/schema), in any
+#: spelling of the URI that archives have.
+_MEDIA_ROW_TYPE = re.compile(
+    r"(?:^|[/#:])(?:multimedia|images?|audiovisual|(?:eol\.org/schema/)?media(?:/document)?)$", re.I
 )
+#: What the column is called that names the row of the core, where it has no term of its own.
+_CORE_ID_NAME = "coreid"
 _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
 
 
@@ -34,6 +33,9 @@ class TableDescription:
         quote: Around cells, or empty.
         header_lines: Lines before the first row.
         names: Short name of the column at each position that is described.
+        is_core: Whether it is the core, which the other tables extend.
+        core_id: Position of the column with the id of the core's row.
+        defaults: Values by short name of the column, for empty cells and for columns that the file does not have.
     """
 
     file: str
@@ -43,11 +45,14 @@ class TableDescription:
     quote: str
     header_lines: int
     names: Mapping[int, str]
+    is_core: bool
+    core_id: int | None
+    defaults: Mapping[str, str]
 
 
 def is_media(description: TableDescription) -> bool:
     """Whether the rows are media."""
-    return description.row_type.lower() in _MEDIA_ROW_TYPES
+    return bool(_MEDIA_ROW_TYPE.search(description.row_type.rstrip("/")))
 
 
 def parse_meta(xml: bytes, shown: str) -> list[TableDescription]:
@@ -60,17 +65,24 @@ def parse_meta(xml: bytes, shown: str) -> list[TableDescription]:
         root = ElementTree.fromstring(xml)
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(f"{shown} is not a descriptor of a Darwin Core Archive: {error}") from None
-    tables = [*root.iter(f"{_NAMESPACE}core"), *root.iter(f"{_NAMESPACE}extension")]
+    tables = [*_named(root, "core"), *_named(root, "extension")]
     return [_describe(table, location) for table in tables for location in _locations(table)]
 
 
+def _named(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    """Elements below it of that name, in whatever namespace: archives spell it in several ways, or leave it out."""
+    return [found for found in element.iter() if found.tag.rpartition("}")[2] == name]
+
+
 def _locations(table: ElementTree.Element) -> list[str]:
-    found = (location.text or "" for location in table.iter(f"{_NAMESPACE}location"))
+    found = (location.text or "" for location in _named(table, "location"))
     return [PurePosixPath(text.strip()).name for text in found if text.strip()]
 
 
 def _describe(table: ElementTree.Element, file: str) -> TableDescription:
     lines = table.get("ignoreHeaderLines", "0").strip()
+    ids = [_index(key) for key in (*_named(table, "coreid"), *_named(table, "id")) if _index(key) >= 0]
+    fields = [(_index(field), _short(field.get("term", "")), field.get("default")) for field in _named(table, "field")]
     return TableDescription(
         file=file,
         row_type=table.get("rowType", "").strip(),
@@ -78,18 +90,15 @@ def _describe(table: ElementTree.Element, file: str) -> TableDescription:
         delimiter=_unescaped(table.get("fieldsTerminatedBy", ",")) or ",",
         quote=_unescaped(table.get("fieldsEnclosedBy", '"')),
         header_lines=int(lines) if lines.isdigit() else 0,
-        names=_names(table),
+        names=dict.fromkeys(ids, _CORE_ID_NAME) | {index: name for index, name, _ in fields if index >= 0},
+        is_core=bool(table.tag.endswith("core")),
+        core_id=ids[0] if ids else None,
+        defaults={name: default.strip() for _, name, default in fields if default and default.strip()},
     )
 
 
-def _names(table: ElementTree.Element) -> dict[int, str]:
-    names: dict[int, str] = {}
-    for key in table.findall(f"{_NAMESPACE}coreid") + table.findall(f"{_NAMESPACE}id"):
-        names |= {_index(key): "coreid"} if _index(key) >= 0 else {}
-    for field in table.findall(f"{_NAMESPACE}field"):
-        if _index(field) >= 0:
-            names[_index(field)] = re.split("[/#:]", field.get("term", "").strip())[-1]
-    return names
+def _short(term: str) -> str:
+    return re.split("[/#:]", term.strip())[-1]
 
 
 def _index(element: ElementTree.Element) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ray_downloader.errors import UserError
 from ray_downloader.sources.base import Column
@@ -54,10 +55,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class MediaInput:
-    """A table of media rows, and those beside it that describe what is pictured (`Source.companion`), if any."""
+    """A table of media rows, and those beside it that describe what is pictured (`Source.companion`), if any.
+
+    Args:
+        core_lists: The table is an archive's core, which lists media itself: all of them, or the rest, those of rows
+            that no table of media has.
+    """
 
     media: Table
     companions: tuple[Table, ...] = ()
+    core_lists: Literal["all", "the rest"] | None = None
 
 
 def find_columns(
@@ -78,7 +85,7 @@ def find_columns(
     for role in overrides.keys() - wanted.keys():
         raise UserError(f"dataset.columns.{role} is not a column that is read; those are: {', '.join(wanted)}")
     return {
-        role: _position(role, overrides.get(role, column.names), column.required or role in overrides, table, hint)
+        role: _position(role, Column(overrides[role], required=True) if role in overrides else column, table, hint)
         for role, column in wanted.items()
     }
 
@@ -88,22 +95,22 @@ def has_column(table: Table, name: str) -> bool:
     return find_columns({"it": Column((name,))}, None, table)["it"] is not None
 
 
-def _position(role: str, names: tuple[str, ...], required: bool, table: Table, hint: str) -> int | None:
+def _position(role: str, column: Column, table: Table, hint: str) -> int | None:
     if role == CORE_ID and table.core_id is not None:
         return table.core_id
     by_exact_name = {name: index for index, name in reversed(list(enumerate(table.columns)))}
     by_name = {_plain(name): index for index, name in reversed(list(enumerate(table.columns)))}
-    for name in names:
+    for name in (*column.names, *column.others):
         index = by_exact_name.get(name, by_name.get(_plain(name)))
         if index is not None:
             return index
     if role == "identifier" and len(table.columns) == 1 and table.text is not None:
         return 0  # a list of one column is a list of URLs, whatever its header says
-    if not required:
+    if not column.required:
         return None
     there = ", ".join(table.columns[:_MAX_NAMES]) + (", ..." if len(table.columns) > _MAX_NAMES else "")
     raise UserError(
-        f"{table.shown} has no column {' or '.join(map(repr, names))}; its columns are: {there} "
+        f"{table.shown} has no column {' or '.join(map(repr, column.names))}; its columns are: {there} "
         f"({hint or f'name it with dataset.columns={{{role}: ...}}'})"
     )
 

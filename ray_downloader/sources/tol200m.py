@@ -38,5 +38,6 @@ def tol200m(settings: DatasetSettings) -> Source:
             "creator": Column(("creator", "copyright_owner")),
         },
         rejects=tuple(rejects),
+        known_by=(("uuid", "source_id", "data_source", "source_url"),),
         missing_hint="the catalog of TreeOfLife-200M has the columns uuid, source_id, data_source and source_url",
     )

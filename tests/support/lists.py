@@ -66,3 +66,11 @@ def real_data(name: str) -> Path:
     if not path.exists():
         pytest.skip("the collection of real lists and images is not beside the checkout")
     return path
+
+
+def shared_case(name: str) -> Path:
+    """A list of the collection of small cases; the test is skipped where there is none."""
+    path = _COLLECTION.parent / "cases" / name
+    if not path.exists():
+        pytest.skip("the collection of small cases is not beside the checkout")
+    return path

@@ -1,0 +1,129 @@
+"""Darwin Core Archives of every publisher, and their tables of media alone: Simple Multimedia, Audubon Core, EOL's.
+
+The id of the core's row (specimen, observation) is `source_id`. Audubon Core has several URLs of one medium; which one
+is taken, `dataset.variant` says. An archive may list media in its core, too (`associatedMedia`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ray_downloader.config.settings import DatasetSettings
+from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source
+from ray_downloader.sources.still_images import has_other_ending_sql, is_still_image_sql
+
+#: Columns by the quality of what they lead to, best first; names of publishers beside those of the standard.
+_VARIANTS = {
+    "best": ("accessURI", "bestQualityAccessURI", "originalURL", "mediaURL"),
+    "good": ("goodQualityAccessURI",),
+    "medium": ("mediumQualityAccessURI", "largeURL"),
+    "lower": ("lowerQualityAccessURI",),
+    "thumbnail": ("thumbnailAccessURI", "thumbnailURL"),
+}
+#: Where the bytes are, if none of those says so. `identifier` may be a URL, too, or no more than a name.
+_OTHER_URLS = ("url", "imageURL", "image_url", "associatedMedia")
+_CORE_IDS = ("coreid", "gbifID", "id", "_id", "occurrenceID", "occid", "observationID", "catalogNumber", "taxonID")
+_LICENSES = ("license", "rights", "UsageTerms", "WebStatement")
+
+#: Nothing says what it is: of GBIF's rows, none is an image then; elsewhere only the ending of the URL speaks against.
+_UNKNOWN = f"gbif_id IS NULL AND NOT coalesce({has_other_ending_sql('identifier')}, false)"
+
+
+@SOURCES.register("dwca")
+def dwca(settings: DatasetSettings) -> Source:
+    """Still images of an archive."""
+    return darwin_core(settings, ())
+
+
+def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], label: str = "NULL") -> Source:
+    """Still images of an archive.
+
+    Args:
+        settings: Of the dataset.
+        more_rejects: Further rules, after those that say that a row is no image.
+        label: What such rules ask of the core, as `companion_label`; SQL over `basis`.
+    """
+    core_ids = Column(_CORE_IDS)
+    return Source(
+        columns={
+            "core_id": core_ids,
+            "source_id": core_ids,
+            "identifier": Column(("identifier",), required=True, others=_in_order(settings.variant) + _OTHER_URLS),
+            **{f"url_{name}": Column(names) for name, names in _VARIANTS.items()},
+            "gbif_id": Column(("gbifID",)),
+            "type": Column(("type",)),
+            "format": Column(("format",)),
+            **{name.lower(): Column((name,)) for name in _LICENSES},
+            "source": Column(("source", "furtherInformationURL", "providerLiteral", "hasServiceAccessPoint")),
+            "title": Column(("title", "caption")),
+            "creator": Column(("creator", "photographer")),
+            "rights_holder": Column(("rightsHolder", "Owner", "Credit")),
+            "uuid": Column(("uuid",)),
+            "basis": Column(("basisOfRecord",)),  # lists that were joined with the core beforehand
+        },
+        rejects=(
+            RejectRule("no_source_id", "source_id IS NULL AND gbif_id IS NULL"),
+            RejectRule("no_identifier", "identifier IS NULL"),
+            RejectRule("not_an_image", f"NOT ({is_still_image_sql(_UNKNOWN)})"),
+            *more_rejects,
+        ),
+        values={
+            "source_id": "source_id" if "source_id" in (settings.columns or {}) else "core_id",
+            "identifier": _url_sql(settings),
+            "license": f"coalesce({', '.join(name.lower() for name in _LICENSES)})",
+            "creator": "coalesce(creator, rights_holder)",
+        },
+        companion=Companion(
+            stems=("occurrence", "occurrences", "observations"),
+            columns={"core_id": core_ids, "basis": Column(("basisOfRecord",)), "license": Column(_LICENSES[:2])},
+            match="core_id",
+            label=label,
+            global_column="gbifID",
+        ),
+        core=_core(more_rejects),
+        known_by=(("coreid", "identifier"), ("coreid", "accessURI"), ("accessURI", "format")),
+        stated_license=settings.license,
+        quoted_tabs=False,
+        missing_hint="an archive's table of media has the column identifier or accessURI; name another one with "
+        "dataset.columns={identifier: ...}",
+    )
+
+
+def _core(more_rejects: Sequence[RejectRule]) -> Source:
+    """Rows of a core whose column `associatedMedia` has URLs."""
+    return Source(
+        columns={
+            "core_id": Column(_CORE_IDS),
+            "identifier": Column(("associatedMedia",), required=True),
+            "license": Column(_LICENSES[:2]),
+            "source": Column(("references", "institutionCode")),
+            "title": Column(("scientificName",)),
+            "creator": Column(("rightsHolder", "recordedBy")),
+            "basis": Column(("basisOfRecord",)),
+        },
+        rejects=(
+            RejectRule("no_identifier", "identifier IS NULL"),
+            RejectRule("not_an_image", f"coalesce({has_other_ending_sql('identifier')}, false)"),
+            *more_rejects,
+        ),
+        values={"source_id": "core_id"},
+    )
+
+
+def _in_order(variant: str) -> tuple[str, ...]:
+    """Names of columns, those of the wanted variant first, then the better ones, then the others."""
+    names = list(_VARIANTS)
+    wanted = names.index(variant)
+    order = [*names[wanted::-1], *names[wanted + 1 :]]
+    return tuple(name for one in order for name in _VARIANTS[one])
+
+
+def _url_sql(settings: DatasetSettings) -> str:
+    """The first that is a URL; where none is, the first that is anything, to be named as what is wrong with the row."""
+    if "identifier" in (settings.columns or {}):
+        return "identifier"
+    names = list(_VARIANTS)
+    wanted = names.index(settings.variant)
+    roles = [f"url_{name}" for name in (*names[wanted::-1], *names[wanted + 1 :])]
+    first_url = ", ".join(f"CASE WHEN contains({role}, '//') THEN {role} END" for role in roles)
+    return f"coalesce({first_url}, identifier, {', '.join(roles)})"

@@ -1,0 +1,178 @@
+"""Archives of every publisher: all their tables of media, the core's id as source_id, the best URL of each medium."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.errors import UserError
+from tests.support.lists import Partitioned, partitioned, shared_case
+
+DWCA = {"name": "dwca"}
+NAMESPACE = "http://rs.tdwg.org/dwc/text/"
+AUDUBON = "http://rs.tdwg.org/ac/terms/Multimedia"
+SIMPLE = "http://rs.gbif.org/terms/1.0/Multimedia"
+CSV = 'fieldsTerminatedBy="," fieldsEnclosedBy="&quot;" ignoreHeaderLines="1"'
+
+
+def _table(tag: str, files: list[str], row_type: str, terms: list[str], more: str = "") -> str:
+    locations = "".join(f"<location>{file}</location>" for file in files)
+    key = "id" if tag == "core" else "coreid"
+    fields = "".join(f'<field index="{index}" term="{term}"/>' for index, term in enumerate(terms, 1))
+    return f'<{tag} {CSV} rowType="{row_type}"><files>{locations}</files><{key} index="0"/>{fields}{more}</{tag}>'
+
+
+def _archive(folder: Path, files: dict[str, str], *tables: str, namespace: str = NAMESPACE) -> Path:
+    folder.mkdir()
+    (folder / "meta.xml").write_text(f'<archive xmlns="{namespace}">{"".join(tables)}</archive>')
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+CORE = _table(
+    "core", ["occurrences.csv"], "http://rs.tdwg.org/dwc/terms/Occurrence",
+    ["http://rs.tdwg.org/dwc/terms/scientificName", "http://purl.org/dc/terms/license"],
+)  # fmt: skip
+OCCURRENCES = "id,scientificName,license\n1,Aus bus,CC0\n2,Cus dus,\n3,Eus fus,\n"
+
+
+def _ids_and_urls(result: Partitioned) -> set[tuple[str, str]]:
+    return {(row["source_id"], row["identifier"].rpartition("/")[2]) for row in result.rows()}
+
+
+def test_all_tables_of_media_and_all_their_files_are_read(tmp_path: Path) -> None:
+    files = {
+        "occurrences.csv": OCCURRENCES,
+        "a1.csv": "coreid,accessURI\n1,http://a.example/a1.jpg\n",
+        "a2.csv": "coreid,accessURI\n2,http://a.example/a2.jpg\n",
+        "s.csv": "coreid,identifier,type\n2,http://a.example/s.jpg,StillImage\n2,http://a.example/s.mp3,Sound\n",
+    }
+    tables = (
+        CORE, _table("extension", ["a1.csv", "a2.csv"], AUDUBON, ["http://rs.tdwg.org/ac/terms/accessURI"]),
+        _table("extension", ["s.csv"], SIMPLE, ["http://purl.org/dc/terms/identifier", "http://purl.org/dc/terms/type"]),
+    )  # fmt: skip
+    result = partitioned(
+        _archive(tmp_path / "d", files, *tables), tmp_path / "out", {**DWCA, "keep": ["scientificName"]}
+    )
+    assert _ids_and_urls(result) == {("1", "a1.jpg"), ("2", "a2.jpg"), ("2", "s.jpg")}
+    assert result.summary.rejected_by_reason == {"not_an_image": 1}
+    assert {row["keep.scientificName"] for row in result.rows()} == {"Aus bus", "Cus dus"}
+    assert {row["license_from"] for row in result.rows()} == {"occurrence", None}
+
+
+def test_ids_of_two_archives_are_not_mixed_up(tmp_path: Path) -> None:
+    for name, species in (("a", "Aus"), ("b", "Bus")):
+        _archive(
+            tmp_path / f"in-{name}",
+            {
+                "occurrences.csv": f"id,scientificName,license\n1,{species},\n",
+                "m.csv": f"c,u\n1,http://{name}.example/1.jpg\n",
+            },
+            CORE,
+            _table("extension", ["m.csv"], AUDUBON, ["http://rs.tdwg.org/ac/terms/accessURI"]),
+        )
+    result = partitioned(tmp_path / "in-*", tmp_path / "out", {**DWCA, "keep": ["scientificName"]})
+    assert {(row["identifier"], row["keep.scientificName"]) for row in result.rows()} == {
+        ("http://a.example/1.jpg", "Aus"),
+        ("http://b.example/1.jpg", "Bus"),
+    }
+
+
+@pytest.mark.parametrize("namespace", [NAMESPACE, "http://rs.tdwg.org/dwc/text", ""])
+@pytest.mark.parametrize(
+    "row_type", [AUDUBON, SIMPLE, AUDUBON.replace("http:", "https:"), "http://rs.gbif.org/terms/1.0/Image"]
+)
+def test_descriptors_are_read_in_every_spelling(tmp_path: Path, namespace: str, row_type: str) -> None:
+    table = _table("extension", ["m.csv"], row_type, ["http://rs.tdwg.org/ac/terms/accessURI"])
+    files = {"occurrences.csv": OCCURRENCES, "m.csv": "x,y\n1,http://a.example/1.jpg\n"}
+    archive = _archive(tmp_path / "d", files, CORE, table, namespace=namespace)
+    assert _ids_and_urls(partitioned(archive, tmp_path / "out", DWCA)) == {("1", "1.jpg")}
+
+
+VARIANTS = "coreid,identifier,accessURI,thumbnailAccessURI,goodQualityAccessURI\n1,urn:uuid:7,{},{},{}\n"
+
+
+@pytest.mark.parametrize(
+    ("variant", "urls", "taken"),
+    [
+        ("best", ("a", "t", "g"), "a"),
+        ("good", ("a", "t", "g"), "g"),
+        ("thumbnail", ("a", "t", "g"), "t"),
+        ("thumbnail", ("a", "", "g"), "g"),
+        ("medium", ("a", "t", "g"), "g"),
+        ("best", ("", "t", "g"), "g"),
+        ("best", ("", "t", ""), "t"),
+        ("best", ("offline", "t", ""), "t"),
+    ],
+)
+def test_the_wanted_variant_is_taken_or_else_the_next_better_one(
+    tmp_path: Path, variant: str, urls: tuple[str, str, str], taken: str
+) -> None:
+    filled = [f"http://a.example/{name}" if len(name) == 1 else name for name in urls]
+    (tmp_path / "m.csv").write_text(VARIANTS.format(*filled))
+    result = partitioned(tmp_path / "m.csv", tmp_path / "out", {**DWCA, "variant": variant})
+    assert _ids_and_urls(result) == {("1", taken)}
+
+
+def test_a_column_that_is_named_counts_whatever_else_there_is(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(VARIANTS.format(*(f"http://a.example/{name}" for name in "atg")))
+    dataset = {**DWCA, "columns": {"identifier": "thumbnailAccessURI"}}
+    assert _ids_and_urls(partitioned(tmp_path / "m.csv", tmp_path / "out", dataset)) == {("1", "t")}
+
+
+@pytest.mark.parametrize("name", ["gbif", "dwca", "generic"])
+@pytest.mark.parametrize(
+    ("case", "rows", "rejected"),
+    [
+        ("symb", {("1", "s1_lg.jpg"), ("2", "s2_lg.jpg")}, {}),
+        ("idig", {("u1", "m1.jpg"), ("u1", "raw1.jpg"), ("u2", "raw2.jpg")}, {}),
+        ("inatdwca", {("11", "original.jpeg?1444335406")}, {"not_an_image": 1}),
+    ],
+)
+def test_shared_cases_of_publishers_are_read_by_any_name_and_zipped(
+    tmp_path: Path, name: str, case: str, rows: set[tuple[str, str]], rejected: dict[str, int]
+) -> None:
+    folder = shared_case(case)
+    with zipfile.ZipFile(tmp_path / f"{case}.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    for path in (folder, tmp_path / f"{case}.zip"):
+        result = partitioned(path, tmp_path / "out", {"name": name})
+        assert _ids_and_urls(result) == rows
+        assert result.summary.rejected_by_reason == rejected
+
+
+def test_a_core_may_list_media_itself(tmp_path: Path) -> None:
+    files = {"o.csv": "id,media,type\n1,http://a.example/1.jpg,PhysicalObject\n2,,\n3,http://a.example/3.mp3,\n"}
+    core = _table(
+        "core", ["o.csv"], "http://rs.tdwg.org/dwc/terms/Occurrence",
+        ["http://rs.tdwg.org/dwc/terms/associatedMedia", "http://purl.org/dc/terms/type"],
+    )  # fmt: skip
+    result = partitioned(_archive(tmp_path / "d", files, core), tmp_path / "out", DWCA)
+    assert _ids_and_urls(result) == {("1", "1.jpg")}
+    assert result.summary.rejected_by_reason == {"no_identifier": 1, "not_an_image": 1}
+
+
+def test_beside_tables_of_media_a_core_adds_those_of_its_other_rows(tmp_path: Path) -> None:
+    files = {
+        "o.csv": "id,media\n1,http://a.example/1.jpg\n2,http://a.example/2.jpg\n3,\n",
+        "m.csv": "coreid,u\n1,http://a.example/1-of-table.jpg\n",
+    }
+    core = _table(
+        "core", ["o.csv"], "http://rs.tdwg.org/dwc/terms/Occurrence", ["http://rs.tdwg.org/dwc/terms/associatedMedia"]
+    )
+    table = _table("extension", ["m.csv"], AUDUBON, ["http://rs.tdwg.org/ac/terms/accessURI"])
+    result = partitioned(_archive(tmp_path / "d", files, core, table), tmp_path / "out", DWCA)
+    assert _ids_and_urls(result) == {("1", "1-of-table.jpg"), ("2", "2.jpg")}
+    assert result.summary.input_rows == 2
+
+
+def test_a_table_that_the_descriptor_names_and_that_is_missing_is_said(tmp_path: Path) -> None:
+    archive = _archive(
+        tmp_path / "d", {"occurrences.csv": OCCURRENCES}, CORE, _table("extension", ["m.csv"], AUDUBON, [])
+    )
+    with pytest.raises(UserError, match=r"meta\.xml of .* names m\.csv, which is not there"):
+        partitioned(archive, tmp_path / "out", DWCA)
