@@ -53,6 +53,7 @@ class FetchResult:
         ttfb_s: Time from start to the first byte of the answer.
         http_version: "1.1", "2", ...
         remote_ip: Address that was connected to.
+        said: What a refusal said: its status and the first words of its body.
     """
 
     token: int
@@ -66,6 +67,7 @@ class FetchResult:
     total_s: float = 0.0
     http_version: str | None = None
     remote_ip: str | None = None
+    said: str = ""
 
 
 class Fetcher(Protocol):

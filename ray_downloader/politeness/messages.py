@@ -118,6 +118,7 @@ class Lease:
         reason: Why there are no permits, where the server or the operator is why.
         is_probe: The server is in trouble and this one permit finds out whether it lasts: it goes to a row that has
             not failed, as far from those that did as there is one.
+        has_served: The server has delivered files, in this run or an earlier one.
         retries: How many of the permits may be spent on retries (the retry budget).
         serial: Number of the lease; one that is given again keeps it.
         is_403_ban: A 403 is not an answer about its file now but a throttled answer: its row may be tried again.
@@ -138,3 +139,4 @@ class Lease:
     said: str = ""
     reason: WaitReason | None = None
     is_probe: bool = False
+    has_served: bool = False

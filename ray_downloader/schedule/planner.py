@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ray_downloader.partition.batches import Batch
@@ -31,13 +31,11 @@ class WorkItem:
 
     Args:
         left: How many.
-        attempts: Requests already spent on some of them, by row number.
         ready_in_s: When its servers may be asked again, counted from when it was given back.
     """
 
     batch: Batch
     left: int
-    attempts: Mapping[int, int] = field(default_factory=dict)
     ready_in_s: float = 0.0
 
 

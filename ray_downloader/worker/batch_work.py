@@ -1,19 +1,21 @@
-"""One batch under work in a task: hands out its unsettled rows in chunks and writes down how each ended.
+"""One batch under work in a task: assigns its unsettled rows in chunks and writes down how each ended.
 
 Only a chunk of the input rows is held at a time, so a task can work at a hundred large batches in little memory.
-Rows with equal identifiers are neighbours (the partition sorts them), so they become one job: fetched once, written
-for each row.
+Input rows with equal identifiers are neighbours (the partition sorts them), so they become one `Row`: fetched once,
+written for each. What unsettled rows have learned is kept in the batch's folder between tasks, runs and nodes; those
+rows are the first that the next task assigns.
 """
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,79 +24,21 @@ from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
 from ray_downloader.output.journal import Journal, Rows
 from ray_downloader.partition.batches import read_batch
+from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from ray_downloader.schedule.planner import WorkItem
-from ray_downloader.worker.request_policy import Failure, Route
+from ray_downloader.worker.row import Row, RowState
 
-#: Rows that all batches of a task hand out at once (1.1 kB each, measured), and bounds of one batch's chunk. A chunk
+#: Rows that all batches of a task assign at once (1.1 kB each, measured), and bounds of one batch's chunk. A chunk
 #: costs 4 ms, as its whole batch is read, so the smallest ones take 2 % of a core at 300 rows/s.
 ASSIGNED_ROWS = 16_384
 CHUNK_ROWS = (64, 512)
-#: The next chunk is read when less than this share of one is handed out and not settled.
+#: The next chunk is read when less than this share of one is assigned and not settled.
 LOW_WATER_SHARE = 4
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One URL to fetch, for one or more rows of a batch.
-
-    Args:
-        rows: The rows it settles.
-        server: The server its rows are counted under.
-        route: Where the next request goes; elsewhere than the identifier after a redirect.
-        attempt: 1 for the first request.
-        hops: Redirects followed in this attempt.
-        failure: How the last attempt failed.
-        mirrors: URLs of the same bytes, to be tried when this one has failed for good.
-        listed: What each of its rows lists of the bytes; empty where none lists anything.
-    """
-
-    batch: BatchWork
-    rows: Rows
-    identifier: str
-    server: str
-    attempt: int = 1
-    hops: int = 0
-    failure: Failure | None = None
-    mirrors: list[str] = field(default_factory=list)
-    listed: Sequence[Listed] = ()
-    url: str = field(init=False)
-    route: Route = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.url = self.identifier
-
-    def spend_attempt(self, failure: Failure) -> None:
-        """An attempt failed and another follows, maybe in another task."""
-        self.batch.note_attempt(self.rows.numbers[0], self.attempt)
-        self.attempt += 1
-        self.hops = 0
-        self.failure = failure
-
-    def take_out(self, indices: Sequence[int]) -> Job:
-        """A job of its own for some of the rows, which this one has no longer."""
-        taken = copy(self)
-        taken._keep(indices)
-        self._keep([index for index in range(len(self.rows.numbers)) if index not in set(indices)])
-        return taken
-
-    def _keep(self, indices: Sequence[int]) -> None:
-        places, numbers = self.rows.places, self.rows.numbers
-        self.rows = Rows(self.rows.inputs, [places[index] for index in indices], [numbers[index] for index in indices])
-        self.listed = [self.listed[index] for index in indices]
-        self.mirrors = list(self.mirrors)
-
-    def turns_to_mirror(self, failure: Failure) -> bool:
-        """Whether there is another URL, `url` from now on, whose attempts are counted anew.
-
-        Who opted out at one place is not asked at another.
-        """
-        if not self.mirrors or failure.kind is ErrorKind.OPTED_OUT:
-            return False
-        self.url, self.attempt, self.hops, self.failure = self.mirrors.pop(0), 1, 0, None
-        return True
+#: What the unsettled rows of a batch have learned. Folder readers skip names that begin with `_`.
+UNDER_WAY = "_under_way.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +57,13 @@ class BatchOptions:
 
     @property
     def chunk_rows(self) -> int:
-        """Rows that are handed out at a time."""
+        """Rows that are assigned at a time."""
         least, most = CHUNK_ROWS
         return min(most, max(least, self.most_rows))
 
     @property
     def most_rows(self) -> int:
-        """Rows of a batch that may be handed out and unsettled, where its chunks are not smaller than the least."""
+        """Rows of a batch that may be assigned and unsettled, where its chunks are not smaller than the least."""
         return ASSIGNED_ROWS // self.batches
 
 
@@ -128,7 +72,7 @@ class BatchWork:
 
     Args:
         layout: Paths of the run.
-        item: The batch, and requests that earlier tasks spent on its rows.
+        item: The batch.
         attempt_name: Unique name of the task attempt, for the journal.
         options: What of the settings it needs.
     """
@@ -141,9 +85,11 @@ class BatchWork:
         self._extra_columns = options.extra_columns
         self._note: CrashNote | None = None
         self._suspect = find_suspect(self._note_file)
-        self._attempts = dict(item.attempts)
         settled = self._settled(options.retry_kinds)
-        self._pending = array("i", (row for row in range(item.batch.rows) if row not in settled))
+        self._under_way = {known["rows"][0]: known for known in self._read_under_way()}
+        self._pending = array("i", _under_way_first(item.batch.rows, settled, self._under_way))
+        self._has_under_way_file = bool(self._under_way)
+        self._assigned_rows: dict[int, Row] = {}
         self._chunk_rows, self._most_rows = options.chunk_rows, options.most_rows
         self._assigned = 0
         self.left = len(self._pending)
@@ -155,7 +101,7 @@ class BatchWork:
 
     @property
     def wants_chunk(self) -> bool:
-        """Whether few of its handed-out rows are unsettled and there are more."""
+        """Whether few of its assigned rows are unsettled and there are more."""
         return bool(self._pending) and self._assigned < self._chunk_rows // LOW_WATER_SHARE
 
     @property
@@ -164,8 +110,8 @@ class BatchWork:
         is_mixed = self.batch.servers > 1
         return is_mixed and bool(self._pending) and self._assigned + self._chunk_rows <= self._most_rows
 
-    def next_jobs(self) -> Iterator[Job]:
-        """The next chunk of unsettled rows as jobs; equal identifiers are never split."""
+    def next_rows(self) -> Iterator[Row]:
+        """The next chunk of unsettled rows; equal identifiers are never split."""
         table = read_batch(self._layout, self.batch)
         identifiers = table.column("identifier")
         end = min(self._chunk_rows, len(self._pending))
@@ -181,38 +127,43 @@ class BatchWork:
         listed = _listed(chunk)
         for (identifier, server), group in groupby(numbered, key=lambda item: item[1:]):
             places = [place for place, _, _ in group]
-            yield Job(
+            row = Row(
                 batch=self,
                 rows=Rows(chunk, places, [rows[place] for place in places]),
                 identifier=identifier,
                 server=server,
-                attempt=1 + self._attempts.get(rows[places[0]], 0),
                 mirrors=list(mirrors[places[0]] or ()),
                 listed=[listed[place] for place in places] if listed else (),
             )
+            self._assigned_rows[row.number] = row
+            yield row
 
-    def settle_image(self, job: Job, record: ImageRecord, checksum_ok: Sequence[bool | None] = ()) -> None:
-        """Write the job's rows down as successes."""
-        self._journal.add_image(job.rows, record, checksum_ok)
-        self._settle(job)
+    def settle_image(self, row: Row, record: ImageRecord, checksum_ok: Sequence[bool | None] = ()) -> None:
+        """Write its input rows down as successes."""
+        self._journal.add_image(row.rows, record, checksum_ok)
+        self._settle(row)
 
-    def settle_error(self, job: Job, record: ErrorRecord) -> None:
-        """Write the job's rows down as errors."""
-        self._journal.add_error(job.rows, record)
-        self._settle(job)
+    def settle_error(self, row: Row, record: ErrorRecord) -> None:
+        """Write its input rows down as errors."""
+        self._journal.add_error(row.rows, record)
+        self._settle(row)
 
-    def _settle(self, job: Job) -> None:
-        self.left -= len(job.rows.numbers)
-        self._assigned -= len(job.rows.numbers)
-        for row in job.rows.numbers:
-            self._attempts.pop(row, None)
+    def _settle(self, row: Row) -> None:
+        row.move(RowState.SETTLED)
+        self.left -= len(row.rows.numbers)
+        self._assigned -= len(row.rows.numbers)
+        self._assigned_rows.pop(row.number, None)
 
-    def note_attempt(self, row: int, attempts: int) -> None:
-        """Remember failed attempts, for the case that another task goes on with the row."""
-        self._attempts[row] = attempts
+    def split(self, row: Row) -> None:
+        """A row was taken out of another: it is one of the batch's own from now on."""
+        self._assigned_rows[row.number] = row
+
+    def learned(self, row: Row) -> dict[str, Any] | None:
+        """What an earlier task learned of the row; given once."""
+        return self._under_way.pop(row.number, None)
 
     @contextmanager
-    def decoding(self, job: Job) -> Iterator[bool]:
+    def decoding(self, row: Row) -> Iterator[bool]:
         """Note which row is under decode, in case that kills the process.
 
         Yields:
@@ -221,10 +172,10 @@ class BatchWork:
         if self._note is None:
             self._folder.path.mkdir(parents=True, exist_ok=True)
             self._note = CrashNote(self._note_file)
-        row = str(job.rows.numbers[0])
-        self._note.begin(row)
+        number = str(row.number)
+        self._note.begin(number)
         try:
-            yield row == self._suspect
+            yield number == self._suspect
         finally:
             self._note.clear()
 
@@ -241,14 +192,35 @@ class BatchWork:
         """Let a kill lose nothing of what is settled so far."""
         self._journal.flush()
 
-    def give_back(self, ready_in_s: float) -> WorkItem:
-        """Close the journal and say what is left."""
+    def give_back(self, ready_in_s: float, now_s: float, now_unix_s: float) -> WorkItem:
+        """Close the journal, keep what unsettled rows have learned, and say what is left."""
         self._close()
-        return WorkItem(self.batch, self.left, self._attempts, ready_in_s)
+        learned = [row.progress(now_s, now_unix_s) for row in self._assigned_rows.values()]
+        self._keep_under_way([*(known for known in learned if known), *self._under_way.values()])
+        return WorkItem(self.batch, self.left, ready_in_s)
+
+    @property
+    def _under_way_file(self) -> Path:
+        return self._folder.path / UNDER_WAY
+
+    def _keep_under_way(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            write_text(self._under_way_file, json.dumps({"rows": rows}) + "\n")
+        elif self._has_under_way_file:
+            self._under_way_file.unlink(missing_ok=True)
+
+    def _read_under_way(self) -> list[dict[str, Any]]:
+        """What was kept; nothing where it cannot be read, as it only saves requests."""
+        try:
+            rows: list[dict[str, Any]] = json.loads(self._under_way_file.read_text("utf-8"))["rows"]
+            return [known for known in rows if all(0 <= row < self.batch.rows for row in known["rows"])]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
 
     def publish(self) -> BatchCounts:
         """Make the batch finished; all its rows are settled."""
         self._close()
+        self._keep_under_way([])
         return self._folder.publish(read_batch(self._layout, self.batch), self._extra_columns)
 
 
@@ -258,3 +230,11 @@ def _listed(chunk: pa.Table) -> list[Listed]:
     if all(column.null_count == chunk.num_rows for column in columns):
         return []
     return [Listed(*facts) for facts in zip(*(column.to_pylist() for column in columns), strict=True)]
+
+
+def _under_way_first(rows: int, settled: Collection[int], under_way: Mapping[int, Mapping[str, Any]]) -> Iterator[int]:
+    """Unsettled rows in the order in which they are assigned."""
+    first = [row for known in under_way.values() for row in known["rows"] if row not in settled]
+    yield from first
+    taken = set(first)
+    yield from (row for row in range(rows) if row not in settled and row not in taken)

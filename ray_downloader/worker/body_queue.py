@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 from ray_downloader.fetch.base import FetchResult
-from ray_downloader.worker.batch_work import Job
+from ray_downloader.worker.row import Row
 
 #: Bodies in memory, under way or waiting; what is promised is a worker below 400 MB, of which imports take 190.
 MAX_BODIES_BYTES = 64 * 2**20
@@ -18,7 +18,7 @@ class BodyQueue:
     """Bodies in the order in which they came."""
 
     def __init__(self) -> None:
-        self._bodies: deque[tuple[Job, FetchResult]] = deque()
+        self._bodies: deque[tuple[Row, FetchResult]] = deque()
         self._waiting_bytes = 0
         self._seen = 0
         self._seen_bytes = 0
@@ -26,18 +26,18 @@ class BodyQueue:
     def __len__(self) -> int:
         return len(self._bodies)
 
-    def add(self, job: Job, result: FetchResult) -> None:
+    def add(self, row: Row, result: FetchResult) -> None:
         """A body has come."""
-        self._bodies.append((job, result))
+        self._bodies.append((row, result))
         self._waiting_bytes += len(result.body)
         self._seen += 1
         self._seen_bytes += len(result.body)
 
-    def take(self) -> tuple[Job, FetchResult]:
+    def take(self) -> tuple[Row, FetchResult]:
         """The body that has waited longest."""
-        job, result = self._bodies.popleft()
+        row, result = self._bodies.popleft()
         self._waiting_bytes -= len(result.body)
-        return job, result
+        return row, result
 
     def has_room(self, under_way: int) -> bool:
         """Whether one more request may start beside so many; one always may."""

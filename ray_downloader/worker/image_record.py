@@ -7,10 +7,10 @@ from datetime import datetime
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.image import ProcessedImage
 from ray_downloader.run_folder.schemas import ImageRecord
-from ray_downloader.worker.batch_work import Job
+from ray_downloader.worker.row import Row
 
 
-def image_record(job: Job, result: FetchResult, image: ProcessedImage, at: datetime) -> ImageRecord:
+def image_record(row: Row, result: FetchResult, image: ProcessedImage, at: datetime) -> ImageRecord:
     """A processed image as a row of `successes.parquet`."""
     return ImageRecord(
         hashsum_original=image.hashsum_original,
@@ -20,8 +20,8 @@ def image_record(job: Job, result: FetchResult, image: ProcessedImage, at: datet
         image=image.image,
         image_format=image.image_format,
         original_format=image.original_format,
-        retry_count=job.attempt - 1,
-        final_url=job.route.url,
+        retry_count=row.attempt - 1,
+        final_url=row.route.url if row.route else row.url,
         etag=result.headers.get("etag"),
         last_modified=result.headers.get("last-modified"),
         fetched_at=at,

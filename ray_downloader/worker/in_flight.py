@@ -1,13 +1,30 @@
-"""The requests that a task has under way: which job and which budget each belongs to, and when it really went out."""
+"""The requests that a task has under way: which work and which queue each belongs to, and when it really went out."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 
 from ray_downloader.fetch.base import Fetcher, FetchRequest, FetchResult
-from ray_downloader.worker.batch_work import Job
 from ray_downloader.worker.robots_gate import RobotsRequest
-from ray_downloader.worker.server_queue import BudgetQueue
+from ray_downloader.worker.row import Row
+from ray_downloader.worker.server_queue import ServerQueue, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A request that ended."""
+
+    queue: ServerQueue
+    work: Work
+    result: FetchResult
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    queue: ServerQueue
+    work: Work
+    started_at_s: float
 
 
 class InFlightRequests:
@@ -22,22 +39,25 @@ class InFlightRequests:
         self.size_bytes = 0
         self._fetcher = fetcher
         self._tokens = count()
-        self._under_way: dict[int, tuple[BudgetQueue, Job | RobotsRequest]] = {}
-        self._unsent: dict[int, BudgetQueue] = {}
+        self._under_way: dict[int, _UnderWay] = {}
+        self._unsent: dict[int, ServerQueue] = {}
 
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def start(self, queue: BudgetQueue, job: Job | RobotsRequest) -> None:
-        """Begin the request that the job waits for; its permit is spent."""
+    def start(self, queue: ServerQueue, work: Work, now_s: float) -> None:
+        """Begin the request that the work waits for; its permit is spent."""
+        assert work.route is not None
         token = next(self._tokens)
-        self._under_way[token] = (queue, job)
+        self._under_way[token] = _UnderWay(queue, work, now_s)
         self._unsent[token] = queue
         self.requests += 1
-        route = job.route
-        self._fetcher.start(FetchRequest(token, route.target, headers=route.headers, verify_tls=route.verify_tls))
+        route = work.route
+        cookies = work.cookies.header(route.target) if isinstance(work, Row) and work.cookies else None
+        headers = {**route.headers, "Cookie": cookies} if cookies else route.headers
+        self._fetcher.start(FetchRequest(token, route.target, headers=headers, verify_tls=route.verify_tls))
 
-    def poll(self, timeout_s: float) -> list[tuple[BudgetQueue, Job | RobotsRequest, FetchResult]]:
+    def poll(self, timeout_s: float) -> list[Ended]:
         """What has ended, after at most `timeout_s`."""
         results = self._fetcher.poll(timeout_s)
         for token, sent_s in self._fetcher.take_sent():
@@ -45,7 +65,16 @@ class InFlightRequests:
         for result in results:
             self._went_out(result.token, None)  # it failed before that, if it still counts as unsent
             self.size_bytes += len(result.body)
-        return [(*self._under_way.pop(result.token), result) for result in results]
+        ended = ((self._under_way.pop(result.token), result) for result in results)
+        return [Ended(one.queue, one.work, result) for one, result in ended]
+
+    def slow_queues(self, started_before_s: float) -> set[int]:
+        """Identities of the queues with a request under way that started before then."""
+        return {id(one.queue) for one in self._under_way.values() if one.started_at_s < started_before_s}
+
+    def rows(self) -> list[Row]:
+        """Rows with a request under way."""
+        return [one.work for one in self._under_way.values() if not isinstance(one.work, RobotsRequest)]
 
     def _went_out(self, token: int, sent_s: float | None) -> None:
         queue = self._unsent.pop(token, None)

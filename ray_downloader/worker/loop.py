@@ -1,4 +1,4 @@
-"""The worker loop: one thread that asks for budgets, moves bytes, makes images and writes them down.
+"""The worker loop: one thread that leases permits, moves bytes, makes images and writes them down.
 
 It serves many servers at once. A request starts only with a permit of the budget it spends, also a retry and each hop
 of a redirect. Between two turns of the network it processes at most one image, so that no permit waits long: a second
@@ -9,36 +9,45 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
+from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.image import ImageError
-from ray_downloader.politeness.messages import LeaseRequest
+from ray_downloader.politeness.messages import LeaseRequest, Outcome, Verdict
 from ray_downloader.run_folder.checksums import agreements
-from ray_downloader.worker.batch_work import BatchWork, Job
+from ray_downloader.worker.batch_work import BatchWork
 from ray_downloader.worker.body_queue import BodyQueue
+from ray_downloader.worker.evidence import Fault
 from ray_downloader.worker.image_record import image_record, is_complete
-from ray_downloader.worker.in_flight import InFlightRequests
+from ray_downloader.worker.in_flight import Ended, InFlightRequests
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.publisher import Publisher
-from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_checksum, failure_of_verdict
+from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_checksum
 from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest, robots_url
-from ray_downloader.worker.server_queue import NEVER, BudgetQueue
+from ray_downloader.worker.row import Row, RowState
+from ray_downloader.worker.server_queue import NEVER, ServerQueue
 
 #: Requests under way in one task; what one server is asked for is its lease's matter.
 MAX_IN_FLIGHT = 256
-#: With fewer requests under way the rows at hand are mostly those of servers that wait, so others are handed out.
+#: With fewer requests under way the rows at hand are mostly those of servers that wait, so others are assigned.
 FEW_IN_FLIGHT = 16
-#: How long requests under way are waited for when a task ends.
-GRACE_S = 10.0
-#: Progress is told (and journals are flushed) so often; the answer says whether the run drains.
+#: How long a drain waits for requests under way. Without a drain none is cut: a transfer may take all of its time.
+DRAIN_GRACE_S = 10.0
+#: A transfer that takes longer is slow. While a slice that is over waits for slow ones, its other servers go on.
+SLOW_S = 10.0
+#: Progress is reported (and journals are flushed) so often; the answer says whether the run drains.
 PROGRESS_INTERVAL_S = 1.0
 #: Answers of an actor come without waking the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
+_UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
+#: Verdicts that somebody spoke: how a row failed before does not matter.
+_ORDERED = frozenset({Verdict.BANNED, Verdict.OPTED_OUT})
 
 _log = logging.getLogger(__name__)
 
@@ -66,42 +75,52 @@ class Worker:
         self._ports = ports
         self._holder = time_slice.holder
         self._open = [batch for batch in batches if batch.left]
-        self._publisher = Publisher(batch for batch in batches if not batch.left)
+        self._publisher = Publisher((batch for batch in batches if not batch.left), ports.publish)
         self._ends_at_s = ports.clock() + time_slice.seconds
+        self._lingers_until_s = self._ends_at_s + policy.request_timeout_s
         self._report_at_s = ports.clock()
         self._robots = robots
         self._requests = InFlightRequests(ports.fetcher)
-        self._queues: dict[str, BudgetQueue] = {}
+        self._queues: dict[str, ServerQueue] = {}
         self._bodies = BodyQueue()
         self._rows_of_server: Counter[str] = Counter()
         self._settled_rows: Counter[tuple[str, str]] = Counter()
+        self._answered = 0
+        self._unreached: Counter[str] = Counter()
         self._reported_bytes = 0
+        self._slow: set[int] = set()
 
     def run(self) -> SliceReport:
         """Work until all is settled, time is up, the run drains, or no server may be asked again in this slice."""
-        while not self._is_over():
-            self._turn()
-        return self._finish()
+        while not self.is_over():
+            self.turn()
+        return self.finish()
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether nothing is left to do here, or to wait for."""
         if not self._open:
             return True
-        if self._requests or self._bodies:
-            return self._ports.clock() > self._ends_at_s + GRACE_S
-        return self._next_start_s() >= self._ends_at_s
-
-    def _next_start_s(self) -> float:
-        """When a request could start at the earliest; now, where rows were not handed out yet."""
         now_s = self._ports.clock()
+        if self._requests or self._bodies:
+            return self._is_draining and now_s > self._ends_at_s + DRAIN_GRACE_S
+        return self._next_start_s(now_s) >= self._ends_at_s
+
+    @property
+    def _is_draining(self) -> bool:
+        return self._ports.budgets.is_draining
+
+    def _next_start_s(self, now_s: float) -> float:
+        """When a request could start at the earliest; now, where rows were not assigned yet."""
         if any(batch.wants_chunk or batch.has_room for batch in self._open):
             return now_s
         return min((queue.next_start_s(now_s) for queue in self._queues.values()), default=now_s)
 
-    # -- one turn ------------------------------------------------------------------------------------------------
+    # -- one turn --------------------------------------------------------------------------------------------------
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Start what may start, move bytes for a moment, and deal with what ended."""
         now_s = self._ports.clock()
-        if self._ports.budgets.is_draining:
+        if self._is_draining:
             self._ends_at_s = min(self._ends_at_s, now_s)
         if now_s < self._ends_at_s:
             self._assign(now_s)
@@ -110,56 +129,82 @@ class Worker:
         # Reading rows takes its time; a permit counted from before that would be used too early.
         now_s = self._ports.clock()
         wake_at_s = self._advance_all(now_s)
-        for queue, job, result in self._requests.poll(self._patience_s(now_s, wake_at_s)):
-            if isinstance(job, RobotsRequest):
-                self._receive_robots(queue, job, result)
+        for ended in self._requests.poll(self._patience_s(now_s, wake_at_s)):
+            if isinstance(ended.work, RobotsRequest):
+                self._receive_robots(ended.queue, ended.work, ended.result)
             else:
-                self._receive(queue, job, result)
+                self._guarded(ended.work, self._receive, ended)
         if self._bodies:
-            self._process(*self._bodies.take())
+            row, result = self._bodies.take()
+            self._guarded(row, self._process, row, result)
         if now_s >= self._report_at_s:
             self._report(now_s)
+
+    def _guarded(self, row: Row, deal_with: Callable[..., None], *arguments: object) -> None:
+        """Whatever one answer or picture does, it costs its own row and nothing else."""
+        try:
+            deal_with(*arguments)
+        except (OSError, MemoryError):
+            raise  # the journal cannot be written, or the machine is at its end: not this row's doing
+        except Exception as error:
+            _log.exception("%s", row.identifier)
+            if row.state is not RowState.SETTLED:
+                self._settle_error(row, Failure(ErrorKind.INTERNAL, repr(error)))
 
     def _assign(self, now_s: float) -> None:
         is_idle = now_s >= self._report_at_s and len(self._requests) < FEW_IN_FLIGHT
         for batch in [batch for batch in self._open if batch.wants_chunk or (is_idle and batch.has_room)]:
-            jobs = list(batch.next_jobs())
-            self._rows_of_server.update(job.server for job in jobs)
-            for job in jobs:
-                self._send_to(job, job.identifier)
+            rows = list(batch.next_rows())
+            self._rows_of_server.update(row.server for row in rows)
+            for row in rows:
+                learned = batch.learned(row)
+                self._send_to(row, row.resume(learned, now_s, self._ports.wall_clock()) if learned else row.url)
 
-    def _send_to(self, job: Job, url: str, retry_at_s: float | None = None) -> None:
-        """Queue the job at the budget that its next request spends, or settle it where there is to be none."""
+    def _send_to(self, row: Row, url: str) -> None:
+        """Queue the row at the budget that its next request spends, or settle it where there is to be none."""
         route = self._policy.route(url)
         if isinstance(route, Failure):
-            self._fail(job, route)
+            self._fail(row, route)
             return
-        job.route = route
-        if retry_at_s is None:
-            self._admit(job)
-        else:
-            self._queue(route.budget).add_retry(job, retry_at_s)
+        row.route = route
+        self._admit(row, route)
 
-    def _admit(self, job: Job) -> None:
+    def _admit(self, row: Row, route: Route) -> None:
         """Past the server's robots.txt, which may have to be fetched first."""
-        admission = self._robots.admit(job, job.route, self._rows_of_server[job.server])
+        admission = self._robots.admit(row, route, self._rows_of_server[row.server])
         if admission is Admission.EXCLUDED:
-            self._fail(job, Failure(ErrorKind.ROBOTS, "robots.txt of the server excludes it"))
+            self._fail(row, Failure(ErrorKind.ROBOTS, self._robots.reason(route.server)))
         elif admission is Admission.ADMITTED:
-            self._queue(job.route.budget).add(job)
-        elif self._robots.needs_request(job.route.server):
-            route = self._policy.route(robots_url(job.route.url))
-            if isinstance(route, Route):
-                self._queue(route.budget).add_first(RobotsRequest(job.route.server, route))
+            self._enter(row, route)
+        else:
+            row.hold()
+            self._request_robots(route)
 
-    def _queue(self, budget: str) -> BudgetQueue:
+    def _request_robots(self, route: Route) -> None:
+        """Fetch what the first row of a server is held for."""
+        if self._robots.needs_request(route.server):
+            robots_route = self._policy.route(robots_url(route.url))
+            if isinstance(robots_route, Route):
+                self._queue(robots_route.budget).add_first(RobotsRequest(route.server, robots_route))
+
+    def _enter(self, row: Row, route: Route) -> None:
+        queue = self._queue(route.budget)
+        if row.state is RowState.DEFERRED:
+            queue.add_deferred(row, row.not_before_s)
+        elif row.state is RowState.REDIRECTED or row.attempt > 1:
+            queue.add_first(row)
+        else:
+            queue.add(row)
+
+    def _queue(self, budget: str) -> ServerQueue:
         queue = self._queues.get(budget)
         if queue is None:
-            queue = self._queues[budget] = BudgetQueue(budget, self._holder)
+            queue = self._queues[budget] = ServerQueue(budget, self._holder)
         return queue
 
     def _advance_all(self, now_s: float) -> float:
         """Start what may start; returns when something can be done again."""
+        self._slow = self._slow_queues(now_s)
         wake_at_s = NEVER
         requests: list[LeaseRequest] = []
         for queue in list(self._queues.values()):
@@ -174,18 +219,36 @@ class Worker:
             self._ports.budgets.request(requests)
         return wake_at_s
 
-    def _advance(self, queue: BudgetQueue, now_s: float) -> None:
-        for abandoned in queue.take_abandoned(now_s):
-            if isinstance(abandoned, RobotsRequest):
-                self._learn_robots(abandoned, None)
-            else:
-                self._fail(abandoned, abandoned.failure or failure_of_verdict(queue.verdict))
-        while self._may_start(now_s) and (job := queue.take_due(now_s)):
-            self._requests.start(queue, job)
+    def _slow_queues(self, now_s: float) -> set[int]:
+        """Queues whose slow transfers a slice that is over waits for; empty before its end."""
+        is_over = now_s >= self._ends_at_s and not self._is_draining
+        return self._requests.slow_queues(now_s - SLOW_S) if is_over and now_s < self._lingers_until_s else set()
 
-    def _may_start(self, now_s: float) -> bool:
+    def _advance(self, queue: ServerQueue, now_s: float) -> None:
+        for work in queue.take_abandoned(now_s):
+            if isinstance(work, RobotsRequest):
+                self._learn_robots(work, None)
+            else:
+                self._abandon(work, queue)
+        while self._may_start(queue, now_s) and (work := queue.take_due(now_s)):  # type: ignore[assignment]
+            if isinstance(work, Row):
+                work.move(RowState.IN_FLIGHT)
+            self._requests.start(queue, work, now_s)
+
+    def _abandon(self, row: Row, queue: ServerQueue) -> None:
+        """Its server is not asked any more, or it may not be retried."""
+        lease = queue.lease
+        is_own = row.failure is not None and (row.attempt > 1 or queue.verdict is Verdict.OPEN)
+        if row.failure is not None and is_own and queue.verdict not in _ORDERED:
+            self._fail(row, row.failure)
+        else:
+            assert lease is not None
+            self._fail(row, Failure.of_verdict(lease))
+
+    def _may_start(self, queue: ServerQueue, now_s: float) -> bool:
         under_way = len(self._requests)
-        return under_way < MAX_IN_FLIGHT and self._bodies.has_room(under_way) and now_s < self._ends_at_s
+        has_time = now_s < self._ends_at_s or (bool(self._slow) and id(queue) not in self._slow)
+        return has_time and under_way < MAX_IN_FLIGHT and self._bodies.has_room(under_way)
 
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
         if self._bodies:
@@ -196,114 +259,206 @@ class Worker:
         return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_requesting else IDLE_POLL_S)
 
     def _report(self, now_s: float) -> None:
-        """Flush the journals, so that what is told is also kept."""
+        """Flush the journals, so that what is reported is also kept."""
         self._report_at_s = now_s + PROGRESS_INTERVAL_S
         for batch in self._open:
             batch.flush()
         size_bytes = self._requests.size_bytes - self._reported_bytes
-        delta = ProgressDelta(dict(self._settled_rows), size_bytes, dict(self._robots.disallowed))
-        self._ports.budgets.report(delta)
-        self._settled_rows.clear()
-        self._robots.disallowed.clear()
+        self._ports.budgets.report(
+            ProgressDelta(
+                settled=dict(self._settled_rows),
+                size_bytes=size_bytes,
+                disallowed=dict(self._robots.disallowed),
+                answered=self._answered,
+                unreached=dict(self._unreached),
+                holder=self._holder,
+                is_busy=bool(self._bodies) or any(queue.is_busy for queue in self._queues.values()),
+            )
+        )
+        for counter in (self._settled_rows, self._robots.disallowed, self._unreached):
+            counter.clear()
+        self._answered = 0
         self._reported_bytes += size_bytes
 
-    # -- what comes back -----------------------------------------------------------------------------------------
+    # -- what comes back -------------------------------------------------------------------------------------------
 
-    def _receive(self, queue: BudgetQueue, job: Job, result: FetchResult) -> None:
+    def _receive(self, ended: Ended) -> None:
+        queue, row, result = ended.queue, ended.work, ended.result
+        assert isinstance(row, Row)
         now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
         failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
-        outcome = self._policy.outcome(result, failure, now_unix_s, is_retry=job.attempt > 1)
-        queue.finished(outcome, now_s)
-        if failure is not None:
-            self._try_again_or_fail(job, failure, now_s)
-        elif result.redirect_url is not None:
-            self._follow(job, result)
+        self._count_reach(row.route, result)
+        outcome = self._policy.outcome(result, failure, now_unix_s)
+        queue.finished(_of_row(outcome, row, queue, result), now_s)
+        if failure is None:
+            self._take_answer(queue, row, result, now_s)
+        elif row.has_expired_redirect(failure, now_s):
+            row.start_over()
+            self._send_to(row, row.url)
+        elif queue.may_be_ban(failure):
+            row.defer(failure, now_s)
+            queue.hold(row, failure, now_s)
         else:
-            self._bodies.add(job, result)
+            self._try_again_or_fail(queue, row, failure, now_s)
 
-    def _receive_robots(self, queue: BudgetQueue, robots_request: RobotsRequest, result: FetchResult) -> None:
-        now_unix_s = self._ports.wall_clock()
+    def _take_answer(self, queue: ServerQueue, row: Row, result: FetchResult, now_s: float) -> None:
+        """The server answered as it should; that also settles those that it refused while it served others."""
+        self._notice_served(queue, now_s - result.total_s)
+        if result.redirect_url is not None:
+            self._follow(row, result, now_s)
+        else:
+            row.move(RowState.BODY)
+            self._bodies.add(row, result)
+
+    def _notice_served(self, queue: ServerQueue, sent_s: float) -> None:
+        queue.judge.notice_served()
+        for refused, failure in queue.release_refused(sent_s):
+            self._fail(refused, failure)
+
+    def _count_reach(self, route: Route | None, result: FetchResult) -> None:
+        if result.status is not None:
+            self._answered += 1
+        elif result.kind in _UNREACHED and route is not None:
+            self._unreached[route.server] += 1
+
+    def _receive_robots(self, queue: ServerQueue, request: RobotsRequest, result: FetchResult) -> None:
+        now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
         failure = self._policy.failure_of(result, now_unix_s)
-        outcome = self._policy.outcome(result, failure, now_unix_s, is_retry=False)
-        queue.finished(outcome, self._ports.clock())
+        self._count_reach(request.route, result)
+        queue.finished(_of_robots(self._policy.outcome(result, failure, now_unix_s), queue), now_s)
         route = self._policy.route(result.redirect_url) if result.redirect_url else None
-        robots_request.hops += 1
-        if isinstance(route, Route) and robots_request.hops <= MAX_HOPS:
-            robots_request.route = route
-            self._queue(route.budget).add_first(robots_request)
+        delay_s = self._robots.retry_delay_s(request, result)
+        request.hops += 1
+        if isinstance(route, Route) and request.hops <= MAX_HOPS:
+            request.route = route
+            self._queue(route.budget).add_first(request)
+        elif delay_s is not None:
+            request.tries += 1
+            queue.add_deferred(request, now_s + delay_s)
         else:
-            self._learn_robots(robots_request, result)
+            self._learn_robots(request, result)
 
-    def _learn_robots(self, robots_request: RobotsRequest, result: FetchResult | None) -> None:
-        for job in self._robots.learn(robots_request, result):
-            self._queue(job.route.budget).crawl_delay_s = self._robots.crawl_delay_s(robots_request.server)
-            self._admit(job)
+    def _learn_robots(self, request: RobotsRequest, result: FetchResult | None) -> None:
+        for row in self._robots.learn(request, result):
+            row.release()
+            assert row.route is not None
+            self._queue(row.route.budget).crawl_delay_s = self._robots.crawl_delay_s(request.server)
+            self._admit(row, row.route)
 
-    def _follow(self, job: Job, result: FetchResult) -> None:
-        job.hops += 1
-        if job.hops > self._policy.max_redirects:
-            self._fail(job, Failure(ErrorKind.REDIRECT_LOOP, f"over {job.hops - 1} redirects", result.status))
-        else:
-            self._send_to(job, str(result.redirect_url))
-
-    def _try_again_or_fail(self, job: Job, failure: Failure, now_s: float) -> None:
-        """The one place where retries are decided; a retry goes back through the budget of its URL."""
-        delay_s = self._policy.retry_delay_s(failure, job.attempt, self._ports.rng)
-        if delay_s is None:
-            self._fail(job, failure)
+    def _follow(self, row: Row, result: FetchResult, now_s: float) -> None:
+        """The next hop; it goes before rows that were not asked for yet, in whatever slice."""
+        row.hops += 1
+        if row.hops > self._policy.max_redirects:
+            failure = Failure(ErrorKind.REDIRECT_LOOP, f"over {row.hops - 1} redirects", result.status)
+            self._fail(row, failure)
             return
-        job.spend_attempt(failure)
-        self._send_to(job, job.url, retry_at_s=now_s + delay_s)
+        route = self._policy.route(str(result.redirect_url))
+        if isinstance(route, Failure):
+            self._fail(row, route)
+            return
+        assert row.route is not None
+        row.cookies = row.cookies or RedirectCookies()
+        row.cookies.add(row.route.target, result.headers, self._ports.wall_clock())
+        row.redirect(route, now_s)
+        self._admit(row, route)
 
-    def _process(self, job: Job, result: FetchResult) -> None:
-        checksum_ok = agreements(job.listed, result.body)
+    def _try_again_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float) -> None:
+        """The one place where retries are decided; a retry goes back through the budget of its URL."""
+        if not self._policy.may_pass(failure):
+            self._notice_served(queue, now_s)  # an answer about its file, so the server does answer
+            self._fail(row, failure)
+            return
+        if queue.judge.judge(row, failure) is Fault.SERVER:
+            delay_s: float | None = 0.0  # its budget decides when
+        else:
+            delay_s = self._policy.retry_delay_s(failure, row.attempt, self._ports.rng, is_odd=row.is_odd)
+            row.attempt += delay_s is not None
+        if delay_s is None:
+            self._fail(row, failure)
+            return
+        row.defer(failure, now_s + delay_s)
+        queue.add_deferred(row, row.not_before_s)
+
+    def _process(self, row: Row, result: FetchResult) -> None:
+        checksum_ok = agreements(row.listed, result.body)
         if self._policy.requires_checksum and False in checksum_ok:
-            wrong = job.take_out([index for index, is_ok in enumerate(checksum_ok) if is_ok is False])
-            self._try_again_or_fail(wrong, failure_of_checksum(result), self._ports.clock())
+            self._refetch(row, result, [index for index, is_ok in enumerate(checksum_ok) if is_ok is False])
             checksum_ok = [is_ok for is_ok in checksum_ok if is_ok is not False]
             if not checksum_ok:
                 return
         try:
-            with job.batch.decoding(job) as is_suspect:
+            with row.batch.decoding(row) as is_suspect:
                 image = self._ports.process(result.body, is_complete(result), is_suspect)
         except ImageError as error:
-            self._fail(job, Failure(error.kind, error.message, result.status))
+            self._fail(row, Failure(error.kind, error.message, result.status))
             return
-        except Exception as error:  # whatever one picture does, the batch goes on
-            _log.exception("%s", job.identifier)
-            self._fail(job, Failure(ErrorKind.INTERNAL, repr(error), result.status))
-            return
-        job.batch.settle_image(job, image_record(job, result, image, self._now()), checksum_ok)
-        self._settled(job, "")
+        row.batch.settle_image(row, image_record(row, result, image, self._now()), checksum_ok)
+        self._settled(row, "")
 
-    def _fail(self, job: Job, failure: Failure) -> None:
-        if job.turns_to_mirror(failure):
-            self._send_to(job, job.url)
+    def _refetch(self, row: Row, result: FetchResult, wrong: Sequence[int]) -> None:
+        """Input rows whose list describes other bytes are asked for once more."""
+        other = row.take_out(wrong) if len(wrong) < len(row.rows.numbers) else row
+        if other is not row:
+            row.batch.split(other)
+        failure = failure_of_checksum(result)
+        delay_s = self._policy.retry_delay_s(failure, other.attempt, self._ports.rng)
+        if delay_s is None or other.route is None:
+            self._fail(other, failure)
             return
-        job.batch.settle_error(job, failure.record(job.attempt - 1, self._now()))
-        self._settled(job, str(failure.kind))
+        other.attempt += 1
+        other.defer(failure, self._ports.clock() + delay_s)
+        self._queue(other.route.budget).add_deferred(other, other.not_before_s)
+
+    def _fail(self, row: Row, failure: Failure) -> None:
+        if row.turn_to_mirror(failure):
+            self._send_to(row, row.url)
+        else:
+            self._settle_error(row, failure)
+
+    def _settle_error(self, row: Row, failure: Failure) -> None:
+        row.batch.settle_error(row, failure.record(row.attempt - 1, self._now()))
+        self._settled(row, str(failure.kind))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._ports.wall_clock(), timezone.utc)
 
-    def _settled(self, job: Job, kind: str) -> None:
-        self._settled_rows[job.server, kind] += len(job.rows.numbers)
-        if not job.batch.left:
-            self._open.remove(job.batch)
-            self._publisher.publish(job.batch)
+    def _settled(self, row: Row, kind: str) -> None:
+        self._settled_rows[row.server, kind] += len(row.rows.numbers)
+        if not row.batch.left:
+            self._open.remove(row.batch)
+            self._publisher.publish(row.batch)
 
-    # -- the end -------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------------
 
-    def _finish(self) -> SliceReport:
+    def finish(self) -> SliceReport:
+        """Give everything back: permits, rows, and what was learned of them."""
+        for row in self._requests.rows():  # cut by a drain: no attempt was spent on that
+            row.move(RowState.REDIRECTED if row.hops else RowState.QUEUED)
         self._requests.close()
         self._report(self._ports.clock())
-        now_s = self._ports.clock()
+        now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
         self._ports.budgets.request([queue.last_request(now_s) for queue in self._queues.values()])
-        next_start_s = self._next_start_s()
+        next_start_s = self._next_start_s(now_s)
         ready_in_s = max(0.0, next_start_s - now_s) if next_start_s < NEVER else 0.0
         return SliceReport(
             finished=self._publisher.finish(),
-            unfinished=[batch.give_back(ready_in_s) for batch in self._open],
+            unfinished=[batch.give_back(ready_in_s, now_s, now_unix_s) for batch in self._open],
             requests=self._requests.requests,
             size_bytes=self._requests.size_bytes,
         )
+
+
+def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult) -> Outcome:
+    """The outcome, with what is known of the row that it is about."""
+    return replace(
+        outcome,
+        url_hash=row.url_hash,
+        is_row=result.redirect_url is None,
+        is_odd=row.is_odd,
+        is_retry=row.attempt > 1,
+        connections=queue.in_flight,
+    )
+
+
+def _of_robots(outcome: Outcome, queue: ServerQueue) -> Outcome:
+    return replace(outcome, is_row=False, connections=queue.in_flight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +45,11 @@ class BudgetClient(Protocol):
         """Whether the run is ending."""
 
 
+def publishing_thread() -> Executor:
+    """One thread beside the loop."""
+    return ThreadPoolExecutor(1, thread_name_prefix="publish")
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What the loop acts through; a test hands in its own."""
@@ -55,6 +61,8 @@ class Ports:
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     rng: random.Random = field(default_factory=random.Random)
+    #: Makes what runs the publishing of batches: a thread beside the loop.
+    publish: Callable[[], Executor] = publishing_thread
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ Writing parquet is Arrow's own code without the interpreter lock, so one thread 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
 
 from ray_downloader.output.batch_folder import BatchCounts
 from ray_downloader.partition.batches import Batch
@@ -18,10 +18,11 @@ class Publisher:
 
     Args:
         batches: Settled before the task began, as an earlier one was killed before it published them.
+        executor: Makes what runs the writing.
     """
 
-    def __init__(self, batches: Iterable[BatchWork]) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
+    def __init__(self, batches: Iterable[BatchWork], executor: Callable[[], Executor]) -> None:
+        self._thread = executor()
         self._futures: list[tuple[Batch, Future[BatchCounts]]] = []
         for batch in batches:
             self.publish(batch)

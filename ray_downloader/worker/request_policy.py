@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
@@ -18,10 +19,13 @@ from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
-from ray_downloader.politeness.messages import Outcome, Verdict
+from ray_downloader.politeness.messages import Lease, Outcome, Verdict
 from ray_downloader.politeness.policy import PolicyBook
-from ray_downloader.politeness.retry import GiveUp, decide
+from ray_downloader.politeness.retry import TRANSIENT, GiveUp, decide
 from ray_downloader.run_folder.schemas import ErrorRecord
+
+#: A row that fails while others are served is tried again after this long, and then after twice as long.
+ODD_DELAY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,21 @@ class Failure:
     http_status: int | None = None
     retry_after_s: float | None = None
 
+    @classmethod
+    def of_verdict(cls, lease: Lease) -> Failure:
+        """What rows end with where their server is not asked any more."""
+        kind, message = _VERDICT_FAILURES[lease.verdict]
+        return cls(kind, f"{message}: {lease.said}" if lease.said else message)
+
+    def dump(self) -> dict[str, Any]:
+        """The failure as JSON has it."""
+        return {**asdict(self), "kind": self.kind.value}
+
+    @classmethod
+    def load(cls, dumped: Mapping[str, Any]) -> Failure:
+        """What `dump` gave."""
+        return cls(**{**dumped, "kind": ErrorKind(dumped["kind"])})
+
     def record(self, retry_count: int, at: datetime) -> ErrorRecord:
         """The failure as a row of `errors.parquet`."""
         return ErrorRecord(
@@ -74,15 +93,14 @@ class Failure:
 
 
 _VERDICT_FAILURES = {
-    Verdict.DEAD: Failure(ErrorKind.SERVER_DEAD, "the server did not answer, also not to later single probes"),
-    Verdict.OPTED_OUT: Failure(ErrorKind.OPTED_OUT, "the server opts out of such use on every image it was asked for"),
-    Verdict.BANNED: Failure(ErrorKind.IGNORED_SERVER, "the operator banned this server while the run went on"),
+    Verdict.DEAD: (
+        ErrorKind.SERVER_DEAD,
+        "the server did not answer, nor any single probe while it was waited for",
+    ),
+    Verdict.REFUSED: (ErrorKind.SERVER_REFUSED, "the server refused every request while it was waited for"),
+    Verdict.OPTED_OUT: (ErrorKind.OPTED_OUT, "the server opts out of such use on every image it was asked for"),
+    Verdict.BANNED: (ErrorKind.IGNORED_SERVER, "the operator banned this server while the run went on"),
 }
-
-
-def failure_of_verdict(verdict: Verdict) -> Failure:
-    """What rows end with where their server is not asked any more."""
-    return _VERDICT_FAILURES[verdict]
 
 
 def failure_of_checksum(result: FetchResult) -> Failure:
@@ -102,6 +120,7 @@ class RequestPolicy:
 
     def __init__(self, settings: Settings, policies: PolicyBook, ignored: Collection[str]) -> None:
         self.max_redirects = settings.network.max_redirects
+        self.request_timeout_s = settings.network.request_timeout_s
         self._max_attempts = settings.network.max_attempts
         self.requires_checksum = settings.dataset.checksum == "require"
         self._directives = settings.politeness.opt_out_directives
@@ -139,8 +158,8 @@ class RequestPolicy:
         directive = find_opt_out(result.headers.get("x-robots-tag"), self._directives, PRODUCT_TOKEN)
         return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directive}", result.status) if directive else None
 
-    def outcome(self, result: FetchResult, failure: Failure | None, now_unix_s: float, *, is_retry: bool) -> Outcome:
-        """The answer as the server's budget sees it."""
+    def outcome(self, result: FetchResult, failure: Failure | None, now_unix_s: float) -> Outcome:
+        """The answer as the server's budget sees it; what is known of its row is added by `of_row`."""
         hint = parse_ratelimit(result.headers, now_unix_s)
         return Outcome(
             kind=failure.kind if failure else None,
@@ -151,13 +170,25 @@ class RequestPolicy:
             retry_after_s=_retry_after_s(result, now_unix_s),
             ratelimit_rps=hint.rate_rps if hint else None,
             ratelimit_reset_s=hint.reset_s if hint else None,
-            is_retry=is_retry,
+            said=result.said,
         )
 
-    def retry_delay_s(self, failure: Failure, attempt: int, rng: random.Random) -> float | None:
-        """How long to wait before another request for the same row; None: it stays failed."""
+    def may_pass(self, failure: Failure) -> bool:
+        """Whether another request for the same row may do better."""
+        return failure.kind in TRANSIENT
+
+    def retry_delay_s(
+        self, failure: Failure, attempt: int, rng: random.Random, *, is_odd: bool = False
+    ) -> float | None:
+        """How long to wait before another request for the same row; None: it stays failed.
+
+        Args:
+            is_odd: It fails while others of its server are served: what ails it, a moment will not mend.
+        """
         decision = decide(failure.kind, attempt, self._max_attempts, failure.retry_after_s, rng)
-        return None if isinstance(decision, GiveUp) else decision.delay_s
+        if isinstance(decision, GiveUp):
+            return None
+        return max(decision.delay_s, ODD_DELAY_S * (attempt - 1)) if is_odd else decision.delay_s
 
 
 def _retry_after_s(result: FetchResult, now_unix_s: float) -> float | None:

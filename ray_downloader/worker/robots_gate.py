@@ -1,7 +1,8 @@
-"""What robots.txt says of the rows that a task holds: fetched once a server, kept for a day in the run folder.
+"""What robots.txt says of the rows that a task holds: fetched once per server, kept for a day in the run folder.
 
-`delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` asks for nothing.
-The request for robots.txt is an robots_request in the server's queue, so it spends the budget like any other.
+`delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` requests nothing. A
+robots.txt that names us is obeyed under `delay` too. The request for robots.txt waits in the server's queue, so it
+spends the budget like any other.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from urllib.parse import urlsplit
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
-from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules
+from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState, robots_state
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import folder_name
-from ray_downloader.worker.batch_work import Job
 from ray_downloader.worker.request_policy import Route
+from ray_downloader.worker.row import Row
 
 Mode = Literal["delay", "obey", "ignore"]
 
@@ -31,12 +32,15 @@ KEEP_S = 24 * 3600.0
 MAX_HOPS = 5
 #: Servers with fewer rows in a task are not asked in mode `delay`: there is next to nothing to delay.
 WORTHWHILE_ROWS = 5
+#: RFC 9309 section 2.3.1.4: a robots.txt that cannot be reached forbids all. It may be a moment's trouble, so under
+#: `obey` it is requested again after these waits before rows are excluded for it.
+RETRY_DELAYS_S = (2.0, 10.0, 30.0)
 #: The rows of a server that cannot be reached are to end with that reason, not as excluded.
-_UNREACHABLE = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
+_UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
 
 
 class Admission(Enum):
-    """What becomes of a job."""
+    """What becomes of a row."""
 
     ADMITTED = "admitted"
     HELD = "held"
@@ -50,10 +54,19 @@ class RobotsRequest:
     server: str
     route: Route
     hops: int = 0
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of one server: its rules, or None where it has none to obey; why, where none could be read."""
+
+    rules: RobotsRules | None
+    unreadable: str = ""
 
 
 class RobotsGate:
-    """Admits jobs of servers whose robots.txt is known, and holds the others back until it is.
+    """Admits rows of servers whose robots.txt is known, and holds the others until it is.
 
     Args:
         mode: `politeness.robots`.
@@ -67,44 +80,63 @@ class RobotsGate:
         self._mode = mode
         self._folder = folder
         self._now_unix_s = now_unix_s
-        self._rules: dict[str, RobotsRules | None] = {}
-        self._held: defaultdict[str, list[Job]] = defaultdict(list)
+        self._known: dict[str, _Known] = {}
+        self._held: defaultdict[str, list[Row]] = defaultdict(list)
 
-    def admit(self, job: Job, route: Route, rows_of_server: int) -> Admission:
-        """Decide about a job; a held one comes back from `learn`."""
+    def admit(self, row: Row, route: Route, rows_of_server: int) -> Admission:
+        """Decide about a row; a held one comes back from `learn`."""
         if self._mode == "ignore" or not self._is_worth_asking(route.server, rows_of_server):
             return Admission.ADMITTED
-        if route.server not in self._rules:
-            self._held[route.server].append(job)
+        known = self._known.get(route.server)
+        if known is None:
+            self._held[route.server].append(row)
             return Admission.HELD
-        rules = self._rules[route.server]
-        if rules is None or rules.can_fetch(route.url):
+        if known.unreadable:
+            return Admission.EXCLUDED
+        if known.rules is None or known.rules.can_fetch(route.url):
             return Admission.ADMITTED
-        self.disallowed[job.server] += len(job.rows.numbers)
-        return Admission.EXCLUDED if self._mode == "obey" else Admission.ADMITTED
+        self.disallowed[row.server] += len(row.rows.numbers)
+        is_obeyed = self._mode == "obey" or known.rules.names_us
+        return Admission.EXCLUDED if is_obeyed else Admission.ADMITTED
+
+    def reason(self, server: str) -> str:
+        """Why a row of that server is excluded, as a sentence."""
+        known = self._known.get(server)
+        if known is not None and known.unreadable:
+            return f"robots.txt of {server} could not be read ({known.unreadable}), and robots=obey takes that for a no"
+        return f"robots.txt of {server} excludes it"
 
     def _is_worth_asking(self, server: str, rows: int) -> bool:
-        if server not in self._rules:
+        if server not in self._known:
             self._recall(server)
-        return server in self._rules or self._mode == "obey" or rows >= WORTHWHILE_ROWS
+        return server in self._known or self._mode == "obey" or rows >= WORTHWHILE_ROWS
 
     def needs_request(self, server: str) -> bool:
-        """Whether the job just held back is the server's first, so that robots.txt is to be fetched."""
+        """Whether the row just held back is the server's first, so that robots.txt is to be fetched."""
         return len(self._held[server]) == 1
 
-    def learn(self, robots_request: RobotsRequest, result: FetchResult | None) -> list[Job]:
-        """Take in what the request came to (None: it was never sent); returns the jobs held for it."""
-        if result is None or result.kind in _UNREACHABLE:
-            self._rules[robots_request.server] = None
+    def retry_delay_s(self, request: RobotsRequest, result: FetchResult) -> float | None:
+        """How long to wait before robots.txt is requested again; None: what came is to be learned from."""
+        is_again = self._mode == "obey" and _is_unreachable(result) and result.kind not in _UNREACHED
+        return RETRY_DELAYS_S[request.tries - 1] if is_again and request.tries <= len(RETRY_DELAYS_S) else None
+
+    def learn(self, request: RobotsRequest, result: FetchResult | None) -> list[Row]:
+        """Take in what the request came to (None: it was never sent); returns the rows held for it."""
+        if result is None or result.kind in _UNREACHED:
+            self._known[request.server] = _Known(None)
+        elif _is_unreachable(result):
+            said = str(result.status or result.kind)
+            self._known[request.server] = _Known(None, said if self._mode == "obey" else "")
         else:
-            self._rules[robots_request.server] = RobotsRules.from_answer(result.status, result.body, PRODUCT_TOKEN)
-            self._keep(robots_request.server, result)
-        return self._held.pop(robots_request.server, [])
+            rules = RobotsRules.from_answer(result.status, result.body, PRODUCT_TOKEN)
+            self._known[request.server] = _Known(rules)
+            self._keep(request.server, result)
+        return self._held.pop(request.server, [])
 
     def crawl_delay_s(self, server: str) -> float | None:
         """Time between requests that the server asks for."""
-        rules = self._rules.get(server)
-        return rules.crawl_delay_s if rules else None
+        known = self._known.get(server)
+        return known.rules.crawl_delay_s if known and known.rules else None
 
     def _file(self, server: str) -> Path:
         return self._folder / f"{folder_name(server)}.json"
@@ -117,14 +149,19 @@ class RobotsGate:
     def _recall(self, server: str) -> None:
         try:
             document = json.loads(self._file(server).read_text("utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return
-        if self._now_unix_s - document["fetched_at_unix_s"] < KEEP_S:
-            body = document["text"].encode()
-            self._rules[server] = RobotsRules.from_answer(document["status"], body, PRODUCT_TOKEN)
+            age_s = self._now_unix_s - document["fetched_at_unix_s"]
+            status, body = document["status"], document["text"].encode()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return  # not kept, or damaged: it is requested anew
+        if age_s < KEEP_S:
+            self._known[server] = _Known(RobotsRules.from_answer(status, body, PRODUCT_TOKEN))
 
 
 def robots_url(url: str) -> str:
-    """Where the robots.txt lies that governs `url`."""
+    """Where the robots.txt is that governs `url`."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/robots.txt"
+
+
+def _is_unreachable(result: FetchResult) -> bool:
+    return robots_state(result.status) is RobotsState.UNREACHABLE

@@ -1,52 +1,69 @@
 """The rows of one budget that a task holds: what is to be fetched, when, and what is known of the budget.
 
-Plain state without clock or network: the worker loop asks it which job may start now and when to look again.
-A retry is a job that waits for its time; fresh jobs go first only while no retry is due.
+Plain state without clock or network: the worker loop asks it which row may start now and when to look again. Rows
+under way (a robots.txt that others wait for, the next hop of a redirect) come before fresh ones, and fresh ones before
+those that failed, so that a failure is always tried again after others had their turn.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
+from dataclasses import replace
 from itertools import count
 
+from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.leases.pacer import LeasePacer
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.server.incidents import is_throttled
-from ray_downloader.worker.batch_work import Job
+from ray_downloader.worker.evidence import FaultJudge
+from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.robots_gate import RobotsRequest
+from ray_downloader.worker.row import Row
 
-#: Progress is told at least this often, so that a pause or drain reaches a task as fast.
+Work = Row | RobotsRequest
+
+#: Outcomes are reported at least this often, so that a pause or drain reaches a task as fast.
 REPORT_INTERVAL_S = 1.0
 #: How much longer than its due time a request waits for the one before it to get its connection.
 MOST_CONNECTING_S = 0.025
 NEVER = float("inf")
+#: Rows refused by 403 that are held back until another row tells whether it is about them; more are a ban.
+MOST_HELD = 8
+#: Where no other row is left to tell: bans of 45 s were seen, and each further try waits longer.
+ALONE_403_DELAY_S = 60.0
+#: Verdicts that end a server's rows without a request.
+FINAL_VERDICTS = frozenset({Verdict.DEAD, Verdict.REFUSED, Verdict.OPTED_OUT, Verdict.BANNED})
+#: Waits that are no sign of trouble: the server answers, only not now.
+_UNTROUBLED = frozenset({None, WaitReason.CRAWL_DELAY, WaitReason.ROBOTS})
 
 
-class BudgetQueue:
-    """Jobs of one budget in one task.
+class ServerQueue:
+    """Rows of one budget in one task.
 
     Args:
         budget: Key of the budget.
-        holder: Name under which this task asks for leases.
+        holder: Name under which this task requests leases.
     """
 
     def __init__(self, budget: str, holder: str) -> None:
         self.budget = budget
+        self.judge = FaultJudge()
         self.in_flight = 0
-        self.verdict = Verdict.OPEN
-        #: Whether a 403 is a throttled answer of the server now, and not an answer about the file.
-        self.is_403_ban = False
+        #: The last lease; None before the first.
+        self.lease: Lease | None = None
         #: Crawl-delay that the server's robots.txt asks for.
         self.crawl_delay_s: float | None = None
-        #: Whether a lease was asked for that has not come yet.
+        #: Whether a lease was requested that has not come yet.
         self.is_requesting = False
-        self._request_again_at_s = 0.0
         #: Earliest time at which it can do something; the loop skips it before.
         self.wake_at_s = 0.0
+        self._request_again_at_s = 0.0
         self._holder = holder
-        self._fresh: deque[Job | RobotsRequest] = deque()
-        self._retries: list[tuple[float, int, Job]] = []
+        self._first: deque[Work] = deque()
+        self._fresh: deque[Row] = deque()
+        self._deferred: list[tuple[float, int, Work]] = []
+        self._held: list[tuple[Row, Failure, float]] = []
         self._order = count()
         self._pacer = LeasePacer()
         self._reported_at_s = 0.0
@@ -57,34 +74,110 @@ class BudgetQueue:
         self._awaits_stale_lease = False
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._retries)
+        return len(self._first) + len(self._fresh) + len(self._deferred) + len(self._held)
 
-    def add(self, job: Job) -> None:
-        """Enter a job that may be fetched at once."""
-        self._fresh.append(job)
+    @property
+    def verdict(self) -> Verdict:
+        """What the budget last said of the server's rows."""
+        return self.lease.verdict if self.lease else Verdict.OPEN
+
+    @property
+    def is_403_ban(self) -> bool:
+        """Whether a 403 says now that the server was asked too fast, and nothing of the file."""
+        return self.lease is not None and self.lease.is_403_ban
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether the server is only probed or left alone now, for what it answered."""
+        return self.lease is not None and (self.lease.is_probe or self.lease.reason not in _UNTROUBLED)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do here that does not wait for a server in trouble."""
+        return not self.is_troubled and self.verdict is Verdict.OPEN and (bool(self) or self.in_flight > 0)
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    def add(self, row: Row) -> None:
+        """Enter a row that may be fetched at once."""
+        self._fresh.append(row)
         self.wake_at_s = 0.0
 
-    def add_first(self, robots_request: RobotsRequest) -> None:
-        """Enter what other jobs of the server wait for."""
-        self._fresh.appendleft(robots_request)
+    def add_first(self, work: Work) -> None:
+        """Enter what is under way already: a further hop, or what other rows of the server wait for."""
+        self._first.append(work)
         self.wake_at_s = 0.0
 
-    def add_retry(self, job: Job, at_s: float) -> None:
-        """Enter a job that may be fetched from `at_s` on."""
-        heapq.heappush(self._retries, (at_s, next(self._order), job))
+    def add_deferred(self, work: Work, not_before_s: float) -> None:
+        """Enter what failed and may be tried again from then on."""
+        heapq.heappush(self._deferred, (not_before_s, next(self._order), work))
         self.wake_at_s = 0.0
 
-    def take_due(self, now_s: float) -> Job | RobotsRequest | None:
-        """A job that the budget lets start now; its permit and connection are spent."""
+    # -- rows that a 403 refused -----------------------------------------------------------------------------------
+
+    def may_be_ban(self, failure: Failure) -> bool:
+        """Whether a refusal may be a passing ban of ours: a 403 of a server that has served us."""
+        has_served = self.judge.served > 0 or (self.lease is not None and self.lease.has_served)
+        return failure.http_status == 403 and failure.kind is ErrorKind.HTTP_4XX and has_served
+
+    def hold(self, row: Row, failure: Failure, now_s: float) -> None:
+        """Keep a refused row until it is known whether others are refused, too."""
+        self._held.append((row, failure, now_s))
+        self.wake_at_s = 0.0
+
+    def release_refused(self, sent_s: float) -> list[tuple[Row, Failure]]:
+        """Held rows that were refused before a request that was sent then and served: the refusals were about them."""
+        refused = [(row, failure) for row, failure, at_s in self._held if at_s < sent_s]
+        self._held = [held for held in self._held if held[2] >= sent_s]
+        return refused
+
+    def _settle_held(self, now_s: float) -> None:
+        """Held rows are tried again where the server refuses all, or where no other row is left to tell by."""
+        is_last = not (self._first or self._fresh or self.in_flight)
+        if not self._held or not (self.is_403_ban or is_last or len(self._held) >= MOST_HELD):
+            return
+        for row, failure, _ in self._held:
+            row.failure = replace(failure, kind=ErrorKind.HTTP_403_BAN) if self.is_403_ban else failure
+            if not self.is_403_ban:
+                row.attempt += 1
+            self.add_deferred(row, now_s if self.is_403_ban else now_s + ALONE_403_DELAY_S * (row.attempt - 1))
+        self._held.clear()
+
+    def take_due(self, now_s: float) -> Work | None:
+        """What the budget lets start now; its permit and connection are spent."""
+        self._settle_held(now_s)
         if self.in_flight >= self._pacer.connections or self._is_connecting(now_s):
             return None
-        is_retry = bool(self._retries) and self._retries[0][0] <= now_s and self._pacer.retries_left() > 0
-        if not (is_retry or self._fresh) or not self._pacer.take(now_s, is_retry=is_retry):
+        is_probe = self.lease is not None and self.lease.is_probe
+        is_retry = not (self._first or self._fresh)
+        if is_retry and not self._has_due_retry(now_s, is_probe):
+            return None
+        counts_as_retry = is_retry and _is_retry(self._deferred[0][2])
+        if not self._pacer.take(now_s, is_retry=counts_as_retry):
             return None
         self.in_flight += 1
         self._unsent += 1
         self._started_at_s = now_s
-        return heapq.heappop(self._retries)[2] if is_retry else self._fresh.popleft()
+        work = self._take(is_probe)
+        if isinstance(work, Row):
+            self.judge.notice_start(work)
+        return work
+
+    def _take(self, is_probe: bool) -> Work:
+        """A probe goes to a row as far as possible from those that failed: lists are sorted, and neighbours alike."""
+        if self._first:
+            return self._first.popleft()
+        if self._fresh:
+            return self._fresh.pop() if is_probe else self._fresh.popleft()
+        return heapq.heappop(self._deferred)[2]
+
+    def _has_due_retry(self, now_s: float, is_probe: bool) -> bool:
+        """Whether a row that failed may start: when it is due, or when a probe needs one."""
+        if not self._deferred:
+            return False
+        not_before_s, _, work = self._deferred[0]
+        has_budget = not _is_retry(work) or self._pacer.retries_left() > 0 or is_probe
+        return has_budget and (is_probe or not_before_s <= now_s)
 
     def _is_connecting(self, now_s: float) -> bool:
         """Whether the last request may still have to go out: the next would come too close behind it.
@@ -101,37 +194,43 @@ class BudgetQueue:
             self._pacer.went_out(sent_s)
         self.wake_at_s = 0.0
 
-    def take_abandoned(self, now_s: float) -> list[Job | RobotsRequest]:
-        """Jobs that will not be fetched: all where the verdict says so, retries where their budget is spent.
+    def take_abandoned(self, now_s: float) -> list[Work]:
+        """What will not be fetched: all where the verdict says so, retries where their budget is spent.
 
         A retry is given up only when it is due and nothing else is left here, as fresh successes earn further retries.
         """
-        if self.verdict in {Verdict.DEAD, Verdict.OPTED_OUT, Verdict.BANNED}:
-            jobs = [*self._fresh, *(job for _, _, job in self._retries)]
+        if self.verdict in FINAL_VERDICTS:
+            held = (row for row, _, _ in self._held)
+            work = [*self._first, *self._fresh, *(one for _, _, one in self._deferred), *held]
+            self._first.clear()
             self._fresh.clear()
-            self._retries.clear()
-            return jobs
-        is_refused = self._pacer.left(now_s) > 0 and not self._pacer.retries_left()
-        if is_refused and self._retries and self._retries[0][0] <= now_s and not self._fresh and not self.in_flight:
-            return [heapq.heappop(self._retries)[2]]
-        return []
+            self._deferred.clear()
+            self._held.clear()
+            return work
+        has_others = bool(self._first or self._fresh or self.in_flight)
+        if has_others or not self._deferred or self._deferred[0][0] > now_s or not _is_retry(self._deferred[0][2]):
+            return []
+        is_refused = self._pacer.left(now_s) > 0 and not self._pacer.retries_left() and not self.is_troubled
+        return [heapq.heappop(self._deferred)[2]] if is_refused else []
+
+    # -- the budget ------------------------------------------------------------------------------------------------
 
     def finished(self, outcome: Outcome, now_s: float) -> None:
         """A request ended."""
         self.in_flight -= 1
         self._outcomes.append((now_s, outcome))
-        if is_throttled(outcome.kind, outcome.http_status):
+        if is_throttled(outcome.kind, outcome.http_status) and not outcome.is_odd:
             # The server says stop: no permit of before is used after that, nor one that is on its way.
             self._unused += self._pacer.give_back()
             self._awaits_stale_lease = self.is_requesting
         self.wake_at_s = 0.0
 
     def request(self, now_s: float) -> LeaseRequest | None:
-        """What to ask or tell the budget now, if anything."""
+        """What to request from or report to the budget now, if anything."""
         if self.is_requesting or not self._has_reason_to_request(now_s):
             return None
         self.is_requesting = True
-        self._pacer.asked(now_s)
+        self._pacer.requested(now_s)
         return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight)
 
     def last_request(self, now_s: float) -> LeaseRequest:
@@ -158,14 +257,16 @@ class BudgetQueue:
         return self._unused > 0 or (not self.in_flight and not self._pacer.left(now_s))
 
     def _wanted(self, now_s: float) -> int:
-        due_retries = sum(at_s <= now_s + REPORT_INTERVAL_S for at_s, _, _ in self._retries)
-        return len(self._fresh) + due_retries
+        """Requests that could start soon; a server in trouble is probed with what there is, due or not."""
+        ready = len(self._first) + len(self._fresh)
+        if not ready and self.is_troubled:
+            return min(1, len(self._deferred))
+        return ready + sum(at_s <= now_s + REPORT_INTERVAL_S for at_s, _, _ in self._deferred)
 
     def granted(self, lease: Lease, now_s: float) -> None:
         """The budget's answer."""
         self.is_requesting = False
-        self.verdict = lease.verdict
-        self.is_403_ban = lease.is_403_ban
+        self.lease = lease
         self._pacer.granted(lease, now_s)
         if self._awaits_stale_lease:
             self._awaits_stale_lease = False
@@ -174,18 +275,30 @@ class BudgetQueue:
         self.wake_at_s = 0.0
 
     def next_wake_s(self, now_s: float) -> float:
-        """When the loop is to look at it again, given that nothing happens before (an answer, a result, a job)."""
-        report_at_s = self._reported_at_s + REPORT_INTERVAL_S if self._outcomes and not self.is_requesting else NEVER
-        return min(
-            report_at_s, NEVER if self.is_requesting and not self._pacer.left(now_s) else self.next_start_s(now_s)
-        )
+        """When the loop is to look at it again, given that nothing happens before (an answer, a result, a row)."""
+        has_news = bool(self._outcomes) and not self.is_requesting
+        report_at_s = self._reported_at_s + REPORT_INTERVAL_S if has_news else NEVER
+        is_waiting = self.is_requesting and not self._pacer.left(now_s)
+        return min(report_at_s, NEVER if is_waiting else self.next_start_s(now_s))
 
     def next_start_s(self, now_s: float) -> float:
-        """When a request could start at the earliest, as far as is known; `NEVER` where no job waits for it."""
-        ready_at_s = now_s if self._fresh else self._retries[0][0] if self._retries else NEVER
+        """When a request could start at the earliest, as far as is known; `NEVER` where nothing waits for it."""
+        ready_at_s = self._ready_at_s(now_s)
         if ready_at_s == NEVER or (self.in_flight and self.in_flight >= self._pacer.connections):
             return NEVER
         due_at_s = self._pacer.next_due_s(now_s)
         if due_at_s is None:
             due_at_s = now_s if self.is_requesting or self._outcomes else self._request_again_at_s
         return max(ready_at_s, due_at_s)
+
+    def _ready_at_s(self, now_s: float) -> float:
+        if self._first or self._fresh:
+            return now_s
+        if not self._deferred:
+            return NEVER
+        return now_s if self.is_troubled else self._deferred[0][0]
+
+
+def _is_retry(work: Work) -> bool:
+    """Whether a request for it is charged to the retries: an attempt of its own was spent before."""
+    return isinstance(work, Row) and work.attempt > 1

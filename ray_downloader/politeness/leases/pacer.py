@@ -61,7 +61,7 @@ class LeasePacer:
         """Requests that may be under way at once."""
         return self.lease.connections if self.lease else 0
 
-    def asked(self, now_s: float) -> None:
+    def requested(self, now_s: float) -> None:
         """A `LeaseRequest` goes out now. The next one may go out only when this one was answered."""
         self._requested_s, self._is_waiting = now_s, True
 

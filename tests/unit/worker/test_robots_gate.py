@@ -1,4 +1,4 @@
-"""Which jobs pass a server's robots.txt, and when it is asked for."""
+"""Which rows pass a server's robots.txt, and when it is asked for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def answered(gate: RobotsGate, **result: Any) -> int:
     return len(gate.learn(RobotsRequest("a.example", route("/robots.txt")), FetchResult(0, **result)))
 
 
-def test_the_first_job_asks_for_robots_txt_and_later_ones_wait(tmp_path: Path) -> None:
+def test_the_first_row_asks_for_robots_txt_and_later_ones_wait(tmp_path: Path) -> None:
     gate = RobotsGate("delay", tmp_path, 0.0)
     assert admit(gate) is Admission.HELD
     assert gate.needs_request("a.example")

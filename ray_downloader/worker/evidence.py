@@ -1,0 +1,96 @@
+"""Whose fault a failed request is: the row's own or its server's. Pure.
+
+An attempt of a row is spent on its own faults only.
+
+1. Refusals for pace (429, 503) and failures to connect say something about the server: no attempt is spent. If that
+   failure stood alone, with others served before the row's next try, it was the row's after all: the row is odd, and
+   the attempt is charged then.
+2. Other failures (500, a time-out, a torn body) are the row's, until `SERVERS_FAULT_ROWS` distinct rows have failed
+   with nothing served in between, or one of them could not even connect: then it is the server, and they have their
+   attempts back.
+3. What an odd row fails with is its own, whatever it is.
+
+What becomes of a server at fault is decided by its budget (`politeness/server/`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.politeness.server.incidents import is_throttled
+from ray_downloader.worker.request_policy import Failure
+from ray_downloader.worker.row import Row
+
+#: Distinct rows that fail in a row, from which on it is the server: as many as slow its budget down.
+SERVERS_FAULT_ROWS = 10
+_UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.RESET})
+
+
+class Fault(Enum):
+    """Who is to blame for a failure."""
+
+    ROW = "row"
+    SERVER = "server"
+
+
+@dataclass(slots=True)
+class _Suspect:
+    row: Row
+    has_spent: bool
+
+
+def blames_server(failure: Failure) -> bool:
+    """Whether a failure by itself says more of the server than of the row."""
+    is_refusal = is_throttled(failure.kind, failure.http_status) or failure.kind is ErrorKind.HTTP_403_BAN
+    return is_refusal or failure.kind in _UNREACHED
+
+
+class FaultJudge:
+    """What one task has seen of one server: how often it served, and who has failed since."""
+
+    __slots__ = ("_streak", "served")
+
+    def __init__(self) -> None:
+        self.served = 0
+        self._streak: dict[int, _Suspect] = {}
+
+    def notice_start(self, row: Row) -> None:
+        """A request for the row goes out: whether it is odd, and owes an attempt, is known now."""
+        if row.served_at_failure is None or self.served <= row.served_at_failure:
+            return
+        row.is_odd = True
+        if row.owes_attempt:
+            row.owes_attempt = False
+            row.attempt += 1
+
+    def notice_served(self) -> None:
+        """The server answered a row as it should: with its file, or by saying that there is none."""
+        self.served += 1
+        if len(self._streak) > 1:
+            for suspect in self._streak.values():
+                if suspect.row.owes_attempt:  # it failed together with others: the server was at fault, and it passed
+                    suspect.row.owes_attempt, suspect.row.served_at_failure = False, None
+        self._streak.clear()
+
+    def judge(self, row: Row, failure: Failure) -> Fault:
+        """A request for the row failed in a way that may pass."""
+        row.served_at_failure = self.served
+        if row.is_odd:
+            return Fault.ROW
+        is_servers = blames_server(failure)
+        row.owes_attempt = is_servers
+        self._streak.setdefault(id(row), _Suspect(row, has_spent=False))
+        if is_servers or len(self._streak) >= SERVERS_FAULT_ROWS:
+            if len(self._streak) > 1:
+                self._refund()
+            return Fault.SERVER
+        self._streak[id(row)].has_spent = True
+        return Fault.ROW
+
+    def _refund(self) -> None:
+        for suspect in self._streak.values():
+            if suspect.has_spent:
+                suspect.has_spent = False
+                suspect.row.attempt = max(1, suspect.row.attempt - 1)

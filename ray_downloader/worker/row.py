@@ -1,0 +1,229 @@
+"""One row under work, as a named state machine. Pure.
+
+    queued --> in_flight --> body --> settled          any state --> settled
+       |  ^        |  ^
+       v  |        v  |
+      robots    redirected, deferred
+
+A row knows its attempt, where its next request goes, and what happened to it (`events`), so that what was learned is
+never forgotten or paid for twice: `progress` is what travels with the batch to the next slice, run or node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.cookies import RedirectCookies
+from ray_downloader.output.journal import Rows
+from ray_downloader.run_folder.checksums import Listed
+from ray_downloader.worker.request_policy import Failure, Route
+
+if TYPE_CHECKING:
+    from ray_downloader.worker.batch_work import BatchWork
+
+#: A redirect that is this old may have expired: where its target refuses the row, the row starts over, once.
+STALE_REDIRECT_S = 60.0
+#: Refusals that an expired redirect (a signed URL) gives.
+_EXPIRED = frozenset({401, 403, 404, 410})
+
+
+class RowState(str, Enum):
+    """What a row is in right now."""
+
+    #: Waits for its first request.
+    QUEUED = "queued"
+    #: Waits for the robots.txt of its server.
+    ROBOTS = "robots"
+    #: A request is under way.
+    IN_FLIGHT = "in_flight"
+    #: Its last request redirected; waits for the next one.
+    REDIRECTED = "redirected"
+    #: Its bytes have come; waits for the decoder.
+    BODY = "body"
+    #: Its last request failed and another may do better; waits for its time, or for its server.
+    DEFERRED = "deferred"
+    #: In the journal, as an image or an error.
+    SETTLED = "settled"
+
+
+_Q, _R, _F, _H, _B, _D, _S = RowState
+_TRANSITIONS: Mapping[RowState, frozenset[RowState]] = {
+    _Q: frozenset({_R, _F, _S}),
+    _R: frozenset({_Q, _H, _D, _S}),
+    _F: frozenset({_H, _B, _D, _Q, _S}),
+    _H: frozenset({_R, _F, _S}),
+    _B: frozenset({_D, _S, _Q}),
+    _D: frozenset({_R, _F, _Q, _S}),
+    _S: frozenset(),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One URL to fetch, for one or more rows of a batch that all have it.
+
+    Args:
+        batch: Where it comes from and where its result goes.
+        rows: The input rows that it settles.
+        identifier: The URL as listed.
+        server: The server that its rows are counted under.
+        mirrors: URLs of the same bytes, to be tried when this one has failed for good.
+        listed: What each of its rows lists of the bytes; empty where none lists anything.
+        attempt: 1 for the first request.
+        url: Where the attempt starts: the identifier or a mirror.
+        route: Where the next request goes; elsewhere than `url` after a redirect.
+        hops: Redirects followed in this attempt.
+        failure: How the last attempt failed.
+        not_before_s: When the next request may start, on the worker's clock.
+        is_odd: It failed, and before its next try others of its server were served: its failures are its own.
+    """
+
+    batch: BatchWork
+    rows: Rows
+    identifier: str
+    server: str
+    mirrors: list[str] = field(default_factory=list)
+    listed: Sequence[Listed] = ()
+    attempt: int = 1
+    url: str = ""
+    route: Route | None = None
+    hops: int = 0
+    cookies: RedirectCookies | None = None
+    redirected_at_s: float = 0.0
+    failure: Failure | None = None
+    not_before_s: float = 0.0
+    is_odd: bool = False
+    has_started_over: bool = False
+    held_from: RowState = RowState.QUEUED
+    #: How often its server had served others when it failed, and whether that failure is yet to be charged to it
+    #: (`evidence.FaultJudge`).
+    served_at_failure: int | None = None
+    owes_attempt: bool = False
+    state: RowState = RowState.QUEUED
+    events: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.url = self.url or self.identifier
+
+    def __repr__(self) -> str:
+        where = self.route.url if self.route else self.url
+        return f"<Row {self.rows.numbers[0]} {self.state.value} attempt {self.attempt} {where} after {self.events}>"
+
+    @property
+    def number(self) -> int:
+        """The number in the batch that names it: that of its first input row."""
+        return int(self.rows.numbers[0])
+
+    @property
+    def url_hash(self) -> int:
+        """Tells URLs of a server apart."""
+        return crc32(self.identifier.encode())
+
+    def move(self, state: RowState) -> None:
+        """Enter a state.
+
+        Raises:
+            RuntimeError: A row in its present state cannot; the message is its history.
+        """
+        if state not in _TRANSITIONS[self.state]:
+            raise RuntimeError(f"{self!r} cannot become {state.value}")
+        self.state = state
+        self.events.append(state.value)
+
+    def take_out(self, indices: Sequence[int]) -> Row:
+        """A row of its own for some of the input rows, which this one has no longer."""
+        taken = copy(self)
+        taken.events, taken.mirrors = list(self.events), list(self.mirrors)
+        taken._keep(indices)
+        self._keep([index for index in range(len(self.rows.numbers)) if index not in set(indices)])
+        return taken
+
+    def _keep(self, indices: Sequence[int]) -> None:
+        places, numbers = self.rows.places, self.rows.numbers
+        self.rows = Rows(self.rows.inputs, [places[index] for index in indices], [numbers[index] for index in indices])
+        self.listed = [self.listed[index] for index in indices]
+
+    def hold(self) -> None:
+        """It waits for the robots.txt of its server."""
+        self.held_from = self.state
+        self.move(RowState.ROBOTS)
+
+    def release(self) -> None:
+        """The robots.txt of its server is known."""
+        self.move(self.held_from)
+
+    def redirect(self, route: Route, now_s: float) -> None:
+        """Its request was answered with another place to ask."""
+        self.route, self.redirected_at_s = route, now_s
+        self.move(RowState.REDIRECTED)
+
+    def defer(self, failure: Failure, not_before_s: float) -> None:
+        """Its request failed; it tries again where it stopped, not before that time."""
+        self.failure, self.not_before_s = failure, not_before_s
+        self.move(RowState.DEFERRED)
+
+    def has_expired_redirect(self, failure: Failure, now_s: float) -> bool:
+        """Whether a refusal may only mean that a redirect was followed too late."""
+        is_late = self.hops > 0 and now_s - self.redirected_at_s > STALE_REDIRECT_S
+        return is_late and failure.http_status in _EXPIRED and not self.has_started_over
+
+    def start_over(self) -> None:
+        """Begin again at `url`, as the redirect that was followed has expired."""
+        self.has_started_over = True
+        self._restart()
+
+    def turn_to_mirror(self, failure: Failure) -> bool:
+        """Whether there is another URL, `url` from now on, whose attempts are counted anew.
+
+        Who opted out at one place is not asked at another.
+        """
+        if not self.mirrors or failure.kind is ErrorKind.OPTED_OUT:
+            return False
+        self.url, self.attempt, self.failure = self.mirrors.pop(0), 1, None
+        self.is_odd, self.served_at_failure, self.owes_attempt = False, None, False
+        self._restart()
+        return True
+
+    def _restart(self) -> None:
+        self.route, self.hops, self.cookies, self.not_before_s = None, 0, None, 0.0
+        if self.state is not RowState.QUEUED:
+            self.move(RowState.QUEUED)
+
+    # -- what travels ----------------------------------------------------------------------------------------------
+
+    def progress(self, now_s: float, now_unix_s: float) -> dict[str, Any] | None:
+        """What was learned of it so far, as JSON has it; None for a row that is as it was in the list."""
+        at = self.route.url if self.route and self.hops else None
+        if not (at or self.failure or self.attempt > 1 or self.url != self.identifier):
+            return None
+        return {
+            "rows": [int(number) for number in self.rows.numbers],
+            "attempt": self.attempt,
+            "url": self.url,
+            "mirrors": list(self.mirrors),
+            "at": at,
+            "hops": self.hops,
+            "cookies": self.cookies.dump() if self.cookies else None,
+            "redirected_at_unix_s": now_unix_s - (now_s - self.redirected_at_s),
+            "not_before_unix_s": now_unix_s + max(0.0, self.not_before_s - now_s),
+            "is_odd": self.is_odd,
+            "has_started_over": self.has_started_over,
+            "failure": self.failure.dump() if self.failure else None,
+        }
+
+    def resume(self, known: Mapping[str, Any], now_s: float, now_unix_s: float) -> str:
+        """Go on from what `progress` said elsewhere; returns the URL that is to be asked next."""
+        self.attempt, self.url, self.mirrors = known["attempt"], known["url"], list(known["mirrors"])
+        self.hops, self.is_odd, self.has_started_over = known["hops"], known["is_odd"], known["has_started_over"]
+        self.cookies = RedirectCookies.load(known["cookies"]) if known["cookies"] else None
+        self.redirected_at_s = now_s - max(0.0, now_unix_s - known["redirected_at_unix_s"])
+        self.not_before_s = now_s + max(0.0, known["not_before_unix_s"] - now_unix_s)
+        self.failure = Failure.load(known["failure"]) if known["failure"] else None
+        self.state = RowState.DEFERRED if self.failure else RowState.REDIRECTED if known["at"] else RowState.QUEUED
+        return str(known["at"] or self.url)
