@@ -154,7 +154,7 @@ class VirtualRun:
         request = LeaseRequest("s", worker.name, worker.waiting, worker.in_flight, worker.unused, outcomes)
         worker.outcomes, worker.unused, worker.told_s = [], 0, self.now_s
         worker.is_requesting = True
-        worker.pacer.asked(self.now_s)
+        worker.pacer.requested(self.now_s)
         self._at(self.now_s + self._noise_s(), lambda: self._answer(worker, request))
 
     def _answer(self, worker: Worker, request: LeaseRequest) -> None:

@@ -15,7 +15,7 @@ def lease(permits: int = 10, **fields: object) -> Lease:
 
 def pacer_with(first: Lease, now_s: float = 0.0) -> LeasePacer:
     pacer = LeasePacer()
-    pacer.asked(now_s)
+    pacer.requested(now_s)
     pacer.granted(first, now_s)
     return pacer
 
@@ -45,7 +45,7 @@ def test_a_burst_goes_out_at_once_and_then_the_distance_holds() -> None:
 
 def test_the_first_permit_counts_from_the_answer_and_the_end_from_the_question() -> None:
     pacer = LeasePacer()
-    pacer.asked(0.0)
+    pacer.requested(0.0)
     pacer.granted(lease(10, first_in_s=0.5, valid_s=1.0), 0.2)
     times_s = take_all(pacer, 0.2)
     assert times_s[0] == pytest.approx(0.7)
@@ -62,7 +62,7 @@ def test_late_use_shifts_what_follows_and_the_end_stays() -> None:
 def test_the_distance_is_kept_across_leases() -> None:
     pacer = pacer_with(lease(1))
     assert pacer.take(0.0)
-    pacer.asked(0.01)
+    pacer.requested(0.01)
     pacer.granted(lease(1, serial=2), 0.02)
     assert not pacer.take(0.05)
     assert pacer.take(0.1)
@@ -71,7 +71,7 @@ def test_the_distance_is_kept_across_leases() -> None:
 def test_a_renewal_adds_to_what_is_left() -> None:
     pacer = pacer_with(lease(4, valid_s=0.35))
     pacer.take(0.0)
-    pacer.asked(0.01)
+    pacer.requested(0.01)
     pacer.granted(lease(4, first_in_s=0.38, valid_s=0.8, serial=2), 0.02)
     assert pacer.left(0.02) == 3 + 4
     assert len(take_all(pacer, 0.02)) == 7
@@ -79,7 +79,7 @@ def test_a_renewal_adds_to_what_is_left() -> None:
 
 def test_a_lease_given_again_replaces_its_first_copy() -> None:
     pacer = pacer_with(lease(4, first_in_s=0.5))
-    pacer.asked(0.1)
+    pacer.requested(0.1)
     pacer.granted(lease(4, first_in_s=0.4), 0.1)
     assert pacer.left(0.1) == 4
 
@@ -111,7 +111,7 @@ def test_a_lease_is_renewed_when_a_third_is_left() -> None:
 def test_a_question_is_not_asked_twice_unless_its_answer_is_lost() -> None:
     pacer = LeasePacer()
     assert pacer.needs_renewal(0.0, waiting=1)
-    pacer.asked(0.0)
+    pacer.requested(0.0)
     assert not pacer.needs_renewal(1.0, waiting=1)
     assert pacer.needs_renewal(ANSWER_TIMEOUT_S, waiting=1)
 
@@ -124,7 +124,7 @@ def test_a_refusal_says_when_to_ask_again() -> None:
 
 def test_a_refusal_leaves_a_running_lease_alone() -> None:
     pacer = pacer_with(lease(5))
-    pacer.asked(0.1)
+    pacer.requested(0.1)
     pacer.granted(lease(0, request_again_in_s=3.0, connections=0), 0.1)
     assert pacer.connections == 4
     assert pacer.take(0.1)
@@ -133,7 +133,7 @@ def test_a_refusal_leaves_a_running_lease_alone() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.PAUSED, Verdict.DEAD, Verdict.OPTED_OUT, Verdict.BANNED])
 def test_a_verdict_ends_what_runs(verdict: Verdict) -> None:
     pacer = pacer_with(lease(5))
-    pacer.asked(0.1)
+    pacer.requested(0.1)
     pacer.granted(lease(0, request_again_in_s=3.0, verdict=verdict), 0.1)
     assert pacer.left(0.1) == 0
 
@@ -171,7 +171,7 @@ def test_whatever_the_leases_no_window_sees_more_than_the_budget(
         now_s += wait_s
         if waiting and not pacer.left(now_s):
             serial, (first_in_s, longer_s, permits) = waiting.pop()
-            pacer.asked(now_s)
+            pacer.requested(now_s)
             pacer.granted(
                 lease(permits, first_in_s=first_in_s, valid_s=first_in_s + longer_s, burst=burst, serial=serial), now_s
             )
