@@ -11,7 +11,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,9 +18,10 @@ import pyarrow.parquet as pq
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
+from ray_downloader.output.parquet import write_parquet
 from ray_downloader.run_folder.atomic import replacing, write_text
 from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
-from ray_downloader.run_folder.schemas import ERROR_SCHEMA, RAW, kept_names, success_schema
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, kept_names, success_schema
 
 _KEY = ["uuid", "identifier"]
 
@@ -140,8 +140,8 @@ class BatchFolder:
         checksums: Counter[str] = Counter()
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
             schema = success_schema(kept_names(inputs.schema), extra_columns)
-            _write(images, schema, _counting(checksums, self._images(inputs, settled)))
-            _write(errors, ERROR_SCHEMA, self._errors(inputs, settled))
+            write_parquet(images, schema, _counting(checksums, self._images(inputs, settled)))
+            write_parquet(errors, ERROR_SCHEMA, self._errors(inputs, settled))
             if len(settled) != inputs.num_rows:
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
         counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled, checksums)
@@ -215,33 +215,3 @@ def _counting(checksums: Counter[str], batches: Iterator[pa.RecordBatch]) -> Ite
                 {"ok": agree.true_count, "wrong": agree.false_count} if agree.null_count < len(agree) else {}
             )
         yield batch
-
-
-def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    """Write a parquet file; zstd level 1 costs little."""
-    text = [column.name for column in schema if column.type == pa.string()]
-    first = next(batches, None)
-    levels = dict.fromkeys(schema.names, 1)
-    if first is not None and _is_encoded(first):
-        del levels["image"]
-    codecs = {name: "zstd" if name in levels else "none" for name in schema.names}
-    with pq.ParquetWriter(
-        path, schema, compression=codecs, compression_level=levels, use_dictionary=text, write_statistics=text
-    ) as writer:
-        for batch in chain([] if first is None else [first], batches):
-            writer.write_batch(_shaped(batch, schema))
-
-
-def _is_encoded(batch: pa.RecordBatch) -> bool:
-    """Whether it holds pictures that do not compress any further, as raw pixels do."""
-    return "image_format" in batch.schema.names and RAW not in batch.column("image_format").to_pylist()
-
-
-def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch in that schema; optional columns that an earlier run did not ask for are null."""
-    present = set(batch.schema.names)
-    arrays = [
-        batch.column(field.name).cast(field.type) if field.name in present else pa.nulls(batch.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.record_batch(arrays, schema=schema)

@@ -26,19 +26,19 @@ def _run(config: DictConfig) -> NoReturn:
     with sentences():
         name = composed.pop("tool", None)
         if not name:
-            raise UserError(f"tool is required: set tool=...; there are: {', '.join(TOOLS)}")
+            raise UserError(f"tool is required: set tool=... to one of: {', '.join(TOOLS)}")
         given = given_keys([argument for argument in sys.argv[1:] if "tool=" not in argument.split(".")[0]])
         sys.exit(apply_tool(tool_context(str(name), composed, given)))
 
 
 def main() -> NoReturn:
-    """Run, and end with the exit code that the outcome asks for; the user's mistakes are one message, no traceback."""
+    """Run, and exit with the code of the outcome; a mistake of the user's is one message without a traceback."""
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(usage(CONF / "config.yaml"))  # noqa: T201
         sys.exit(ExitCode.SETTLED)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments = [with_plain_keys(argument) for argument in sys.argv[1:]]
-    # `tool` is no key of a run's configuration, which has no tool; Hydra asks for a `+` before such a key.
+    # A run's configuration has no key `tool`, and Hydra wants a `+` before a key that it does not know.
     sys.argv[1:] = [f"+{argument}" if argument.startswith("tool=") else argument for argument in arguments]
     with sentences():
         _run()

@@ -1,8 +1,8 @@
-"""What a tool is: work that is cut into units, and an end that looks at all of it.
+"""What a tool is: work that is cut into units, and a last step that sees all of it.
 
-The engine runs units on Ray, each once: a unit writes its files and then its marker, so a killed tool continues where
-it stopped. To add a tool, add one file to `builtin/` (or name a module of your own in `tools_parameters.modules`)
-that registers a subclass of `Tool`.
+The engine runs each unit once, on Ray. A unit writes its files and then its marker, so a killed tool continues where it
+stopped. To add a tool, register a subclass of `Tool` in a new file in `builtin/`, or in a module of your own that
+`tools_parameters.modules` names.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Unit:
     """A piece of work that one task does.
 
     Args:
-        folder: Where its files go; nothing else writes there.
+        folder: Where it writes; nothing else writes there.
         batches: What it reads.
-        stamp: Names what it reads and how; where the marker of an earlier run holds another one, it is done again.
-        payload: What else its function is told.
+        stamp: Identifies what it reads and how. It is done again if the marker of an earlier run has another stamp.
+        payload: What else its function needs.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class Unit:
     payload: Any = None
 
     def counts(self) -> Counter[str] | None:
-        """What the unit counted; None where it is not done."""
+        """What the unit counted; None if it is not done."""
         try:
             marker = json.loads((self.folder / COMPLETED).read_text("utf-8"))
         except FileNotFoundError:
@@ -51,26 +51,26 @@ class Unit:
         write_text(self.folder / COMPLETED, json.dumps({"stamp": self.stamp, "counts": counts}) + "\n")
 
 
-#: Does one unit, in a task of its own; what it counts goes into the summary.
+#: Does one unit, in a task of its own. Its counts are added to the summary.
 UnitFunction = Callable[[Unit], Counter[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Units, and the function that does each. The function is pickled, so it is a module's or a `partial` of one."""
+    """Units, and the function that does each. It is pickled, so it is a module-level function or a `partial` of one."""
 
     function: UnitFunction
     units: Sequence[Unit]
 
 
 class Tool(ABC):
-    """One tool on one run; `work`, `finish` and `staged` are called in this order."""
+    """One tool on one run. The engine calls `work`, `finish` and `staged`, in this order."""
 
     def __init__(self, context: ToolContext) -> None:
         self.context = context
 
     def work(self) -> Step | None:
-        """What is to be done image by image; None for a tool that reads columns only."""
+        """The work on each image; None for a tool that only reads columns."""
         return None
 
     @abstractmethod
@@ -78,30 +78,30 @@ class Tool(ABC):
         """Write the results that need all units, and return the summary.
 
         Args:
-            counts: The sum over all units of `work`.
+            counts: The sum of what the units of `work` counted.
         """
 
     def staged(self) -> Step | None:
-        """What is to be done for `apply=true`: afterwards `images/` of the tool's folder holds what replaces batches.
+        """The work for `apply=true`. Afterwards `images/` in the tool's folder has the batches that replace the run's.
 
         Raises:
-            UserError: The tool changes no images.
+            UserError: The tool does not change images.
         """
         raise UserError(f"tool={self.context.name} changes no images, so tools_parameters.apply has nothing to publish")
 
 
-#: Makes a tool for a run.
+#: Makes a tool for one run.
 ToolFactory = Callable[[ToolContext], Tool]
 
 TOOLS: Registry[ToolFactory] = Registry("tool", "ray_downloader.tools.builtin")
 
 
 def unit_of_each_batch(context: ToolContext, results: str, parameters: Mapping[str, object]) -> list[Unit]:
-    """One unit a finished batch, with the folder `<tool>/<results>/server_name=.../partition_id=...`.
+    """One unit per finished batch, in the folder `<tool>/<results>/server_name=.../partition_id=...`.
 
     Args:
         results: Name of the folder.
-        parameters: What the result depends on besides the images.
+        parameters: What the result depends on, apart from the images.
     """
     suffix = fingerprint(parameters)
     return [

@@ -1,7 +1,7 @@
-"""From keys to a `ToolContext`: what the user gives counts, and for all else what the run itself was told.
+"""From keys to a `ToolContext`: the user's values, and for all other keys those that the run itself was started with.
 
-A tool needs no list: `path_to_output` names the run, and its `settings.json` says how its folders are called and how
-its images are stored. A run folder of the legacy project has no such file; then the defaults or the YAML say it.
+A tool needs no list: `path_to_output` names the run, whose `settings.json` has the names of its folders and how its
+images are stored. A run folder of the legacy project lacks that file, so the defaults or the user's YAML apply.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.tools.context import ToolContext
 
-#: Groups that belong to the tool's run and not to the download it works on.
+#: Keys that concern the tool, not the download whose images it works on.
 _OWN_GROUPS = frozenset({"tools_parameters", "cluster", "path_to_output"})
 
 
@@ -24,18 +24,18 @@ def tool_context(name: str, composed: Mapping[str, Any], given: Collection[str])
     """The context of a tool.
 
     Args:
-        name: Of the tool.
+        name: The tool's name.
         composed: The whole configuration.
-        given: Dotted keys that the user set; a group's name where a whole group was chosen.
+        given: Dotted keys that the user set; the name of a group if the user chose one of its options.
 
     Raises:
-        UserError: `path_to_output` is missing or no folder, or a value is not allowed.
+        UserError: `path_to_output` is missing or not a folder, or a value is not allowed.
     """
     if composed.get("path_to_output") in (None, "???"):
         raise UserError("path_to_output is required: set path_to_output=... to the run folder")
     root = Path(str(composed["path_to_output"])).expanduser().absolute()
     if not root.is_dir():
-        raise UserError(f"path_to_output={root} is not a folder; name the folder of a run")
+        raise UserError(f"path_to_output={root} is not a folder; set it to the folder of a run")
     values = {**composed, "path_to_output": str(root)}
     values = _over_run(_run_settings(root), values, given)
     if values.get("path_to_input") in (None, "???"):
@@ -64,12 +64,12 @@ def _run_settings(root: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except json.JSONDecodeError as error:
-        raise UserError(f"{root / 'settings.json'} is not a settings file: {error}") from None
+        raise UserError(f"{root / 'settings.json'} is not valid JSON: {error}") from None
     return document
 
 
 def _over_run(run: dict[str, Any] | None, composed: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
-    """The run's settings, with what the user gave and the groups of the tool's own laid over them."""
+    """The run's settings, overridden by what the user set and by the tool's own groups."""
     if run is None:
         return dict(composed)
     values = {**run, **{key: composed[key] for key in _OWN_GROUPS if key in composed}}
@@ -82,7 +82,7 @@ def _over_run(run: dict[str, Any] | None, composed: Mapping[str, Any], given: Co
 
 
 def _with(run: Any, composed: Any, key: str) -> dict[str, Any]:
-    """A group of the run with one value replaced; both are mappings, as a dotted key goes into them."""
+    """A group of the run with one value replaced; both are mappings, as the key is dotted."""
     name, _, rest = key.partition(".")
     value = _with(run.get(name, {}), composed[name], rest) if rest else composed[name]
     return {**(run or {}), name: value}

@@ -1,10 +1,10 @@
-"""What a tool is given: the run it works on, its own folder, its parameters, and the batches that are finished."""
+"""What a tool gets: the run it works on, its own folder, its parameters, and the finished batches."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,8 @@ from ray_downloader.config.settings import Settings, ToolsParameters
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES, RunLayout
 
-#: Parameters that say how a tool is run, and not what comes of it.
-_NOT_ASKED = {"num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "apply", "undo", "reset", "modules"}
+#: Parameters that say how a tool runs, not what it makes.
+_HOW_IT_RUNS = {"num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "apply", "undo", "reset", "modules"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class StoredBatch:
 
     Args:
         server_name: Canonical key of the server, or `pooled`.
-        partition_id: Number of the batch at that server.
+        partition_id: Number of the batch among those of that server.
         path: Its `successes.parquet`.
     """
 
@@ -40,8 +40,7 @@ class StoredBatch:
     @property
     def stamp(self) -> str:
         """Changes whenever the file is replaced."""
-        status = self.path.stat()
-        return f"{status.st_size}-{status.st_mtime_ns}"
+        return file_stamp(self.path)
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class ToolContext:
     """One tool on one run.
 
     Args:
-        name: Of the tool.
-        settings: Of the run, with the tool's parameters.
-        is_format_given: The user says how images are to be stored; otherwise they stay as they are.
+        name: The tool's name.
+        settings: Those of the run, with the tool's parameters.
+        is_format_given: Whether the user chose how images are stored; otherwise each keeps its format.
     """
 
     name: str
@@ -65,18 +64,18 @@ class ToolContext:
 
     @property
     def folder(self) -> Path:
-        """Where everything that the tool writes goes."""
+        """The folder of everything that the tool writes."""
         return self.layout.tools / self.name
 
     @property
     def parameters(self) -> ToolsParameters:
-        """What the user set for tools."""
+        """The parameters of tools."""
         return self.settings.tools_parameters
 
     @property
-    def asked(self) -> str:
-        """Changes with whatever the result depends on besides the images."""
-        values = self.parameters.model_dump(exclude=_NOT_ASKED)
+    def request(self) -> str:
+        """A fingerprint of what the result depends on, apart from the images."""
+        values = self.parameters.model_dump(exclude=_HOW_IT_RUNS)
         return fingerprint({**values, "image": self.settings.image.model_dump() if self.is_format_given else None})
 
     @cached_property
@@ -84,24 +83,24 @@ class ToolContext:
         """Finished batches that hold images, in a fixed order.
 
         Raises:
-            UserError: There is none.
+            UserError: There are none.
         """
         found = finished_batches(self.layout.images)
         if not found:
-            raise UserError(f"{self.layout.images} holds no finished batch; run the download first")
+            raise UserError(f"{self.layout.images} contains no finished batch; run the download first")
         return found
 
     def require_batches(self) -> None:
         """Refuse a folder without results.
 
         Raises:
-            UserError: It holds no finished batch.
+            UserError: It contains no finished batch.
         """
         _ = self.batches
 
 
 def finished_batches(images: Path) -> list[StoredBatch]:
-    """Batches below `images` with the marker `completed` and without journals of a retry that is under way."""
+    """Batches below `images` that are marked as completed, without those that a retry is working on."""
     markers = sorted(images.glob(f"server_name=*/partition_id=*/{COMPLETED}"))
     folders = [marker.parent for marker in markers if not any(marker.parent.glob("*.arrows"))]
     return [_stored_batch(folder) for folder in folders if (folder / SUCCESSES).exists()]
@@ -112,6 +111,17 @@ def _stored_batch(folder: Path) -> StoredBatch:
     return StoredBatch(server, int(folder.name.removeprefix("partition_id=")), folder / SUCCESSES)
 
 
+def file_stamp(path: Path) -> str:
+    """Changes whenever the file is replaced."""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def stamp_of(batches: Iterable[StoredBatch]) -> str:
+    """Changes whenever the file of one of the batches is replaced, or a batch comes or goes."""
+    return fingerprint({str(batch.place): batch.stamp for batch in batches})
+
+
 def fingerprint(values: Mapping[str, object]) -> str:
-    """A short name for parameters: equal parameters, equal name."""
+    """A short name for values: the same for equal values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Runs one tool on one run folder: units on Ray, then the end, then `apply`; the same command continues it.
+"""Runs one tool on one run folder: units on Ray, then the last step, then `apply`; the same command continues it.
 
-The tool's folder holds everything: results, `summary.json`, and the lock that keeps two runs of the tool apart. Ray
-is started only where a unit is left to do.
+The tool's folder contains everything: results, `summary.json`, and the lock that keeps out a second run of the tool.
+Ray starts only if a unit is left to do.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ray_downloader.config.settings import DownloaderParameters, Settings
 from ray_downloader.errors import ExitCode
 from ray_downloader.progress import shown
 from ray_downloader.run_folder.atomic import write_text
-from ray_downloader.run_folder.lock import holding, holding_run
+from ray_downloader.run_folder.lock import holding
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
 from ray_downloader.tools.context import ToolContext
-from ray_downloader.tools.publish import apply, is_applied, is_half_applied, refuse_if_applied, undo
+from ray_downloader.tools.publish import apply_result, is_applied, is_half_applied, refuse_if_applied, undo_result
 
 SUMMARY = "summary.json"
-#: What a command is told that was done already.
-IN_PLACE = "this result is in place already; tools_parameters.undo=true brings the images before it back"
+#: The answer to a command whose work is done.
+IN_PLACE = "this result is already in place; tools_parameters.undo=true restores the images before it"
 
 _log = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
-    """A signal asked for the end before all units were done."""
+    """A signal stopped the tool before all units were done."""
 
 
 def run_tool(context: ToolContext, console: Console) -> ExitCode:
@@ -44,13 +44,13 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
         `SETTLED`, or `STOPPED` where a signal came first.
 
     Raises:
-        UserError: The run or the parameters are not usable, or another process works at it.
+        UserError: The run or the parameters are not usable, or another process uses the folder.
     """
     factory = TOOLS.get(context.name)
     with holding(context.folder / ".lock", f"another process runs {context.name} in {context.layout.root}"):
         if context.parameters.undo:
             return _undo(context, console)
-        if context.parameters.apply and is_applied(context.folder, context.asked):
+        if context.parameters.apply and is_applied(context.folder, context.request):
             _say(console, f"{context.name}: {IN_PLACE}")
             return ExitCode.SETTLED
         refuse_if_applied(context.folder)
@@ -70,9 +70,9 @@ def _summary(tool: Tool, console: Console) -> dict[str, Any]:
     context = tool.context
     if is_half_applied(context.folder):
         known = json.loads((context.folder / SUMMARY).read_text("utf-8"))  # written before the exchange began
-        return {**known, "applied_batches": _apply(context)}
+        return {**known, "applied_batches": apply_result(context)}
     if context.parameters.apply and type(tool).staged is Tool.staged:
-        tool.staged()  # refuses, and better before the work than after it
+        tool.staged()  # raises, and better before the work than after it
     step = tool.work()
     counts = run_step(context, step, console) if step else Counter()
     summary = {"tool": context.name, **tool.finish(counts)}
@@ -81,7 +81,7 @@ def _summary(tool: Tool, console: Console) -> dict[str, Any]:
         if step:
             run_step(context, step, console)
         _save(context, summary)
-        summary["applied_batches"] = _apply(context)
+        summary["applied_batches"] = apply_result(context)
     return summary
 
 
@@ -89,15 +89,9 @@ def _save(context: ToolContext, summary: Mapping[str, Any]) -> None:
     write_text(context.folder / SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def _apply(context: ToolContext) -> int:
-    with holding_run(context.layout.root, context.layout.lock_file):
-        return apply(context.folder, context.layout.images, context.asked)
-
-
 def _undo(context: ToolContext, console: Console) -> ExitCode:
-    with holding_run(context.layout.root, context.layout.lock_file):
-        batches = undo(context.folder, context.layout.images)
-    _say(console, f"{context.name}: undone, {batches} batches are what they were")
+    batches = undo_result(context)
+    _say(console, f"{context.name}: undone, {batches} batches are as they were before")
     return ExitCode.SETTLED
 
 
@@ -110,7 +104,10 @@ def _remove_results(context: ToolContext) -> None:
 
 
 def run_step(context: ToolContext, step: Step, console: Console) -> Counter[str]:
-    """Do the units that are not done; the sum of what all count.
+    """Do the units that are not done.
+
+    Returns:
+        The sum of what all units counted.
 
     Raises:
         StoppedError: A signal came first.
@@ -121,7 +118,7 @@ def run_step(context: ToolContext, step: Step, console: Console) -> Counter[str]
         total.update(counts or {})
     left = [unit for unit, counts in zip(step.units, counted, strict=True) if counts is None]
     if 0 < len(left) < len(counted):
-        _log.info("%s: %d of %d parts were done before", context.name, len(counted) - len(left), len(counted))
+        _log.info("%s: %d of %d units are done already", context.name, len(counted) - len(left), len(counted))
     if left:
         total.update(_run_units(context, step.function, left, len(step.units), console))
     return total
@@ -156,15 +153,15 @@ def do_unit(function: UnitFunction, unit: Unit) -> Counter[str]:
 
 
 def resources(settings: Settings) -> DownloaderParameters:
-    """The cluster's share for tools, in the words of the download."""
-    given = settings.tools_parameters
+    """The share of the cluster that tools may use, under the download's names for it."""
+    tools = settings.tools_parameters
     return DownloaderParameters(
-        max_nodes=given.max_nodes, workers_per_node=given.workers_per_node, cpu_per_worker=given.cpu_per_worker
+        max_nodes=tools.max_nodes, workers_per_node=tools.workers_per_node, cpu_per_worker=tools.cpu_per_worker
     )
 
 
 def show(context: ToolContext, summary: Mapping[str, Any], console: Console) -> None:
-    """The summary's numbers on one line each, and where all results are."""
+    """Print the summary's numbers, one per line, and where the results are."""
     lines = {**summary, "results are in": context.folder}
     for key, value in lines.items():
         if key != "tool" and not isinstance(value, (dict, list)):
@@ -172,5 +169,5 @@ def show(context: ToolContext, summary: Mapping[str, Any], console: Console) -> 
 
 
 def _say(console: Console, sentence: str) -> None:
-    """As it is: brackets are no markup, and a path is not cut in two."""
+    """Print as it is: brackets are not markup, and a path is not broken over two lines."""
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)

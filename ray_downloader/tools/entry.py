@@ -1,4 +1,4 @@
-"""Starts a tool by its name: one that is registered whole, or one of three classes as the legacy project has them."""
+"""Starts a tool by its name: a subclass of `Tool`, or three classes as in the legacy project."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
     """Run the tool that the context names.
 
     Args:
-        context: Which tool, and on what.
-        config_path: The YAML file that the user gave, for tools that read it again.
+        context: Which tool, and on which run.
+        config_path: The user's YAML file, for tools that read it themselves.
 
     Raises:
         UserError: There is no such tool, or the run or the parameters are not usable.
@@ -34,10 +34,10 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
     if context.name not in choices:
         raise UserError(
             f"there is no tool {context.name!r}; choose one of: {', '.join(choices)} "
-            "(tools of your own: name their module with tools_parameters.modules)"
+            "(for a tool of your own, name its module with tools_parameters.modules)"
         )
     if not (context.parameters.undo or is_custom(context.name)):
-        context.require_batches()  # before anything is written into a folder that may be no run
+        context.require_batches()  # before anything is written into a folder that may not be a run
     console = Console(stderr=True)
     start_logging(context.layout.logs, context.settings.downloader_parameters.logger_level, console)
     if not is_custom(context.name):

@@ -1,7 +1,7 @@
-"""Finds one image by its uuid: a table sorted by uuid says in which file, row group and row it lies.
+"""Finds one image by its uuid, in a table sorted by uuid that has the file, row group and row of each image.
 
-Looking up reads one row group of the table and one of the file, so it takes as long among 10^8 images as among 10^3.
-The table is written by the tool `lookup`; it can be read from any Python program.
+A lookup reads one row group of the table and one of the file, so it takes as long among 10^8 images as among 10^3.
+`tool=lookup` writes the table; any Python program can use this class.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INDEX = "index.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image lies: a file, one of its row groups, and the row in that group."""
+    """Where an image is: a file, one of its row groups, and the row in that group."""
 
     file: Path
     row_group: int
@@ -31,7 +31,7 @@ class ImageIndex:
     """The images of a run, by uuid.
 
     Args:
-        folder: That of the tool: `<run>/tools/lookup`.
+        folder: The tool's folder, `<run>/tools/lookup`.
         images: The images of the run.
 
     Raises:
@@ -47,12 +47,12 @@ class ImageIndex:
         self._column = self._table.schema_arrow.get_field_index("uuid")
 
     def find(self, uuid: str) -> Place | None:
-        """Where an image lies; None where the run has none of that name."""
+        """Where an image is; None if the run has no image with this uuid."""
         for group in range(self._table.num_row_groups):
             limits = self._table.metadata.row_group(group).column(self._column).statistics
             if limits.min <= uuid <= limits.max:
                 table = self._table.read_row_group(group)
-                # Not `pyarrow.compute.index`, which loads pandas where that is installed: 0.2 s.
+                # Not `pyarrow.compute.index`, which loads pandas if it is installed: 0.2 s.
                 uuids = table.column("uuid").to_pylist()
                 index = bisect_left(uuids, uuid)
                 if index < len(uuids) and uuids[index] == uuid:
@@ -61,7 +61,7 @@ class ImageIndex:
         return None
 
     def get(self, uuid: str) -> dict[str, Any] | None:
-        """The row of an image, with its bytes in `image`; None where the run has none of that name.
+        """The row of an image, with its bytes in `image`; None if the run has no image with this uuid.
 
         Raises:
             UserError: The files changed after they were indexed.

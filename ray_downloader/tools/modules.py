@@ -11,10 +11,10 @@ from ray_downloader.errors import UserError
 
 
 def load_modules(names: Iterable[str]) -> None:
-    """Import each once.
+    """Import each module once.
 
     Raises:
-        UserError: There is no such module or file, or its name is taken by another.
+        UserError: There is no such module or file, or another module has its name.
     """
     for name in names:
         if name.endswith(".py"):

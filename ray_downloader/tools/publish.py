@@ -1,9 +1,9 @@
-"""`apply` and `undo`: a tool's new batches take the place of the run's, and the run's come back.
+"""`apply` and `undo`: a tool's new batches replace the run's, and the run's are restored.
 
-Each file is exchanged by one rename, after the old one got a second name below `<tool>/applied/`. So at every moment
-each batch is wholly old or wholly new, nothing is copied, and a killed exchange is finished by the same command.
-`applied/manifest.json` comes first and the marker `applied/completed` last; while the folder is there, the exchange can
-be undone. Whoever needs the space and is sure deletes the folder `applied/`.
+Each file is replaced by one rename, after the old one was linked into `<tool>/applied/`. So every batch is entirely old
+or entirely new at any moment, nothing is copied, and the same command finishes an exchange that was killed.
+`applied/manifest.json` is written first and the marker `applied/completed` last. While the folder exists, the exchange
+can be undone; deleting it frees the space and makes the result final.
 """
 
 from __future__ import annotations
@@ -18,64 +18,90 @@ from typing import Any
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES
+from ray_downloader.run_folder.lock import holding_run
+from ray_downloader.tools.context import ToolContext, file_stamp
 
 _APPLIED = "applied"
 _MANIFEST = "manifest.json"
 
 
 def refuse_if_applied(folder: Path) -> None:
-    """A tool whose result is in place already would judge its own result.
+    """Refuse a tool whose result is already in place: it would work on its own result.
 
     Raises:
-        UserError: It is.
+        UserError: The result is in place.
     """
     if (folder / _APPLIED / COMPLETED).exists():
         raise UserError(
-            f"the result of {folder.name} is in place; tools_parameters.undo=true brings the images before it back, "
+            f"the result of {folder.name} is in place; tools_parameters.undo=true restores the images before it, "
             f"and deleting {folder / _APPLIED} makes it final"
         )
 
 
-def is_applied(folder: Path, asked: str) -> bool:
-    """Whether the result that is asked for (`ToolContext.asked`) is in place."""
+def is_applied(folder: Path, request: str) -> bool:
+    """Whether the result of this request (`ToolContext.request`) is in place."""
     applied = folder / _APPLIED
-    return (applied / COMPLETED).exists() and _document(applied).get("asked") == asked
+    return (applied / COMPLETED).exists() and _document(applied).get("asked") == request
 
 
 def is_half_applied(folder: Path) -> bool:
-    """Whether an exchange was begun and not finished."""
+    """Whether an exchange was started and not finished."""
     return (folder / _APPLIED / _MANIFEST).exists() and not (folder / _APPLIED / COMPLETED).exists()
 
 
-def apply(folder: Path, images: Path, asked: str = "") -> int:
-    """Put the batches of `<folder>/images` in the place of those of `images`; how many they are.
-
-    Args:
-        folder: The tool's.
-        images: The run's images.
-        asked: Names what the result is the answer to (`ToolContext.asked`).
+def apply_result(context: ToolContext) -> int:
+    """`apply` for a tool, while no run uses the folder.
 
     Raises:
-        UserError: A batch changed since the tool read it.
+        FolderBusyError: A run does.
+    """
+    with holding_run(context.layout.root, context.layout.lock_file):
+        return apply(context.folder, context.layout.images, context.request)
+
+
+def undo_result(context: ToolContext) -> int:
+    """`undo` for a tool, while no run uses the folder.
+
+    Raises:
+        FolderBusyError: A run does.
+        UserError: As `undo`.
+    """
+    with holding_run(context.layout.root, context.layout.lock_file):
+        return undo(context.folder, context.layout.images)
+
+
+def apply(folder: Path, images: Path, request: str = "") -> int:
+    """Replace batches of `images` by those of `<folder>/images`.
+
+    Args:
+        folder: The tool's folder.
+        images: The run's images.
+        request: What the result belongs to (`ToolContext.request`).
+
+    Returns:
+        The number of batches.
     """
     applied = folder / _APPLIED
     if not is_half_applied(folder):
         staged = sorted((folder / "images").glob(f"server_name=*/partition_id=*/{SUCCESSES}"))
-        places = {str(path.parent.relative_to(folder / "images")): _stamp(path) for path in staged}
-        write_text(applied / _MANIFEST, json.dumps({"asked": asked, "batches": places}, indent=1) + "\n")
+        places = {str(path.parent.relative_to(folder / "images")): file_stamp(path) for path in staged}
+        write_text(applied / _MANIFEST, json.dumps({"asked": request, "batches": places}, indent=1) + "\n")
     exchanged = _manifest(applied)
     for place, stamp in exchanged.items():
-        if _stamp(images / place / SUCCESSES) != stamp:
+        if file_stamp(images / place / SUCCESSES) != stamp:
             _exchange(folder / "images" / place / SUCCESSES, images / place / SUCCESSES, applied / place / SUCCESSES)
     write_text(applied / COMPLETED, json.dumps({"batches": len(exchanged)}) + "\n")
     return len(exchanged)
 
 
 def undo(folder: Path, images: Path) -> int:
-    """Put the batches back that `apply` replaced; how many they are.
+    """Restore the batches that `apply` replaced.
+
+    Returns:
+        The number of batches.
 
     Raises:
-        UserError: Nothing was applied, or another tool changed a batch since.
+        UserError: Nothing was applied, or another tool changed a batch since then.
     """
     applied = folder / _APPLIED
     if not (applied / _MANIFEST).exists():
@@ -84,7 +110,7 @@ def undo(folder: Path, images: Path) -> int:
     saved = {place: stamp for place, stamp in places.items() if (applied / place / SUCCESSES).exists()}
     for place, stamp in saved.items():
         current = images / place / SUCCESSES
-        if _stamp(current) != stamp and not current.samefile(applied / place / SUCCESSES):
+        if file_stamp(current) != stamp and not current.samefile(applied / place / SUCCESSES):
             raise UserError(f"{current} was changed after {folder.name}; undo the later tool first")
     (applied / COMPLETED).unlink(missing_ok=True)
     for place in saved:
@@ -95,12 +121,12 @@ def undo(folder: Path, images: Path) -> int:
 
 
 def applied_folders(tools: Path) -> list[Path]:
-    """Where the images are kept that results of tools took the place of."""
+    """The folders that keep the images which results of tools replaced."""
     return sorted(marker.parent for marker in tools.glob(f"*/{_APPLIED}/{_MANIFEST}"))
 
 
 def applied_tools(tools: Path) -> list[str]:
-    """Names of the tools whose results are in place of what was downloaded."""
+    """Names of the tools whose results have replaced downloaded images."""
     return [folder.parent.name for folder in applied_folders(tools)]
 
 
@@ -119,8 +145,3 @@ def _manifest(applied: Path) -> Mapping[str, str]:
 def _document(applied: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((applied / _MANIFEST).read_text("utf-8"))
     return document
-
-
-def _stamp(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_size}-{status.st_mtime_ns}"

@@ -1,7 +1,7 @@
-"""SQL over the columns of finished images: DuckDB out of core, on files; the image column is never read by these.
+"""SQL over the columns of finished images, with DuckDB and out of core; the image column is never read.
 
-Every query sees a view `images`: the columns of `successes.parquet`, and `file`, `row` (its number in the file, from
-0), `server_name` and `partition_id`.
+Queries read from the view `images`: the columns of `successes.parquet`, and `file`, `row` (the number of the row in the
+file, from 0), `server_name` and `partition_id`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.sql import file_list, literal
 from ray_downloader.tools.context import StoredBatch
 
-#: DuckDB's own share of memory; what does not fit is spilled below the tool's folder.
+#: Memory for DuckDB; what does not fit is spilled below the tool's folder.
 _MAX_MEMORY_BYTES = 4 << 30
 
 _VIEW = """
@@ -38,8 +38,8 @@ def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[du
     """A database with the view `images`.
 
     Args:
-        folder: The tool's; what does not fit in memory is spilled there.
-        batches: Whose images.
+        folder: The tool's folder; what does not fit in memory is spilled there.
+        batches: The batches whose images are in the view.
     """
     spill = folder / ".spill"
     memory_bytes = min(_MAX_MEMORY_BYTES, psutil.virtual_memory().total // 2)
@@ -59,14 +59,22 @@ def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[du
 
 
 def write_csv(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    """Write the rows of a query; how many they are."""
+    """Write the rows of a query as CSV.
+
+    Returns:
+        The number of rows.
+    """
     with replacing(path) as temp:
         (rows,) = connection.execute(f"COPY ({query}) TO {literal(temp)} (FORMAT csv, HEADER)").fetchall()[0]
     return int(rows)
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    """Write the rows of a query in its order; how many they are."""
+    """Write the rows of a query, in its order, as parquet.
+
+    Returns:
+        The number of rows.
+    """
     connection.execute("SET preserve_insertion_order = true")
     with replacing(path) as temp:
         options = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 50000)"
@@ -75,7 +83,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path)
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str = "images") -> frozenset[str]:
-    """Names of a table's columns: those of an legacy project's files are fewer."""
+    """Names of a table's columns; files of the legacy project have fewer."""
     return frozenset(name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall())
 
 

@@ -1,7 +1,7 @@
-"""`attribution`: who is to be named for each image, and under which licence, as CSV and, grouped, as Markdown.
+"""`attribution`: lists whom to credit for each image and under which licence, as CSV and, grouped, as Markdown.
 
-What CC BY asks for (title, creator, source, licence: TASL) stands in one row an image. The creator is read from the
-batches of the list, as the images' files do not carry it.
+Each image has one row with what CC BY requires: title, creator, source and licence (TASL). The creator comes from the
+batches of the list, as the files with the images do not have it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.queries import columns_of, images_database, write_csv
 
-#: Groups in the Markdown; the CSV has every image.
+#: Number of groups in the Markdown; the CSV has every image.
 SHOWN_GROUPS = 1000
 
 _ROWS = """
@@ -34,10 +34,10 @@ LIMIT {SHOWN_GROUPS}
 
 @TOOLS.register("attribution")
 class Attribution(Tool):
-    """`attribution.csv`, one row an image, and `ATTRIBUTION.md`, one line for each licence, creator and source."""
+    """`attribution.csv`, one row per image, and `ATTRIBUTION.md`, one line per licence, creator and source."""
 
     def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
-        """Write both."""
+        """Write both files."""
         folder = self.context.folder
         with images_database(folder, self.context.batches) as connection:
             _creators(connection, sorted(self.context.layout.urls.glob("rows-*.parquet")))
@@ -49,7 +49,7 @@ class Attribution(Tool):
 
 
 def _creators(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
-    """The table `creators`; empty where the list is not there or has no such column."""
+    """Create the table `creators`, empty if the list is gone or has no such column."""
     connection.execute("CREATE TEMP TABLE creators (uuid VARCHAR, identifier VARCHAR, creator VARCHAR)")
     if not files:
         return
@@ -62,7 +62,7 @@ def _creators(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
 
 
 def _markdown(groups: list[tuple[Any, ...]], images: int) -> str:
-    lines = ["# Attribution", "", f"{images} images; attribution.csv names each.", ""]
+    lines = ["# Attribution", "", f"{images} images; attribution.csv has a row for each.", ""]
     lines += ["| licence | creator | source | images |", "|---|---|---|---:|"]
     for *texts, rows in groups:
         cells = [str(text or "").replace("|", "&#124;").replace("\n", " ") for text in texts]

@@ -1,7 +1,7 @@
-"""`duplication_based`: names images whose received bytes are those of another image, and says of which.
+"""`duplication_based`: lists images that were received byte for byte as another one, and which one that is.
 
-Of each group one row stays, always the same one: with full licence information if one has it, then by uuid, then by
-place. So two runs over the same images agree, on whatever machine.
+One row of each group is kept: the first by full licence information, then by uuid, then by place. So two runs over the
+same images agree, on any machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ray_downloader.tools.queries import images_database, write_csv
 
 _ORDER = "(NOT coalesce(is_license_full, false), uuid, server_name, partition_id, row)"
 
-#: Only images whose hash occurs again are looked at closer; most do not.
+#: Only images whose hash occurs more than once are looked at more closely; most are unique.
 _TABLES = f"""
 CREATE TEMP TABLE repeated AS
 SELECT hashsum_original FROM images WHERE hashsum_original IS NOT NULL GROUP BY 1 HAVING count(*) > 1;
@@ -40,10 +40,10 @@ ORDER BY server_name, partition_id, row
 
 @TOOLS.register("duplication_based")
 class DuplicationBased(DroppingTool):
-    """Rows that repeat another one's `hashsum_original`."""
+    """Finds rows that repeat the `hashsum_original` of another one."""
 
     def name_rows(self) -> Mapping[str, Any]:
-        """By the column `hashsum_original`."""
+        """Compare the column `hashsum_original`."""
         with images_database(self.context.folder, self.context.batches) as connection:
             connection.execute(_TABLES)
             images = connection.execute("SELECT count(*) FROM images").fetchall()[0][0]

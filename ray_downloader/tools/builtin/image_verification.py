@@ -1,9 +1,9 @@
-"""`image_verification`: reads every stored image and compares it with its columns.
+"""`image_verification`: reads every stored image and checks it against its columns.
 
 1. `hashsum_resized` is the MD5 of the stored bytes.
 2. They decode to a picture of `resized_size`.
-3. `hashsum_original` is an MD5, and the same one where the received bytes were stored as they were.
-4. `original_size` is that of a picture, and not smaller than `resized_size` (padding aside).
+3. `hashsum_original` is an MD5, and equals `hashsum_resized` where the bytes were stored as received.
+4. `original_size` has two positive sides, neither smaller than that of `resized_size` (padding aside).
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from ray_downloader.image import ImageError
 from ray_downloader.image.stored import StoredImage, pixels_of
 from ray_downloader.tools.base import TOOLS, Step, Unit, unit_of_each_batch
 from ray_downloader.tools.dropping import ROW_COLUMNS, DroppingTool
-from ray_downloader.tools.gathering import PART, gather_parts, write_part
-from ray_downloader.tools.stored_rows import Chunk, chunks_of
+from ray_downloader.tools.rows import PART, Chunk, chunks_of, gather_parts, write_rows
 
 _PARTS = "corrupted"
 _COLUMNS = (*ROW_COLUMNS, "error")
@@ -29,10 +28,10 @@ _MD5 = re.compile("[0-9a-f]{32}")
 
 @TOOLS.register("image_verification")
 class ImageVerification(DroppingTool):
-    """Rows whose image is not what the columns say."""
+    """Finds rows whose image does not match its columns."""
 
     def work(self) -> Step:
-        """One unit a batch."""
+        """One unit per batch."""
         image = self.context.settings.image
         return Step(
             partial(_verify_batch, image.encode == "original", image.resize == "border"),
@@ -40,7 +39,7 @@ class ImageVerification(DroppingTool):
         )
 
     def name_rows(self) -> Mapping[str, Any]:
-        """Collect what the units found."""
+        """Gather what the units found."""
         folders = [self.context.folder / _PARTS / batch.place for batch in self.context.batches]
         return {"corrupted": gather_parts(folders, self.rows_file, _COLUMNS)}
 
@@ -56,12 +55,12 @@ def _verify_batch(is_original: bool, is_padded: bool, unit: Unit) -> Counter[str
             if error:
                 place = (batch.server_name, batch.partition_id, chunk.start + index)
                 found.append((uuids[index], source_ids[index], *place, error))
-    write_part(unit.folder / PART, _COLUMNS, found)
+    write_rows(unit.folder / PART, _COLUMNS, found)
     return counts
 
 
 def _errors(chunk: Chunk, is_original: bool, is_padded: bool) -> list[str]:
-    """What is wrong with each row; "" where nothing is."""
+    """What is wrong with each row; "" where it is sound."""
     resized, original = chunk.texts("hashsum_resized", ""), chunk.texts("hashsum_original", "")
     sizes = chunk.rows.column("original_size").to_pylist()
     return [
@@ -92,7 +91,7 @@ def _hash_error(resized: str, original: str, is_original: bool) -> str:
 
 def _size_error(stored: StoredImage, original: list[int] | None, is_padded: bool) -> str:
     if not original or len(original) != 2 or min(original) < 1:
-        return f"original_size is {original}"
+        return f"original_size is {original}, not two positive numbers"
     if not is_padded and (original[0] < stored.size[0] or original[1] < stored.size[1]):
         return f"original_size {original} is smaller than resized_size {list(stored.size)}"
     return ""

@@ -1,4 +1,4 @@
-"""`lookup`: writes the index of all images by uuid, and brings the images that `uuids` names as files."""
+"""`lookup`: writes an index of all images by uuid, and extracts the images listed in `uuids` into files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import RAW
 from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS, Tool
-from ray_downloader.tools.context import fingerprint
+from ray_downloader.tools.context import stamp_of
 from ray_downloader.tools.image_index import INDEX, ImageIndex
 from ray_downloader.tools.queries import images_database, write_parquet
 
-#: Rows are numbered in the file; where each row group begins says its footer.
+#: Rows are numbered within the file; its footer has the length of each row group.
 _GROUPS = """
 CREATE TEMP TABLE row_groups AS
 SELECT file_name AS file, row_group_id AS row_group, first::BIGINT AS first FROM (
@@ -33,14 +33,14 @@ ORDER BY uuid, images.file, row
 
 @TOOLS.register("lookup")
 class Lookup(Tool):
-    """`index.parquet`, kept as long as the images are the same, and `found/<uuid>.<format>`."""
+    """`index.parquet`, reused while the images stay the same, and `found/<uuid>.<format>`."""
 
     def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
-        """Write the index where it is not up to date, then bring the images."""
+        """Write the index if it is out of date, then extract the images."""
         images = self._write_index()
         wanted = self.context.parameters.uuids
         index = ImageIndex(self.context.folder, self.context.layout.images)
-        found = {uuid: self._bring(index, uuid) for uuid in wanted}
+        found = {uuid: self._extract(index, uuid) for uuid in wanted}
         missing = [uuid for uuid, path in found.items() if path is None]
         if missing:
             raise UserError(f"tools_parameters.uuids: this run has no image {', '.join(missing)}")
@@ -48,7 +48,7 @@ class Lookup(Tool):
 
     def _write_index(self) -> int:
         batches = self.context.batches
-        stamp = fingerprint({str(batch.place): batch.stamp for batch in batches})
+        stamp = stamp_of(batches)
         marker = self.context.folder / f"{INDEX}.stamp"
         if marker.exists() and marker.read_text("utf-8").split()[0] == stamp:
             return int(marker.read_text("utf-8").split()[1])
@@ -60,7 +60,7 @@ class Lookup(Tool):
             temp.write_text(f"{stamp} {images}\n", "utf-8")
         return images
 
-    def _bring(self, index: ImageIndex, uuid: str) -> str | None:
+    def _extract(self, index: ImageIndex, uuid: str) -> str | None:
         row = index.get(uuid)
         if row is None:
             return None

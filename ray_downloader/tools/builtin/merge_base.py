@@ -1,4 +1,4 @@
-"""`merge_base`: names images that an earlier collection has already, by the bytes received or by their URL.
+"""`merge_base`: lists images that an earlier collection already has, by the bytes received or by their URL.
 
 `base` is a run folder (ours or the legacy project's) or parquet files with the column that is compared.
 """
@@ -24,10 +24,10 @@ _COLUMNS = {"hash": "hashsum_original", "url": "identifier"}
 
 @TOOLS.register("merge_base")
 class MergeBase(DroppingTool):
-    """Rows that the base has."""
+    """Finds rows that the base has."""
 
     def name_rows(self) -> Mapping[str, Any]:
-        """By `tools_parameters.match`.
+        """Compare the column that `tools_parameters.match` selects.
 
         Raises:
             UserError: There is no base, or it lacks the column.
@@ -53,17 +53,19 @@ class MergeBase(DroppingTool):
         base = self.context.parameters.base
         if not base:
             raise UserError(
-                "tools_parameters.base is required: a run folder, or parquet files of what there is already"
+                "tools_parameters.base is required: a run folder, or parquet files of the images that you already have"
             )
         path = Path(base).expanduser()
         files = _files_of_run(path) if path.is_dir() else [Path(name) for name in sorted(glob(str(path)))]  # noqa: PTH207
         if not files:
-            raise UserError(f"tools_parameters.base={base} holds no images: no run folder, and no parquet file matches")
+            raise UserError(
+                f"tools_parameters.base={base} holds no images: it is not a run folder, and no parquet file matches it"
+            )
         return files
 
 
 def _files_of_run(root: Path) -> list[Path]:
-    """Images of a run folder, or else all parquet files of a folder."""
+    """The images of a run folder, or all parquet files of any other folder."""
     settings_file = root / "settings.json"
     images = RunLayout(root, Settings.load(settings_file).output_structure).images if settings_file.exists() else None
     for folder in filter(None, (images, root / "images", root / "downloaded_images")):

@@ -1,33 +1,34 @@
-"""`near_duplicates`: names images that look like another one: 64-bit perceptual hashes that differ in few bits.
+"""`near_duplicates`: lists images that look like another one: their 64-bit perceptual hashes differ in few bits.
 
-Hashes are made image by image (unless the run stored them: `image.extra_columns=[phash]`); close pairs are found by
-equality joins (`hamming.py`), and pairs that share an image make one group. Of a group the picture with full licence
-information, then the largest one, then the first uuid stays. `distance` is that to the one that stays, which in a
-chain of pairs may be more than `max_distance`. Turned or mirrored pictures are not found.
+Each image is hashed, unless the run stored hashes (`image.extra_columns=[phash]`). Equality joins find the close pairs
+(`hamming.py`), and pairs that share an image form a group. One image of a group is kept: first by full licence
+information, then by size, then by uuid. `distance` is the distance to that image; in a chain of pairs it may be more
+than `max_distance`. Rotated or mirrored images are not found.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
 from ray_downloader.image import ImageError, ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
+from ray_downloader.output.parquet import write_parquet
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS, Step, Unit, unit_of_each_batch
+from ray_downloader.tools.builtin.hamming import masks
+from ray_downloader.tools.context import StoredBatch
 from ray_downloader.tools.dropping import DroppingTool
-from ray_downloader.tools.hamming import masks
 from ray_downloader.tools.queries import images_database, write_csv
-from ray_downloader.tools.stored_rows import Chunk, chunks_of
+from ray_downloader.tools.rows import Chunk, chunks_of
 
 _HASHES = "hashes"
 _FILE = "hashes.parquet"
@@ -57,7 +58,7 @@ ORDER BY server_name, partition_id, row
 
 @TOOLS.register("near_duplicates")
 class NearDuplicates(DroppingTool):
-    """Rows that look like another one."""
+    """Finds rows that look like another one."""
 
     def work(self) -> Step:
         """Hash each image.
@@ -70,7 +71,7 @@ class NearDuplicates(DroppingTool):
         return Step(_hash_batch, unit_of_each_batch(self.context, _HASHES, {}))
 
     def name_rows(self) -> Mapping[str, Any]:
-        """Find the groups."""
+        """Group what is close."""
         distance = self.context.parameters.max_distance
         files = [self.context.folder / _HASHES / batch.place / _FILE for batch in self.context.batches]
         with images_database(self.context.folder, self.context.batches) as connection:
@@ -99,8 +100,8 @@ def _close_pairs(connection: duckdb.DuckDBPyConnection, distance: int) -> pa.Tab
 
 
 def _members(pairs: pa.Table) -> pa.Table:
-    """For each hash that is in a pair, one hash that stands for all that are connected with it."""
-    from scipy.sparse import coo_array  # noqa: PLC0415 (comes with ImageHash, an extra)
+    """For each hash in a pair, one hash that represents all those connected with it."""
+    from scipy.sparse import coo_array  # noqa: PLC0415 (installed with ImageHash, an extra)
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
     ends = np.concatenate([pairs.column("a").to_numpy(), pairs.column("b").to_numpy()])
@@ -114,16 +115,19 @@ def _members(pairs: pa.Table) -> pa.Table:
 
 
 def _hash_batch(unit: Unit) -> Counter[str]:
-    batch = unit.batches[0]
     counts: Counter[str] = Counter()
-    with replacing(unit.folder / _FILE) as temp, pq.ParquetWriter(temp, _SCHEMA) as writer:
-        for chunk in chunks_of(batch.path):
-            values = _hashes(chunk)
-            counts.update(hashed=sum(value is not None for value in values), not_readable=values.count(None))
-            rows = range(chunk.start, chunk.start + len(values))
-            columns = [[batch.server_name] * len(values), [batch.partition_id] * len(values), rows, values]
-            writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+    with replacing(unit.folder / _FILE) as temp:
+        write_parquet(temp, _SCHEMA, _hashed(unit.batches[0], counts))
     return counts
+
+
+def _hashed(batch: StoredBatch, counts: Counter[str]) -> Iterator[pa.RecordBatch]:
+    for chunk in chunks_of(batch.path):
+        values = _hashes(chunk)
+        counts.update(hashed=sum(value is not None for value in values), not_readable=values.count(None))
+        rows = range(chunk.start, chunk.start + len(values))
+        columns = [[batch.server_name] * len(values), [batch.partition_id] * len(values), rows, values]
+        yield pa.record_batch(columns, schema=_SCHEMA)
 
 
 def _hashes(chunk: Chunk) -> list[int | None]:
@@ -140,5 +144,5 @@ def _hash(stored: StoredImage) -> int | None:
 
 
 def _signed(text: str) -> int:
-    """The 16 hex digits as a signed number, which Arrow and DuckDB store as 64 bits."""
+    """16 hex digits as a signed number, which Arrow and DuckDB store in 64 bits."""
     return int.from_bytes(bytes.fromhex(text), "big", signed=True)

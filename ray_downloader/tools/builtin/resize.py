@@ -1,7 +1,7 @@
-"""`resize`: the stored images once more, with the longer side at most `new_resize_size`; never enlarged.
+"""`resize`: makes a smaller set of the stored images, with the longer side at most `new_resize_size`; never enlarged.
 
-Images keep the format they have, unless the configuration names one. What cannot be read is left out and listed in
-`failed.csv`; the image as it was stays where it is, and `undo` brings it back after `apply`.
+Images keep their format unless the configuration names one. Those that cannot be read are left out and listed in
+`failed.csv`; the original stays where it is, and `undo` restores it after `apply`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 
 from ray_downloader.image import ImageError, ImageOptions, ProcessedImage
 from ray_downloader.image.stored import StoredImage, reprocess
+from ray_downloader.output.parquet import write_parquet
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.layout import SUCCESSES
 from ray_downloader.run_folder.schemas import RAW
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, unit_of_each_batch
-from ray_downloader.tools.dropping import IMAGES, write_images
-from ray_downloader.tools.gathering import PART, gather_parts, write_part
-from ray_downloader.tools.stored_rows import Chunk, chunks_of
+from ray_downloader.tools.dropping import IMAGES
+from ray_downloader.tools.rows import PART, Chunk, chunks_of, gather_parts, write_rows
 
-#: Formats that are written as they are read; a GIF becomes what the run's images are.
+#: Formats that stay what they are; others, such as GIF, become the format that the run stores.
 _KEPT_FORMATS = frozenset({"jpeg", "png", "webp", RAW})
 _FAILED_COLUMNS = ("uuid", "server_name", "partition_id", "row", "error")
 
@@ -35,7 +35,7 @@ class Resize(Tool):
     """A second image set below `tools/resize/images`."""
 
     def work(self) -> Step:
-        """One unit a batch."""
+        """One unit per batch."""
         size = self.context.parameters.new_resize_size
         options = replace(ImageOptions.of(self.context.settings), image_size=size, extra_columns=())
         if options.encode == "original":
@@ -46,18 +46,18 @@ class Resize(Tool):
         return Step(partial(resize_batch, options, keeps_format), units)
 
     def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
-        """Collect what failed."""
+        """Gather what failed."""
         folders = [self.context.folder / IMAGES / batch.place for batch in self.context.batches]
         failed = gather_parts(folders, self.context.folder / "failed.csv", _FAILED_COLUMNS)
         return {"new_resize_size": self.context.parameters.new_resize_size, **counts, "failed": failed}
 
     def staged(self) -> None:
-        """The results are what `apply` publishes."""
+        """Nothing is left to do: the results themselves are what `apply` publishes."""
 
 
 @dataclass
 class _Resizer:
-    """Resizes one batch, and remembers what it could not read."""
+    """Resizes one batch and keeps a list of what it could not read."""
 
     unit: Unit
     options: ImageOptions
@@ -67,7 +67,7 @@ class _Resizer:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """That of the file; older files get a column for the format where it is no longer raw."""
+        """The file's own; a legacy file gains the column `image_format` where its images are no longer raw."""
         schema = pq.read_schema(self.unit.batches[0].path).remove_metadata()
         if "image_format" in schema.names or self.keeps_format or self.options.encode == RAW:
             return schema
@@ -102,14 +102,14 @@ def resize_batch(options: ImageOptions, keeps_format: bool, unit: Unit) -> Count
     """Do one unit.
 
     Args:
-        options: What an image becomes.
-        keeps_format: Images stay in the format that they have, whatever the options say.
+        options: How images are resized and stored.
+        keeps_format: Whether images keep their format, whatever the options say.
         unit: One batch, and where its results go.
     """
     resizer = _Resizer(unit, options, keeps_format)
     with replacing(unit.folder / SUCCESSES) as temp:
-        write_images(temp, resizer.schema, resizer.chunks())
-    write_part(unit.folder / PART, _FAILED_COLUMNS, resizer.failed)
+        write_parquet(temp, resizer.schema, resizer.chunks())
+    write_rows(unit.folder / PART, _FAILED_COLUMNS, resizer.failed)
     return Counter(images=resizer.images)
 
 
@@ -121,7 +121,7 @@ def _with_images(chunk: Chunk, done: Mapping[int, ProcessedImage], schema: pa.Sc
         "hashsum_resized": [image.hashsum_resized for image in images],
         "resized_size": [list(image.resized_size) for image in images],
     }
-    kept = pa.array(list(done), pa.int64())  # rows; of columns that stay, as old images are large
+    kept = pa.array(list(done), pa.int64())  # taken from each column that stays, so that old images are not copied
     columns = [
         pa.array(new[field.name], field.type) if field.name in new else chunk.rows.column(field.name).take(kept)
         for field in schema

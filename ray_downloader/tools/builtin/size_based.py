@@ -1,4 +1,4 @@
-"""`size_based`: names images whose shorter side was under `threshold_size` when they were received."""
+"""`size_based`: lists images whose shorter side, as received, is below `threshold_size`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ray_downloader.tools.queries import images_database, write_csv
 
 @TOOLS.register("size_based")
 class SizeBased(DroppingTool):
-    """Rows with a side below the threshold."""
+    """Finds rows with a side below the threshold."""
 
     def name_rows(self) -> Mapping[str, Any]:
-        """By the column `original_size`."""
+        """Compare the column `original_size`."""
         threshold = self.context.parameters.threshold_size
         query = f"""
             SELECT uuid, source_id, server_name, partition_id, row,

@@ -1,4 +1,4 @@
-"""`stats`: how many images by server, format, licence and size; as JSON, Markdown and, with matplotlib, plots."""
+"""`stats`: counts images by server, format, licence and size, as JSON, Markdown and, with matplotlib, plots."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.queries import columns_of, images_database
 
-#: Servers in the Markdown and the plot; the JSON has all.
+#: Number of rows in a table of the Markdown and in a plot; the JSON has all.
 SHOWN_SERVERS = 25
 
-#: Powers of two: pictures of 256 to 511 pixels count as 256.
+#: By powers of two: 256 to 511 pixels count as 256.
 _SIDE = "CAST(pow(2, floor(log2(greatest(list_max(original_size), 1)))) AS BIGINT)"
 
-#: Small servers share the folder `pooled`; what each of them gave says the URL.
+#: Small servers share the folder `pooled`; the URL says which one an image came from.
 _SERVER = f"""
 CASE server_name WHEN '{POOLED}' THEN regexp_extract(lower(identifier), '^[a-z]+://(?:[^/?#@]*@)?([^/?#]+)', 1)
 ELSE server_name END
@@ -32,7 +32,7 @@ _COUNTS = {
     "by_license": "coalesce(license, '(none)')",
     "by_longer_side": _SIDE,
 }
-#: Columns that an legacy project's files do not have.
+#: Columns that files of the legacy project do not have.
 _NEEDED = {"by_original_format": "original_format", "by_stored_format": "image_format"}
 
 _TOTALS = f"""
@@ -45,10 +45,10 @@ FROM images
 
 @TOOLS.register("stats")
 class Stats(Tool):
-    """Counts over the columns; the image column is not read."""
+    """Counts by column; the image column is not read."""
 
     def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
-        """Write `stats.json`, `stats.md` and, where matplotlib is installed, a PNG for each table."""
+        """Write `stats.json`, `stats.md` and, if matplotlib is installed, a PNG per table."""
         folder = self.context.folder
         with images_database(folder, self.context.batches) as connection:
             there = columns_of(connection)
@@ -83,10 +83,14 @@ def _markdown(totals: Mapping[str, Any], tables: Mapping[str, Sequence[tuple[Any
 
 
 def _plots(folder: Path, tables: Mapping[str, Sequence[tuple[Any, int]]]) -> str:
-    """Draw a bar chart of each table; what was drawn, or how it can be."""
+    """Draw a bar chart of each table.
+
+    Returns:
+        What was drawn, or what has to be installed for it.
+    """
     if find_spec("matplotlib") is None:
         return "none, as matplotlib is not installed: pip install 'ray-downloader[plots]'"
-    from matplotlib.figure import Figure  # noqa: PLC0415 (an extra, loaded where it is there)
+    from matplotlib.figure import Figure  # noqa: PLC0415 (an extra, loaded only if it is installed)
 
     for name, table in tables.items():
         shown = table[:SHOWN_SERVERS]

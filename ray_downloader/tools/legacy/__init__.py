@@ -1,1 +1,1 @@
-"""Tools of three classes (filter, scheduler, runner), as distributed-downloader has them."""
+"""Tools of three classes (filter, scheduler, runner), as in distributed-downloader."""

@@ -1,4 +1,4 @@
-"""The first step of a custom tool: names what is to be done, as CSV files in `<tool>/filter_table/`."""
+"""The first step of a three-class tool: lists what is to be done, as CSV files in `<tool>/filter_table/`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ray_downloader.tools.context import StoredBatch, finished_batches
 from ray_downloader.tools.dropping import FILTER_TABLE
-from ray_downloader.tools.gathering import write_part
 from ray_downloader.tools.legacy.register import ToolsBase, register
+from ray_downloader.tools.rows import write_rows
 
-#: Makes a class the filter of the tool that is named: `@FilterRegister("my_tool")`.
+#: Decorator that makes a class the filter of a tool: `@FilterRegister("my_tool")`.
 FilterRegister = partial(register, "filter")
 
 
@@ -28,16 +28,16 @@ class FilterToolBase(ToolsBase):
 
 
 class PythonFilterToolBase(FilterToolBase):
-    """Names every finished batch."""
+    """Lists every finished batch."""
 
     def run(self) -> None:
         """Write `table.csv`."""
         rows = [(batch.server_name, batch.partition_id) for batch in self.finished_batches()]
-        write_part(self.filter_table_folder / "table.csv", ("server_name", "partition_id"), rows)
+        write_rows(self.filter_table_folder / "table.csv", ("server_name", "partition_id"), rows)
 
 
 class SqlFilterToolBase(FilterToolBase):
-    """Names the rows that an SQL query finds; the image column is never read.
+    """Lists the rows that an SQL query selects; the image column is never read.
 
     The query reads from `images`: the columns of `successes.parquet`, and `server_name`, `partition_id`, `file`, `row`.
     """

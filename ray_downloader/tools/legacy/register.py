@@ -1,6 +1,6 @@
-"""Tools of three classes, as the legacy project has them: a filter, a scheduler and a runner under one name.
+"""The register of three-class tools: a filter, a scheduler and a runner under one name, as in the legacy project.
 
-The decorators (`FilterRegister` and so on) lie beside the base classes of each step; here is what they share.
+The decorators (`FilterRegister` and so on) are beside the base classes of each step; this module has what they share.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class ToolsBase(ABC):
     """One step of a tool. A subclass has a method `run`.
 
     Args:
-        cfg: The configuration, by the legacy project's keys, and which of the runners this is.
+        cfg: The configuration under the legacy project's keys, and the number of this runner.
     """
 
-    #: Name and step that the class was registered under.
+    #: The tool and the step that the class was registered for.
     filter_name: str = ""
     filter_family: str = ""
 
@@ -48,19 +48,19 @@ def register(family: Family, name: str) -> Callable[[T], T]:
     """Decorator that makes a class one step of the tool `name`.
 
     Raises:
-        TypeError: The class is no `ToolsBase`, or lacks a method that its base class asks for.
-        ValueError: The tool has this step already.
+        TypeError: The class is not a `ToolsBase`, or lacks a method that its base class requires.
+        ValueError: The tool already has this step.
     """
 
     def enter(cls: T) -> T:
         if not (isinstance(cls, type) and issubclass(cls, ToolsBase)):
-            raise TypeError(f"{cls.__name__} is to be a {family} and has to inherit from ToolsBase")
+            raise TypeError(f"{cls.__name__} cannot be a {family}: it does not inherit from ToolsBase")
         if missing := cls.__abstractmethods__:
-            raise TypeError(f"{cls.__name__} is to be a {family} and has no method {' nor '.join(sorted(missing))}")
+            raise TypeError(f"{cls.__name__} cannot be a {family}: it lacks the method {' and '.join(sorted(missing))}")
         steps = _FAMILIES.setdefault(name, {})
         known = steps.get(family)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise ValueError(f"the tool {name!r} has a {family} already: {known.__qualname__}")
+            raise ValueError(f"the tool {name!r} already has a {family}: {known.__qualname__}")
         steps[family] = cls
         cls.filter_name, cls.filter_family = name, family
         return cls
@@ -69,10 +69,10 @@ def register(family: Family, name: str) -> Callable[[T], T]:
 
 
 def custom_tools() -> frozenset[str]:
-    """Names of the tools that are registered so."""
+    """Names of the registered three-class tools."""
     return frozenset(_FAMILIES)
 
 
 def step_class(name: str, family: Family, default: type[ToolsBase]) -> type[ToolsBase]:
-    """The class of a step; the default where a tool needs none of its own."""
+    """The class of a step, or the default if the tool has none of its own."""
     return _FAMILIES.get(name, {}).get(family, default)

@@ -1,6 +1,6 @@
-"""Runs a tool of three classes: filter and scheduler here, then a runner on each worker, each step once.
+"""Runs a three-class tool: filter and scheduler in this process, then a runner on each worker, each step once.
 
-`tool_checkpoint.yaml` says which steps are done; `tools_parameters.reset` starts over from one of them.
+`tool_checkpoint.yaml` records which steps are done; `tools_parameters.reset` starts over from one of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ray_downloader.cluster.environment import prepare_environment
 from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.errors import ExitCode
 from ray_downloader.run_folder.atomic import write_text
-from ray_downloader.run_folder.lock import holding, holding_run
+from ray_downloader.run_folder.lock import holding
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.dropping import FILTER_TABLE, IMAGES
 from ray_downloader.tools.engine import IN_PLACE, resources
@@ -28,17 +28,17 @@ from ray_downloader.tools.legacy.register import Family, ToolsBase, custom_tools
 from ray_downloader.tools.legacy.runners import VERIFICATION, MPIRunnerTool
 from ray_downloader.tools.legacy.schedulers import SCHEDULE, DefaultScheduler
 from ray_downloader.tools.legacy.tool_config import ToolConfig
-from ray_downloader.tools.publish import apply, is_applied, refuse_if_applied, undo
+from ray_downloader.tools.publish import apply_result, is_applied, refuse_if_applied, undo_result
 
 _CHECKPOINT = "tool_checkpoint.yaml"
 _DEFAULTS: Mapping[Family, type[ToolsBase]] = {
     "filter": PythonFilterToolBase,
     "scheduler": DefaultScheduler,
-    "runner": MPIRunnerTool,  # type: ignore[type-abstract]  # stands for a missing step; it says what is missing
+    "runner": MPIRunnerTool,  # type: ignore[type-abstract]  # for a missing step: its error names what is missing
 }
-#: The steps before the runners, and what the checkpoint calls them.
+#: The steps before the runners, and their names in the checkpoint.
 _STEPS: tuple[tuple[Family, str], ...] = (("filter", "filtering_completed"), ("scheduler", "scheduling_completed"))
-#: What each reset removes: the results of its step and of those after it.
+#: What each reset removes: the results of that step and of those after it.
 _RESULTS = {
     "filtering": (FILTER_TABLE, SCHEDULE, VERIFICATION, IMAGES, _CHECKPOINT),
     "scheduling": (SCHEDULE, VERIFICATION, IMAGES),
@@ -52,7 +52,7 @@ _STEPS_LEFT = {
 
 
 def is_custom(name: str) -> bool:
-    """Whether a tool is one of three classes; where the name is that of a tool of ours, the user's one counts."""
+    """Whether a tool has three classes. If it has the name of a built-in tool, it replaces that tool."""
     return name in custom_tools()
 
 
@@ -61,15 +61,15 @@ def run_custom(context: ToolContext, config_path: Path, console: Console) -> Exi
 
     Raises:
         UserError: Another process runs the tool, or there is nothing to apply or undo.
-        Exception: What a step raised.
+        Exception: Whatever a step raised.
     """
     folder = context.folder
     folder.mkdir(parents=True, exist_ok=True)
     with holding(folder / ".lock", f"another process runs {context.name} in {context.layout.root}"):
         if context.parameters.undo:
-            _exchange(context, undo, console)
+            _exchange(context, undo_result, console)
             return ExitCode.SETTLED
-        if context.parameters.apply and is_applied(folder, context.asked):
+        if context.parameters.apply and is_applied(folder, context.request):
             console.print(f"{context.name}: {IN_PLACE}", soft_wrap=True)
             return ExitCode.SETTLED
         refuse_if_applied(folder)
@@ -81,12 +81,12 @@ def run_custom(context: ToolContext, config_path: Path, console: Console) -> Exi
             return ExitCode.STOPPED
         console.print(f"{context.name}: completed; results are in {folder}", soft_wrap=True)
         if context.parameters.apply:
-            _exchange(context, partial(apply, asked=context.asked), console)
+            _exchange(context, apply_result, console)
     return ExitCode.SETTLED
 
 
 def _run_steps(context: ToolContext, config_path: Path, checkpoint: _Checkpoint) -> bool:
-    """Whether all steps came to their end."""
+    """Whether all steps are done."""
     prepare_environment(context.settings.cluster)
     from ray_downloader.cluster.connect import running_cluster  # noqa: PLC0415 (Ray reads the environment on import)
     from ray_downloader.cluster.task_pool import TaskPool  # noqa: PLC0415
@@ -115,30 +115,28 @@ def _run_step(name: str, family: Family, config: ToolConfig) -> None:
 
 
 def _named(cls: type[ToolsBase], name: str) -> type[ToolsBase]:
-    """The class itself; of a base class that stands in for a missing step, a copy that knows the tool's name."""
+    """The class itself; for a base class that replaces a missing step, a copy that has the tool's name."""
     return cls if cls.filter_name else type(cls.__name__, (cls,), {"filter_name": name})
 
 
 def _run_rank(cls: type[ToolsBase], config: ToolConfig) -> int:
-    """One runner, in a task of its own, with the environment that the legacy project promises."""
+    """One runner, in a task of its own, with the environment variables of the legacy project."""
     os.environ.update(legacy_environment(config.settings, Path(config.config_path), cls.filter_name))
     try:
         cls(config).run()
-    except SystemExit as end:  # how the legacy project's runners say that there is nothing to do
+    except SystemExit as end:  # legacy runners exit if there is nothing to do
         if end.code not in (None, 0):
             raise RuntimeError(f"{cls.__name__} of rank {config.rank} ended with exit code {end.code}") from None
     return config.rank
 
 
-def _exchange(context: ToolContext, act: Callable[[Path, Path], int], console: Console) -> None:
-    with holding_run(context.layout.root, context.layout.lock_file):
-        batches = act(context.folder, context.layout.images)
-    console.print(f"{context.name}: {batches} batches exchanged")
+def _exchange(context: ToolContext, exchange: Callable[[ToolContext], int], console: Console) -> None:
+    console.print(f"{context.name}: {exchange(context)} batches exchanged")
 
 
 @dataclass(slots=True)
 class _Checkpoint:
-    """Which steps are done."""
+    """The steps that are done."""
 
     folder: Path
     done: dict[str, bool | int]
@@ -152,7 +150,7 @@ class _Checkpoint:
 
     @property
     def workers(self) -> int:
-        """Runners that the schedule was made for; 0 where there is none."""
+        """Number of runners that the schedule was made for; 0 if there is no schedule."""
         return int(self.done.get("workers", 0)) if self.has("scheduling_completed") else 0
 
     def has(self, step: str) -> bool:

@@ -1,4 +1,4 @@
-"""The configuration as a custom tool reads it: by the legacy project's names, whatever file it came from."""
+"""The configuration as a three-class tool reads it: under the legacy project's names, whatever file it came from."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ray_downloader.config.settings import Settings
 
 @dataclass(frozen=True)
 class ToolConfig:
-    """What a step of a custom tool is given.
+    """The configuration of one step.
 
     Args:
-        settings: Of the run, with the tool's parameters.
-        config_path: The file that the user gave.
-        rank: Which of the runners this is, from 0; 0 for filter and scheduler.
-        world_size: How many runners there are.
+        settings: Those of the run, with the tool's parameters.
+        config_path: The user's file.
+        rank: Number of this runner, from 0; 0 for filter and scheduler.
+        world_size: Number of runners.
     """
 
     settings: Settings
@@ -27,7 +27,7 @@ class ToolConfig:
     world_size: int = 1
 
     def __getitem__(self, key: str) -> Any:
-        """A value by its key; groups are mappings. What `options` names is there and in `tools_parameters`, too."""
+        """A value by its key; groups are mappings. Keys of `options` are at the top and in `tools_parameters`, too."""
         return self.as_mapping()[key]
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -35,7 +35,7 @@ class ToolConfig:
         return self.as_mapping().get(key, default)
 
     def get_folder(self, name: str) -> str:
-        """The path of a file or folder of `output_structure`, or `path_to_output_folder`."""
+        """The path of a file or folder of `output_structure`, or of `path_to_output_folder`."""
         root = Path(self.settings.path_to_output)
         if name in ("path_to_output", "path_to_output_folder"):
             return str(root)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_downloader.tools.hamming import masks
+from ray_downloader.tools.builtin.hamming import masks
 
 _ALL = (1 << 64) - 1
 

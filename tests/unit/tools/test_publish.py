@@ -31,7 +31,7 @@ def test_apply_drops_the_rows_and_undo_brings_every_byte_back(run: StoredRun) ->
     assert apply(folder, run.layout.images) == 1
     assert sorted(run.images()) == ["b", "d", "e"]
     assert applied_tools(run.layout.tools) == ["duplication_based"]
-    with pytest.raises(UserError, match=r"undo=true brings the images before it back"):
+    with pytest.raises(UserError, match=r"undo=true restores the images before it"):
         refuse_if_applied(folder)
     assert undo(folder, run.layout.images) == 1
     assert contents(run) == before

@@ -63,12 +63,12 @@ def test_a_step_cannot_be_registered_twice_nor_by_any_class() -> None:
     @RunnerRegister("mine")
     class First(FilterRunnerTool): ...
 
-    with pytest.raises(ValueError, match=r"has a runner already: .*First"):
+    with pytest.raises(ValueError, match=r"already has a runner: .*First"):
 
         @RunnerRegister("mine")
         class Second(FilterRunnerTool): ...
 
-    with pytest.raises(TypeError, match="has to inherit from ToolsBase"):
+    with pytest.raises(TypeError, match="does not inherit from ToolsBase"):
 
         @FilterRegister("mine")
         class Third: ...  # type: ignore[type-var]
@@ -208,6 +208,6 @@ def test_a_runner_without_its_method_is_refused_when_it_is_registered() -> None:
     class Idle(BatchRunner):  # type: ignore[abstract,unused-ignore]
         """Would note every batch as done."""
 
-    with pytest.raises(TypeError, match="Idle is to be a runner and has no method process"):
+    with pytest.raises(TypeError, match="Idle cannot be a runner: it lacks the method process"):
         RunnerRegister("idle")(Idle)
     assert "idle" not in register.custom_tools()

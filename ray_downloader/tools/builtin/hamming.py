@@ -1,8 +1,8 @@
-"""Which bits two hashes must share if they differ in few: the pigeonhole principle, as masks. Pure.
+"""For `near_duplicates`: which bits two hashes must share if they differ in few, by the pigeonhole principle. Pure.
 
 Cut 64 bits into `distance + k` bands: two hashes that differ in at most `distance` bits agree in at least `k` whole
 bands. So each close pair meets in an equality join over some choice of `k` bands, and not all pairs are compared. More
-bands make the joins more selective and more numerous; as many are taken as the number of hashes asks for.
+bands mean more joins, each of them more selective; their number grows with that of the hashes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import combinations, pairwise
 
 BITS = 64
-#: Beyond, more joins cost more than they save.
+#: Beyond this, more joins cost more than they save.
 _MAX_SHARED = 4
 
 
@@ -19,7 +19,7 @@ def masks(distance: int, hashes: int) -> list[int]:
 
     Args:
         distance: Bits in which a pair may differ.
-        hashes: How many distinct ones there are; a mask should tell about as many apart.
+        hashes: The number of distinct hashes; the bits of a mask should distinguish about as many.
     """
     if distance == 0:
         return [-1]
@@ -29,7 +29,7 @@ def masks(distance: int, hashes: int) -> list[int]:
 
 
 def _bands(count: int) -> list[int]:
-    """Masks of neighbouring bits that together are all bits, as equal in size as can be."""
+    """Masks of adjacent bits that together cover all bits, as equal in size as possible."""
     edges = [BITS * index // count for index in range(count + 1)]
     return [(1 << end) - (1 << start) for start, end in pairwise(edges)]
 

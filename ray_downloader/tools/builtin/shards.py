@@ -1,4 +1,4 @@
-"""Writes one shard of an export: a tar for WebDataset, a parquet file for `datasets`, or a folder of pictures."""
+"""For `export`: writes one shard: a tar for WebDataset, a parquet file for `datasets`, or a folder of images."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ import json
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ray_downloader.image import ImageError, ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
+from ray_downloader.output.parquet import write_parquet
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import RAW
 from ray_downloader.tools.base import Unit
-from ray_downloader.tools.stored_rows import chunks_of
+from ray_downloader.tools.rows import chunks_of
 
-#: Where shard number `shard` of `shards` goes, by form.
+#: Path of shard number `shard` of `shards`, by form.
 NAMES = {
     "webdataset": "shards/{shard:06d}.tar",
     "parquet": "data/train-{shard:05d}-of-{shards:05d}.parquet",
     "imagefolder": "train/{shard:06d}",
 }
-#: Columns that go along with each picture; of these, those that the file has.
+#: Columns that accompany each picture, where the file has them.
 _COLUMNS = (
     "uuid", "source_id", "identifier", "license", "source", "title", "is_license_full", "hashsum_original",
     "original_size", "resized_size", "final_url",
 )  # fmt: skip
-#: Formats whose usual ending is another one.
+#: Formats whose usual file extension is not their name.
 _ENDINGS = {"jpeg": "jpg"}
 _PNG = ImageOptions(encode="png", resize="none")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture: a file name of its own, its bytes, and what is known of it."""
+    """One picture: a unique name, its bytes, and its columns."""
 
     key: str
     ending: str
@@ -56,7 +56,7 @@ class Sample:
 
 
 def write_shard(form: str, unit: Unit) -> Counter[str]:
-    """Write the shard `unit.payload`; equal uuids, from rows that were alike, become one picture."""
+    """Write the shard `unit.payload`. Rows with equal uuids, which were equal in the list, become one picture."""
     counts: Counter[str] = Counter()
     _WRITERS[form](unit.payload, _counted(_samples(unit, counts), counts))
     return counts
@@ -99,7 +99,7 @@ def _write_tar(target: Path, samples: Iterator[Sample]) -> None:
     with replacing(target) as temp, tarfile.open(temp, "w", format=tarfile.USTAR_FORMAT) as tar:
         for sample in samples:
             for name, data in ((sample.name, sample.image), (f"{sample.key}.json", _json(sample))):
-                member = tarfile.TarInfo(name)  # time 0 and no owner: equal images, equal shards
+                member = tarfile.TarInfo(name)  # without time and owner, so that equal images make equal shards
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
 
@@ -111,15 +111,16 @@ def _json(sample: Sample) -> bytes:
 def _write_parquet(target: Path, samples: Iterator[Sample]) -> None:
     texts = [name for name in _COLUMNS if not name.endswith("_size") and name != "is_license_full"]
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    features = {"image": {"_type": "Image"}, **{name: {"dtype": "string", "_type": "Value"} for name in texts}}
     schema = pa.schema([("image", image), *((name, pa.string()) for name in texts)])
-    schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    with replacing(target) as temp, pq.ParquetWriter(temp, schema, compression="zstd", compression_level=1) as writer:
-        for rows in _grouped(samples):
-            pictures = [{"bytes": sample.image, "path": sample.name} for sample in rows]
-            columns = [[sample.columns.get(name) for sample in rows] for name in texts]
-            arrays = [pa.array(values, field.type) for values, field in zip([pictures, *columns], schema, strict=True)]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+    with replacing(target) as temp:
+        write_parquet(temp, schema, (_record_batch(rows, schema) for rows in _grouped(samples)))
+
+
+def _record_batch(samples: Sequence[Sample], schema: pa.Schema) -> pa.RecordBatch:
+    pictures = [{"bytes": sample.image, "path": sample.name} for sample in samples]
+    columns = [[sample.columns.get(name) for sample in samples] for name in schema.names[1:]]
+    arrays = [pa.array(values, field.type) for values, field in zip([pictures, *columns], schema, strict=True)]
+    return pa.record_batch(arrays, schema=schema)
 
 
 def _grouped(samples: Iterator[Sample], size: int = 256) -> Iterator[list[Sample]]:

@@ -1,0 +1,31 @@
+"""What Hugging Face's `datasets` reads in the schema of a table with pictures: which column to decode, and all types.
+
+Version 5.2 decodes only a column of its own shape, a struct of bytes and path, as `tool=export` writes it. For
+`successes.parquet`, whose `image` is plain bytes, it needs `.cast_column("image", datasets.Image())` besides.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+
+def features_metadata(schema: pa.Schema, picture: str | None) -> dict[str, str]:
+    """The schema's metadata.
+
+    Args:
+        schema: All columns; `datasets` takes features only if they name each.
+        picture: The column that holds encoded pictures; None where pictures are raw pixels, which it cannot decode.
+    """
+    features = {column.name: _feature(column.type) for column in schema}
+    if picture is not None:
+        features[picture] = {"_type": "Image"}
+    return {"huggingface": json.dumps({"info": {"features": features}})}
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_list(kind):
+        return {"feature": _feature(kind.value_type), "_type": "Sequence"}
+    return {"dtype": str(kind), "_type": "Value"}

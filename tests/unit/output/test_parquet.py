@@ -1,0 +1,139 @@
+"""The one parquet writer: sizes of row groups, what is compressed, and what readers of a part of a file rely on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ray_downloader.output.parquet import MAX_GROUP_BYTES, row_groups, write_parquet
+
+SCHEMA = pa.schema(
+    [
+        ("uuid", pa.string()),
+        ("size", pa.list_(pa.uint32())),
+        ("image", pa.binary()),
+        ("image_format", pa.string()),
+        ("at", pa.timestamp("ms", tz="UTC")),
+    ]
+)
+
+
+def rows(start: int, count: int, image_bytes: int = 10, image_format: str | None = "jpeg") -> pa.RecordBatch:
+    names = [f"uuid-{row:06d}" for row in range(start, start + count)]
+    columns = [names, [[3, 4]] * count, [b"x" * image_bytes] * count, [image_format] * count, [0] * count]
+    return pa.record_batch(columns, schema=SCHEMA)
+
+
+def batches_of(counts: list[int], image_bytes: int = 10) -> list[pa.RecordBatch]:
+    starts = [sum(counts[:index]) for index in range(len(counts))]
+    return [rows(start, count, image_bytes) for start, count in zip(starts, counts, strict=True)]
+
+
+def group_rows(path: Path) -> list[int]:
+    metadata = pq.read_metadata(path)
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 2_500), min_size=1, max_size=12))
+def test_groups_hold_100_to_1000_rows_in_order_however_the_rows_come(counts: list[int]) -> None:
+    groups = list(row_groups(batches_of(counts)))
+    total = sum(counts)
+    assert [name for group in groups for name in group["uuid"].to_pylist()] == [
+        f"uuid-{row:06d}" for row in range(total)
+    ]
+    sizes = [group.num_rows for group in groups]
+    assert max(sizes) <= 1_000
+    assert min(sizes) >= min(100, total)
+
+
+@pytest.mark.parametrize("counts", [[7] * 200, [1_400], [1_099], [1_000], [1_001, 1]])
+def test_a_file_has_those_row_groups(tmp_path: Path, counts: list[int]) -> None:
+    write_parquet(tmp_path / "x.parquet", SCHEMA, batches_of(counts))
+    sizes = group_rows(tmp_path / "x.parquet")
+    assert sum(sizes) == sum(counts)
+    assert all(100 <= size <= 1_000 for size in sizes)
+
+
+def test_a_group_of_big_pictures_is_as_long_as_memory_allows(tmp_path: Path) -> None:
+    # 32 MiB hold 83 of 400 kB.
+    write_parquet(tmp_path / "x.parquet", SCHEMA, batches_of([10] * 20, image_bytes=400_000))
+    assert group_rows(tmp_path / "x.parquet") == [80, 80, 40]
+    one = list(row_groups([rows(0, 300, image_bytes=400_000)]))
+    assert sum(group.num_rows for group in one) == 300
+    assert max(group.nbytes for group in one) <= MAX_GROUP_BYTES
+
+
+def columns_of(path: Path) -> dict[str, pq.ColumnChunkMetaData]:
+    group = pq.read_metadata(path).row_group(0)
+    return {group.column(at).path_in_schema: group.column(at) for at in range(group.num_columns)}
+
+
+@pytest.mark.parametrize(
+    ("image_format", "codec"), [("jpeg", "UNCOMPRESSED"), ("webp", "UNCOMPRESSED"), ("raw", "ZSTD"), (None, "ZSTD")]
+)
+def test_only_raw_pixels_are_compressed_once_more(tmp_path: Path, image_format: str | None, codec: str) -> None:
+    write_parquet(tmp_path / "x.parquet", SCHEMA, [rows(0, 3, image_format=image_format)])
+    columns = columns_of(tmp_path / "x.parquet")
+    assert columns["image"].compression == codec
+    assert {column.compression for name, column in columns.items() if name != "image"} == {"ZSTD"}
+
+
+def test_every_column_has_a_page_index_and_pictures_have_no_statistics(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "x.parquet", SCHEMA, [rows(0, 3)])
+    columns = columns_of(tmp_path / "x.parquet")
+    assert all(column.has_offset_index for column in columns.values())
+    assert columns["uuid"].statistics.max == "uuid-000002"
+    assert not columns["image"].is_stats_set, "the first and last picture of each page would be in the footer"
+
+
+def test_hugging_face_is_told_the_type_of_each_column(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "x.parquet", SCHEMA, [rows(0, 3)])
+    assert json.loads(pq.read_schema(tmp_path / "x.parquet").metadata[b"huggingface"])["info"]["features"] == {
+        "uuid": {"dtype": "string", "_type": "Value"},
+        "size": {"feature": {"dtype": "uint32", "_type": "Value"}, "_type": "Sequence"},
+        "image": {"_type": "Image"},
+        "image_format": {"dtype": "string", "_type": "Value"},
+        "at": {"dtype": "timestamp[ms, tz=UTC]", "_type": "Value"},
+    }
+
+
+def test_raw_pixels_are_no_image_to_hugging_face(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "x.parquet", SCHEMA, [rows(0, 3, image_format="raw")])
+    features = json.loads(pq.read_schema(tmp_path / "x.parquet").metadata[b"huggingface"])["info"]["features"]
+    assert features["image"] == {"dtype": "binary", "_type": "Value"}
+
+
+def test_metadata_of_the_file_that_was_read_is_replaced(tmp_path: Path) -> None:
+    stale = SCHEMA.with_metadata({"huggingface": "{}", "pandas": "{}"})
+    write_parquet(tmp_path / "x.parquet", stale, [rows(0, 3).cast(stale)])
+    metadata = pq.read_schema(tmp_path / "x.parquet").metadata
+    assert set(metadata) == {b"huggingface"}
+    assert metadata[b"huggingface"] != b"{}"
+
+
+def test_columns_that_a_batch_lacks_are_null_and_the_order_is_the_schemas(tmp_path: Path) -> None:
+    fewer = rows(0, 2).select(["image", "uuid"])
+    write_parquet(tmp_path / "x.parquet", SCHEMA, [fewer])
+    assert pq.read_schema(tmp_path / "x.parquet").equals(SCHEMA)
+    assert pq.read_table(tmp_path / "x.parquet").to_pylist()[1] == {
+        "uuid": "uuid-000001", "size": None, "image": b"x" * 10, "image_format": None, "at": None,
+    }  # fmt: skip
+
+
+def test_a_file_without_rows_has_the_schema(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "x.parquet", SCHEMA, [])
+    assert pq.read_table(tmp_path / "x.parquet").num_rows == 0
+    assert pq.read_schema(tmp_path / "x.parquet").equals(SCHEMA)
+
+
+def test_a_table_without_pictures_has_no_metadata(tmp_path: Path) -> None:
+    plain = pa.record_batch([["a"]], names=["uuid"])
+    write_parquet(tmp_path / "x.parquet", plain.schema, [plain])
+    assert pq.read_schema(tmp_path / "x.parquet").metadata is None
