@@ -84,7 +84,7 @@ def test_a_killed_tool_continues_and_its_result_can_be_applied_and_undone(run: S
     assert (summary["images"], summary["failed"], summary["applied_batches"]) == (2400, 0, 40)
     again = run_tool(*arguments, cwd=tmp_path)
     assert again.returncode == 2
-    assert "undo=true brings the images before it back" in again.stderr
+    assert "undo=true restores the images before it" in again.stderr
     assert run_tool(*arguments, "tools_parameters.undo=true", cwd=tmp_path).returncode == 0
     assert {path: path.read_bytes() for path in run.layout.images.rglob("*.parquet")} == before
 
