@@ -129,7 +129,7 @@ def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCo
 
     result = download(settings, layout, console)
     status = scan(layout, load_batches(layout))
-    figures = StageFigures(result.seconds, result.settled[""], result.size_bytes, result.disallowed)
+    figures = StageFigures(result.seconds, result.images, result.size_bytes, result.progress.disallowed)
     summary = summarise(load_partition_summary(layout), status, figures)
     save_summary(layout, summary)
     show_summary(summary, console)

@@ -9,10 +9,11 @@ from collections import Counter
 
 from ray.util import metrics
 
-from ray_downloader.worker.progress import Progress
+from ray_downloader.cluster.ports import RunView
 
 #: Servers whose rate is shown; thousands of them would drown the store of metrics.
 BUSIEST_SERVERS = 20
+INTERVAL_S = 5.0
 
 
 class RunMetrics:
@@ -36,13 +37,16 @@ class RunMetrics:
         self._size_bytes = 0
         self._at_s = now_s
 
-    def update(self, progress: Progress, now_s: float) -> None:
-        """Publish what was added since the last call.
+    def update(self, view: RunView, now_s: float) -> None:
+        """Publish what was added since the last time (`ports.Watcher`).
 
         Args:
-            progress: Sums since the start of the run.
+            view: The run as it is now.
             now_s: Monotonic time.
         """
+        if now_s < self._at_s + INTERVAL_S and not view.is_final:
+            return
+        progress = view.progress
         added = progress.settled - self._settled
         for (_, kind), rows in added.items():
             if kind:

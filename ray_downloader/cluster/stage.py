@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 
 import pyarrow.parquet as pq
@@ -10,10 +11,15 @@ import ray
 from ray.exceptions import ActorUnavailableError, NodeDiedError, WorkerCrashedError
 from rich.console import Console
 
+from ray_downloader.cluster.actor_calls import RayActorCalls, start_budget_actors
 from ray_downloader.cluster.connect import Cluster, running_cluster
 from ray_downloader.cluster.driver import DownloadResult, Driver
+from ray_downloader.cluster.metrics import RunMetrics
+from ray_downloader.cluster.ports import DriverPorts
 from ray_downloader.cluster.server_actors import ServerActors
+from ray_downloader.cluster.slice_pool import RaySlicePool
 from ray_downloader.cluster.slices import warm_up
+from ray_downloader.cluster.watchers import BarWatcher
 from ray_downloader.config.settings import ClusterSettings, Settings
 from ray_downloader.errors import StartError
 from ray_downloader.fetch.base import FETCHERS
@@ -22,6 +28,7 @@ from ray_downloader.progress import DownloadProgress
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.schedule.run_status import RunStatus, scan
+from ray_downloader.signals import draining_on_signals
 from ray_downloader.worker.run_context import RunContext
 
 _log = logging.getLogger(__name__)
@@ -44,12 +51,21 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
         return DownloadResult()
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
         _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
-        actors = ServerActors(context, cluster, _rows_by_server(layout, status))
-        _await_start([*actors.ready(), *_warm_ups(cluster, settings)], settings.cluster)
+        directory = start_budget_actors(context, cluster, _rows_by_server(layout, status))
+        # For the shared actors only: for the others just the tasks that need them wait.
+        started = [actor.progress.remote() for actor in directory.shared]
+        _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster)
         total_rows = status.settled_rows + status.rows_left.total()
-        with DownloadProgress(total_rows, status.settled_rows, console) as progress:
-            driver = Driver(context, cluster, actors, progress)
-            return driver.run(status.work)
+        with DownloadProgress(total_rows, status.settled_rows, console) as bar:
+            ports = DriverPorts(
+                pool=RaySlicePool(context, directory),
+                actors=ServerActors(context, directory, RayActorCalls()),
+                watchers=(BarWatcher(bar), RunMetrics(str(layout.root), time.monotonic())),
+            )
+            driver = Driver(context, cluster.slots, ports)
+            # Entered after `ray.init`, which takes SIGTERM for itself.
+            with draining_on_signals(driver.stop):
+                return driver.run(status.work)
 
 
 def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings) -> None:

@@ -15,12 +15,14 @@ def test_a_nodes_endpoint_tells_images_bytes_errors_and_rates() -> None:
     import ray
 
     from ray_downloader.cluster.metrics import RunMetrics
+    from ray_downloader.cluster.ports import RunView
     from ray_downloader.worker.progress import Progress
 
     metrics = RunMetrics("out/gbif", now_s=0.0)
     settled = Counter({("museum.example", ""): 30, ("herbarium.example", "http_4xx"): 4})
-    metrics.update(Progress(settled, size_bytes=1000), now_s=10.0)
-    metrics.update(Progress(settled + Counter({("museum.example", ""): 20}), size_bytes=1500), now_s=20.0)
+    metrics.update(RunView(Progress(settled, size_bytes=1000)), now_s=10.0)
+    later = Progress(settled + Counter({("museum.example", ""): 20}), size_bytes=1500)
+    metrics.update(RunView(later), now_s=20.0)
     (node,) = ray.nodes()
     address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     wanted = {

@@ -1,0 +1,65 @@
+"""Time slices as Ray tasks: submits them, waits for them, and says how one was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, ObjectLostError, RayError
+
+from ray_downloader.cluster.placement import Directory
+from ray_downloader.cluster.ports import SliceLost
+from ray_downloader.cluster.slices import Slice, work_slice
+from ray_downloader.schedule.planner import WorkItem
+from ray_downloader.worker.ports import SliceReport
+from ray_downloader.worker.run_context import RunContext
+
+_NODE_LOST = (NodeDiedError, LocalRayletDiedError, ObjectLostError)
+
+
+class RaySlicePool:
+    """Runs each slice as one Ray task.
+
+    Args:
+        context: The run.
+        directory: The budget actors.
+    """
+
+    def __init__(self, context: RunContext, directory: Directory[Any]) -> None:
+        self._settings_file = context.layout.settings_file
+        self._cpus = context.settings.downloader_parameters.cpu_per_worker
+        self._directory = directory
+        self._running: set[ray.ObjectRef] = set()
+
+    def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
+        """Start a task; its handle is Ray's reference to what it returns."""
+        work = Slice(self._settings_file, self._directory, items)
+        task = work_slice.options(num_cpus=self._cpus, name=_task_name(items), scheduling_strategy="SPREAD")
+        handle: ray.ObjectRef = task.remote(work)
+        self._running.add(handle)
+        return handle
+
+    def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:
+        """Tasks that have ended, well or not."""
+        done, _ = ray.wait(list(self._running), timeout=timeout_s)
+        self._running.difference_update(done)
+        return [(handle, _result_of(handle)) for handle in done]
+
+
+def _result_of(handle: ray.ObjectRef) -> SliceReport | SliceLost:
+    try:
+        report: SliceReport = ray.get(handle)
+    except RayError as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]  # Ray goes on with advice
+        return SliceLost(reason, is_node_lost=isinstance(error, _NODE_LOST))
+    return report
+
+
+def _task_name(items: Sequence[WorkItem]) -> str:
+    """As the dashboard shows the task: its first server with the range of its batches, and how many other servers."""
+    first = items[0].batch.server_name
+    numbers = [item.batch.partition_id for item in items if item.batch.server_name == first]
+    others = len({item.batch.server_name for item in items}) - 1
+    span = f"{min(numbers)}-{max(numbers)}" if len(numbers) > 1 else f"{numbers[0]}"
+    return f"{first} {span}" + (f" and {others} more servers" if others else "")
