@@ -34,10 +34,11 @@ GRACE_S = 3.0
 #: Of address space; a mutant that eats memory dies of it alone.
 MEMORY_BYTES = 12 * 1024**3
 LIBRARIES = (
-    "pytest", "_pytest.assertion.rewrite", "_pytest.tmpdir", "_pytest.monkeypatch", "_pytest.junitxml", "_pytest.doctest",
-    "_pytest.capture", "_pytest.unittest", "_pytest.logging", "_pytest.skipping", "hypothesis", "hypothesis.strategies",
-    "numpy", "pyarrow", "pyarrow.parquet", "pyarrow.ipc", "pyarrow.compute", "duckdb", "cv2", "PIL.Image", "pycurl",
-    "requests", "pydantic", "yaml", "omegaconf", "protego", "ada_url", "rich.console", "psutil", "filelock", "zoneinfo",
+    "pytest", "_pytest.assertion.rewrite", "_pytest.tmpdir", "_pytest.monkeypatch", "_pytest.doctest",
+    "_pytest.unittest", "_pytest.capture", "_pytest.junitxml", "_pytest.logging", "_pytest.skipping",
+    "hypothesis", "hypothesis.strategies", "numpy", "pyarrow", "pyarrow.parquet", "pyarrow.ipc", "pyarrow.compute",
+    "duckdb", "cv2", "PIL.Image", "pycurl", "requests", "pydantic", "yaml", "omegaconf", "protego", "ada_url",
+    "rich.console", "psutil", "filelock", "zoneinfo",
 )  # fmt: skip
 
 

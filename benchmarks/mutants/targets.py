@@ -34,7 +34,7 @@ class Tree:
         return [str(path.relative_to(self.root)) for path in found]
 
     def tests_of(self, module: str) -> list[list[str]]:
-        """The test files that concern a module: its own, then others that use it; all unit tests where none does.
+        """The test files that concern a module: its own, then others that use it; none where no test does.
 
         Each group is tried where the one before it notices nothing.
         """
@@ -43,13 +43,12 @@ class Tree:
         others = [path for path in self._tests if path != own and name_of(module) in self._reached_by_test(path)]
         others.sort(key=lambda path: (not path.startswith(near), path))
         groups = [[own] if own in self._tests else [], others]
-        return [group for group in groups if group] or [[str(UNIT_TESTS)]]
+        return [group for group in groups if group]
 
     def independent_of(self, module: str, tests: list[str]) -> list[str]:
         """Names of our modules that these tests use and that do not import `module`: they can be imported before."""
-        files = [path for path in self._tests if path in tests] if str(UNIT_TESTS) not in tests else self._tests
         used: set[str] = set()
-        for path in files:
+        for path in tests:
             used |= self._closure(self._reached_by_test(path))
         target = name_of(module)
         return sorted(name for name in used if name.startswith(PACKAGE) and target not in self._closure({name}))

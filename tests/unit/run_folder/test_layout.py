@@ -1,24 +1,52 @@
-"""A file appears whole or not at all."""
+"""The names of a run folder's files: users, tests and earlier runs rely on them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from ray_downloader.config.settings import OutputStructure
-from ray_downloader.run_folder.atomic import replacing, write_text
+from ray_downloader.config.settings import OutputStructure, Settings
 from ray_downloader.run_folder.layout import RunLayout, folder_name
 
+NAMES = {
+    "settings_file": "settings.json",
+    "lock_file": ".lock",
+    "summary_file": "summary.json",
+    "checkpoint_file": "checkpoint.json",
+    "profiles_table": "profiles.csv",
+    "ignored_table": "ignored.csv",
+    "urls": "urls",
+    "batches_table": "urls/batches.parquet",
+    "rejected_table": "urls/rejected.parquet",
+    "servers_table": "urls/servers.parquet",
+    "images": "images",
+    "schedules": "schedules",
+    "servers_state_file": "schedules/servers.json",
+    "orders_file": "schedules/orders.jsonl",
+    "robots": "schedules/robots",
+    "logs": "logs",
+    "progress_file": "logs/progress.json",
+    "tools": "tools",
+}
 
-def test_a_failed_write_leaves_the_old_file_and_no_temp_file(tmp_path: Path) -> None:
-    path = tmp_path / "table.txt"
-    write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temp:
-        temp.write_text("half", "utf-8")
-        raise ZeroDivisionError
-    assert path.read_text("utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
+
+def test_each_file_has_the_name_of_the_contract() -> None:
+    settings = Settings.from_config({"path_to_input": "list.txt", "path_to_output": "/data/out"})
+    layout = RunLayout.of(settings)
+    assert {name: getattr(layout, name) for name in NAMES} == {
+        name: Path("/data/out", at) for name, at in NAMES.items()
+    }
+
+
+def test_the_names_that_a_user_can_choose_are_used() -> None:
+    structure = OutputStructure(
+        urls_folder="u", logs_folder="l", images_folder="i", schedules_folder="s", profiles_table="p.csv",
+        ignored_table="g.csv", inner_checkpoint_file="c.json", tools_folder="t",
+    )  # fmt: skip
+    layout = RunLayout(Path("out"), structure)
+    chosen = (layout.urls, layout.logs, layout.images, layout.schedules, layout.tools)
+    assert chosen == tuple(Path("out", name) for name in ("u", "l", "i", "s", "t"))
+    assert (layout.profiles_table, layout.ignored_table) == (Path("out/p.csv"), Path("out/g.csv"))
+    assert (layout.checkpoint_file, layout.progress_file) == (Path("out/c.json"), Path("out/l/progress.json"))
 
 
 def test_a_batch_folder_spells_a_port_as_folders_can(tmp_path: Path) -> None:

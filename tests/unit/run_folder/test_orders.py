@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
@@ -29,3 +31,13 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
     assert reader.new() == []
     path.write_bytes(whole)
     assert reader.new() == [ServerOrder("ban", "a.example")]
+
+
+def test_an_order_says_when_it_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    before_s = time.time()
+    OrderFile(path).append(ServerOrder("rate", "a.example", 1.5))
+    (line,) = path.read_text("utf-8").splitlines()
+    order = json.loads(line)
+    assert before_s <= order.pop("given_at_unix_s") <= time.time()
+    assert order == {"action": "rate", "server": "a.example", "value": 1.5}

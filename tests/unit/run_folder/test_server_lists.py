@@ -24,10 +24,25 @@ def test_servers_are_known_in_any_spelling_and_gaps_are_passed_over(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"host\na\n", "the list needs a column 'server_name'; it has: host"), (b"server_name\n\xff\n", "cannot be read")],
+    [
+        (b"host,rate\na,1\n", "the list needs a column 'server_name'; it has: host, rate"),
+        (b"", "the list needs a column 'server_name'; it has: nothing"),
+        (b"server_name\n\xff\n", "the list cannot be read: .*decode"),
+    ],
 )
 def test_a_wrong_list_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(content)
     with pytest.raises(UserError, match=sentence):
         read_server_names(path, "the list")
+
+
+def test_a_list_that_is_not_there_is_named_as_the_user_knows_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the list cannot be read: No such file"):
+        read_server_names(tmp_path / "none.csv", "the list")
+
+
+def test_a_list_made_on_another_system_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"server_name\r\n'a.example'\r\nb.example\r\n")
+    assert read_server_names(path, "it") == {"'a.example'", "b.example"}

@@ -1,0 +1,66 @@
+"""A file appears whole or not at all, and is on the disk before it has its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.run_folder.atomic import replacing, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_temp_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as temp:
+        temp.write_text("half", "utf-8")
+        raise ZeroDivisionError
+    assert path.read_text("utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_utf8_whatever_the_locale_and_folders_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folders" / "note.txt"
+    write_text(path, "Müller\n")
+    write_text(path, "Müller 2\n")
+    assert path.read_bytes() == "Müller 2\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_temp_file_is_beside_the_file_hidden_and_of_this_process(tmp_path: Path) -> None:
+    path = tmp_path / "table.txt"
+    with replacing(path) as temp:
+        assert temp == tmp_path / f".table.txt.{os.getpid()}.tmp"
+        temp.write_text("new", "utf-8")
+        assert not path.exists()
+    assert path.read_text("utf-8") == "new"
+
+
+def test_the_bytes_reach_the_disk_before_the_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    inodes = {tmp_path.stat().st_ino: "folder"}
+    sync, replace = os.fsync, Path.replace
+
+    def noted_sync(descriptor: int) -> None:
+        events.append(f"fsync {inodes.get(os.fstat(descriptor).st_ino, 'file')}")
+        sync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    write_text(tmp_path / "marker", "done\n")
+    assert events == ["fsync file", "rename", "fsync folder"]
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else None  # noqa: PTH208
+    for number in range(3):
+        write_text(tmp_path / f"{number}.txt", "x")
+    after = len(os.listdir("/proc/self/fd")) if before is not None else None  # noqa: PTH208
+    assert after == before
