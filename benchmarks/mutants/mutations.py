@@ -224,6 +224,8 @@ class _Walk:
     def _parts(self, node: ast.AST) -> _Found:
         """The mutants of what a node holds."""
         for name, value in ast.iter_fields(node):
+            if isinstance(node, ast.keyword) and node.arg == "strict":
+                continue  # of `zip`: an assertion
             if name in {"annotation", "returns", "type_comment", "type_params", "format_spec", "type"}:
                 continue  # `type` of an except clause: a class, not an expression that is computed
             if isinstance(value, list):

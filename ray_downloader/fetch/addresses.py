@@ -35,11 +35,9 @@ def literal_address(host: str) -> str | None:
         return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
     except ValueError:
         pass
-    if not host or not host.rsplit(".", 1)[-1][:1].isdigit():
-        return None
     try:
         return socket.inet_ntoa(socket.inet_aton(host))
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

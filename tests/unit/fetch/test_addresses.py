@@ -67,10 +67,15 @@ def test_the_public_internet_is_public(address: str) -> None:
         ("0x7f.1", "127.0.0.1"),
         ("2130706433", "127.0.0.1"),
         ("0177.0.0.1", "127.0.0.1"),
+        ("127.0x1", "127.0.0.1"),
+        ("8.8.8.8", "8.8.8.8"),
+        ("[fe80::1%25eth0]", "fe80::1"),
         ("[::1]", "::1"),
         ("example.org", None),
         ("1.example.org", None),
         ("cafe", None),
+        ("127.0.0.1.", None),
+        ("a\0b", None),
         ("", None),
     ],
 )
@@ -85,3 +90,13 @@ def test_names_of_local_things_are_not_public(host: str) -> None:
 
 def test_any_other_name_may_be_public() -> None:
     assert is_public_name("localhost.example.org")
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "134744072"])
+def test_an_address_of_the_public_internet_may_stand_in_a_url(host: str) -> None:
+    assert is_public_name(host)
+
+
+def test_every_bit_of_an_address_behind_a_translator_counts() -> None:
+    assert not is_public_address("64:ff9b::c0a8:ffff"), "192.168.255.255"
+    assert is_public_address("64:ff9b::c0a9:0"), "192.169.0.0, the first one after it"

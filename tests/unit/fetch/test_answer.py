@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
 import pytest
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.answer import declared_size_bytes, decoded, headers_of, kind_of_status
+from ray_downloader.fetch.answer import ERROR_PAGE_BYTES, declared_size_bytes, decoded, headers_of, kind_of_status
 
 GZIP = {"content-encoding": "gzip"}
 
@@ -13,7 +14,12 @@ GZIP = {"content-encoding": "gzip"}
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
+        (199, ErrorKind.HTTP_4XX),
         (200, None),
+        (299, None),
+        (300, ErrorKind.HTTP_4XX),
+        (499, ErrorKind.HTTP_4XX),
+        (600, ErrorKind.HTTP_4XX),
         (203, None),
         (204, ErrorKind.EMPTY),
         (205, ErrorKind.EMPTY),
@@ -35,9 +41,20 @@ def test_header_names_are_lower_case_and_repeated_ones_are_joined() -> None:
     assert headers_of(lines) == {"x-robots-tag": "noai, noindex", "etag": '"a:b"'}
 
 
-@pytest.mark.parametrize(("text", "size"), [("12", 12), ("", None), ("-1", None), ("1e3", None), ("12, 12", None)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("12", 12), ("", None), ("-1", None), ("1e3", None), ("12, 12", None), ("١٢", None)]
+)
 def test_only_a_plain_number_is_a_declared_size(text: str, size: int | None) -> None:
     assert declared_size_bytes({"content-length": text}) == size
+
+
+def test_so_much_of_an_error_page_is_read() -> None:
+    assert ERROR_PAGE_BYTES == 65536
+
+
+def test_gzip_is_taken_off_in_whatever_case_it_is_named() -> None:
+    assert decoded(gzip.compress(b"pixels"), {"content-encoding": "X-GZIP"}, max_bytes=6) == b"pixels"
+    assert decoded(zlib.compress(b"pixels"), GZIP, max_bytes=6) == zlib.compress(b"pixels"), "it is not gzip"
 
 
 def test_gzip_is_taken_off() -> None:

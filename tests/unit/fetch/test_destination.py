@@ -68,3 +68,21 @@ def test_a_private_address_is_fine_where_allowed() -> None:
         RequestUrl.parse("http://10.0.0.1:8080/x")
     )
     assert (destination.port, destination.is_guarded) == (8080, False)
+
+
+@pytest.mark.parametrize("host", ["93.184.216.34", "[2606:4700::1111]"])
+def test_a_public_address_in_a_url_is_a_destination_like_any_other(host: str) -> None:
+    destination = Destinations(NetworkSettings()).of(RequestUrl.parse(f"http://{host}:8080/a.jpg"))
+    assert (destination.host, destination.port) == (host.strip("[]"), 8080)
+    assert destination.is_guarded
+    assert destination.is_resolved_here
+
+
+def test_a_refusal_says_what_is_wrong() -> None:
+    with pytest.raises(RefusedUrlError, match=r"10\.0\.0\.1 is not on the public internet"):
+        Destinations(NetworkSettings()).of(RequestUrl.parse("http://10.0.0.1/"))
+
+
+def test_a_name_that_a_proxy_looks_up_is_guarded_by_what_it_says() -> None:
+    destination = Destinations(NetworkSettings(proxy="http://proxy:3128")).of(RequestUrl.parse("https://museum.org/"))
+    assert (destination.is_guarded, destination.is_resolved_here) == (True, False)

@@ -16,3 +16,11 @@ def test_the_oldest_names_are_forgotten_beyond_the_capacity() -> None:
     for host in ("a", "b", "a", "c"):
         names.add(host, now_s=0.0)
     assert [names.has(host, now_s=1.0) for host in ("a", "b", "c")] == [True, False, True]
+
+
+def test_names_are_remembered_for_half_a_minute_a_hundred_thousand_at_a_time() -> None:
+    names = FailedNames()
+    for number in range(100_001):
+        names.add(f"{number}.example", now_s=0.0)
+    assert [names.has(f"{number}.example", now_s=29.999) for number in (0, 1, 100_000)] == [False, True, True]
+    assert not names.has("1.example", now_s=30.0), "RFC 9520 allows 1 s to 5 minutes"

@@ -37,5 +37,27 @@ def test_a_scripted_failure_has_its_kind_and_a_message() -> None:
 def test_close_forgets_what_is_under_way() -> None:
     fetcher = FakeFetcher(lambda _: Reply(), FakeClock())
     fetcher.start(get(1, "http://a.example/"))
+    assert not fetcher.is_closed
     fetcher.close()
     assert fetcher.poll(1.0) == []
+    assert fetcher.is_closed
+
+
+def test_a_reply_is_a_picture_unless_the_script_says_otherwise() -> None:
+    clock = FakeClock(3.0)
+    fetcher = FakeFetcher(lambda _: Reply(after_s=1.5), clock)
+    assert fetcher.most_in_flight == 0
+    for token in (1, 2):
+        fetcher.start(get(token, "http://a.example/"))
+        (result,) = fetcher.poll(9.0)
+        assert (result.kind, result.status, result.redirect_url, result.message) == (None, 200, None, "")
+        assert (result.ttfb_s, result.total_s) == (1.5, 1.5)
+    assert fetcher.most_in_flight == 1
+
+
+def test_what_was_sent_is_told_once_with_its_time() -> None:
+    clock = FakeClock(3.0)
+    fetcher = FakeFetcher(lambda _: Reply(), clock)
+    fetcher.start(get(7, "http://a.example/"))
+    assert fetcher.take_sent() == [(7, 3.0)]
+    assert fetcher.take_sent() == []

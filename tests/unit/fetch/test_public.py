@@ -18,6 +18,8 @@ from ray_downloader.fetch.public import first_public
         ("images.museum.org", {"other.org": "127.0.0.1:1"}, True),
         ("127.0.0.1:8080", None, False),
         ("10.2.22.15", None, False),
+        ("93.184.216.34", None, True),
+        ("no host", None, False),
         ("[::1]", None, False),
         ("localhost", None, False),
         ("photos.example", None, False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -161,3 +163,134 @@ def test_the_newest_error_of_a_retried_row_is_kept(folder: BatchFolder) -> None:
     assert folder.settled(inputs) == {0: "http_5xx"}
     folder.publish(inputs)
     assert pq.read_table(folder.path / ERRORS)["error_code"].to_pylist() == [503]
+
+
+def kinds_published(folder: BatchFolder) -> dict[str, str]:
+    table = pq.read_table(folder.path / ERRORS, columns=["uuid", "error_kind"])
+    return dict(zip(table["uuid"].to_pylist(), table["error_kind"].to_pylist(), strict=True))
+
+
+def test_a_marker_says_rows_and_servers_and_is_read_again() -> None:
+    counts = BatchCounts.of(["x", "y", "x", "x"], {0: SUCCESS, 1: "dns", 2: "dns", 3: SUCCESS})
+    assert counts == BatchCounts({"x": {"dns": 1, SUCCESS: 2}, "y": {"dns": 1}})
+    assert json.loads(counts.to_json()) == {"rows": 4, "servers": {"x": {"dns": 1, "success": 2}, "y": {"dns": 1}}}
+    assert counts.to_json().endswith("}\n")
+    assert BatchCounts.parse(counts.to_json()) == counts
+    assert counts.by_kind == {SUCCESS: 2, "dns": 2}
+
+
+def test_a_batch_has_errors_of_the_kinds_that_any_of_its_servers_has() -> None:
+    counts = BatchCounts({"x": {SUCCESS: 1}, "y": {"dns": 1}})
+    assert counts.has_errors_of([ErrorKind.TIMEOUT, ErrorKind.DNS])
+    assert not counts.has_errors_of([ErrorKind.TIMEOUT])
+    assert not counts.has_errors_of([])
+    assert not BatchCounts({"x": {SUCCESS: 3}}).has_errors_of([ErrorKind.DNS])
+
+
+def test_a_batch_is_reopened_when_it_was_finished_and_has_journals(folder: BatchFolder) -> None:
+    inputs = batch_inputs(1)
+    assert not folder.is_reopened()
+    settle(folder, inputs, "one", errors=[0])
+    assert not folder.is_reopened(), "it was never finished"
+    folder.publish(inputs)
+    assert not folder.is_reopened(), "its journals are in its tables"
+    settle(folder, inputs, "two", errors=[0])
+    assert folder.is_reopened()
+
+
+def test_a_batch_is_not_finished_while_it_is_published_anew(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2)
+    settle(folder, inputs, "one", errors=[0, 1])
+    folder.publish(inputs)
+    with pytest.raises(RuntimeError, match="1 rows are not settled"):
+        folder.publish(pa.concat_tables([inputs, batch_inputs(3).slice(2)]))
+    assert folder.counts() is None
+    assert len(folder.settled(inputs)) == 2, "what was published is as it was"
+
+
+def test_the_newest_journal_of_errors_counts_whatever_its_name(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2)
+    for at_s, (attempt, kind) in enumerate((("b", "dns"), ("c", "timeout"), ("a", "reset"))):
+        settle(folder, inputs, attempt, errors=[0], record=error(kind, None))
+        os.utime(folder.path / f"errors-{attempt}.arrows", ns=(0, 1_000_000 + at_s))
+    settle(folder, inputs, "d", images=[1])
+    assert folder.settled(inputs) == {0: "reset", 1: SUCCESS}
+    folder.publish(inputs)
+    assert kinds_published(folder) == {"uuid-0": "reset"}
+
+
+def test_a_row_published_as_an_error_is_an_image_once_it_has_one(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2)
+    settle(folder, inputs, "one", errors=[0, 1])
+    folder.publish(inputs)
+    settle(folder, inputs, "two", images=[1], errors=[1])
+    assert folder.settled(inputs) == {0: "http_4xx", 1: SUCCESS}
+    assert folder.publish(inputs).by_kind == {"http_4xx": 1, SUCCESS: 1}
+    assert published_rows(folder) == (["uuid-1"], ["uuid-0"])
+
+
+def test_batches_longer_than_a_chunk_are_merged_row_by_row(folder: BatchFolder) -> None:
+    """Published tables are read by chunks of 256 rows; journals are written by 200."""
+    inputs = batch_inputs(1000)
+    settle(folder, inputs, "one", images=range(0, 1000, 2), errors=range(1, 1000, 2))
+    folder.publish(inputs)
+    retried = [1, 255, 257, 511, 513, 999]
+    settle(folder, inputs, "two", images=retried)
+    settle(folder, inputs, "three", errors=[3, 601], record=error("dns", None))
+    counts = folder.publish(inputs)
+    assert counts.by_kind == {SUCCESS: 506, "http_4xx": 492, "dns": 2}
+    images, errors = published_rows(folder)
+    assert images == sorted(f"uuid-{row}" for row in {*range(0, 1000, 2), *retried})
+    assert errors == sorted({f"uuid-{row}" for row in range(1000)} - set(images))
+    assert {uuid for uuid, kind in kinds_published(folder).items() if kind == "dns"} == {"uuid-3", "uuid-601"}
+
+
+@pytest.mark.parametrize("ending", ["images", "errors"])
+def test_equal_rows_are_each_there_even_over_a_chunks_edge(folder: BatchFolder, ending: str) -> None:
+    """The same uuid and URL, many times: one request settles them all, and which of them is which does not matter."""
+    inputs = pa.concat_tables([batch_inputs(2), *([batch_inputs(1)] * 598)])
+    settle(folder, inputs, "one", images=[1])
+    settle(folder, inputs, "two", **{ending: [0, *range(2, 600)]})
+    for _ in range(2):
+        assert folder.publish(inputs).by_kind == {SUCCESS: 600} if ending == "images" else {SUCCESS: 1, "http_4xx": 599}
+        assert len(folder.settled(inputs)) == 600
+
+
+def test_rows_alike_in_one_of_uuid_and_url_are_different_rows(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2).set_column(0, URL_SCHEMA.field("uuid"), [["same", "same"]])
+    settle(folder, inputs, "one", images=[1], errors=[0])
+    folder.publish(inputs)
+    assert folder.settled(inputs) == {0: "http_4xx", 1: SUCCESS}
+
+
+def test_columns_that_an_earlier_run_did_not_ask_for_are_null_and_come_with_the_next(folder: BatchFolder) -> None:
+    inputs = batch_inputs(3)
+    settle(folder, inputs, "one", images=[0, 1], errors=[2])
+    folder.publish(inputs)
+    with Journal(folder.path, "two", ["exif"]) as journal:
+        journal.add_image(Rows(inputs, [2], [2]), replace(IMAGE, extra={"exif": "{}"}))
+    folder.publish(inputs, ["exif"])
+    table = pq.read_table(folder.path / SUCCESSES, columns=["uuid", "exif"])
+    assert dict(zip(table["uuid"].to_pylist(), table["exif"].to_pylist(), strict=True)) == {
+        "uuid-0": None, "uuid-1": None, "uuid-2": "{}",
+    }  # fmt: skip
+    assert pq.read_schema(folder.path / SUCCESSES).names == [*SUCCESS_SCHEMA.names, "exif"]
+
+
+def test_images_are_published_in_the_order_in_which_they_were_settled(folder: BatchFolder) -> None:
+    inputs = batch_inputs(500)
+    settle(folder, inputs, "one", images=range(500))
+    folder.publish(inputs)
+    assert pq.read_table(folder.path / SUCCESSES)["uuid"].to_pylist() == [f"uuid-{row}" for row in range(500)]
+
+
+def test_words_are_kept_in_dictionaries_with_statistics_and_nothing_else_is(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2)
+    settle(folder, inputs, "one", images=[0, 1])
+    folder.publish(inputs)
+    group = pq.read_metadata(folder.path / SUCCESSES).row_group(0)
+    columns = {group.column(at).path_in_schema: group.column(at) for at in range(group.num_columns)}
+    with_words = {name for name, column in columns.items() if any("DICT" in kind for kind in column.encodings)}
+    with_range = {name for name, column in columns.items() if column.is_stats_set}
+    texts = {column.name for column in SUCCESS_SCHEMA if column.type == pa.string()}
+    assert with_words == with_range == texts

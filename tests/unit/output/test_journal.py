@@ -1,0 +1,213 @@
+"""What a task has settled is on the disk soon, and is read again whole after any kind of end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ray_downloader.output import journal
+from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, Journal, Rows, read_journal
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+IMAGE = ImageRecord("a" * 32, "b" * 32, (30, 40), (3, 4), b"pixels", "jpeg", "png", 0, "http://x/", None, None, NOW)
+ERROR = ErrorRecord(2, 404, "not found", "http_4xx", 404, 1.5, NOW)
+
+
+def inputs(rows: int, first: int = 0) -> pa.Table:
+    numbers = range(first, first + rows)
+    values = {
+        "uuid": [f"uuid-{n}" for n in numbers],
+        "source_id": [f"id-{n}" for n in numbers],
+        "identifier": [f"http://x/{n}.jpg" for n in numbers],
+        "server_name": ["x"] * rows,
+        "is_license_full": [True] * rows,
+        "license": ["CC0"] * rows,
+    }
+    nulls = {name: [None] * rows for name in URL_SCHEMA.names if name not in values}
+    return pa.table({**values, **nulls}, schema=URL_SCHEMA)
+
+
+def images(folder: Path) -> list[dict[str, object]]:
+    (path,) = folder.glob(SUCCESS_JOURNALS)
+    return [row for batch in read_journal(path) for row in batch.to_pylist()]
+
+
+def errors(folder: Path) -> list[dict[str, object]]:
+    (path,) = folder.glob(ERROR_JOURNALS)
+    return [row for batch in read_journal(path) for row in batch.to_pylist()]
+
+
+def test_a_settled_row_is_its_input_with_what_the_download_adds_and_its_number(tmp_path: Path) -> None:
+    table = inputs(3)
+    with Journal(tmp_path, "one") as written:
+        written.add_image(Rows(table, [1], [11]), IMAGE)
+        written.add_error(Rows(table, [2], [12]), ERROR)
+    (image,), (error,) = images(tmp_path), errors(tmp_path)
+    assert image == {
+        "row": 11, "uuid": "uuid-1", "source_id": "id-1", "identifier": "http://x/1.jpg", "is_license_full": True,
+        "license": "CC0", "source": None, "title": None, "hashsum_original": "a" * 32, "hashsum_resized": "b" * 32,
+        "original_size": [30, 40], "resized_size": [3, 4], "image": b"pixels", "image_format": "jpeg",
+        "original_format": "png", "retry_count": 0, "final_url": "http://x/", "etag": None, "last_modified": None,
+        "fetched_at": NOW,
+    } | {name: image[name] for name in SUCCESS_SCHEMA.names[19:]}  # fmt: skip
+    assert error == {
+        "row": 12, "uuid": "uuid-2", "identifier": "http://x/2.jpg", "retry_count": 2, "error_code": 404,
+        "error_msg": "not found", "source_id": "id-2", "error_kind": "http_4xx", "http_status": 404,
+        "retry_after_s": 1.5, "fetched_at": NOW,
+    }  # fmt: skip
+
+
+def test_a_journal_begins_with_the_row_number_and_has_the_columns_of_its_table(tmp_path: Path) -> None:
+    with Journal(tmp_path, "one", ["exif"]) as written:
+        written.add_image(Rows(inputs(1), [0], [0]), replace(IMAGE, extra={"exif": "{}"}))
+        written.add_error(Rows(inputs(1), [0], [0]), ERROR)
+    (image_journal,), (error_journal,) = tmp_path.glob(SUCCESS_JOURNALS), tmp_path.glob(ERROR_JOURNALS)
+    assert (image_journal.name, error_journal.name) == ("successes-one.arrows", "errors-one.arrows")
+    (batch,) = read_journal(image_journal)
+    assert batch.schema.names == ["row", *SUCCESS_SCHEMA.names, "exif"]
+    assert batch.schema.field("row") == pa.field("row", pa.int32(), nullable=False)
+    assert batch.to_pylist()[0]["exif"] == "{}"
+    (batch,) = read_journal(error_journal)
+    assert batch.schema.names == ["row", *ERROR_SCHEMA.names]
+
+
+def test_an_optional_column_that_a_picture_lacks_is_null(tmp_path: Path) -> None:
+    with Journal(tmp_path, "one", ["exif", "phash"]) as written:
+        for number, extra in enumerate(({"exif": "a"}, {}, {"phash": "b"})):
+            written.add_image(Rows(inputs(3), [number], [number]), replace(IMAGE, extra=extra))
+    assert [(row["exif"], row["phash"]) for row in images(tmp_path)] == [("a", None), (None, None), (None, "b")]
+
+
+def test_rows_of_several_tables_keep_their_own_columns_and_order(tmp_path: Path) -> None:
+    first, second = inputs(3), inputs(3, first=100)
+    with Journal(tmp_path, "one") as written:
+        for table, place, number in ((first, 2, 0), (second, 1, 1), (second, 0, 2), (first, 0, 3), (first, 1, 4)):
+            written.add_image(Rows(table, [place], [number]), IMAGE)
+    assert [(row["row"], row["uuid"]) for row in images(tmp_path)] == [
+        (0, "uuid-2"), (1, "uuid-101"), (2, "uuid-100"), (3, "uuid-0"), (4, "uuid-1"),
+    ]  # fmt: skip
+
+
+def test_rows_of_many_tables_that_are_chunked_are_found_by_their_place(tmp_path: Path) -> None:
+    chunked = pa.concat_tables([inputs(2), inputs(2, first=2), inputs(2, first=4)])
+    assert chunked.column("uuid").num_chunks == 3
+    with Journal(tmp_path, "one") as written:
+        written.add_error(Rows(chunked, [5, 0, 3], [5, 0, 3]), ERROR)
+    assert [(row["row"], row["uuid"]) for row in errors(tmp_path)] == [(5, "uuid-5"), (0, "uuid-0"), (3, "uuid-3")]
+
+
+def test_rows_that_one_request_settled_are_all_there_or_none_is(tmp_path: Path) -> None:
+    table = inputs(450)
+    written = Journal(tmp_path, "one")
+    written.add_image(Rows(table, range(450), range(450)), IMAGE)
+    (path,) = tmp_path.glob(SUCCESS_JOURNALS)
+    assert [batch.num_rows for batch in read_journal(path)] == [450]
+    written.close()
+
+
+def in_file(folder: Path, pattern: str = SUCCESS_JOURNALS) -> int:
+    """Rows that a reader finds while the writer goes on."""
+    return sum(batch.num_rows for path in folder.glob(pattern) for batch in read_journal(path))
+
+
+def test_two_hundred_rows_are_written_by_themselves_and_not_one_sooner(tmp_path: Path) -> None:
+    table = inputs(401)
+    written = Journal(tmp_path, "one")
+    seen = []
+    for row in range(401):
+        written.add_error(Rows(table, [row], [row]), ERROR)
+        seen.append(in_file(tmp_path, ERROR_JOURNALS))
+    assert (seen[198], seen[199], seen[398], seen[399], seen[400]) == (0, 200, 200, 400, 400)
+    written.close()
+    assert in_file(tmp_path, ERROR_JOURNALS) == 401
+
+
+def test_two_megabytes_of_pictures_are_written_by_themselves_and_not_a_byte_sooner(tmp_path: Path) -> None:
+    table = inputs(9)
+    written = Journal(tmp_path, "one")
+    half = replace(IMAGE, image=bytes(1024 * 1024))
+    almost = replace(IMAGE, image=bytes(1024 * 1024 - 1))
+    sizes = []
+    for row, image in enumerate((half, almost, replace(IMAGE, image=b"x"), half, half)):
+        written.add_image(Rows(table, [row], [row]), image)
+        sizes.append(in_file(tmp_path))
+    assert sizes == [0, 0, 3, 3, 5]
+    written.add_image(Rows(table, [6, 7], [6, 7]), half)
+    assert in_file(tmp_path) == 7, "a picture counts once for each row it settles"
+    written.close()
+
+
+def test_flush_hands_over_images_and_errors(tmp_path: Path) -> None:
+    written = Journal(tmp_path, "one")
+    written.add_image(Rows(inputs(1), [0], [0]), IMAGE)
+    written.add_error(Rows(inputs(1), [0], [1]), ERROR)
+    assert (in_file(tmp_path), in_file(tmp_path, ERROR_JOURNALS)) == (0, 0)
+    written.flush()
+    assert (in_file(tmp_path), in_file(tmp_path, ERROR_JOURNALS)) == (1, 1)
+    written.flush()
+    assert (in_file(tmp_path), in_file(tmp_path, ERROR_JOURNALS)) == (1, 1)
+    written.close()
+
+
+def test_without_a_row_nothing_is_made_and_close_may_come_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "server_name=x" / "partition_id=0"
+    with Journal(folder, "none"):
+        pass
+    assert not folder.exists()
+    with Journal(folder, "one") as written:
+        written.add_error(Rows(inputs(1), [0], [0]), ERROR)
+    written.close()
+    assert [path.name for path in folder.iterdir()] == ["errors-one.arrows"]
+
+
+def test_an_ended_journal_says_so_and_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    open_file = pa.OSFile
+    monkeypatch.setattr(journal.pa, "OSFile", lambda *arguments: opened.append(open_file(*arguments)) or opened[-1])
+    with Journal(tmp_path, "one") as written:
+        written.add_error(Rows(inputs(1), [0], [0]), ERROR)
+    assert [file.closed for file in opened] == [True]
+    (path,) = tmp_path.glob(ERROR_JOURNALS)
+    assert path.read_bytes().endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00"), "Arrow's end of a stream"
+
+
+def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
+    with Journal(tmp_path, "one") as written:
+        written.add_image(Rows(inputs(2), [0, 1], [0, 1]), IMAGE)
+    (path,) = tmp_path.glob(SUCCESS_JOURNALS)
+    (batch,) = read_journal(path, ["row", "uuid"])
+    assert batch.to_pydict() == {"row": [0, 1], "uuid": ["uuid-0", "uuid-1"]}
+
+
+def test_few_columns_are_mapped_and_whole_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Journal(tmp_path, "one") as written:
+        written.add_image(Rows(inputs(1), [0], [0]), IMAGE)
+    (path,) = tmp_path.glob(SUCCESS_JOURNALS)
+    used = []
+    memory_map, open_file = pa.memory_map, pa.OSFile
+    monkeypatch.setattr(journal.pa, "memory_map", lambda *arguments: used.append("map") or memory_map(*arguments))
+    monkeypatch.setattr(journal.pa, "OSFile", lambda *arguments: used.append("read") or open_file(*arguments))
+    list(read_journal(path, ["row"]))
+    list(read_journal(path))
+    assert used == ["map", "read"], "mapped pictures would count as memory of the task"
+
+
+@pytest.mark.parametrize("columns", [None, ["row"]])
+def test_a_torn_end_ends_the_reading_wherever_it_is(tmp_path: Path, columns: list[str] | None) -> None:
+    written = Journal(tmp_path, "one")
+    written.add_image(Rows(inputs(1), [0], [0]), IMAGE)
+    written.flush()
+    (path,) = tmp_path.glob(SUCCESS_JOURNALS)
+    first = path.stat().st_size
+    written.add_image(Rows(inputs(1), [0], [1]), IMAGE)
+    written.close()
+    whole = path.read_bytes()
+    for size in (0, 3, 100, first - 1, first, first + 3, first + 200, len(whole)):
+        path.write_bytes(whole[:size])
+        rows = [row for batch in read_journal(path, columns) for row in batch.column("row").to_pylist()]
+        assert rows == [0, 1][: (size >= first) + (size == len(whole))], size
