@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench bench-politeness bench-speed clean
+.PHONY: help demo test lint check bench bench-politeness bench-speed mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-politeness: $(BIN)/.benchmarks ## our law beside those of others, at serve
 
 bench-speed: $(BIN)/.benchmarks ## images/s beside peers and the floor; needs nginx (15 minutes)
 	$(BIN)/python -m benchmarks speed
+
+mutants: $(BIN)/.developer ## do the unit tests notice when the code is wrong? SEED=2 SAMPLE=15 draw others (15 minutes)
+	$(BIN)/python -m benchmarks.mutants --seed $(or $(SEED),1) --sample $(or $(SAMPLE),8)
 
 clean: ## remove the environment and the demo's output
 	rm -rf $(VENV) demo-out

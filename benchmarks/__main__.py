@@ -42,6 +42,7 @@ BENCHMARKS = {
     "slow-servers": Benchmark(("-m", "benchmarks.speed.slow_servers"), "300 servers of 3/s at once (1 min)"),
     "names": Benchmark(("-m", "benchmarks.speed.names"), "what the resolver is asked; as root (3 min)"),
     "checks": Benchmark(("-m", "benchmarks.politeness.checks"), "two contracts that a server can check (2 min)"),
+    "mutants": Benchmark(("-m", "benchmarks.mutants"), "do the unit tests notice when the code is wrong? (15 min)"),
     "politeness": Benchmark(("-m", "benchmarks.politeness"), "our law beside those of others (4 min)"),
 }
 

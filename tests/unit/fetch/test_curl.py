@@ -15,6 +15,7 @@ from ray_downloader.fetch import curl
 from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
 from ray_downloader.fetch.curl import CurlFetcher
 from ray_downloader.fetch.destination import Destination
+from tests.support.fetching import get
 from tests.unit.fetch.wire import AGENT, MakeFetcher, Wire, answer_of, ended
 
 
@@ -104,7 +105,7 @@ def test_connections_to_a_host_are_bounded_where_libcurl_counts_by_host(
 
 def test_a_request_goes_out_with_its_start_once_there_is_a_connection(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(7, "http://museum.org/a.jpg"))
+    fetcher.start(get(7, "http://museum.org/a.jpg"))
     assert fetcher.poll(0.0) == []
     assert wire.read() == (
         f"GET /a.jpg HTTP/1.1\r\nHost: museum.org\r\nUser-Agent: {AGENT}\r\n"
@@ -112,7 +113,7 @@ def test_a_request_goes_out_with_its_start_once_there_is_a_connection(make_fetch
     )
     wire.answer(answer_of(b"pixels"))
     assert (ended(fetcher).token, fetcher.poll(0.0)) == (7, [])
-    fetcher.start(FetchRequest(8, "http://museum.org/b.jpg"))
+    fetcher.start(get(8, "http://museum.org/b.jpg"))
     assert wire.read().startswith("GET /b.jpg "), "on a kept connection it does not wait for the next poll"
     assert len(wire.peers) == 1
 
@@ -121,13 +122,13 @@ def test_what_was_sent_is_told_once_with_its_time(make_fetcher: MakeFetcher, wir
     fetcher = make_fetcher()
     before_s = time.monotonic()
     for token, host in enumerate(("museum.org", "second.org")):
-        fetcher.start(FetchRequest(token, f"http://{host}/a.jpg"))
+        fetcher.start(get(token, f"http://{host}/a.jpg"))
     fetcher.poll(0.0)
     sent = fetcher.take_sent()
     assert sorted(token for token, _ in sent) == [0, 1]
     assert all(before_s <= at_s <= time.monotonic() for _, at_s in sent)
     assert fetcher.take_sent() == []
-    fetcher.start(FetchRequest(2, "http://second.org/b.jpg"))
+    fetcher.start(get(2, "http://second.org/b.jpg"))
     fetcher.poll(0.0)
     assert [token for token, _ in fetcher.take_sent()] == [2], "the list that transfers append to stays the same one"
 
@@ -136,7 +137,7 @@ def test_a_poll_ends_with_the_first_result_and_not_before_its_time_without_one(
     make_fetcher: MakeFetcher, wire: Wire
 ) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     began_s = time.monotonic()
     assert fetcher.poll(0.15) == []
     assert 0.15 <= time.monotonic() - began_s < 2.0
@@ -163,8 +164,8 @@ def test_an_idle_poll_sleeps_to_the_fraction_of_a_millisecond(
 
 def test_transfers_of_many_servers_are_under_way_at_once_and_end_apart(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
-    fetcher.start(FetchRequest(2, "http://second.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(2, "http://second.org/a.jpg"))
     fetcher.poll(0.0)
     asked = {("museum.org" if "museum" in wire.read(peer) else "second.org"): peer for peer in (0, 1)}
     wire.answer(answer_of(b"second"), peer=asked["second.org"])
@@ -176,7 +177,7 @@ def test_transfers_of_many_servers_are_under_way_at_once_and_end_apart(make_fetc
 def test_more_requests_than_connections_wait_and_lose_nothing(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher(max_host_connections=1)
     for token in range(3):
-        fetcher.start(FetchRequest(token, f"http://museum.org/{token}.jpg"))
+        fetcher.start(get(token, f"http://museum.org/{token}.jpg"))
     bodies = []
     for _ in range(3):
         fetcher.poll(0.0)
@@ -189,11 +190,11 @@ def test_more_requests_than_connections_wait_and_lose_nothing(make_fetcher: Make
 
 def test_a_refused_url_ends_at_the_next_poll_without_waiting_for_others(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
-    fetcher.start(FetchRequest(2, "ftp://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(2, "http://10.0.0.1/a.jpg"))
     began_s = time.monotonic()
     result = ended(fetcher, 10.0)
-    assert (result.token, result.kind) == (2, ErrorKind.BAD_URL)
+    assert (result.token, result.kind) == (2, ErrorKind.FORBIDDEN_ADDRESS)
     assert time.monotonic() - began_s < 5.0
     wire.answer(answer_of(b"pixels"))
     assert ended(fetcher).token == 1
@@ -204,7 +205,7 @@ def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetche
     fetcher = make_fetcher()
     messages = []
     for token in range(2):
-        fetcher.start(FetchRequest(token, "http://no..name/a.jpg"))
+        fetcher.start(get(token, "http://no..name/a.jpg"))
         result = ended(fetcher)
         assert result.kind is ErrorKind.DNS
         messages.append(result.message)
@@ -214,7 +215,7 @@ def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetche
 
 def test_a_server_that_says_nothing_is_given_up_at_its_time_limit(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher(request_timeout_s=0.2)
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     result = ended(fetcher)
     assert (result.kind, result.status) == (ErrorKind.TIMEOUT, None)
     assert 0.2 <= result.total_s < 2.0
@@ -235,7 +236,7 @@ def test_verification_is_as_configured_unless_the_request_says_otherwise(
     strict, lax = make_fetcher(), make_fetcher(verify_tls=False)
     for fetcher in (strict, lax):
         for own in (None, True, False):
-            fetcher.start(FetchRequest(0, "http://museum.org/", verify_tls=own))
+            fetcher.start(get(0, "http://museum.org/", verify_tls=own))
     assert begun == [True, True, False, False, True, False]
 
 
@@ -245,7 +246,7 @@ def test_handles_are_used_again(make_fetcher: MakeFetcher, wire: Wire, monkeypat
     monkeypatch.setattr(curl, "Transfer", lambda *arguments: made.append(transfer(*arguments)) or made[-1])
     fetcher = make_fetcher()
     for token in range(3):
-        fetcher.start(FetchRequest(token, "http://museum.org/a.jpg"))
+        fetcher.start(get(token, "http://museum.org/a.jpg"))
         fetcher.poll(0.0)
         wire.read()
         wire.answer(answer_of(b"pixels"))
@@ -255,12 +256,12 @@ def test_handles_are_used_again(make_fetcher: MakeFetcher, wire: Wire, monkeypat
 
 def test_close_drops_connections_idle_and_busy(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     fetcher.poll(0.0)
     wire.read()
     wire.answer(answer_of(b"pixels"))
     ended(fetcher)
-    fetcher.start(FetchRequest(2, "http://second.org/a.jpg"))
+    fetcher.start(get(2, "http://second.org/a.jpg"))
     fetcher.poll(0.0)
     wire.read(1)
     fetcher.close()
@@ -270,7 +271,7 @@ def test_close_drops_connections_idle_and_busy(make_fetcher: MakeFetcher, wire: 
 def test_a_result_of_each_of_many(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher(max_host_connections=8)
     for token in range(8):
-        fetcher.start(FetchRequest(token, f"http://museum.org/{token}"))
+        fetcher.start(get(token, f"http://museum.org/{token}"))
     fetcher.poll(0.0)
     for peer in range(8):
         target = wire.read(peer).split()[1]

@@ -15,10 +15,11 @@ import pytest
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch import curl_transfer
-from ray_downloader.fetch.base import FetchRequest, FetchResult
+from ray_downloader.fetch.base import FetchResult
 from ray_downloader.fetch.curl import CurlFetcher
 from ray_downloader.fetch.curl_transfer import Transfer
 from ray_downloader.fetch.destination import Destination
+from tests.support.fetching import get
 from tests.unit.fetch.wire import MakeFetcher, Wire, answer_of, ended
 
 OPEN = {"allow_private_addresses": True}
@@ -26,7 +27,7 @@ OPEN = {"allow_private_addresses": True}
 
 def answered(fetcher: CurlFetcher, wire: Wire, *parts: bytes, leave: bool = False) -> FetchResult:
     """The result of a request that the server answers so."""
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     fetcher.poll(0.0)
     wire.read()
     wire.answer(*parts)
@@ -69,7 +70,7 @@ def test_headers_of_the_request_go_out_and_not_with_the_next(make_fetcher: MakeF
     fetcher = make_fetcher()
     sent = []
     for headers in ({"X-Key": "1"}, {"X-Key": "2"}, {}):
-        fetcher.start(FetchRequest(1, "http://museum.org/a.jpg", headers))
+        fetcher.start(get(1, "http://museum.org/a.jpg", headers))
         fetcher.poll(0.0)
         sent.append([line for line in wire.read().splitlines() if line.startswith(("X-Key", "Accept-E"))])
         wire.answer(answer_of(b"pixels"))
@@ -111,7 +112,7 @@ def test_a_target_in_an_answer_that_is_no_redirect_is_not_gone_to(make_fetcher: 
     result = answered(make_fetcher(), wire, answer_of(b"pixels", "200 OK", "Location: /b.jpg"))
     assert (result.kind, result.redirect_url, result.body) == (None, None, b"pixels")
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(2, "http://second.org/a.jpg"))
+    fetcher.start(get(2, "http://second.org/a.jpg"))
     fetcher.poll(0.0)
     wire.read(1)
     wire.answer(answer_of(b"", "400 Bad Request", "Location: /b.jpg"), peer=1)
@@ -135,7 +136,7 @@ def test_an_error_page_within_its_own_limit_keeps_the_connection(make_fetcher: M
     fetcher = make_fetcher(max_bytes=1_000_000)
     result = answered(fetcher, wire, answer_of(bytes(65536), "404 Not Found"))
     assert (result.kind, result.body) == (ErrorKind.HTTP_4XX, b"")
-    fetcher.start(FetchRequest(2, "http://museum.org/b.jpg"))
+    fetcher.start(get(2, "http://museum.org/b.jpg"))
     assert wire.read().startswith("GET /b.jpg ")
 
 
@@ -161,7 +162,7 @@ def test_a_connection_that_ends_without_an_answer_is_a_reset_and_not_sent_again(
     fetcher = make_fetcher()
     answered(fetcher, wire, answer_of(b"pixels"))
     fetcher.take_sent()
-    fetcher.start(FetchRequest(2, "http://museum.org/b.jpg"))
+    fetcher.start(get(2, "http://museum.org/b.jpg"))
     wire.read()
     wire.peers[0].close()
     result = ended(fetcher)
@@ -173,7 +174,7 @@ def test_a_connection_that_ends_without_an_answer_is_a_reset_and_not_sent_again(
 
 def test_a_name_that_leads_inside_is_not_connected_to(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://inside.org/a.jpg"))
+    fetcher.start(get(1, "http://inside.org/a.jpg"))
     result = ended(fetcher)
     assert result.kind is ErrorKind.FORBIDDEN_ADDRESS
     assert result.message == "inside.org resolves to 10.0.0.1, which is not public"
@@ -192,7 +193,7 @@ def test_where_the_operator_leads_the_guard_does_not_stand(
     make_fetcher: MakeFetcher, wire: Wire, network: dict[str, Any], url: str
 ) -> None:
     fetcher = make_fetcher(**network)
-    fetcher.start(FetchRequest(1, url))
+    fetcher.start(get(1, url))
     fetcher.poll(0.0)
     wire.read()
     wire.answer(answer_of(b"pixels"))
@@ -202,7 +203,7 @@ def test_where_the_operator_leads_the_guard_does_not_stand(
 
 def test_a_public_literal_is_connected_to(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://93.184.216.34/a.jpg"))
+    fetcher.start(get(1, "http://93.184.216.34/a.jpg"))
     fetcher.poll(0.0)
     wire.read()
     wire.answer(answer_of(b"pixels"))
@@ -212,7 +213,7 @@ def test_a_public_literal_is_connected_to(make_fetcher: MakeFetcher, wire: Wire)
 def test_a_destination_of_its_own_leaves_no_trace_on_the_next_request(make_fetcher: MakeFetcher, wire: Wire) -> None:
     fetcher = make_fetcher(connect_to={"named.org": "10.0.0.9:8080"})
     for host, address in (("named.org", "10.0.0.9"), ("museum.org", "93.184.216.34"), ("named.org", "10.0.0.9")):
-        fetcher.start(FetchRequest(1, f"http://{host}/a.jpg"))
+        fetcher.start(get(1, f"http://{host}/a.jpg"))
         fetcher.poll(0.0)
         assert f"Host: {host}\r\n" in wire.read(len(wire.peers) - 1)
         wire.answer(answer_of(b"pixels", "200 OK", "Connection: close"), peer=len(wire.peers) - 1)
@@ -246,7 +247,7 @@ def transfer(monkeypatch: pytest.MonkeyPatch) -> Transfer:
 
 def begin(transfer: Transfer, dial: tuple[str, int] | None = None, verify_tls: bool = True, **headers: str) -> None:
     destination = Destination("a.org", 80, dial, dial is None, dial is None)
-    transfer.begin(FetchRequest(1, "http://a.org/", headers), destination, verify_tls)
+    transfer.begin(get(1, "http://a.org/", headers), destination, verify_tls)
 
 
 def test_a_certificate_is_verified_with_its_name_or_not_at_all(transfer: Transfer) -> None:

@@ -19,7 +19,6 @@ from ray_downloader.fetch.public import first_public
         ("127.0.0.1:8080", None, False),
         ("10.2.22.15", None, False),
         ("93.184.216.34", None, True),
-        ("no host", None, False),
         ("[::1]", None, False),
         ("localhost", None, False),
         ("photos.example", None, False),

@@ -17,8 +17,9 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
 from ray_downloader.fetch import requests as ours
-from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
+from ray_downloader.fetch.base import FETCHERS, FetchResult
 from ray_downloader.fetch.requests import RequestsFetcher
+from tests.support.fetching import get
 from tests.unit.fetch.dialling import Dialling
 from tests.unit.fetch.wire import AGENT, answer_of
 
@@ -45,7 +46,7 @@ def ended(fetcher: RequestsFetcher, patience_s: float = 5.0) -> FetchResult:
 def answered(fetcher: RequestsFetcher, dialling: Dialling, *parts: bytes, leave: bool = False) -> FetchResult:
     """The result of a request that the server answers so."""
     before = len(dialling.wire.peers)
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     dialling.wait_for(before + 1)
     dialling.wire.read()
     dialling.wire.answer(*parts)
@@ -64,7 +65,7 @@ def test_a_request_names_its_asker_and_no_encoding_and_carries_its_own_headers(
 ) -> None:
     fetcher = make_fetcher()
     before_s = time.monotonic()
-    fetcher.start(FetchRequest(7, "http://museum.org/a.jpg", {"X-Key": "1", "Accept": "image/*"}))
+    fetcher.start(get(7, "http://museum.org/a.jpg", {"X-Key": "1", "Accept": "image/*"}))
     ((token, at_s),) = fetcher.take_sent()
     assert (token, before_s <= at_s <= time.monotonic()) == (7, True)
     assert fetcher.take_sent() == []
@@ -159,7 +160,7 @@ def test_gzip_that_nobody_asked_for_is_taken_off_within_the_limit(
 def test_error_pages_keep_the_connection_within_their_own_limit(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
     fetcher = make_fetcher(max_bytes=1)
     assert answered(fetcher, dialling, answer_of(bytes(65536), "404 Not Found")).kind is ErrorKind.HTTP_4XX
-    fetcher.start(FetchRequest(2, "http://museum.org/b.jpg"))
+    fetcher.start(get(2, "http://museum.org/b.jpg"))
     dialling.wire.read()
     dialling.wire.answer(answer_of(bytes(65537), "404 Not Found"))
     assert ended(fetcher).kind is ErrorKind.HTTP_4XX
@@ -170,7 +171,7 @@ def test_error_pages_keep_the_connection_within_their_own_limit(make_fetcher: Ma
 
 def test_a_server_that_says_nothing_is_woken_at_its_time_limit(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
     fetcher = make_fetcher(request_timeout_s=0.2)
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     result = ended(fetcher)
     assert (result.kind, result.status, result.body) == (ErrorKind.TIMEOUT, None, b"")
     assert 0.2 <= result.total_s < 2.0
@@ -186,7 +187,7 @@ def test_a_poll_ends_with_the_first_result_and_not_before_its_time_without_one(
     make_fetcher: MakeFetcher, dialling: Dialling
 ) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     began_s = time.monotonic()
     assert fetcher.poll(0.15) == []
     assert 0.15 <= time.monotonic() - began_s < 2.0
@@ -200,9 +201,9 @@ def test_a_poll_ends_with_the_first_result_and_not_before_its_time_without_one(
 def test_all_that_has_ended_comes_with_one_poll(make_fetcher: MakeFetcher) -> None:
     fetcher = make_fetcher()
     for token in range(3):
-        fetcher.start(FetchRequest(token, "ftp://museum.org/a.jpg"))
+        fetcher.start(get(token, "http://10.0.0.1/a.jpg"))
     results = fetcher.poll(0.0)
-    assert [(result.token, result.kind) for result in results] == [(n, ErrorKind.BAD_URL) for n in range(3)]
+    assert [(result.token, result.kind) for result in results] == [(n, ErrorKind.FORBIDDEN_ADDRESS) for n in range(3)]
     assert fetcher.take_sent() == []
 
 
@@ -210,7 +211,7 @@ def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetche
     fetcher = make_fetcher()
     messages = []
     for token in range(2):
-        fetcher.start(FetchRequest(token, "http://gone.org/a.jpg"))
+        fetcher.start(get(token, "http://gone.org/a.jpg"))
         result = ended(fetcher)
         assert result.kind is ErrorKind.DNS
         messages.append(result.message)
@@ -220,7 +221,7 @@ def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetche
 
 def test_a_name_that_leads_inside_is_not_connected_to(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://inside.org/a.jpg"))
+    fetcher.start(get(1, "http://inside.org/a.jpg"))
     result = ended(fetcher)
     assert result.kind is ErrorKind.FORBIDDEN_ADDRESS
     assert result.message == "inside.org resolves to 10.0.0.1, which is not public"
@@ -236,7 +237,7 @@ def test_a_connection_that_does_not_come_about_is_a_connect_failure(
 ) -> None:
     dialling.failures["93.184.216.34"] = failure
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     assert ended(fetcher).kind is kind
     assert len(dialling.dialled) == 1, "nothing is tried again behind our back"
 
@@ -250,7 +251,7 @@ def test_a_proxy_is_dialled_as_the_operator_named_it_and_asked_for_the_whole_url
     make_fetcher: MakeFetcher, dialling: Dialling
 ) -> None:
     fetcher = make_fetcher(proxy="http://10.0.0.9:3128")
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     dialling.wait_for()
     assert dialling.dialled == [("10.0.0.9", 3128)]
     assert dialling.wire.read().startswith("GET http://museum.org/a.jpg HTTP/1.1\r\n")
@@ -283,7 +284,7 @@ def test_limits_and_verification_are_as_configured_unless_the_request_says_other
         connect_timeout_s=2, request_timeout_s=9, verify_tls=configured, proxy="http://p:1"
     )  # fmt: skip
     with closing(RequestsFetcher(network, AGENT, 3)) as fetcher:
-        fetcher.start(FetchRequest(1, "http://museum.org/", verify_tls=own))
+        fetcher.start(get(1, "http://museum.org/", verify_tls=own))
         assert ended(fetcher).kind is ErrorKind.BAD_URL
         adapter = fetcher._adapter
     assert isinstance(adapter, NotedAdapter)
@@ -298,7 +299,7 @@ def test_limits_and_verification_are_as_configured_unless_the_request_says_other
 def test_connections_to_a_host_are_bounded_and_kept(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
     fetcher = make_fetcher(max_host_connections=1)
     for token in range(2):
-        fetcher.start(FetchRequest(token, f"http://museum.org/{token}"))
+        fetcher.start(get(token, f"http://museum.org/{token}"))
     dialling.wait_for()
     bodies = set()
     for _ in range(2):
@@ -316,7 +317,7 @@ def test_nobody_is_asked_before_the_bundle_is_there(tmp_path: Path) -> None:
 
 def test_close_ends_threads_that_wait_without_a_result(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
     fetcher = make_fetcher()
-    fetcher.start(FetchRequest(1, "http://museum.org/a.jpg"))
+    fetcher.start(get(1, "http://museum.org/a.jpg"))
     dialling.wait_for()
     dialling.wire.read()
     while fetcher._under_way[1].socket is None:
@@ -356,6 +357,6 @@ def test_each_failure_before_the_body_has_its_kind(
 
     monkeypatch.setattr(ours, "_Adapter", Failing)
     with closing(RequestsFetcher(NetworkSettings(), AGENT, 3)) as fetcher:
-        fetcher.start(FetchRequest(4, "http://museum.org/"))
+        fetcher.start(get(4, "http://museum.org/"))
         result = ended(fetcher)
     assert (result.token, result.kind, result.message) == (4, kind, str(error))

@@ -282,15 +282,3 @@ def test_images_are_published_in_the_order_in_which_they_were_settled(folder: Ba
     settle(folder, inputs, "one", images=range(500))
     folder.publish(inputs)
     assert pq.read_table(folder.path / SUCCESSES)["uuid"].to_pylist() == [f"uuid-{row}" for row in range(500)]
-
-
-def test_words_are_kept_in_dictionaries_with_statistics_and_nothing_else_is(folder: BatchFolder) -> None:
-    inputs = batch_inputs(2)
-    settle(folder, inputs, "one", images=[0, 1])
-    folder.publish(inputs)
-    group = pq.read_metadata(folder.path / SUCCESSES).row_group(0)
-    columns = {group.column(at).path_in_schema: group.column(at) for at in range(group.num_columns)}
-    with_words = {name for name, column in columns.items() if any("DICT" in kind for kind in column.encodings)}
-    with_range = {name for name, column in columns.items() if column.is_stats_set}
-    texts = {column.name for column in SUCCESS_SCHEMA if column.type == pa.string()}
-    assert with_words == with_range == texts

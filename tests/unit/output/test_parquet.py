@@ -137,3 +137,12 @@ def test_a_table_without_pictures_has_no_metadata(tmp_path: Path) -> None:
     plain = pa.record_batch([["a"]], names=["uuid"])
     write_parquet(tmp_path / "x.parquet", plain.schema, [plain])
     assert pq.read_schema(tmp_path / "x.parquet").metadata is None
+
+
+def test_words_are_kept_in_dictionaries_and_numbers_and_pictures_are_not(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "x.parquet", SCHEMA, [rows(0, 3)])
+    columns = columns_of(tmp_path / "x.parquet")
+    assert {name for name, column in columns.items() if any("DICT" in kind for kind in column.encodings)} == {
+        "uuid", "image_format",
+    }  # fmt: skip
+    assert {name for name, column in columns.items() if column.is_stats_set} == set(columns) - {"image"}
