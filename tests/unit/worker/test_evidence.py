@@ -1,0 +1,117 @@
+"""Whose fault a failure is: one that stands alone is the row's, those that come together are the server's."""
+
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.worker.evidence import SERVERS_FAULT_ROWS, Fault, FaultJudge, blames_server
+from ray_downloader.worker.request_policy import Failure
+from ray_downloader.worker.row import Row
+from tests.support.rows import rows_of
+
+THROTTLED = Failure(ErrorKind.HTTP_429, "", 429)
+BUSY = Failure(ErrorKind.HTTP_5XX, "", 503)
+BROKEN = Failure(ErrorKind.HTTP_5XX, "", 500)
+SLOW = Failure(ErrorKind.TIMEOUT, "")
+GONE = Failure(ErrorKind.CONNECT, "")
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_servers"),
+    [
+        (THROTTLED, True), (BUSY, True), (GONE, True), (Failure(ErrorKind.DNS, ""), True),
+        (Failure(ErrorKind.RESET, ""), True), (Failure(ErrorKind.HTTP_403_BAN, "", 403), True),
+        (BROKEN, False), (SLOW, False), (Failure(ErrorKind.TRUNCATED, "", 200), False),
+        (Failure(ErrorKind.EMPTY, "", 200), False), (Failure(ErrorKind.HTTP_5XX, "", 502), False),
+    ],
+)  # fmt: skip
+def test_refusals_and_lost_connections_speak_of_the_server(failure: Failure, is_servers: bool) -> None:
+    assert blames_server(failure) is is_servers
+
+
+def fail(judge: FaultJudge, row: Row, failure: Failure) -> Fault:
+    judge.notice_start(row)
+    fault = judge.judge(row, failure)
+    if fault is Fault.ROW:
+        row.attempt += 1
+    return fault
+
+
+def test_a_lonely_refusal_is_charged_when_others_were_served_after_it() -> None:
+    judge, (odd, *_) = FaultJudge(), rows_of(2)
+    assert fail(judge, odd, THROTTLED) is Fault.SERVER
+    assert odd.attempt == 1
+    judge.notice_served()
+    judge.notice_start(odd)
+    assert (odd.is_odd, odd.attempt) == (True, 2)
+    assert judge.judge(odd, THROTTLED) is Fault.ROW
+    judge.notice_start(odd)
+    assert odd.attempt == 2, "charged once"
+
+
+def test_a_refusal_with_nobody_served_since_stays_the_servers() -> None:
+    judge, (row,) = FaultJudge(), rows_of(1)
+    for _ in range(5):
+        assert fail(judge, row, BUSY) is Fault.SERVER
+    assert (row.attempt, row.is_odd) == (1, False)
+
+
+def test_rows_refused_together_owe_nothing_once_the_server_is_back() -> None:
+    judge, rows = FaultJudge(), rows_of(3)
+    for row in rows:
+        assert fail(judge, row, THROTTLED) is Fault.SERVER
+    judge.notice_served()
+    for row in rows:
+        judge.notice_start(row)
+    assert [(row.is_odd, row.attempt) for row in rows] == [(False, 1)] * 3
+
+
+def test_a_broken_file_spends_its_own_attempts() -> None:
+    judge, (row,) = FaultJudge(), rows_of(1)
+    assert [fail(judge, row, BROKEN) for _ in range(3)] == [Fault.ROW] * 3
+    assert row.attempt == 4
+
+
+def test_many_broken_files_in_a_row_are_the_server_and_get_their_attempts_back() -> None:
+    judge, rows = FaultJudge(), rows_of(SERVERS_FAULT_ROWS + 2)
+    faults = [fail(judge, row, BROKEN) for row in rows]
+    assert faults == [Fault.ROW] * (SERVERS_FAULT_ROWS - 1) + [Fault.SERVER] * 3
+    assert [row.attempt for row in rows] == [1] * len(rows)
+
+
+def test_ten_is_the_number_that_the_budget_slows_down_at() -> None:
+    assert SERVERS_FAULT_ROWS == 10
+
+
+def test_what_was_torn_when_the_network_went_is_refunded() -> None:
+    judge, (torn, other) = FaultJudge(), rows_of(2)
+    assert fail(judge, torn, SLOW) is Fault.ROW
+    assert fail(judge, other, GONE) is Fault.SERVER
+    assert (torn.attempt, other.attempt) == (1, 1)
+
+
+def test_a_refund_is_given_once() -> None:
+    judge, rows = FaultJudge(), rows_of(3)
+    rows[0].attempt = 2
+    fail(judge, rows[0], SLOW)
+    fail(judge, rows[1], GONE)
+    fail(judge, rows[2], GONE)
+    assert rows[0].attempt == 2
+
+
+def test_success_between_failures_starts_the_count_anew() -> None:
+    judge, rows = FaultJudge(), rows_of(2 * SERVERS_FAULT_ROWS)
+    for number, row in enumerate(rows):
+        if number == SERVERS_FAULT_ROWS - 1:
+            judge.notice_served()
+        assert fail(judge, row, BROKEN) is (Fault.ROW if number < 2 * SERVERS_FAULT_ROWS - 2 else Fault.SERVER)
+
+
+def test_files_that_were_broken_before_end_even_if_only_they_are_left() -> None:
+    judge, rows = FaultJudge(), rows_of(20)
+    for row in rows[:9]:
+        fail(judge, row, BROKEN)
+    judge.notice_served()
+    assert [fail(judge, row, BROKEN) for row in rows[:9]] == [Fault.ROW] * 9
+    assert all(row.is_odd for row in rows[:9])

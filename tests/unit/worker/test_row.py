@@ -1,0 +1,147 @@
+"""A row is in one named state; what it learned survives a trip through JSON, whatever clock the next task has."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.cookies import RedirectCookies
+from ray_downloader.output.journal import Rows
+from ray_downloader.partition.server_key import RequestUrl
+from ray_downloader.worker.request_policy import Failure, Route
+from ray_downloader.worker.row import STALE_REDIRECT_S, Row, RowState
+from tests.support.rows import a_row
+
+REFUSED = Failure(ErrorKind.HTTP_429, "HTTP status 429", 429, retry_after_s=3.0)
+
+
+def test_a_row_enters_only_the_states_that_its_own_allows() -> None:
+    allowed = {(before, after) for before, after in product(RowState, RowState) if _enters(before, after)}
+    q, robots, flight, hop, body, deferred, settled = RowState
+    assert allowed == {
+        (q, robots), (q, flight), (q, settled),
+        (robots, q), (robots, hop), (robots, deferred), (robots, settled),
+        (flight, hop), (flight, body), (flight, deferred), (flight, q), (flight, settled),
+        (hop, robots), (hop, flight), (hop, settled),
+        (body, deferred), (body, settled), (body, q),
+        (deferred, robots), (deferred, flight), (deferred, q), (deferred, settled),
+    }  # fmt: skip
+
+
+def _enters(before: RowState, after: RowState) -> bool:
+    row = a_row()
+    row.state = before
+    try:
+        row.move(after)
+    except RuntimeError:
+        return False
+    return True
+
+
+def test_a_forbidden_step_names_the_row_and_its_history() -> None:
+    row = a_row("http://a.example/1.jpg", number=7)
+    row.move(RowState.IN_FLIGHT)
+    row.move(RowState.BODY)
+    with pytest.raises(RuntimeError, match=r"<Row 7 body attempt 1 .*'in_flight', 'body'.* cannot become redirected"):
+        row.move(RowState.REDIRECTED)
+
+
+def test_a_row_as_it_was_in_the_list_has_nothing_to_remember() -> None:
+    assert a_row().progress(0.0, 0.0) is None
+
+
+def travelled(row: Row, now_s: float, passed_s: float) -> tuple[Row, str]:
+    """The row as another task has it, whose monotonic clock is another one."""
+    known: dict[str, Any] = json.loads(json.dumps(row.progress(now_s, 1_800_000_000.0)))
+    other = a_row(row.identifier, mirrors=("http://unknown.example/",))
+    return other, other.resume(known, 50_000.0, 1_800_000_000.0 + passed_s)
+
+
+def test_a_redirect_that_was_taken_is_not_taken_again() -> None:
+    row = a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.hops, row.cookies = 1, RedirectCookies()
+    row.cookies.add(RequestUrl.parse("http://a.example/1.jpg"), {"set-cookie": "seen=yes"}, 0.0)
+    row.redirect(Route(RequestUrl.parse("http://b.example/2.jpg"), "b.example"), 10.0)
+    other, url = travelled(row, now_s=15.0, passed_s=100.0)
+    assert url == "http://b.example/2.jpg"
+    assert (other.state, other.hops, other.attempt) == (RowState.REDIRECTED, 1, 1)
+    assert other.redirected_at_s == 50_000.0 - 100.0 - 5.0
+    assert other.cookies is not None
+    assert other.cookies.header(RequestUrl.parse("http://a.example/2.jpg")) == "seen=yes"
+
+
+def test_an_attempt_that_was_spent_and_a_wait_are_remembered() -> None:
+    row = a_row(mirrors=("http://m.example/1.jpg",))
+    row.move(RowState.IN_FLIGHT)
+    row.attempt, row.is_odd = 2, True
+    row.defer(REFUSED, not_before_s=40.0)
+    other, url = travelled(row, now_s=10.0, passed_s=12.0)
+    assert (url, other.state) == (row.identifier, RowState.DEFERRED)
+    assert (other.attempt, other.is_odd, other.failure) == (2, True, REFUSED)
+    assert other.not_before_s == 50_000.0 + 18.0
+    assert other.mirrors == ["http://m.example/1.jpg"]
+
+
+def test_a_wait_that_is_over_is_no_wait() -> None:
+    row = a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.defer(REFUSED, not_before_s=40.0)
+    other, _ = travelled(row, now_s=10.0, passed_s=1000.0)
+    assert other.not_before_s == 50_000.0
+
+
+def test_a_mirror_begins_anew_and_comes_once() -> None:
+    row = a_row(mirrors=("http://m.example/1.jpg",))
+    row.move(RowState.IN_FLIGHT)
+    row.attempt, row.hops, row.is_odd, row.owes_attempt = 3, 2, True, True
+    assert row.turn_to_mirror(REFUSED)
+    assert (row.url, row.attempt, row.hops, row.failure) == ("http://m.example/1.jpg", 1, 0, None)
+    assert (row.is_odd, row.owes_attempt, row.served_at_failure) == (False, False, None)
+    assert row.state is RowState.QUEUED
+    assert not row.turn_to_mirror(REFUSED)
+
+
+def test_who_opted_out_is_not_asked_elsewhere() -> None:
+    assert not a_row(mirrors=("http://m.example/1.jpg",)).turn_to_mirror(Failure(ErrorKind.OPTED_OUT, "noai"))
+
+
+@pytest.mark.parametrize(
+    ("hops", "age_s", "status", "expired"),
+    [
+        (1, STALE_REDIRECT_S + 1, 403, True),
+        (1, STALE_REDIRECT_S + 1, 404, True),
+        (1, STALE_REDIRECT_S, 403, False),
+        (0, STALE_REDIRECT_S + 1, 403, False),
+        (1, STALE_REDIRECT_S + 1, 500, False),
+        (1, STALE_REDIRECT_S + 1, None, False),
+    ],
+)
+def test_a_redirect_followed_too_late_starts_over_once(
+    hops: int, age_s: float, status: int | None, expired: bool
+) -> None:
+    row = a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.hops, row.redirected_at_s = hops, 5.0
+    failure = Failure(ErrorKind.HTTP_4XX, "", status)
+    assert row.has_expired_redirect(failure, 5.0 + age_s) is expired
+    row.start_over()
+    row.move(RowState.IN_FLIGHT)
+    row.hops = 1
+    assert not row.has_expired_redirect(failure, 5.0 + age_s)
+
+
+def test_rows_taken_out_leave_the_others_behind() -> None:
+    table = pa.table({"identifier": ["x"] * 3})
+    row = a_row()
+    row.rows, row.listed = Rows(table, [0, 1, 2], [10, 11, 12]), ["a", "b", "c"]  # type: ignore[list-item]
+    taken = row.take_out([1])
+    assert (taken.rows.numbers, taken.rows.places, taken.listed) == ([11], [1], ["b"])
+    assert (row.rows.numbers, row.rows.places, row.listed) == ([10, 12], [0, 2], ["a", "c"])
+    taken.mirrors.append("http://m.example/")
+    assert row.mirrors == []
