@@ -152,7 +152,7 @@ class ServerQueue:
         is_retry = not (self._first or self._fresh)
         if is_retry and not self._has_due_retry(now_s, is_probe):
             return None
-        counts_as_retry = is_retry and _is_retry(self._deferred[0][2])
+        counts_as_retry = is_retry and not is_probe and _is_retry(self._deferred[0][2])
         if not self._pacer.take(now_s, is_retry=counts_as_retry):
             return None
         self.in_flight += 1

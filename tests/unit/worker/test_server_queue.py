@@ -1,0 +1,350 @@
+"""Which row of a budget goes next, and what its queue requests and reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.partition.server_key import RequestUrl
+from ray_downloader.politeness.messages import Lease, Outcome, Verdict, WaitReason
+from ray_downloader.worker.request_policy import Failure, Route
+from ray_downloader.worker.robots_gate import RobotsRequest
+from ray_downloader.worker.row import Row
+from ray_downloader.worker.server_queue import (
+    ALONE_403_DELAY_S,
+    MOST_CONNECTING_S,
+    MOST_HELD,
+    NEVER,
+    REPORT_INTERVAL_S,
+    ServerQueue,
+)
+from tests.support.rows import rows_of
+
+SERVED = Outcome(None, 200)
+THROTTLED = Outcome(ErrorKind.HTTP_429, 429)
+FORBIDDEN = Failure(ErrorKind.HTTP_4XX, "HTTP status 403", 403)
+FREE = Lease("a.example", 100, valid_s=1e6, burst=100, connections=50, retries=100)
+
+
+def a_queue(lease: Lease | None = FREE, rows: int = 0, now_s: float = 0.0) -> tuple[ServerQueue, list[Row]]:
+    queue, fresh = ServerQueue("a.example", "task"), rows_of(rows)
+    for row in fresh:
+        queue.add(row)
+    if lease is not None:
+        queue._pacer.requested(now_s)
+        queue.granted(lease, now_s)
+    return queue, fresh
+
+
+def robots() -> RobotsRequest:
+    return RobotsRequest("a.example", Route(RequestUrl.parse("http://a.example/robots.txt"), "a.example"))
+
+
+def failed(row: Row, not_before_s: float, queue: ServerQueue, attempt: int = 1) -> Row:
+    row.attempt = attempt
+    queue.add_deferred(row, not_before_s)
+    return row
+
+
+# -- order -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_under_way_goes_first_then_fresh_rows_then_those_that_failed() -> None:
+    queue, (first, second) = a_queue(rows=2)
+    refused, hop = rows_of(2)
+    failed(refused, 0.0, queue)
+    queue.add_first(hop)
+    request = robots()
+    queue.add_first(request)
+    assert [queue.take_due(1.0) for _ in range(6)] == [hop, request, first, second, refused, None]
+
+
+def test_rows_that_failed_go_in_the_order_of_their_times_and_not_before() -> None:
+    queue, _ = a_queue()
+    late, early = (failed(row, at_s, queue) for row, at_s in zip(rows_of(2), (5.0, 3.0), strict=True))
+    assert queue.take_due(2.9) is None
+    assert queue.take_due(3.0) is early
+    assert queue.take_due(4.9) is None
+    assert queue.take_due(5.0) is late
+
+
+def test_a_probe_goes_to_the_row_farthest_from_those_that_failed() -> None:
+    queue, rows = a_queue(replace(FREE, is_probe=True), rows=5)
+    assert queue.take_due(0.0) is rows[-1]
+
+
+def test_a_probe_takes_a_row_that_failed_if_there_is_no_other_due_or_not() -> None:
+    queue, _ = a_queue(replace(FREE, is_probe=True, retries=0))
+    row = failed(rows_of(1)[0], 1e9, queue, attempt=2)
+    assert queue.next_start_s(0.0) == 0.0
+    assert queue.take_due(0.0) is row
+
+
+def test_retries_wait_for_a_lease_that_allows_them_and_deferrals_do_not() -> None:
+    queue, _ = a_queue(replace(FREE, retries=0))
+    failed(rows_of(1)[0], 0.0, queue, attempt=2)
+    assert queue.take_due(1.0) is None
+    queue, _ = a_queue(replace(FREE, retries=0))
+    row = failed(rows_of(1)[0], 0.0, queue, attempt=1)
+    assert queue.take_due(1.0) is row
+
+
+def test_retries_are_charged_to_the_lease() -> None:
+    queue, _ = a_queue(replace(FREE, retries=1))
+    first, second = (failed(row, 0.0, queue, attempt=2) for row in rows_of(2))
+    assert queue.take_due(1.0) is first
+    assert queue.take_due(1.0) is None
+    assert second in [work for _, _, work in queue._deferred]
+
+
+def test_a_row_whose_server_served_others_since_it_failed_starts_as_odd() -> None:
+    queue, _ = a_queue()
+    row = failed(rows_of(1)[0], 0.0, queue)
+    row.served_at_failure = 0
+    queue.judge.notice_served()
+    assert queue.take_due(0.0) is row
+    assert row.is_odd
+
+
+def test_connections_of_the_lease_are_the_limit() -> None:
+    queue, rows = a_queue(replace(FREE, connections=2), rows=3)
+    assert [queue.take_due(0.0) for _ in range(3)] == [rows[0], rows[1], None]
+    assert queue.next_start_s(0.0) == NEVER
+    queue.finished(SERVED, 0.1)
+    assert queue.take_due(0.1) is rows[2]
+
+
+def test_the_next_request_waits_a_moment_for_one_that_still_connects() -> None:
+    lease = Lease("a.example", 10, interval_s=0.1, valid_s=1e6, connections=5)
+    queue, rows = a_queue(lease, rows=3)
+    assert queue.take_due(0.0) is rows[0]
+    assert queue.take_due(0.1 + MOST_CONNECTING_S - 0.001) is None
+    queue.went_out(0.02)
+    assert queue.take_due(0.119) is None, "the distance counts from when it went out"
+    assert queue.take_due(0.12) is rows[1]
+    assert queue.take_due(0.22 + MOST_CONNECTING_S) is rows[2], "and then it goes on"
+
+
+# -- 403s ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failure", "served", "has_served", "held"),
+    [
+        (FORBIDDEN, 1, False, True),
+        (FORBIDDEN, 0, True, True),
+        (FORBIDDEN, 0, False, False),
+        (Failure(ErrorKind.HTTP_4XX, "", 404), 1, True, False),
+        (Failure(ErrorKind.HTTP_403_BAN, "", 403), 1, True, False),
+    ],
+)
+def test_a_403_may_be_a_ban_where_the_server_has_served(
+    failure: Failure, served: int, has_served: bool, held: bool
+) -> None:
+    queue, _ = a_queue(replace(FREE, has_served=has_served))
+    for _ in range(served):
+        queue.judge.notice_served()
+    assert queue.may_be_ban(failure) is held
+
+
+def test_a_held_row_is_released_by_a_request_that_went_out_after_it_and_was_served() -> None:
+    queue, _ = a_queue(rows=1)
+    held = rows_of(2)
+    queue.hold(held[0], FORBIDDEN, 10.0)
+    queue.hold(held[1], FORBIDDEN, 12.0)
+    assert queue.release_refused(10.0) == []
+    assert queue.release_refused(11.0) == [(held[0], FORBIDDEN)]
+    assert queue.release_refused(11.0) == []
+    assert len(queue) == 2
+
+
+def test_held_rows_wait_as_long_as_others_can_tell() -> None:
+    queue, rows = a_queue(rows=2)
+    (held,) = rows_of(1)
+    queue.hold(held, FORBIDDEN, 0.0)
+    assert [queue.take_due(1e6) for _ in range(3)] == [*rows, None]
+    for _ in rows:
+        queue.finished(SERVED, 1e6)
+    queue.take_due(1e6)
+    assert (held.attempt, queue._deferred[0][0]) == (2, 1e6 + ALONE_403_DELAY_S)
+
+
+def test_in_a_ban_held_rows_are_tried_again_and_have_spent_nothing() -> None:
+    queue, _ = a_queue(replace(FREE, is_403_ban=True), rows=1)
+    (held,) = rows_of(1)
+    queue.hold(held, FORBIDDEN, 0.0)
+    queue.take_due(5.0)
+    assert queue._deferred[0][::2] == (5.0, held)
+    assert held.attempt == 1
+    assert held.failure is not None
+    assert held.failure.kind is ErrorKind.HTTP_403_BAN
+
+
+def test_many_held_rows_are_tried_again_at_their_own_cost() -> None:
+    queue, _ = a_queue(rows=1)
+    held = rows_of(MOST_HELD)
+    for row in held[:-1]:
+        queue.hold(row, FORBIDDEN, 0.0)
+    queue.take_due(0.0)
+    assert not queue._deferred
+    queue.hold(held[-1], FORBIDDEN, 0.0)
+    queue.take_due(0.0)
+    assert len(queue._deferred) == MOST_HELD
+    assert [row.attempt for row in held] == [2] * MOST_HELD
+
+
+# -- what is abandoned -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DEAD, Verdict.REFUSED, Verdict.OPTED_OUT, Verdict.BANNED])
+def test_a_final_verdict_ends_every_row(verdict: Verdict) -> None:
+    queue, (row,) = a_queue(Lease("a.example", 0, verdict=verdict), rows=1)
+    hop, refused, held = rows_of(3)
+    queue.add_first(hop)
+    failed(refused, 1e9, queue)
+    queue.hold(held, FORBIDDEN, 0.0)
+    assert queue.take_abandoned(0.0) == [hop, row, refused, held]
+    assert len(queue) == 0
+    assert not queue.is_busy
+
+
+@pytest.mark.parametrize("verdict", [Verdict.OPEN, Verdict.PAUSED])
+def test_other_verdicts_end_none(verdict: Verdict) -> None:
+    queue, _ = a_queue(Lease("a.example", 0, verdict=verdict), rows=1)
+    failed(rows_of(1)[0], 0.0, queue, attempt=2)
+    assert queue.take_abandoned(1.0) == []
+
+
+def test_a_retry_is_given_up_only_when_it_is_due_and_refused_and_nothing_else_is_left() -> None:
+    queue, (fresh,) = a_queue(replace(FREE, retries=0), rows=1)
+    row = failed(rows_of(1)[0], 5.0, queue, attempt=2)
+    assert queue.take_abandoned(6.0) == [], "a fresh row may earn it"
+    assert queue.take_due(6.0) is fresh
+    assert queue.take_abandoned(6.0) == [], "so may one under way"
+    queue.finished(SERVED, 6.0)
+    assert queue.take_abandoned(4.9) == [], "not due"
+    assert queue.take_abandoned(5.0) == [row]
+
+
+def test_a_row_that_spent_nothing_is_not_given_up() -> None:
+    queue, _ = a_queue(replace(FREE, retries=0))
+    failed(rows_of(1)[0], 0.0, queue, attempt=1)
+    assert queue.take_abandoned(1.0) == []
+
+
+# -- the budget ------------------------------------------------------------------------------------------------------
+
+
+def test_it_requests_what_it_could_start_soon() -> None:
+    queue, _ = a_queue(None, rows=2)
+    queue.add_first(rows_of(1)[0])
+    soon, late = rows_of(2)
+    failed(soon, 10.0 + REPORT_INTERVAL_S, queue)
+    failed(late, 10.1 + REPORT_INTERVAL_S, queue)
+    request = queue.request(10.0)
+    assert request is not None
+    assert (request.server, request.holder, request.wanted) == ("a.example", "task", 4)
+    assert queue.request(10.0) is None, "one at a time"
+
+
+def test_a_server_in_trouble_is_asked_for_one_probe() -> None:
+    queue, _ = a_queue(Lease("a.example", 0, request_again_in_s=5.0, reason=WaitReason.BACKOFF))
+    for row in rows_of(3):
+        failed(row, 1e9, queue)
+    request = queue.request(5.0)
+    assert request is not None
+    assert request.wanted == 1
+
+
+def test_it_reports_outcomes_within_a_second_and_at_once_when_more_hangs_on_them() -> None:
+    queue, _ = a_queue(rows=5)
+    queue.take_due(0.0)
+    queue.take_due(0.0)
+    queue.finished(replace(SERVED, size_bytes=7), 0.2)
+    assert queue.request(0.5) is None
+    assert queue.next_wake_s(0.5) == 0.5, "another row may start"
+    request = queue.request(REPORT_INTERVAL_S)
+    assert request is not None
+    assert [(outcome.size_bytes, round(outcome.age_s, 9)) for outcome in request.outcomes] == [(7, 0.8)]
+    queue.granted(FREE, 1.0)
+    assert queue.request(1.0) is None, "told once"
+
+
+def test_a_throttled_answer_gives_back_all_permits_and_is_reported_at_once() -> None:
+    queue, _ = a_queue(rows=5)
+    queue.take_due(0.0)
+    queue.finished(THROTTLED, 0.1)
+    assert queue.take_due(0.1) is None
+    request = queue.request(0.1)
+    assert request is not None
+    assert (request.unused, len(request.outcomes)) == (99, 1)
+
+
+def test_permits_that_are_on_their_way_when_the_server_says_stop_are_given_back_too() -> None:
+    queue, _ = a_queue(replace(FREE, permits=2), rows=50)
+    queue.take_due(0.0)
+    queue.take_due(0.0)
+    assert queue.request(0.0) is not None
+    queue.finished(THROTTLED, 0.1)
+    queue.granted(replace(FREE, permits=20, serial=1), 0.2)
+    assert queue.take_due(0.2) is None
+    request = queue.request(0.2)
+    assert request is not None
+    assert request.unused == 20
+
+
+def test_the_refusal_of_an_odd_row_keeps_the_permits() -> None:
+    queue, rows = a_queue(rows=2)
+    queue.take_due(0.0)
+    queue.finished(replace(THROTTLED, is_odd=True), 0.1)
+    assert queue.take_due(0.1) is rows[1]
+
+
+def test_the_last_request_gives_everything_back() -> None:
+    queue, _ = a_queue(rows=3)
+    queue.take_due(0.0)
+    queue.crawl_delay_s = 4.0
+    last = queue.last_request(1.0)
+    assert (last.wanted, last.in_flight, last.unused, last.crawl_delay_s) == (0, 0, 99, 4.0)
+
+
+def test_a_refused_lease_is_requested_again_when_it_says() -> None:
+    queue, _ = a_queue(Lease("a.example", 0, request_again_in_s=7.0), rows=1)
+    assert queue.next_start_s(0.0) == 7.0
+    assert queue.request(6.9) is None
+    assert queue.request(7.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("lease", "troubled"),
+    [
+        (FREE, False),
+        (replace(FREE, is_probe=True), True),
+        (Lease("a.example", 0, reason=WaitReason.RETRY_AFTER), True),
+        (Lease("a.example", 0, reason=WaitReason.OUTAGE), True),
+        (Lease("a.example", 0, reason=WaitReason.CRAWL_DELAY), False),
+        (Lease("a.example", 0), False),
+    ],
+)
+def test_a_queue_is_busy_unless_its_server_is_in_trouble(lease: Lease, troubled: bool) -> None:
+    queue, _ = a_queue(lease, rows=1)
+    assert queue.is_troubled is troubled
+    assert queue.is_busy is not troubled
+    empty, _ = a_queue(lease)
+    assert not empty.is_busy
+
+
+def test_a_transfer_under_way_keeps_it_busy() -> None:
+    queue, _ = a_queue(rows=1)
+    queue.take_due(0.0)
+    assert (len(queue), queue.is_busy) == (0, True)
+    queue.finished(SERVED, 1.0)
+    assert not queue.is_busy
+
+
+def test_nothing_to_do_never_wakes() -> None:
+    queue, _ = a_queue()
+    assert queue.next_start_s(0.0) == NEVER
+    assert queue.next_wake_s(0.0) == NEVER
