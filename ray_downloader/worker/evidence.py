@@ -50,10 +50,12 @@ def blames_server(failure: Failure) -> bool:
 class FaultJudge:
     """What one task has seen of one server: how often it served, and who has failed since."""
 
-    __slots__ = ("_streak", "served")
+    __slots__ = ("_streak", "has_delivered", "served")
 
     def __init__(self) -> None:
         self.served = 0
+        #: Whether a file has come, or the way to one: an answer that there is none does not count.
+        self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
 
     def notice_start(self, row: Row) -> None:

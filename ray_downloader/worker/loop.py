@@ -285,10 +285,9 @@ class Worker:
     def _receive(self, ended: Ended) -> None:
         queue, row, result = ended.queue, ended.work, ended.result
         assert isinstance(row, Row)
-        now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
-        failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
+        now_s = self._ports.clock()
+        failure, outcome = self._read(queue, result)
         self._count_reach(row.route, result)
-        outcome = self._policy.outcome(result, failure, now_unix_s)
         queue.finished(_of_row(outcome, row, queue, result), now_s)
         if failure is None:
             self._take_answer(queue, row, result, now_s)
@@ -301,8 +300,20 @@ class Worker:
         else:
             self._try_again_or_fail(queue, row, failure, now_s)
 
+    def _read(self, queue: ServerQueue, result: FetchResult) -> tuple[Failure | None, Outcome]:
+        """What an answer means; one that cannot be read means that its row fails, and its budget hears of it too."""
+        now_unix_s = self._ports.wall_clock()
+        try:
+            failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
+            return failure, self._policy.outcome(result, failure, now_unix_s)
+        except Exception as error:
+            _log.exception("an answer that could not be read")
+            failure = Failure(ErrorKind.INTERNAL, repr(error), result.status)
+            return failure, Outcome(failure.kind, total_s=result.total_s)
+
     def _take_answer(self, queue: ServerQueue, row: Row, result: FetchResult, now_s: float) -> None:
         """The server answered as it should; that also settles those that it refused while it served others."""
+        queue.judge.has_delivered = True
         self._notice_served(queue, now_s - result.total_s)
         if result.redirect_url is not None:
             self._follow(row, result, now_s)
@@ -322,10 +333,10 @@ class Worker:
             self._unreached[route.server] += 1
 
     def _receive_robots(self, queue: ServerQueue, request: RobotsRequest, result: FetchResult) -> None:
-        now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
-        failure = self._policy.failure_of(result, now_unix_s)
+        now_s = self._ports.clock()
+        _, outcome = self._read(queue, result)
         self._count_reach(request.route, result)
-        queue.finished(_of_robots(self._policy.outcome(result, failure, now_unix_s), queue), now_s)
+        queue.finished(_of_robots(outcome, queue), now_s)
         route = self._policy.route(result.redirect_url) if result.redirect_url else None
         delay_s = self._robots.retry_delay_s(request, result)
         request.hops += 1

@@ -117,7 +117,7 @@ class ServerQueue:
 
     def may_be_ban(self, failure: Failure) -> bool:
         """Whether a refusal may be a passing ban of ours: a 403 of a server that has served us."""
-        has_served = self.judge.served > 0 or (self.lease is not None and self.lease.has_served)
+        has_served = self.judge.has_delivered or (self.lease is not None and self.lease.has_served)
         return failure.http_status == 403 and failure.kind is ErrorKind.HTTP_4XX and has_served
 
     def hold(self, row: Row, failure: Failure, now_s: float) -> None:
