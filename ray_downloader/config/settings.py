@@ -92,12 +92,37 @@ class ToolsParameters(_Group):
     shard_rows: PositiveInt = 10_000
 
 
+_CHARACTERS = {
+    "tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|", "space": " ", "blank": " ",
+    "blanks": " ", "none": "", "no": "", "double": '"', "single": "'",
+}  # fmt: skip
+
+
+def _character(value: object) -> object:
+    """A character itself, or its name where a shell or YAML makes it hard to write."""
+    if isinstance(value, str) and (text := _CHARACTERS.get(value.lower(), value)) is not None:
+        if len(text) > 1:
+            raise ValueError(f"write one character, or one of: {', '.join(_CHARACTERS)}")
+        return text
+    return "" if value is False else value
+
+
+class TextSettings(_Group):
+    """How text lists are read; null: as their lines show it."""
+
+    delimiter: Annotated[str | None, BeforeValidator(_character)] = None
+    quote: Annotated[str | None, BeforeValidator(_character)] = None
+    header: bool | None = None
+    encoding: str | None = None
+
+
 class DatasetSettings(_Group):
     """Which columns of the input mean what, and which rows count."""
 
     name: str = "generic"
     input_help: str = "path_to_input is required: set path_to_input=... to a list of URLs"
     columns: Mapping[str, ColumnNames] | None = None
+    text: TextSettings = TextSettings()
     keep: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     licenses: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     checksum: Literal["note", "require"] = "note"

@@ -6,11 +6,10 @@ in their own archive only, so they are prefixed with it; GBIF's ids mean the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import duckdb
 
-from ray_downloader.partition.scan import scan_sql
 from ray_downloader.sources.base import Companion
 from ray_downloader.sources.tables import Table
 
@@ -22,13 +21,21 @@ def create_companion(connection: duckdb.DuckDBPyConnection, kept: Sequence[str])
 
 
 def fill_companion_sql(
-    tables: Sequence[Table], roles: Mapping[str, int | None], companion: Companion, kept: Sequence[str]
+    rows: str, tables: Sequence[Table], roles: Collection[str], companion: Companion, kept: Sequence[str]
 ) -> str:
-    """SQL that adds the rows of tables that look alike."""
+    """SQL that adds the rows of tables that look alike.
+
+    Args:
+        rows: SQL that scans the tables.
+        tables: Where they are from.
+        roles: Columns of `rows`.
+        companion: What is wanted of them.
+        kept: Columns to carry along.
+    """
     license_sql = "license" if "license" in roles else "NULL"
     values = [scoped("core_id", tables, companion), companion.label, license_sql, *kept_roles(kept)]
     return (
-        f"INSERT INTO companion SELECT {', '.join(values)} FROM ({scan_sql(tables, roles)})"
+        f"INSERT INTO companion SELECT {', '.join(values)} FROM ({rows})"
         " LEFT JOIN files ON file = path WHERE core_id IS NOT NULL"
     )
 

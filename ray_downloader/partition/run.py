@@ -21,9 +21,11 @@ from ray_downloader.partition.companion import kept_roles
 from ray_downloader.partition.database import open_database
 from ray_downloader.partition.kept import columns_to_keep
 from ray_downloader.partition.license_gate import reject_unwanted_licenses
+from ray_downloader.partition.line_numbers import LineNumbers
+from ray_downloader.partition.parts import DIVIDED
 from ray_downloader.partition.rows import COMPRESSION, write_rows
 from ray_downloader.partition.servers import name_servers, order_servers
-from ray_downloader.partition.stage import stage_rows
+from ray_downloader.partition.stage import Staged, stage_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
@@ -31,11 +33,11 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, kept_column, url_schema
 from ray_downloader.sources.archive import TableNames
 from ray_downloader.sources.choose import UNDECIDED, choose_source, opening_source
+from ray_downloader.sources.dialect import TextRules
 from ray_downloader.sources.inputs import InputReader
 from ray_downloader.sources.licenses import license_gate
 from ray_downloader.sources.locate import FileFinder
 from ray_downloader.sources.tables import MediaInput
-from ray_downloader.sources.text import TextRules
 from ray_downloader.sources.unpack import Scratch
 from ray_downloader.sql import identifier
 
@@ -52,11 +54,18 @@ FROM (
     FROM staged JOIN origins USING (origin) JOIN places USING (server_name)
     WHERE reason IS NULL ORDER BY place, identifier, source_id)
 """
-_REJECTED_SQL = """
-SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, coalesce(name, file) AS file, line
-FROM staged LEFT JOIN origins USING (origin) LEFT JOIN files ON file = path
-WHERE reason IS NOT NULL OR server_name IS NULL
+_REJECTED_SQL = f"""
+SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, coalesce(name, file) AS file, line, file AS path,
+    coalesce(row_number, row) AS row
+FROM (SELECT *, rowid AS row FROM staged) LEFT JOIN origins USING (origin) LEFT JOIN files ON file = path
+WHERE (reason IS NOT NULL OR server_name IS NULL) AND coalesce(reason, '') <> '{DIVIDED}'
 """
+_MENDED_SQL = f"""
+SELECT count(*) FILTER (is_completed AND reason IS NULL), count(*) FILTER (reason = '{DIVIDED}'), count(is_part)
+FROM staged
+"""
+#: Kinds of list that are described in the log.
+_MAX_SENTENCES = 10
 
 
 def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
@@ -69,18 +78,25 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
         tables = [table for one in inputs for table in (one.media, *one.companions)]
         kept = columns_to_keep(source.keeps, settings.dataset.keep, tables)
         with open_database(scratch.folder) as connection:
-            stage_rows(connection, inputs, source, settings.dataset.columns, kept)
+            staged = stage_rows(connection, inputs, source, settings.dataset.columns, kept)
+            _report(connection, staged, report)
             if settings.dataset.licenses:
                 reject_unwanted_licenses(connection, license_gate(settings.dataset.licenses, report))
             rows_of_server = name_servers(connection)
-            rejected = _write_rejected(connection, layout)
+            rejected = _write_rejected(connection, layout, staged.lines)
             accepted = sum(rows_of_server.values())
             _check_any(accepted, rejected, settings.path_to_input)
             plan = plan_batches(rows_of_server, settings.downloader_parameters.batch_size)
             index = _write_accepted(connection, layout, plan, kept)
     _write_table(layout.servers_table, _servers_table(plan, rows_of_server))
     summary = PartitionSummary(
-        accepted + sum(rejected.values()), accepted, rejected, len(plan.servers), len(plan.batches), dataset
+        accepted + sum(rejected.values()),
+        accepted,
+        rejected,
+        len(plan.servers),
+        len(plan.batches),
+        dataset,
+        staged.read_as,
     )
     save_partition_summary(layout, summary)
     _write_table(layout.batches_table, index)
@@ -103,10 +119,19 @@ def _open_inputs(
 ) -> list[MediaInput]:
     source, is_undecided = opening_source(settings.dataset), settings.dataset.name in UNDECIDED
     header = settings.downloader_parameters.header
-    rules = TextRules(header if isinstance(header, bool) else None, source.quoted_tabs or is_undecided)
+    text = settings.dataset.text
+    rules = TextRules(
+        has_header=text.header if text.header is not None else header if isinstance(header, bool) else None,
+        quoted_tabs=source.quoted_tabs or is_undecided,
+        delimiter=text.delimiter,
+        quote=text.quote,
+        encoding=text.encoding,
+        headerless=source.headerless,
+    )
     paths = FileFinder(layout.root, report).find(settings.path_to_input)
     names = TableNames(source.media_stems, source.companion.stems if source.companion else ())
-    return InputReader(rules, names, source.core is not None, scratch, report).read(paths)
+    zips_hold_lists = is_undecided or source.companion is None
+    return InputReader(rules, names, source.core is not None, zips_hold_lists, scratch, report).read(paths)
 
 
 def _remove_earlier(layout: RunLayout) -> None:
@@ -116,7 +141,20 @@ def _remove_earlier(layout: RunLayout) -> None:
         path.unlink()
 
 
-def _write_rejected(connection: duckdb.DuckDBPyConnection, layout: RunLayout) -> dict[str, int]:
+def _report(connection: duckdb.DuckDBPyConnection, staged: Staged, report: Callable[[str], None]) -> None:
+    """Say how the list was read, and what was made of its cells."""
+    for sentence in staged.read_as[:_MAX_SENTENCES]:
+        report(sentence)
+    if len(staged.read_as) > _MAX_SENTENCES:
+        report(f"{len(staged.read_as) - _MAX_SENTENCES} more kinds of list")
+    completed, divided, parts = connection.sql(_MENDED_SQL).fetchall()[0]
+    if completed:
+        report(f"{completed} URLs had no scheme and were completed with https://")
+    if divided:
+        report(f"{divided} rows had several URLs each, {parts} in all; each has a row of its own")
+
+
+def _write_rejected(connection: duckdb.DuckDBPyConnection, layout: RunLayout, lines: LineNumbers) -> dict[str, int]:
     """Write `urls/rejected.parquet`; rows by reason."""
     rows = connection.sql(_REJECTED_SQL).to_arrow_reader(_CHUNK_ROWS)
     with (
@@ -124,9 +162,16 @@ def _write_rejected(connection: duckdb.DuckDBPyConnection, layout: RunLayout) ->
         pq.ParquetWriter(temp, REJECTED_SCHEMA, compression=COMPRESSION) as file,
     ):
         for chunk in rows:
-            file.write_batch(chunk.cast(REJECTED_SCHEMA))
+            file.write_batch(_with_lines(chunk, lines))
     counts = connection.sql(f"SELECT reason, count(*) FROM ({_REJECTED_SQL}) GROUP BY ALL ORDER BY ALL")
     return dict(counts.fetchall())
+
+
+def _with_lines(chunk: pa.RecordBatch, lines: LineNumbers) -> pa.RecordBatch:
+    files, rows, known = (chunk.column(name).to_pylist() for name in ("path", "row", "line"))
+    numbers = pa.array(lines.fill(files, rows, known), pa.int64())
+    columns = [numbers if name == "line" else chunk.column(name) for name in REJECTED_SCHEMA.names]
+    return pa.RecordBatch.from_arrays(columns, REJECTED_SCHEMA.names).cast(REJECTED_SCHEMA)
 
 
 def _check_any(accepted: int, rejected: dict[str, int], path_to_input: str) -> None:

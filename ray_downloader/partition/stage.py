@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -20,22 +22,30 @@ from ray_downloader.partition.companion import (
     keep_one_row_a_key,
     kept_roles,
 )
+from ray_downloader.partition.line_numbers import LineNumbers
 from ray_downloader.partition.listed import listed_sql
-from ray_downloader.partition.scan import scan_sql
+from ray_downloader.partition.parts import ORIGIN_SQL, divide_rows
+from ray_downloader.partition.refused import MAX_LINE_LENGTH, note_lines
+from ray_downloader.partition.scan import BYTES_MACROS, SqlColumn, SqlType, parquet_rows, scan_sql, scanned_columns
+from ray_downloader.partition.url_cells import URL_MACROS
 from ray_downloader.sources.base import LISTED_COLUMNS, VALUE_COLUMNS, Column, Companion, Source
-from ray_downloader.sources.tables import MediaInput, Table, find_columns
+from ray_downloader.sources.tables import MediaInput, Table, find_columns, how_read
 from ray_downloader.sql import literal
 
 Overrides = Mapping[str, tuple[str, ...]] | None
 
-#: What a line that could not be cut into cells keeps of itself in `rejected.parquet`.
-_MAX_LINE_LENGTH = 2000
 
-#: Scheme and authority of a plainly written URL. Whatever looks odd is its own origin: then the parser sees all of it.
-ORIGIN_SQL = r"""
-coalesce(
-    nullif(regexp_extract(identifier, '^((?i:https?)://[^/?#\\[:space:][:cntrl:]]+)(?:[/?#]|$)', 1), ''), identifier)
-"""
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What was learned while rows were read.
+
+    Args:
+        read_as: How each kind of list was read, in words.
+        lines: Where rows of texts are.
+    """
+
+    read_as: tuple[str, ...]
+    lines: LineNumbers
 
 
 def stage_rows(
@@ -44,7 +54,7 @@ def stage_rows(
     source: Source,
     overrides: Overrides,
     kept: Sequence[str] = (),
-) -> None:
+) -> Staged:
     """Fill `staged` with every row of the inputs.
 
     Args:
@@ -63,6 +73,8 @@ def stage_rows(
     stage.media([one.media for one in inputs if one.core_lists is None], companion)
     for listed in ("all", "the rest"):
         stage.core([one.media for one in inputs if one.core_lists == listed], is_rest=listed == "the rest")
+    divide_rows(connection)
+    return Staged(tuple(stage.read_as), stage.lines)
 
 
 class _Stage:
@@ -75,9 +87,16 @@ class _Stage:
         self._source = source
         self._overrides = overrides
         self._kept = kept
+        self.read_as: list[str] = []
+        self.lines = LineNumbers()
         names = [*VALUE_COLUMNS, "license_from", "checksum", "file", "reason", "origin", *kept_roles(kept)]
         columns = ", ".join(f"{name} {'VARCHAR[]' if name == 'mirrors' else 'VARCHAR'}" for name in names)
-        connection.execute(f"CREATE OR REPLACE TABLE staged ({columns}, size_bytes BIGINT, line BIGINT)")
+        # `row_number` is the number of a row, where that is not its number in the table.
+        connection.execute(
+            f"CREATE OR REPLACE TABLE staged ({columns}, size_bytes BIGINT, line BIGINT,"
+            " is_completed BOOLEAN, is_part BOOLEAN, row_number BIGINT)"
+        )
+        connection.execute(URL_MACROS + BYTES_MACROS)
         connection.execute("CREATE OR REPLACE TABLE files (path VARCHAR, name VARCHAR, scope VARCHAR)")
 
     def note_files(self, tables: Sequence[Table]) -> None:
@@ -92,15 +111,36 @@ class _Stage:
         """Fill `companion`."""
         create_companion(self._connection, self._kept)
         for alike, roles in self._group(tables, {**companion.columns, **self._kept_columns()}, None):
-            self._read(alike, fill_companion_sql(alike, roles, companion, self._kept))
+            rows = scan_sql(alike, roles, self._columns(alike))
+            self._read(alike, fill_companion_sql(rows, alike, roles, companion, self._kept))
         keep_one_row_a_key(self._connection, self._kept)
 
     def media(self, tables: Sequence[Table], companion: Companion | None) -> None:
         """Fill `staged` with the rows of tables of media."""
-        for alike, roles in self._group(tables, self._wanted(), self._overrides):
-            self._read(alike, f"INSERT INTO staged BY NAME {self._rows_sql(self._source, alike, roles, companion)}")
-            if alike[0].text:
-                self._connection.execute(_UNPARSABLE_SQL)
+        wanted = self._wanted()
+        for alike, roles in self._group(tables, wanted, self._overrides):
+            self._read_all(self._source, alike, roles, companion)
+            self.read_as.append(how_read(alike, roles, wanted))
+
+    def _read_all(
+        self, source: Source, tables: Sequence[Table], roles: Mapping[str, int | None], companion: Companion | None
+    ) -> None:
+        """Stage every row of tables that look alike."""
+        is_text = tables[0].text is not None
+        self._connection.execute(f"SET preserve_insertion_order = {is_text}")  # a text's rows are found by their order
+        first_row = int(self._connection.sql("SELECT count(*) FROM staged").fetchall()[0][0])
+        rows = self._rows_sql(source, tables, roles, companion, first_row if companion and is_text else None)
+        self._read(tables, f"INSERT INTO staged BY NAME {rows}")
+        self._connection.execute("SET preserve_insertion_order = false")
+        if is_text:
+            note_lines(self._connection, tables, first_row, self.lines)
+
+    def _columns(self, tables: Sequence[Table]) -> list[SqlColumn]:
+        """The columns as DuckDB knows them: of two that differ in letter case only it renames one."""
+        if tables[0].text:
+            return scanned_columns(tables[0])
+        relation = self._connection.sql(parquet_rows(tables[:1]))
+        return [SqlColumn(name, _sql_type(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)]
 
     def core(self, tables: Sequence[Table], *, is_rest: bool) -> None:
         """Fill `staged` with the rows of cores that list media themselves.
@@ -110,13 +150,14 @@ class _Stage:
         """
         if self._source.core is None:
             return
-        for alike, roles in self._group(tables, {**self._source.core.columns, **self._kept_columns()}, None):
-            rows = self._rows_sql(self._source.core, alike, roles, None)
+        wanted = {**self._source.core.columns, **self._kept_columns()}
+        for alike, roles in self._group(tables, wanted, None):
+            self.read_as.append(how_read(alike, roles, wanted))
             if is_rest:
+                rows = self._rows_sql(self._source.core, alike, roles, None, None)
                 self._read(alike, f"INSERT INTO staged BY NAME SELECT * EXCLUDE scope FROM ({_REST_SQL.format(rows)})")
             else:
-                self._read(alike, f"INSERT INTO staged BY NAME {rows}")
-                self._connection.execute(_UNPARSABLE_SQL)
+                self._read_all(self._source.core, alike, roles, None)
 
     def _wanted(self) -> dict[str, Column]:
         """The columns that are read, by role."""
@@ -127,8 +168,14 @@ class _Stage:
         return {role: Column((name,)) for role, name in zip(kept_roles(self._kept), self._kept, strict=True)}
 
     def _rows_sql(
-        self, source: Source, tables: Sequence[Table], roles: Mapping[str, int | None], companion: Companion | None
+        self,
+        source: Source,
+        tables: Sequence[Table],
+        roles: Mapping[str, int | None],
+        companion: Companion | None,
+        first_row: int | None,
     ) -> str:
+        """Rows of `staged`; numbered from `first_row`, where that is given, as joins do not keep the order of rows."""
         whens = " ".join(f"WHEN {rule.when} THEN {literal(rule.reason)}" for rule in source.rejects)
         values = {name: _value_sql(name, source) for name in VALUE_COLUMNS} | listed_sql(roles)
         stated = literal(source.stated_license) if source.stated_license else "NULL"
@@ -139,9 +186,15 @@ class _Stage:
         values["license"] = f"coalesce({values['license']}, companion_license, {stated})"
         for role in kept_roles(self._kept):
             values[role] = role if roles[role] is not None else f"companion_{role}"
+        if tables[0].text and tables[0].text.has_mirrors:
+            values["mirrors"] = "mirrors"
+        values["identifier"] = f"coalesce(left(refused, {MAX_LINE_LENGTH}), {values['identifier']})"
         columns = ", ".join(f"{sql} AS {name}" for name, sql in values.items())
-        rows = joined_sql(scan_sql(tables, roles), tables, companion, self._kept)
-        staged = f"SELECT {columns}, file, line, CASE {whens} END AS reason FROM ({rows})"
+        rows = joined_sql(scan_sql(tables, roles, self._columns(tables), first_row), tables, companion, self._kept)
+        staged = (
+            f"SELECT {columns}, file, line, is_completed, row_number,"
+            f" CASE WHEN refused IS NOT NULL THEN 'unparsable_line' {whens} END AS reason FROM ({rows})"
+        )
         return f"SELECT *, {ORIGIN_SQL} AS origin FROM ({staged})"
 
     def _group(
@@ -150,7 +203,7 @@ class _Stage:
         """Tables with the same columns and format, together, so that 10,000 part files are one scan."""
         groups: dict[object, list[Table]] = defaultdict(list)
         for table in tables:
-            groups[(table.columns, table.text, table.core_id)].append(table)
+            groups[(table.columns, table.text, table.types, table.core_id)].append(table)
         hint = self._source.missing_hint
         return [(alike, find_columns(wanted, overrides, alike[0], hint)) for alike in groups.values()]
 
@@ -176,11 +229,7 @@ WHERE identifier IS NOT NULL AND NOT EXISTS (
     WHERE staged.source_id = core.source_id AND theirs.scope = files.scope)
 """
 
-#: Lines that the reader refused: a wrong number of cells, bytes that are no UTF-8, a line beyond all bounds. A line may
-#: be refused for several reasons at once and is one row all the same.
-_UNPARSABLE_SQL = f"""
-INSERT INTO staged BY NAME
-SELECT left(any_value(csv_line), {_MAX_LINE_LENGTH}) AS identifier, any_value(file_path) AS file, line::BIGINT AS line,
-    'unparsable_line' AS reason
-FROM reject_errors JOIN reject_scans USING (scan_id, file_id) GROUP BY scan_id, file_id, line, line_byte_position
-"""
+
+def _sql_type(kind: Any) -> SqlType:
+    members = kind.children if kind.id in {"list", "struct"} else ()
+    return SqlType(kind.id, tuple((name, _sql_type(member)) for name, member in members))

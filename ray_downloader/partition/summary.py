@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ray_downloader.run_folder.layout import RunLayout
 
 @dataclass(frozen=True, slots=True)
 class PartitionSummary:
-    """Rows in = accepted + rejected; servers of the accepted rows, and their batches; as which dataset it was read."""
+    """Rows in = accepted + rejected; servers of the accepted rows, and their batches; as which dataset, and how."""
 
     input_rows: int
     accepted_rows: int
@@ -22,6 +22,7 @@ class PartitionSummary:
     servers: int
     batches: int
     dataset: str = ""
+    read_as: Sequence[str] = ()
 
 
 def save_partition_summary(layout: RunLayout, summary: PartitionSummary) -> None:
@@ -36,7 +37,8 @@ def load_partition_summary(layout: RunLayout) -> PartitionSummary:
         UserError: There is no such file.
     """
     try:
-        return PartitionSummary(**json.loads(_file(layout).read_text("utf-8")))
+        known = json.loads(_file(layout).read_text("utf-8"))
+        return PartitionSummary(**{**known, "read_as": tuple(known.get("read_as", ()))})
     except FileNotFoundError:
         raise UserError(f"{_file(layout)} does not exist; run the partition stage first") from None
 

@@ -19,17 +19,19 @@ VALUE_COLUMNS = ("uuid", "source_id", "identifier", "license", "source", "title"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the input: the first of `names` that the file has, in any letter case.
+    """A column of the input: the first of `names` that the file has, in any letter case and spelling.
 
     Args:
         names: What it may be called.
         required: Whether a list without it is refused.
         others: Further names, which messages do not mention.
+        by_content: Whether a column may be taken for it by what its cells look like, where no name is known.
     """
 
     names: tuple[str, ...]
     required: bool = False
     others: tuple[str, ...] = ()
+    by_content: bool = False
 
 
 #: Columns that every list may have: what it says of the bytes. A list's own column of that name is read only if the

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+from ray_downloader.sources.names import ID_NAMES, URL_NAMES
 
 
 @SOURCES.register("auto")
@@ -16,8 +17,8 @@ def generic(settings: DatasetSettings) -> Source:
     """A list whose columns the configuration may name (`dataset.columns`)."""
     return Source(
         columns={
-            "identifier": Column(("accessURI", "identifier", "url"), required=True),
-            "source_id": Column(("source_id",)),
+            "identifier": Column(URL_NAMES[:3], required=True, others=URL_NAMES[3:], by_content=True),
+            "source_id": Column(ID_NAMES[:1], others=ID_NAMES[1:], by_content=True),
             "license": Column(("license",)),
             "source": Column(("source",)),
             "title": Column(("title",)),

@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ray_downloader.errors import UserError
 from ray_downloader.sources.archive import (
     Archive,
@@ -20,15 +17,14 @@ from ray_downloader.sources.archive import (
     TableNames,
     ZipArchive,
     archive_tables,
+    looks_like_archive,
     no_media,
 )
-from ray_downloader.sources.coco import write_coco_images
-from ray_downloader.sources.lines import with_one_line_end
-from ray_downloader.sources.locate import READABLE, kind_of, text_name
-from ray_downloader.sources.quotes import with_sound_quotes
+from ray_downloader.sources.dialect import TextRules
+from ray_downloader.sources.locate import READABLE, Kind, kind_by_name, kind_of, text_name
+from ray_downloader.sources.open_table import TableOpener
 from ray_downloader.sources.tables import MediaInput, Table, has_column
-from ray_downloader.sources.text import TextRules, described_text_table, read_text_table
-from ray_downloader.sources.unpack import Scratch, as_utf8, file_kind, gunzip
+from ray_downloader.sources.unpack import Scratch, file_kind, workbook_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,7 @@ class InputReader:
         rules: How text is read.
         names: What the dataset's tables are called.
         reads_core: Whether the dataset knows what to make of a core that lists media itself (`associatedMedia`).
+        zips_hold_lists: Whether a zip that is no archive may be one of lists.
         scratch: Where unpacked copies go.
         report: Told about files that are passed over.
     """
@@ -46,6 +43,7 @@ class InputReader:
     rules: TextRules
     names: TableNames
     reads_core: bool
+    zips_hold_lists: bool
     scratch: Scratch
     report: Callable[[str], None]
 
@@ -71,21 +69,45 @@ class InputReader:
             return self._open_archive(FolderArchive(path))
         if path.stat().st_size == 0:
             return ()
-        if path.suffix.lower() == ".json":
-            return _parquet(
-                write_coco_images(path, str(path), self.scratch.new_path(f"{path.stem}.parquet")), str(path)
-            )
-        kind = kind_of(path)
-        if kind == "archive":
-            return self._open_archive(ZipArchive(path, str(path), self.scratch))
-        if kind == "parquet":
-            return _parquet(path, str(path))
-        if kind == "text":
-            return self._open_text(path)
-        raise UserError(f"{path} is {file_kind(path)}; what can be read: {READABLE}")
+        return self._open_kind(kind_of(path), path, str(path))
 
-    def _open_text(self, path: Path) -> Iterable[MediaInput]:
-        media = self._text(ArchiveTable(path, str(path), None))
+    def _open_kind(self, kind: Kind | None, path: Path, shown: str) -> Iterable[MediaInput]:
+        opener = TableOpener(self.rules, self.scratch)
+        if kind == "archive" and not workbook_kind(path):
+            archive = ZipArchive(path, shown, self.scratch)
+            holds_lists = self.zips_hold_lists and not looks_like_archive(path)
+            return (holds_lists and list(self._zipped_lists(archive))) or self._open_archive(archive)
+        if kind == "parquet":
+            return _inputs(opener.parquet(path, shown))
+        if kind == "arrow":
+            return _inputs(opener.arrow(path, shown))
+        if kind == "json":
+            return _inputs(opener.json(path, shown))
+        if kind == "text":
+            return self._open_text(path, shown)
+        if workbook := workbook_kind(path):
+            raise UserError(
+                f"{shown} is {workbook}; save the sheet with the list as CSV (in Excel: Save As > CSV UTF-8, in "
+                "LibreOffice: Save As > Text CSV), and give that file"
+            )
+        raise UserError(f"{shown} is {file_kind(path)}; what can be read: {READABLE}")
+
+    def _zipped_lists(self, archive: ZipArchive) -> Iterable[MediaInput]:
+        """Lists that were zipped for the way: each as if it were not."""
+        members = [name for name in archive.names() if kind_by_name(name)]
+        kinds = {kind_by_name(name) for name in members}
+        if len(kinds) > 1:
+            raise UserError(
+                f"{archive.shown} holds lists of several kinds ({', '.join(sorted(map(str, kinds)))}); unpack it and "
+                "name those of one kind by a glob"
+            )
+        for name in members:
+            path = archive.file(name)
+            if path.stat().st_size:
+                yield from self._open_kind(kind_by_name(name), path, f"{archive.shown}/{name}")
+
+    def _open_text(self, path: Path, shown: str) -> Iterable[MediaInput]:
+        media = self._text(ArchiveTable(path, shown, None))
         if media is None:
             return ()
         is_of_archive = text_name(path).rpartition(".")[0] in self.names.media
@@ -118,39 +140,8 @@ class InputReader:
         )
 
     def _text(self, found: ArchiveTable) -> Table | None:
-        """A text table, unwrapped and with its quotes made sound; None if it has no row."""
-        path, shown, description = found.path, found.shown, found.description
-        if shown.lower().endswith(".gz"):
-            path = gunzip(path, shown, self.scratch)
-        if kind := file_kind(path):
-            raise UserError(f"{shown} is {kind}, not the text that its name promises")
-        path = as_utf8(path, shown, self.scratch, description.encoding if description else None)
-        path = with_one_line_end(path, self.scratch.new_path(path.name))
-        if description:
-            table = described_text_table(path, shown, description)
-        else:
-            table = read_text_table(path, shown, Path(text_name(Path(shown))).suffix, self.rules)
-        return self._with_sound_quotes(table) if table else None
-
-    def _with_sound_quotes(self, table: Table) -> Table:
-        if table.text is None or not table.text.quote:
-            return table
-        copy = self.scratch.new_path(table.path.name)
-        path = with_sound_quotes(table.path, table.text, len(table.columns), copy)
-        return replace(table, path=path)
+        return TableOpener(self.rules, self.scratch).text(found)
 
 
-def _parquet(path: Path, shown: str) -> Iterable[MediaInput]:
-    table = _parquet_table(path, shown)
+def _inputs(table: Table | None) -> Iterable[MediaInput]:
     return (MediaInput(table),) if table else ()
-
-
-def _parquet_table(path: Path, shown: str) -> Table | None:
-    try:
-        with pq.ParquetFile(path) as file:
-            names = tuple(file.schema_arrow.names)
-            return Table(path, shown, names, None) if file.metadata.num_rows else None
-    except (pa.ArrowException, OSError) as error:
-        kinds = {None: "not a parquet file", "a parquet file": "a damaged parquet file"}
-        kind = file_kind(path)
-        raise UserError(f"{path} is {kinds.get(kind, kind)}: {str(error).splitlines()[0]}") from None

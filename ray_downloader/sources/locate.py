@@ -14,18 +14,28 @@ from typing import Literal
 
 from ray_downloader.errors import UserError
 from ray_downloader.sources.archive import looks_like_archive
-from ray_downloader.sources.unpack import file_kind
+from ray_downloader.sources.unpack import COMPRESSED_ENDINGS, file_kind
 
-Kind = Literal["text", "parquet", "archive"]
+Kind = Literal["text", "json", "parquet", "arrow", "archive"]
 
-READABLE = ".txt, .csv, .tsv (also .gz), .parquet, or a Darwin Core Archive (.zip)"
+READABLE = (
+    ".txt, .csv, .tsv, .jsonl, .json (also .gz, .bz2, .zst, .xz), .parquet, .arrow, or a Darwin Core Archive (.zip)"
+)
 _ELSEWHERE = ("http://", "https://", "ftp://", "s3://", "gs://")
 _KINDS: dict[str, Kind] = {
     ".txt": "text",
     ".csv": "text",
     ".tsv": "text",
+    ".tab": "text",
+    ".jsonl": "text",
+    ".ndjson": "text",
+    ".jsonlines": "text",
+    ".json": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
     ".zip": "archive",
 }
 
@@ -64,7 +74,16 @@ class FileFinder:
             raise UserError(f"path_to_input={path_to_input} does not exist")
         if not found:
             raise UserError(f"path_to_input={path_to_input} holds no list; what can be read: {READABLE}")
-        return _of_one_kind(found, path_to_input)
+        return _of_one_kind(self._without_documents(found), path_to_input)
+
+    def _without_documents(self, paths: list[Path]) -> list[Path]:
+        """JSON beside lists of another kind describes them."""
+        documents = [path for path in paths if _kind_by_name(path) == "json" and not path.is_dir()]
+        if len(documents) == len(paths):
+            return paths
+        for path in documents:
+            self.report(f"{path} is not a list and is passed over")
+        return [path for path in paths if path not in documents]
 
     def _lists_matching(self, pattern: str) -> Iterator[Path]:
         matches = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207 - the pattern may be absolute
@@ -101,13 +120,29 @@ def older_batches_done(urls: Path) -> frozenset[Path]:
 
 def kind_of(path: Path) -> Kind | None:
     """What a file is by its name or, if its name says nothing, by its first bytes; None: nothing that is read."""
-    by_content: dict[str | None, Kind] = {None: "text", "a parquet file": "parquet"}
+    by_content: dict[str | None, Kind] = {
+        None: "text",
+        "a parquet file": "parquet",
+        "an Arrow file": "arrow",
+        "a JSON document": "json",
+    }
     return _kind_by_name(path) or by_content.get(file_kind(path))
 
 
 def text_name(path: Path) -> str:
-    """The name in lower case, without `.gz`."""
-    return path.name.lower().removesuffix(".gz")
+    """The name in lower case, without the ending that says how it is compressed."""
+    return list_name(path.name)
+
+
+def list_name(name: str) -> str:
+    """A name in lower case, without the ending that says how the file is compressed."""
+    lowered = name.lower()
+    return next((lowered.removesuffix(end) for end in COMPRESSED_ENDINGS if lowered.endswith(end)), lowered)
+
+
+def kind_by_name(name: str) -> Kind | None:
+    """What a file is by its name; None where that says nothing."""
+    return None if Path(name).name.startswith((".", "_")) else _KINDS.get(Path(list_name(name)).suffix)
 
 
 def _kind_by_name(path: Path) -> Kind | None:

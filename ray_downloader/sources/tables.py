@@ -1,20 +1,25 @@
-"""A table of the input: where it lies, how its text is cut into cells, and which of its columns plays which role."""
+"""A table of the input: where it is, how its text is cut into cells, and which of its columns plays which role."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from ray_downloader.errors import UserError
 from ray_downloader.sources.base import Column
+from ray_downloader.sources.names import bare, plain
 
 #: The role whose column an archive's descriptor names by its position.
 CORE_ID = "core_id"
 #: Columns that a message lists at most; occurrence.txt has more than 200.
 _MAX_NAMES = 30
+#: Share of a column's cells that must be URLs before it is believed to hold them.
+_LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +29,42 @@ class TextFormat:
     Args:
         delimiter: One character between cells.
         quote: `"` where cells obey CSV quoting, else empty.
-        skip_lines: Lines before the first row.
+        skip_lines: Lines and, in quoted text, rows before the first row, as DuckDB counts them.
+        escape: What comes before a quote within a quoted cell; empty: another quote.
+        has_mirrors: A line is one cell, in which a record separator divides the URL from its mirrors.
+        is_json: A line is one JSON object, whose keys are the columns.
     """
 
     delimiter: str
     quote: str
     skip_lines: int
+    escape: str = ""
+    has_mirrors: bool = False
+    is_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a column looks like in a sample: shares of URLs, URLs of image files, and (0 or 1) distinct words."""
+
+    urls: float = 0.0
+    images: float = 0.0
+    ids: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinePlaces:
+    """Where the rows of a text are.
+
+    Args:
+        lines: Number of lines of the file.
+        first: The first line (0-based) after the header.
+        passed_over: Lines (0-based, ascending) that begin no row: they are empty, or continue the row before.
+    """
+
+    lines: int
+    first: int
+    passed_over: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +76,10 @@ class Table:
         shown: What the user knows it by.
         columns: Names in the file's order; `column1`, ... where the file has no header row.
         text: How it is read, or None for parquet.
+        types: Of the columns of a parquet file; tables of other types are read apart.
+        evidence: What each column looks like; empty where nothing was sampled.
+        read_as: What was found out about its form, in words.
+        places: Where the rows of a text are.
         core_id: Position of the column that a Darwin Core Archive says links its tables.
         scope: The archive that it is of, where core ids mean something in their own archive only.
     """
@@ -49,8 +88,17 @@ class Table:
     shown: str
     columns: tuple[str, ...]
     text: TextFormat | None
+    types: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    read_as: tuple[str, ...] = ()
+    places: LinePlaces | None = field(default=None, compare=False)
     core_id: int | None = None
     scope: str = ""
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the columns have names of their own."""
+        return not all(name == _number_name(index) for index, name in enumerate(self.columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +113,11 @@ class MediaInput:
     media: Table
     companions: tuple[Table, ...] = ()
     core_lists: Literal["all", "the rest"] | None = None
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """`column1`, `column2`, ...: names for columns that have none."""
+    return tuple(map(_number_name, range(count)))
 
 
 def find_columns(
@@ -84,36 +137,111 @@ def find_columns(
     overrides = overrides or {}
     for role in overrides.keys() - wanted.keys():
         raise UserError(f"dataset.columns.{role} is not a column that is read; those are: {', '.join(wanted)}")
-    return {
-        role: _position(role, Column(overrides[role], required=True) if role in overrides else column, table, hint)
-        for role, column in wanted.items()
-    }
+    found: dict[str, int | None] = {}
+    for role, column in wanted.items():
+        names = overrides.get(role, (*column.names, *column.others))
+        index = table.core_id if role == CORE_ID and table.core_id is not None else _named(names, table)
+        if index is not None and role == "identifier" and role not in overrides and _holds_no_url(index, column, table):
+            index = None
+        if index is None and column.by_content and role not in overrides:
+            index = _by_content(role, table, found)
+        if index is None and (column.required or role in overrides):
+            raise UserError(
+                _missing(
+                    role,
+                    overrides.get(role, column.names),
+                    table,
+                    hint,
+                    url_columns(table) if column.by_content else [],
+                )
+            )
+        found[role] = index
+    return found
 
 
 def has_column(table: Table, name: str) -> bool:
     """Whether `find_columns` would find a column by this name."""
-    return find_columns({"it": Column((name,))}, None, table)["it"] is not None
+    return _named((name,), table) is not None
 
 
-def _position(role: str, column: Column, table: Table, hint: str) -> int | None:
-    if role == CORE_ID and table.core_id is not None:
-        return table.core_id
-    by_exact_name = {name: index for index, name in reversed(list(enumerate(table.columns)))}
-    by_name = {_plain(name): index for index, name in reversed(list(enumerate(table.columns)))}
-    for name in (*column.names, *column.others):
-        index = by_exact_name.get(name, by_name.get(_plain(name)))
-        if index is not None:
-            return index
-    if role == "identifier" and len(table.columns) == 1 and table.text is not None:
-        return 0  # a list of one column is a list of URLs, whatever its header says
-    if not column.required:
+def how_read(tables: Sequence[Table], roles: Mapping[str, int | None], wanted: Mapping[str, Column]) -> str:
+    """How tables that look alike are read, in a sentence: `a.csv read as: UTF-8, comma, no header, URL in column 2`."""
+    table = tables[0]
+    parts = [*table.read_as]
+    for role, index in roles.items():
+        if index is None or role not in {"identifier", "source_id", "uuid"}:
+            continue
+        what = {"identifier": "URL", "uuid": "uuid"}.get(role, "id")
+        others = ", ".join(_others_of(index, wanted[role], table)) if role == "identifier" else ""
+        parts.append(f"{what} in {_column_words(index, table)}" + (f" (not {others})" if others else ""))
+    more = f" and {len(tables) - 1} like it" if tables[1:] else ""
+    return f"{Path(table.shown).name}{more} read as: {', '.join(parts)}"
+
+
+def _column_words(index: int, table: Table) -> str:
+    return f"column {table.columns[index]}" if table.has_header else f"column {index + 1}"
+
+
+def _others_of(index: int, column: Column, table: Table) -> list[str]:
+    """Further columns that have a name of the role, or whose cells are URLs, which are not taken."""
+    names = {bare(name) for name in (*column.names, *column.others)}
+    alike = {other for other, name in enumerate(table.columns) if bare(name) in names} | set(url_columns(table))
+    return [table.columns[other] for other in sorted(alike - {index})]
+
+
+def url_columns(table: Table) -> list[int]:
+    """Columns whose cells are mostly URLs; of these only those with images, if there are any."""
+    urls = [index for index, one in enumerate(table.evidence) if one.urls >= _LEAST_SHARE]
+    images = [index for index in urls if table.evidence[index].images >= _LEAST_SHARE]
+    return images or urls
+
+
+def _named(names: Sequence[str], table: Table) -> int | None:
+    """By the first of the names that the table has: exactly, or in another letter case, or spelled otherwise."""
+    spellings = [_positions(table.columns), _positions(map(plain, table.columns)), _positions(map(bare, table.columns))]
+    for name in names:
+        for index in (spellings[0].get(name), spellings[1].get(plain(name)), spellings[2].get(bare(name) or name)):
+            if index is not None:
+                return index
+    return None
+
+
+def _holds_no_url(index: int, column: Column, table: Table) -> bool:
+    """Whether a column has the right name and no URL, while another has URLs."""
+    return column.by_content and bool(table.evidence) and not table.evidence[index].urls and bool(url_columns(table))
+
+
+def _positions(names: Iterable[str]) -> dict[str, int]:
+    return {name: index for index, name in reversed(list(enumerate(names)))}
+
+
+def _by_content(role: str, table: Table, found: Mapping[str, int | None]) -> int | None:
+    """The one column of URLs; of a table without names the first, and the column of ids before it."""
+    candidates = url_columns(table)
+    if role == "identifier":
+        if len(table.columns) == 1:
+            return 0  # a list of one column is a list of URLs, whatever its header says
+        return candidates[0] if len(candidates) == 1 or (candidates and not table.has_header) else None
+    url_at = found.get("identifier")
+    if role != "source_id" or table.has_header or url_at is None:
         return None
+    return next((index for index in range(url_at) if table.evidence and table.evidence[index].ids == 1.0), None)
+
+
+def _missing(role: str, names: Sequence[str], table: Table, hint: str, candidates: Sequence[int]) -> str:
+    if role == "identifier" and len(candidates) > 1:
+        listed = ", ".join(table.columns[index] for index in candidates)
+        return (
+            f"{table.shown} has several columns of URLs: {listed}; say which one with "
+            f"dataset.columns={{{role}: {table.columns[candidates[0]]}}}"
+        )
     there = ", ".join(table.columns[:_MAX_NAMES]) + (", ..." if len(table.columns) > _MAX_NAMES else "")
-    raise UserError(
-        f"{table.shown} has no column {' or '.join(map(repr, column.names))}; its columns are: {there} "
+    wanted = " or ".join(map(repr, names))
+    return (
+        f"{table.shown} has no column {wanted}; its columns are: {there} "
         f"({hint or f'name it with dataset.columns={{{role}: ...}}'})"
     )
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"\s+", " ", name.strip()).casefold()
+def _number_name(index: int) -> str:
+    return f"column{index + 1}"

@@ -1,67 +1,87 @@
-"""Reads the beginning of a text list and says how the rest is to be read: delimiter, quoting, header, column names."""
+"""Turns a text list into a table: finds out how it is to be read, and makes a copy that can be read so where it cannot.
+
+What decides is in `dialect.py`; this is what opens files.
+"""
 
 from __future__ import annotations
 
-import csv
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ray_downloader.errors import UserError
+from ray_downloader.sources.dialect import Reading, Row, TextRules, one_column, read_sample
+from ray_downloader.sources.encoding import Utf8Text
+from ray_downloader.sources.lines import blank_lines, tidy_copy
 from ray_downloader.sources.meta import TableDescription
-from ray_downloader.sources.tables import Table, TextFormat
+from ray_downloader.sources.quotes import with_sound_quotes
+from ray_downloader.sources.tables import Evidence, LinePlaces, Table, TextFormat, numbered
+from ray_downloader.sources.unpack import Scratch
+from ray_downloader.sources.url_text import is_url, names_image
 
-#: How much of a file is looked at. A header line is far shorter (GBIF's occurrence.txt: 4 kB).
-HEAD_SIZE_BYTES = 1 << 20
+#: How much is looked at: the beginning, where a header is (GBIF's occurrence.txt: 4 kB), and places further on.
+_HEAD_SIZE_BYTES = 1 << 18
+_WINDOW_SIZE_BYTES = 1 << 16
+_WINDOWS = 3
+_MAX_LINES = 1000
 
-_URL = re.compile(r'\s*"?\s*https?:', re.IGNORECASE)
-_QUOTED = re.compile(r'"[^"]*"')
-_DELIMITERS = "\t,;|"
-#: Lines that must agree before a list without a header is believed to have several columns.
-_LINES_COMPARED = 50
+#: Divides the URL of a row from its mirrors.
+MIRROR_MARK = "\x1e"
+
+_SEPARATOR_LINE = re.compile(r'^\ufeff?"?sep=(.)"?$', re.IGNORECASE)
+_OPTION_LINE = re.compile(r"[ \t]+[a-z][a-z0-9-]*=")
+_ID_AND_URL = re.compile(r"\s*([^\s,;|]+)[ \t]+((?:https?:)?//\S.*)", re.IGNORECASE)
+_URL_AND_REST = re.compile(
+    r"\s*(https?://\S+\.(?:jpe?g|png|gif|tiff?|webp|bmp)(?:\?\S*)?)[ \t]+((?!https?://)\S.*)", re.I
+)
+_MARKS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ": "blanks", "\x01": "Ctrl-A"}
 
 
 @dataclass(frozen=True, slots=True)
-class TextRules:
-    """What is known about a text before it is looked at; None leaves it to what is found.
+class _Form:
+    """How a text is read, and what its lines must become before."""
 
-    Args:
-        has_header: Whether the first line names the columns (`downloader_parameters.header`).
-        quoted_tabs: Whether tab-separated text obeys CSV quoting (`Source.quoted_tabs`).
-    """
-
-    has_header: bool | None = None
-    quoted_tabs: bool = True
+    reading: Reading
+    edit: Callable[[int, str], str] | None = None
+    has_mirrors: bool = False
+    delimiter_shown: str = ""
 
 
-def read_text_table(path: Path, shown: str, ending: str, rules: TextRules) -> Table | None:
+def read_text_table(text: Utf8Text, shown: str, ending: str, rules: TextRules, scratch: Scratch) -> Table | None:
     """The table in a UTF-8 text file, or None if it has no row.
 
     Args:
-        path: The file.
+        text: The file.
         shown: What the user knows it by.
         ending: `.txt`, `.csv` or `.tsv`: what its name says about quoting.
         rules: What is known about it.
-
-    Raises:
-        UserError: Its first line cannot be read.
+        scratch: Where copies go.
     """
-    head, complete = read_head(path)
-    lines = head.splitlines()
-    blank = next((index for index, line in enumerate(lines) if line.strip()), len(lines))
-    if blank == len(lines):
+    lines = sample_lines(text.path)
+    if not any(line.strip("\x1a \t") for line in lines):
         return None
-    delimiter, quote = _dialect(lines[blank:], ending, rules)
-    cells, used = split_first_row(lines[blank:], delimiter, quote, shown)
-    has_header = not any(map(_URL.match, cells)) if rules.has_header is None else rules.has_header
-    skipped = blank + (used if has_header else 0)
-    if complete and not any(line.strip() for line in lines[skipped:]):
-        return None
-    columns = tuple(cells) if has_header else _numbered(cells)
-    return Table(path, shown, columns, TextFormat(delimiter, quote, skipped))
+    form = _form(lines, ending, rules)
+    path = _tidied(text, form, scratch)
+    reading = form.reading
+    header_at = next((number for number, line in enumerate(sample_lines(path)) if line.strip()), 0)
+    skipped = header_at + int(reading.has_header)
+    layout = TextFormat(reading.delimiter, reading.quote, skipped, reading.escape, form.has_mirrors)
+    names = _names(reading) if reading.has_header else rules.headerless.get(reading.columns, numbered(reading.columns))
+    read_as = (
+        text.encoding,
+        form.delimiter_shown or _delimiter_words(reading),
+        _quote_words(reading),
+        "first row is the header" if reading.has_header else "no header",
+    )
+    table = Table(path, shown, names, layout, (), _evidence(reading.data, reading.columns), read_as)
+    return with_places(table, text, scratch)
 
 
-def described_text_table(path: Path, shown: str, description: TableDescription) -> Table | None:
+def described_text_table(text: Utf8Text, shown: str, description: TableDescription, scratch: Scratch) -> Table | None:
     """The table in a UTF-8 text file of an archive, read as its descriptor says; None if it has no row.
 
     Names come from the descriptor, and from the header row for columns that it does not name.
@@ -69,8 +89,8 @@ def described_text_table(path: Path, shown: str, description: TableDescription) 
     Raises:
         UserError: File and descriptor contradict each other.
     """
-    head, complete = read_head(path)
-    lines = head.splitlines()
+    path = tidy_copy(text.path, scratch.new_path(text.path.name), None) if text.census.is_untidy else text.path
+    lines = sample_lines(path)
     if not any(line.strip() for line in lines):
         return None
     delimiter, quote = description.delimiter, description.quote
@@ -78,75 +98,181 @@ def described_text_table(path: Path, shown: str, description: TableDescription) 
         raise UserError(
             f"meta.xml says that cells of {shown} are cut by {delimiter!r} and {quote!r}, not by one character"
         )
-    cells, _ = split_first_row(lines, delimiter, quote, shown)
-    beyond = [name for index, name in description.names.items() if index >= len(cells)]
+    rules = TextRules(bool(description.header_lines), delimiter=delimiter, quote=quote)
+    reading = read_sample([line for line in lines if line.strip()], ".csv", rules)
+    header = next((row for row in reading.rows if row is not None), ())
+    beyond = [name for index, name in description.names.items() if index >= len(header)]
     if beyond:
-        raise UserError(f"meta.xml names the column {beyond[0]} of {shown}, which has only {len(cells)} columns")
-    if complete and not any(line.strip() for line in lines[description.header_lines :]):
+        raise UserError(f"meta.xml names the column {beyond[0]} of {shown}, which has only {len(header)} columns")
+    names = tuple(name.strip() for name in header) if description.header_lines else numbered(len(header))
+    columns = tuple(description.names.get(index, name) for index, name in enumerate(names))
+    layout = TextFormat(delimiter, quote, description.header_lines)
+    read_as = (text.encoding, _delimiter_words(reading), _quote_words(reading), "columns as meta.xml says")
+    return with_places(Table(path, shown, columns, layout, (), (), read_as), text, scratch)
+
+
+def with_places(table: Table, text: Utf8Text, scratch: Scratch) -> Table | None:
+    """The table with sound quotes and known places of its rows; None if it has no row."""
+    assert table.text is not None, "only called for text"
+    path, continued = table.path, None
+    if table.text.quote:
+        sound = with_sound_quotes(path, table.text, len(table.columns), scratch.new_path(path.name))
+        path, continued = sound.path, sound.continued
+    if path == text.path and text.census.blanks == 0:
+        passed_over, lines = np.empty(0, np.int64), text.census.lines
+    else:
+        passed_over, lines = blank_lines(path)
+    if continued:
+        passed_over = np.union1d(passed_over, np.frombuffer(continued, np.int64))
+    first = _first_line(table.text, passed_over)
+    if lines - first <= np.count_nonzero(passed_over >= first):
         return None
-    header = cells if description.header_lines else _numbered(cells)
-    columns = tuple(description.names.get(index, name) for index, name in enumerate(header))
-    return Table(path, shown, columns, TextFormat(delimiter, quote, description.header_lines))
+    return replace(table, path=path, places=LinePlaces(lines, first, passed_over))
 
 
-def read_head(path: Path) -> tuple[str, bool]:
-    """The first megabyte of a text, and whether that is all of it."""
+def _first_line(text: TextFormat, passed_over: npt.NDArray[np.int64]) -> int:
+    """The line after those that are skipped, of which a quoted header may take several."""
+    line = text.skip_lines
+    continued = set(passed_over[: line + 64].tolist())
+    blanks_before = len([number for number in range(line) if number in continued])
+    rows = line - blanks_before
+    number = 0
+    while rows or number in continued:
+        rows -= number not in continued
+        number += 1
+    return number
+
+
+def sample_lines(path: Path) -> list[str]:
+    """Lines of the beginning and of some places further on, without their ends; the last of the file may be cut."""
     with path.open("rb") as file:
-        head = file.read(HEAD_SIZE_BYTES + 1)
-    text = head[:HEAD_SIZE_BYTES].decode("utf-8", "replace").removeprefix("\ufeff")
-    return text.replace("\r\n", "\n").replace("\r", "\n"), len(head) <= HEAD_SIZE_BYTES
+        size = file.seek(0, 2)
+        file.seek(0)
+        parts = [_whole_lines(file.read(_HEAD_SIZE_BYTES), size > _HEAD_SIZE_BYTES)]
+        for window in range(1, _WINDOWS + 1) if size > 4 * _HEAD_SIZE_BYTES else ():
+            file.seek(size * window // (_WINDOWS + 1))
+            parts.append(_whole_lines(file.read(_WINDOW_SIZE_BYTES), True)[1:])
+    head, *windows = parts
+    share = _MAX_LINES // 4
+    return [*head[:_MAX_LINES], *(line for window in windows for line in window[:share])]
 
 
-def split_first_row(lines: list[str], delimiter: str, quote: str, shown: str) -> tuple[list[str], int]:
-    """The cells of the first row, and how many lines it takes.
-
-    Raises:
-        UserError: The quoting of the row is broken.
-    """
-    if not quote:
-        return lines[0].split(delimiter), 1
-    reader = csv.reader(
-        (f"{line}\n" for line in lines), delimiter=delimiter, quotechar=quote, skipinitialspace=True, strict=True
-    )
-    try:
-        return next(reader), reader.line_num
-    except csv.Error as error:
-        raise UserError(f"the first line of {shown} cannot be read as CSV: {error}") from None
+def _whole_lines(block: bytes, is_cut: bool) -> list[str]:
+    lines = block.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
+    last = lines.pop()
+    return [line.rstrip("\r") for line in ([*lines, last] if last and (not is_cut or not lines) else lines)]
 
 
-def _dialect(lines: list[str], ending: str, rules: TextRules) -> tuple[str, str]:
-    """Delimiter and quote character; a list of one column has the tab, which no URL contains."""
-    delimiter = _delimiter(lines, ending)
-    if delimiter is None:
-        return "\t", "" if ending == ".txt" and not lines[0].lstrip().startswith('"') else '"'
-    if delimiter == "\t":
-        return "\t", '"' if rules.quoted_tabs and ending != ".txt" else ""
-    return delimiter, '"'
+def _form(lines: Sequence[str], ending: str, rules: TextRules) -> _Form:
+    """How the text is read: as one of the forms that are no tables of cells, or by its delimiter."""
+    lines = [line.rstrip("\x1a") for line in lines]
+    if found := _SEPARATOR_LINE.match(lines[0]):
+        rest = _form([*lines[1:], ""], ending, replace(rules, delimiter=rules.delimiter or found[1]))
+        return replace(rest, edit=_without_first(rest.edit))
+    filled = [line for line in lines if line.strip()]
+    rows = [line for line in filled if not line.lstrip().startswith("#")] or filled
+    if rules.delimiter in {None, " "} and (form := _blank_form(rows, rules) or _mirrors_form(rows, rules)):
+        return form
+    reading = read_sample(rows, ending, rules)
+    if len(rows) == len(filled):
+        return _Form(reading)
+    if reading.columns > 1:
+        kept = [line for line in filled if not line.lstrip().startswith("#") or _has_cells(line, reading)]
+        reading = read_sample(kept, ending, rules)
+    return _Form(reading, _without_comments(reading))
 
 
-def _delimiter(lines: list[str], ending: str) -> str | None:
-    """The delimiter that occurs most in the first line, or None if the list has one column.
+def _blank_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
+    """`id URL` or `URL label`, divided by blanks: the first blanks become a tab."""
+    for pattern in (_ID_AND_URL, _URL_AND_REST):
+        found = [pattern.fullmatch(row) for row in rows]
+        if sum(map(bool, found)) < 0.9 * len(rows) or any("\t" in row.strip() for row in rows):
+            continue
+        cut = ["\t".join(match.groups()) if match else row for match, row in zip(found, rows, strict=True)]
 
-    1. A header: URLs do not disturb it.
-    2. A first line with URLs, in which delimiters may be part of them: in `.txt` only the tab counts, elsewhere a
-       delimiter counts if it occurs as often in each of the next lines.
-    """
-    bare = [_QUOTED.sub("", line) for line in lines[:_LINES_COMPARED] if line.strip()]
-    candidates = [delimiter for delimiter in _DELIMITERS if delimiter in bare[0]]
-    if _holds_url(lines[0]):
-        if ending == ".txt":
-            candidates = [delimiter for delimiter in candidates if delimiter == "\t"]
-        candidates = [one for one in candidates if len({line.count(one) for line in bare}) == 1]
-    if ending == ".tsv" and "\t" in candidates:
-        return "\t"
-    return max(candidates, key=bare[0].count, default=None)
+        def edit(_: int, line: str, pattern: re.Pattern[str] = pattern) -> str:
+            match = pattern.fullmatch(line)
+            if match is None and line.lstrip().startswith("#"):
+                return ""
+            return "\t".join(match.groups()) if match else line
 
-
-def _holds_url(line: str) -> bool:
-    return any(_URL.match(cell) for cell in re.split(r"[\t,;|]", line))
+        reading = read_sample(cut, ".txt", replace(rules, delimiter="\t", quote=""))
+        return _Form(reading, edit, delimiter_shown="blanks")
+    return None
 
 
-def _numbered(cells: list[str]) -> tuple[str, ...]:
-    """`column1`, `column2`, ...; the first that holds a URL is the `identifier`."""
-    url_at = next((index for index, cell in enumerate(cells) if _URL.match(cell)), None)
-    return tuple("identifier" if index == url_at else f"column{index + 1}" for index in range(len(cells)))
+def _mirrors_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
+    """aria2's input: options on indented lines, and several URLs of one file on a line."""
+    urls = [row for row in rows if not _OPTION_LINE.match(row)]
+    has_options = len(urls) < len(rows)
+    has_mirrors = any("\t" in row.strip() and all(map(is_url, row.split())) for row in urls)
+    cells = [cell for row in urls for cell in row.strip().split("\t")]
+    if not (has_options or has_mirrors) or not urls or not all(map(is_url, cells)):
+        return None
+
+    def edit(_: int, line: str) -> str:
+        if _OPTION_LINE.match(line) or line.lstrip().startswith("#"):
+            return ""
+        return MIRROR_MARK.join(line.split("\t"))
+
+    shown = "aria2 input, URLs of one line are mirrors" if has_options else "URLs of one line are mirrors"
+    return _Form(one_column([edit(0, row) for row in urls], rules), edit, True, shown)
+
+
+def _without_first(edit: Callable[[int, str], str] | None) -> Callable[[int, str], str]:
+    return lambda number, line: "" if number == 0 else edit(number, line) if edit else line
+
+
+def _without_comments(reading: Reading) -> Callable[[int, str], str]:
+    def edit(_: int, line: str) -> str:
+        is_comment = line.lstrip().startswith("#") and not _has_cells(line, reading)
+        return "" if is_comment and not (reading.quote and reading.quote in line) else line
+
+    return edit
+
+
+def _has_cells(line: str, reading: Reading) -> bool:
+    return reading.columns > 1 and line.count(reading.delimiter) == reading.columns - 1
+
+
+def _tidied(text: Utf8Text, form: _Form, scratch: Scratch) -> Path:
+    if form.edit is None and not text.census.is_untidy:
+        return text.path
+    return tidy_copy(text.path, scratch.new_path(text.path.name), form.edit)
+
+
+def _names(reading: Reading) -> tuple[str, ...]:
+    """Names from the header, one for each column: R names all but its row names, spreadsheets drop empty cells."""
+    header = [cell.strip().lstrip("#").strip() for cell in reading.rows[0] or ()]
+    surplus = reading.columns - len(header)
+    if surplus == 1 and any(row[-1].strip() for row in reading.data if len(row) == reading.columns):
+        return ("row_name", *header)
+    given = (*header[: reading.columns], *(numbered(reading.columns)[len(header) :] if surplus > 0 else ()))
+    return tuple(name or f"column{index + 1}" for index, name in enumerate(given))
+
+
+def _evidence(rows: Sequence[Row], columns: int) -> tuple[Evidence, ...]:
+    fitting = [row for row in rows if len(row) == columns]
+    return tuple(evidence_of([row[column] for row in fitting]) for column in range(columns))
+
+
+def evidence_of(cells: Sequence[str]) -> Evidence:
+    """What the cells of a column look like."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    if not filled:
+        return Evidence()
+    urls = sum(map(is_url, filled)) / len(filled)
+    images = sum(is_url(cell) and names_image(cell) for cell in filled) / len(filled)
+    is_id = not urls and len(set(filled)) == len(filled) and not any(re.search(r"\s", cell) for cell in filled)
+    return Evidence(urls, images, float(is_id))
+
+
+def _delimiter_words(reading: Reading) -> str:
+    return _MARKS.get(reading.delimiter, repr(reading.delimiter)) if reading.columns > 1 else "one column"
+
+
+def _quote_words(reading: Reading) -> str:
+    if not reading.quote:
+        return "no quotes"
+    words = "double quotes" if reading.quote == '"' else f"quotes {reading.quote}"
+    return words if reading.escape in {"", reading.quote} else f"{words} escaped by {reading.escape}"

@@ -1,24 +1,31 @@
-"""Turns what a list may be wrapped in (gzip, UTF-16, another character set, old line ends) into plain UTF-8 text.
+"""Takes off what a list may be wrapped in (gzip, bzip2, zstd), and says what a file is by its first bytes.
 
 Copies go below a scratch folder that the caller removes. A file that is plain already is not copied.
 """
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import itertools
+import lzma
 import shutil
+import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePath
+from typing import IO, cast
+
+import pyarrow as pa
 
 from ray_downloader.errors import UserError
 
 #: Beginnings of files that are no lists, longest first where one begins with another; `None` is plain text.
 _MAGIC = (
     (b"PAR1", "a parquet file"),
+    (b"ARROW1", "an Arrow file"),
     (b"\x1f\x8b", "gzip-compressed"),
     (b"PK\x03\x04", "a zip archive or an office document"),
     (b"PK\x05\x06", "an empty zip archive"),
@@ -49,6 +56,11 @@ _BYTE_ORDER_MARKS = (
 )
 _HEAD_SIZE_BYTES = 1 << 16
 
+_COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd", ".zstd": "zstd", ".xz": "xz"}
+_OPENERS: dict[str, Callable[[Path, str], object]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+#: Endings of names that say how a file is compressed.
+COMPRESSED_ENDINGS = tuple(_COMPRESSED)
+
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
@@ -73,58 +85,52 @@ def file_kind(path: Path) -> str | None:
     for beginning, kind in _MARKUP:
         if text.startswith(beginning):
             return kind
-    return "a binary file" if _encoding(head) is None and _is_binary(head) else None
+    return "a binary file" if wide_encoding(head) is None and _is_binary(head) else None
 
 
-def gunzip(path: Path, shown: str, scratch: Scratch) -> Path:
-    """A decompressed copy.
-
-    Raises:
-        UserError: The file is no gzip file, or a damaged one.
-    """
-    target = scratch.new_path(path.stem)
-    try:
-        with gzip.open(path) as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{shown} is not a sound gzip file: {error}") from None
-    return target
-
-
-def as_utf8(path: Path, shown: str, scratch: Scratch, declared: str | None = None) -> Path:
-    """The file itself if it is UTF-8 (or nearly) with lines that end in a line feed, else a copy that is.
-
-    Args:
-        path: The file.
-        shown: What the user knows it by.
-        scratch: Where a copy goes.
-        declared: The encoding that a descriptor states.
-
-    Raises:
-        UserError: The text is not in the encoding that its first bytes or the descriptor announce.
-    """
+def workbook_kind(path: Path) -> str | None:
+    """What a spreadsheet's own file is; None for others."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_SIZE_BYTES)
-    encoding = _encoding(head) or _known_encoding(declared, shown)
-    if encoding == "utf-8" and not (b"\r" in head and b"\n" not in head):
-        return path
-    errors = "surrogateescape" if encoding == "utf-8" else "strict"
-    target = scratch.new_path(path.name)
+        head = file.read(8)
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        return "an Excel workbook of the old kind"
     try:
-        with path.open(encoding=encoding, errors=errors) as source, target.open("w", encoding="utf-8") as copy:
-            copy.reconfigure(errors=errors, newline="\n")
-            _copy_text(source, copy)
-    except UnicodeError as error:
-        raise UserError(f"{shown} is not the {encoding} text that it begins as: {error}") from None
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return None
+    if any(name.startswith("xl/workbook.") for name in names):
+        return "an Excel workbook"
+    return "an OpenDocument spreadsheet" if {"content.xml", "mimetype"} <= set(names) else None
+
+
+def decompress(path: Path, shown: str, scratch: Scratch) -> Path:
+    """A decompressed copy of what its name says is compressed; other files as they are.
+
+    Raises:
+        UserError: The file is not what its name says, or damaged.
+    """
+    kind = _COMPRESSED.get(PurePath(shown.lower()).suffix)
+    if kind is None:
+        return path
+    target = scratch.new_path(PurePath(shown).stem)
+    try:
+        with _open_compressed(path, kind) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+    except (gzip.BadGzipFile, EOFError, zlib.error, OSError, lzma.LZMAError, pa.ArrowException) as error:
+        if isinstance(error, PermissionError | FileNotFoundError):
+            raise
+        raise UserError(f"{shown} is not a sound {kind} file: {error}") from None
     return target
 
 
-def _copy_text(source: IO[str], copy: IO[str]) -> None:
-    while block := source.read(1 << 20):
-        copy.write(block)
+def _open_compressed(path: Path, kind: str) -> IO[bytes]:
+    if kind == "zstd":
+        return cast("IO[bytes]", pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
+    return cast("IO[bytes]", _OPENERS[kind](path, "rb"))
 
 
-def _encoding(head: bytes) -> str | None:
+def wide_encoding(head: bytes) -> str | None:
     """The encoding that the first bytes show, if it is one with two or four bytes a character."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
@@ -135,13 +141,6 @@ def _encoding(head: bytes) -> str | None:
     if pairs and head[::2].count(0) > 0.7 * pairs > 7 * head[1::2].count(0):
         return "utf-16-be"
     return None
-
-
-def _known_encoding(declared: str | None, shown: str) -> str:
-    try:
-        return codecs.lookup(declared or "utf-8").name
-    except LookupError:
-        raise UserError(f"{shown} is said to be in the encoding {declared!r}, which is not known") from None
 
 
 def _is_binary(head: bytes) -> bool:

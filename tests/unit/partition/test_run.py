@@ -118,8 +118,8 @@ def test_rejected_rows_keep_what_was_read(tmp_path: Path) -> None:
     assert pq.read_schema(result.layout.rejected_table) == REJECTED_SCHEMA
     found = {(row["reason"], row["source_id"], row["identifier"], row["line"]) for row in result.rejected()}
     assert found == {
-        ("no_identifier", "2", None, None),
-        ("bad_url", "3", "not a url", None),
+        ("no_identifier", "2", None, 3),
+        ("bad_url", "3", "not a url", 4),
         ("unparsable_line", None, f"4,{V},surplus", 5),
         ("unparsable_line", None, "5", 6),
     }
@@ -142,7 +142,7 @@ def test_rejected_rows_keep_what_was_read(tmp_path: Path) -> None:
         ("quoted", f'"{U}"\n"{V}"\n', 2, {}),
         ("odd first line", f'{U}?a,b;c|"d\n{V}\n', 2, {}),
         ("tab", f"{U}\n{V}\tx\n", 1, {"unparsable_line": 1}),
-        ("latin-1", f"{U}\n".encode() + b"http://a.example/caf\xe9.jpg\n", 1, {"unparsable_line": 1}),
+        ("latin-1", f"{U}\n".encode() + b"http://a.example/caf\xe9.jpg\n", 2, {}),
         ("nul", f"{U}\n".encode() + b"http://a.\x00example/\n\x00\n", 1, {"bad_url": 2}),
         ("utf-16", f"{U}\n{V}?ü\n".encode("utf-16"), 2, {}),
         ("utf-16 without mark", f"{U}\n{V}\n".encode("utf-16-be"), 2, {}),
@@ -226,10 +226,13 @@ def test_where_nothing_can_be_downloaded_the_reasons_are_told_and_kept(tmp_path:
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
-    (tmp_path / "l.csv").write_text(f"link,title\n{U},x\n")
-    with pytest.raises(UserError, match=r"l\.csv has no column .*'url'; its columns are: link, title"):
+    (tmp_path / "l.csv").write_text("where,title\ns3://a/b,x\n")
+    with pytest.raises(UserError, match=r"l\.csv has no column .*'url'.*; its columns are: where, title"):
         partitioned(tmp_path / "l.csv", tmp_path / "out")
-    assert partitioned(tmp_path / "l.csv", tmp_path / "out", {"columns": {"identifier": "link"}}).identifiers() == [U]
+    (tmp_path / "l.csv").write_text(f"where,title,other\n{U},x,{V}\n")
+    with pytest.raises(UserError, match=r"several columns of URLs: where, other; say which one with dataset\.columns="):
+        partitioned(tmp_path / "l.csv", tmp_path / "out")
+    assert partitioned(tmp_path / "l.csv", tmp_path / "out", {"columns": {"identifier": "where"}}).identifiers() == [U]
     with pytest.raises(UserError, match=r"dataset\.columns\.link is not a column that is read"):
         partitioned(tmp_path / "l.csv", tmp_path / "out", {"columns": {"link": "link"}})
 
@@ -268,7 +271,7 @@ def test_real_lists(
         ("lists/gbif/header_only_multimedia.txt", "has no rows"),
         ("lists/gbif/jaguar_occurrence_excerpt.txt", "has no column 'identifier'"),
         ("lists/gbif", "several kinds"),
-        ("lists/url_parsing", "holds no list"),
+        ("lists/url_parsing", "has no row that can be downloaded"),
     ],
 )
 def test_real_files_that_are_no_lists_of_media(tmp_path: Path, name: str, sentence: str) -> None:

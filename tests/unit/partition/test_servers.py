@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import duckdb
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ray_downloader.partition.batch_plan import plan_batches
+from ray_downloader.partition.parts import ORIGIN_SQL
 from ray_downloader.partition.server_key import BadUrlError, server_key
 from ray_downloader.partition.servers import name_servers, order_servers
-from ray_downloader.partition.stage import ORIGIN_SQL
 from tests.support.lists import real_data
 
 _PARTS = st.sampled_from(
@@ -36,6 +36,7 @@ def _server_by_url(url: str) -> str | None:
         return None
 
 
+@settings(deadline=None)
 @given(st.lists(_URLS, min_size=1, max_size=30))
 @example(["http://exa mple.org/x", "http://a.\x00org/", "http:\\\\a.org", "http:///a.org/x", "http://u@a.org:80\\b"])
 @example(["http://a.org?x@b.org/", "http://a.org#@b.org", "https://a.org:443", "//a.org/x", "http://a\tb.org/"])

@@ -11,7 +11,7 @@ import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.sources import inputs
+from ray_downloader.sources import open_table
 from ray_downloader.sources.locate import FileFinder
 from tests.support.lists import partitioned
 
@@ -81,7 +81,7 @@ def test_a_name_with_the_characters_of_a_glob_is_a_name_first(tmp_path: Path) ->
         ("blank.txt", b"\n \r\n\n", "has no rows"),
         ("header.csv", b"url,title\n", "has no rows"),
         ("page.csv", b"\n<!DOCTYPE html><html>", "is a web page, not the text that its name promises"),
-        ("list.json", b'[{"url": "http://a.example/"}]', "is a JSON document; what can be read: .txt"),
+        ("list.json", b'{"a": [{"b": "http://a.example/"}]}', "is a JSON document; what can be read: .txt"),
         ("doc.csv", b"%PDF-1.7", "is a PDF document"),
         ("list.txt", gzip.compress(b"x"), "is gzip-compressed"),
         ("table.csv", b"PK\x03\x04....", "is a zip archive or an office document"),
@@ -94,7 +94,7 @@ def test_a_name_with_the_characters_of_a_glob_is_a_name_first(tmp_path: Path) ->
         ("text.parquet", b"url\nhttp://a.example/", "is not a parquet file"),
         ("cut.parquet", b"PAR1....", "is a damaged parquet file"),
         ("book.xlsx", b"PK\x03\x04....", "is a zip archive or an office document; what can be read: .txt"),
-        ("broken.csv", b'"url,title\nx,y\n', "cannot be read as CSV"),
+        ("broken.csv", b'"url,title\nx,y\n', "has no column"),
     ],
 )
 def test_what_is_no_list_is_named(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
@@ -112,7 +112,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(inputs, "file_kind", refuse)
+    monkeypatch.setattr(open_table, "file_kind", refuse)
     assert f"{path} may not be read" in _refusal(path, tmp_path)
 
 

@@ -18,7 +18,7 @@ CSV = TextFormat(",", '"', 0)
 
 def _mended(tmp_path: Path, text: str, columns: int = 2, form: TextFormat = CSV) -> str:
     (tmp_path / "in").write_text(text, newline="")
-    return with_sound_quotes(tmp_path / "in", form, columns, tmp_path / "copy").read_text()
+    return with_sound_quotes(tmp_path / "in", form, columns, tmp_path / "copy").path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,20 @@ def test_other_quotes_and_delimiters_are_possible(tmp_path: Path) -> None:
     form = TextFormat("|", "'", 0)
     assert _mended(tmp_path, "a|'b|\"'\n", 2, form) == "a|'b|\"'\n"
     assert _mended(tmp_path, "a|'b\nc|d\n", 2, form) == "a|b|?|?\nc|d\n"
+
+
+def test_lines_that_continue_a_row_are_known(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text('a,"b\n\nc"\nd,"e\nf,g\nh,"i\nj"\n')
+    found = with_sound_quotes(tmp_path / "in", CSV, 2, tmp_path / "copy")
+    assert found.continued.tolist() == [1, 2, 6]
+
+
+def test_quotes_may_be_escaped_by_another_character(tmp_path: Path) -> None:
+    form = TextFormat(",", '"', 0, "\\")
+    text = 'a,"b\\"c"\n"x\\\\",y\n'
+    assert _mended(tmp_path, text, 2, form) == text
+    assert not (tmp_path / "copy").exists()
+    assert _mended(tmp_path, text, 2, CSV) != text
 
 
 @given(st.lists(st.lists(st.text('ab",\n ', max_size=6), min_size=2, max_size=2), max_size=6))
