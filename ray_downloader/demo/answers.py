@@ -1,7 +1,7 @@
-"""What a demo server answers to a request: pure decisions, with time as an argument.
+"""How a demo server answers a request: pure decisions, with time as an argument.
 
-`Answers` is asked with host, path and time and returns an `Answer`; `origin` only sends it. A server's true rate
-is a GCRA of its own, so what the demo shows is measured against a limit that the downloader does not know.
+`Answers` takes host, path and time and returns an `Answer`, which `origin` sends. The true limit of a server is a GCRA
+of its own, which the downloader does not know.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LIMIT_BURST = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer; `drip` sends the body too slowly to ever end, `hang_up` closes without a word."""
+    """One HTTP answer; `drip` sends the body too slowly to ever end, `hang_up` closes the connection unanswered."""
 
     status: int
     body: bytes = b""
@@ -36,13 +36,13 @@ class Answer:
 
 @dataclass(slots=True)
 class TrueLimit:
-    """The rate a server really stands: a generic cell rate algorithm over one timestamp."""
+    """The rate that a server really tolerates: a generic cell rate algorithm over one timestamp."""
 
     rate_rps: float
     due_s: float = 0.0
 
     def wait_s(self, now_s: float) -> float:
-        """0 if a request now is within the limit (it is then counted), else how long too early it is."""
+        """0 if a request now is within the limit (it is then counted), otherwise how much too early it is."""
         tolerance_s = _LIMIT_BURST / self.rate_rps
         early_s = self.due_s - now_s - tolerance_s
         if early_s > 0:
@@ -52,10 +52,10 @@ class TrueLimit:
 
 
 class Answers:
-    """The contents of all demo servers and what they remember of their visitors.
+    """The contents of all demo servers, and what they remember of their visitors.
 
     Args:
-        shelf: Picture files of every format in the plan.
+        shelf: Picture files of every format in the scenario.
     """
 
     def __init__(self, shelf: PictureShelf) -> None:
@@ -115,7 +115,7 @@ class Answers:
 
 
 def garbled(jpeg: bytes) -> bytes:
-    """The file with its Huffman tables overwritten: size and dimensions are right, no pixel can be decoded."""
+    """The file with its Huffman tables overwritten: its size and dimensions are right, but it cannot be decoded."""
     start, *tables = jpeg.split(_HUFFMAN_TABLES)
     spoilt = [table[:2] + b"\xee" * min(28, len(table) - 2) + table[30:] for table in tables]
     return _HUFFMAN_TABLES.join([start, *spoilt])

@@ -1,7 +1,7 @@
 """The demo's input: a folder shaped like an unpacked GBIF download, with the oddities that real ones have.
 
-`multimedia.txt` and `occurrence.txt` are tab separated without quoting, as GBIF writes them. Every row names
-its `Oddity`; those that cannot be downloaded say with which reason they are to be rejected (`REJECTED_ODDITIES`).
+`multimedia.txt` and `occurrence.txt` are tab-separated without quoting, as GBIF writes them. Every row has its
+`Oddity`; `REJECTED_ODDITIES` has the reason for which rows that cannot be downloaded are rejected.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CITATION_SPELLINGS = ("MATERIAL_CITATION", "MaterialCitation", "material citati
 
 
 class Oddity(str, Enum):
-    """What is peculiar about a row of the list."""
+    """What is unusual about a row of the list."""
 
     NONE = "none"
     NO_MEDIA_TYPE = "no_media_type"
@@ -77,16 +77,16 @@ class ListedRow:
 
 
 def listed_rows() -> tuple[ListedRow, ...]:
-    """Every row of the list, in file order; always the same."""
+    """Every row of the list, in the order of the file; always the same."""
     images = [_listed(index, image) for index, image in enumerate(demo_images())]
     repeated = [replace(row, oddity=Oddity.REPEATED, gbif_id=f"{row.gbif_id}7") for row in images[:420:10]]
     rows = [*images, *repeated, *_undownloadable()]
-    # Interleaved by a stride that shares no factor with the length: a real list is not sorted by server.
+    # Interleaved by a stride that is coprime to the length, as real lists are not sorted by server.
     return tuple(rows[(index * 997) % len(rows)] for index in range(len(rows)))
 
 
 def write_archive(folder: Path) -> Path:
-    """Write `multimedia.txt` and `occurrence.txt` into `folder` and return it."""
+    """Write `multimedia.txt` and `occurrence.txt` into `folder`, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = listed_rows()
     _write_table(folder / "multimedia.txt", MULTIMEDIA_COLUMNS, (_multimedia_line(row) for row in rows))
@@ -95,7 +95,7 @@ def write_archive(folder: Path) -> Path:
 
 
 def _listed(index: int, image: DemoImage) -> ListedRow:
-    """A downloadable row; one in some has one of the harmless oddities."""
+    """A row that can be downloaded; some have one of the harmless oddities."""
     row = ListedRow(str(_FIRST_GBIF_ID + index), image.url, media_format=f"image/{image.format}", fault=image.fault)
     host = image.server.host
     changes: dict[int, ListedRow] = {
@@ -115,7 +115,7 @@ def _with_port(image: DemoImage) -> str:
 
 
 def _undownloadable() -> Iterator[ListedRow]:
-    """Rows that are to be rejected, each with its reason."""
+    """Rows that have to be rejected."""
     ids = (str(_FIRST_GBIF_ID + 50_000 + index) for index in range(1_000))
     for number in range(11):
         yield ListedRow(next(ids), "", Oddity.NO_IDENTIFIER, media_type="" if number % 2 else "StillImage")

@@ -1,8 +1,8 @@
-"""The demo's origin servers: one process, one event loop, one loopback port a server.
+"""The demo's origin servers: one process, one event loop, one loopback port per server.
 
-`python -m ray_downloader.demo.origin` prints one line of JSON, the canonical "host:port" of every server to the
-"127.0.0.1:port" it really has, and serves until its standard input ends: so it never outlives who started it, however
-that one ends. HTTP is written by hand because half of what it sends is meant to be wrong.
+`python -m ray_downloader.demo.origin` prints one line of JSON, which maps the canonical "host:port" of every server to
+its actual "127.0.0.1:port", and serves until its standard input closes. So it never outlives the process that started
+it, however that ends. HTTP is written by hand because half of what it sends is meant to be wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST_HEAD_BYTES = 16 * 1024
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input closes."""
     shelf = PictureShelf.drawn({name for server in SERVERS for name in server.formats})
     asyncio.run(_serve_until_orphaned(Answers(shelf)))
 
@@ -41,7 +41,7 @@ async def _serve_until_orphaned(answers: Answers) -> None:
 
 
 async def _listen(answers: Answers, server: DemoServer) -> socket.socket:
-    """A port that answers for the server; a dead one's is only reserved, so that connections to it are refused."""
+    """A port that answers for the server; that of a dead one is only reserved, so that connections are refused."""
     port = socket.socket()
     port.bind(("127.0.0.1", 0))
     if not server.is_dead:
@@ -52,7 +52,7 @@ async def _listen(answers: Answers, server: DemoServer) -> socket.socket:
 
 
 async def _converse(answers: Answers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer the requests of one connection until either side has had enough."""
+    """Answer the requests on one connection until either side closes it."""
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         keep_alive = True
         while keep_alive:
@@ -71,7 +71,11 @@ def _host_and_target(head: str) -> tuple[str, str]:
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> bool:
-    """Send one answer; False if the connection is of no further use."""
+    """Send one answer.
+
+    Returns:
+        Whether the connection can be used again.
+    """
     if answer.hang_up:
         return False
     fields = {"Server": "ray-downloader-demo", "Content-Length": str(len(answer.body)), **answer.headers}

@@ -1,6 +1,6 @@
 """Pictures for the demo servers: flowers drawn from a seed, as real files of four formats.
 
-The same seed gives the same bytes. Some are upright only by their EXIF orientation, some have alpha, some move.
+The same seed gives the same bytes. Some pictures depend on their EXIF orientation, some have alpha, some are animated.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-#: Pictures of each format; images beyond these repeat them.
+#: Number of pictures of each format; further images repeat them.
 VARIANTS = 12
 _ORIENTATION_TAG = 0x0112
 _SIZES = ((1024, 768), (800, 1200), (640, 480), (1400, 934), (200, 150))
@@ -34,7 +34,7 @@ def picture(picture_format: str, number: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PictureShelf:
-    """All pictures there are, drawn once."""
+    """All pictures, drawn once."""
 
     files: dict[tuple[str, int], bytes]
 
@@ -49,7 +49,7 @@ class PictureShelf:
 
 
 def _flower(rng: random.Random, size: tuple[int, int]) -> Image.Image:
-    """A daisy before a grainy meadow."""
+    """A daisy in front of a grainy meadow."""
     width, height = size
     meadow = Image.new("RGB", size, (60 + rng.randrange(60), 120 + rng.randrange(60), 50))
     grain = Image.frombytes("L", (width // 4, height // 4), rng.randbytes((width // 4) * (height // 4)))
@@ -80,7 +80,7 @@ def _jpeg(flower: Image.Image, turned: bool) -> bytes:
     if not turned:
         return _encoded(flower, "JPEG", quality=88)
     exif = Image.Exif()
-    exif[_ORIENTATION_TAG] = 6  # stored lying; to be turned a quarter clockwise
+    exif[_ORIENTATION_TAG] = 6  # stored on its side: a viewer rotates it by a quarter clockwise
     return _encoded(flower.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=88, exif=exif)
 
 

@@ -1,7 +1,7 @@
-"""What the demo's servers hold and how each behaves: pure data, the same in the list, the servers and the tests.
+"""What the demo's servers contain and how each behaves: pure data, used by the list, the servers and the tests.
 
-Host names are real-looking but reserved (`.example`, RFC 2606), so nothing here can reach the Internet. Every image
-has one `Fault`, and `EXPECTED_KINDS` says how a correct download of it ends.
+Host names look real but are reserved (`.example`, RFC 2606), so no request can reach the Internet. Every image has one
+`Fault`, and `EXPECTED_KINDS` has the outcome of a correct download.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Fault(str, Enum):
     DEAD = "dead"
 
 
-#: How the rows of a faulty image end; faults that are not named here end in a success. Those of a dead server end as
-#: `connect` instead where they were tried often enough before it was given up.
+#: The error kind of a faulty image; faults that are not listed end in a success. Rows of a dead server end as `connect`
+#: instead if they were tried often enough before the server was declared dead.
 EXPECTED_KINDS: Mapping[Fault, ErrorKind] = {
     Fault.MISSING: ErrorKind.HTTP_4XX,
     Fault.WEB_PAGE: ErrorKind.NOT_IMAGE,
@@ -52,15 +52,15 @@ class DemoServer:
 
     Args:
         host: Host name in lower case; may be non-ASCII, as in real lists.
-        images: How many pictures it holds.
-        story: What it is there to show, in a few words.
-        port: Port that its URLs name; the true one is found through `network.connect_to`.
-        rate_rps: Requests/s above which it answers 429 with Retry-After; None never does.
-        latency_s: Time before it answers.
-        formats: File formats of its pictures, in turn.
+        images: Number of its pictures.
+        story: What it demonstrates, in a few words.
+        port: The port in its URLs; `network.connect_to` has the actual one.
+        rate_rps: Above this many requests/s it answers 429 with Retry-After; None: never.
+        latency_s: How long it takes to answer.
+        formats: File formats of its pictures, alternating.
         path: Pattern of its paths.
-        faults: Image numbers that have a fault.
-        robots: Its robots.txt; empty answers 404.
+        faults: Numbers of the images with each fault.
+        robots: Its robots.txt; if empty, the answer is 404.
     """
 
     host: str
@@ -76,23 +76,23 @@ class DemoServer:
 
     @property
     def ascii_host(self) -> str:
-        """The host as it stands in a request."""
+        """The host as it is sent in a request."""
         return self.host.encode("idna").decode("ascii")
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port as a URL of this server begins."""
+        """Scheme, host and port, with which its URLs start."""
         return f"http://{self.host}" + ("" if self.port == 80 else f":{self.port}")
 
     @property
     def is_dead(self) -> bool:
-        """Nothing listens on its port."""
+        """Whether nothing listens on its port."""
         return Fault.DEAD in self.faults
 
 
 @dataclass(frozen=True, slots=True)
 class DemoImage:
-    """One picture on one server; `redirect_url` is where a redirecting fault sends its visitors."""
+    """One picture on one server; `redirect_url` is the target of a redirecting fault."""
 
     server: DemoServer
     number: int
@@ -103,7 +103,7 @@ class DemoImage:
 
     @property
     def url(self) -> str:
-        """Its plain address."""
+        """Its URL."""
         return self.server.origin + self.path
 
 
@@ -118,7 +118,7 @@ SERVERS: tuple[DemoServer, ...] = (
     DemoServer(
         "digital.botanicgarden.example",
         120,
-        "a burst of 503, then well again",
+        "a burst of 503, then healthy again",
         formats=("jpeg", "png"),
         faults={Fault.BUSY_AT_FIRST: range(50, 56), Fault.HANGS_UP_AT_FIRST: (10, 90)},
     ),

@@ -1,4 +1,4 @@
-"""The demo as the pipeline sees it: an input folder, and addresses that lead to servers which run meanwhile."""
+"""The demo as the pipeline sees it: an input folder, and the addresses of servers that run as long as it needs them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from pathlib import Path
 from ray_downloader.demo.listing import REJECTED_ODDITIES, listed_rows, write_archive
 from ray_downloader.demo.scenario import EXPECTED_KINDS, SERVERS, DemoServer
 
-#: Drawing the pictures takes 0.5 s (2 cores); a start beyond this has failed.
-_START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 5.0
 
 
@@ -25,8 +23,8 @@ class DemoSite:
 
     Args:
         path_to_input: Folder with `multimedia.txt` and `occurrence.txt`.
-        connect_to: For `network.connect_to`: the list's "host:port" to the loopback "host:port" of its server.
-        servers: What each server is there to show.
+        connect_to: For `network.connect_to`: maps "host:port" in the list to the loopback "host:port" of the server.
+        servers: All servers, with what each demonstrates.
     """
 
     path_to_input: Path
@@ -36,15 +34,15 @@ class DemoSite:
 
 @contextmanager
 def running_demo(folder: Path) -> Iterator[DemoSite]:
-    """Write the list below `folder` and keep the origin servers running for the length of a `with` block.
+    """Write the list below `folder`, and run the origin servers for the duration of a `with` block.
 
-    The servers end with the block, and also when this process is killed: they watch a pipe that it holds.
+    The servers stop with the block, and also if this process is killed: they watch a pipe to it.
 
     Raises:
         RuntimeError: The servers did not start.
     """
     path_to_input = write_archive(folder / "gbif")
-    # Its own session: Ctrl-C drains the run, and the run still needs its servers while it does.
+    # In a session of its own: Ctrl-C drains the run, which needs its servers until it has ended.
     process = subprocess.Popen(
         [sys.executable, "-m", "ray_downloader.demo.origin"],
         stdin=subprocess.PIPE,
@@ -60,7 +58,7 @@ def running_demo(folder: Path) -> Iterator[DemoSite]:
 
 
 def expected_results() -> tuple[Counter[str], Counter[str]]:
-    """What a correct run of the demo ends with: rows by error kind ("" for a success), and rejected rows by reason."""
+    """The results of a correct run of the demo: rows by error kind ("" for a success), and rejected rows by reason."""
     kinds: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for row in listed_rows():

@@ -1,14 +1,14 @@
-"""Pixels: the bytes of a body in, the bytes of a stored picture out.
+"""Pixels: the bytes of a response body in, the bytes of a stored picture out.
 
-`process` is the only door. Well-formed JPEG, PNG and WebP are read here with OpenCV; everything else is read in a
-helper process that may die without harm (`isolation.py`). OpenCV and Pillow are imported below this folder only.
+`process` is the only entry. Well-formed JPEG, PNG and WebP are decoded in this process with OpenCV, everything else in
+a helper process whose death does no harm (`isolation.py`). OpenCV and Pillow are only imported in this folder.
 """
 
 from __future__ import annotations
 
 import os
 
-# Read once by OpenCV, when it is first imported; a run reports its failures itself.
+# OpenCV reads this once, when it is first imported. The run reports decoding failures itself.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 from ray_downloader.image.model import ImageError, ImageOptions, ProcessedImage

@@ -1,4 +1,4 @@
-"""Reads odd, damaged and rare pictures: Pillow, then OpenCV where Pillow has no reader. Runs in the decoder process.
+"""Reads odd, damaged and rare pictures: with Pillow or, if that has no reader, OpenCV. Runs in the decoder process.
 
 A body that ends early is salvaged only if nothing but its end is missing, and that is measured, not assumed.
 """
@@ -17,17 +17,17 @@ from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture
 from ray_downloader.image.pillow_reader import NoReaderError, read_with_pillow
 from ray_downloader.image.png_header import with_end_chunk
 
-#: OpenCV reads a few files of these that Pillow refuses (lossless JPEG up to 8 bit, BMP with unusual bit fields, PNG
-#: with a damaged side chunk), and tells a floating-point TIFF from a damaged one.
+#: Of these formats OpenCV reads some files that Pillow refuses (lossless JPEG up to 8 bit, BMP with unusual bit fields,
+#: PNG with a damaged ancillary chunk), and it distinguishes a floating-point TIFF from a damaged one.
 _SECOND_OPINION = frozenset({"jpeg", "png", "bmp", "tiff"})
-#: A decoder that runs out of data takes zeros; these bytes make a different picture of whatever is missing.
+#: A decoder that runs out of data assumes zeros; with these bytes instead, the missing part looks different.
 _FILLER = b"\x55\xaa\x33" * 1366
-#: A JPEG's last block row is at most this high; damage in it alone is not worth losing the picture.
+#: The greatest height of a JPEG's last row of blocks. A picture with damage in that row alone is kept.
 _LAST_ROWS = 16
 
 
 def read_carefully(body: bytes, header: Header, options: ImageOptions) -> Picture:
-    """The pixels of any body that `sniff` names.
+    """The pixels of any body whose format `sniff` knows.
 
     Raises:
         ImageError: As `process`.
@@ -35,9 +35,9 @@ def read_carefully(body: bytes, header: Header, options: ImageOptions) -> Pictur
     if not header.cut:
         return _read(body, header, options)
     try:
-        return _read(body, header, options)  # Pillow needs no end where every pixel is there
+        return _read(body, header, options)  # Pillow does not need the end if every pixel is there
     except ImageError as error:
-        if error.kind is ErrorKind.UNSUPPORTED_FORMAT:  # nobody here could read the whole one either
+        if error.kind is ErrorKind.UNSUPPORTED_FORMAT:  # the complete file could not be read either
             raise
     if header.image_format == "png":
         return _read(with_end_chunk(body), header, options)
@@ -77,7 +77,7 @@ def _without_reader(header: Header, refusal: NoReaderError) -> ImageError:
 
 
 def _salvage_jpeg(body: bytes, header: Header, options: ImageOptions) -> Picture:
-    """Append the missing end marker, unless data before it are missing too."""
+    """Append the missing end marker, unless data before it is missing too."""
     kept = body.rstrip(b"\xff")
     try:
         picture = _read(kept + END, header, options)

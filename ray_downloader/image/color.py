@@ -1,4 +1,4 @@
-"""To opaque 8-bit BGR: 16 bit scaled over the full range, transparency laid over white, profiles to sRGB."""
+"""Converts to opaque 8-bit BGR: scales 16 bit over the full range, composites over white, applies colour profiles."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import ImageError, Pixels
 from ray_downloader.image.opencv import cv2
 
-#: Temporaries stay in the cache, and a huge picture does not need four times its memory.
+#: In strips of this size, temporaries stay in the CPU cache and a huge picture does not need four times its memory.
 _STRIP_PIXELS = 2**18
 
 
 def to_eight_bits(pixels: npt.NDArray[np.generic], full_scale: int = 65535) -> Pixels:
-    """Unsigned samples 0..`full_scale` as 0..255: nearest value, nothing saturates.
+    """Unsigned samples 0..`full_scale` as 0..255, rounded to the nearest value without clipping.
 
     Raises:
         ImageError: `unsupported_format` for samples that are not unsigned 8 or 16 bit.
@@ -54,7 +54,7 @@ def to_bgr(pixels: npt.NDArray[np.generic]) -> Pixels:
 
 
 def in_srgb(image: Image.Image) -> Image.Image | None:
-    """`image` converted from its embedded profile; None if it has none, sRGB itself, or one that does not fit."""
+    """`image` converted from its embedded profile; None if it has no profile, or sRGB, or an unusable one."""
     embedded = image.info.get("icc_profile")
     if not embedded or image.mode not in ("RGB", "RGBA", "L", "CMYK"):
         return None
@@ -70,7 +70,7 @@ def in_srgb(image: Image.Image) -> Image.Image | None:
 
 
 def lab_to_rgb(image: Image.Image) -> Image.Image:
-    """CIE L*a*b* pixels (a TIFF mode that `convert` refuses) as sRGB."""
+    """CIE L*a*b* pixels (a TIFF mode that `Image.convert` refuses) as sRGB."""
     lab: Any = ImageCms.createProfile("LAB")
     target: Any = ImageCms.createProfile("sRGB")
     converted = ImageCms.profileToProfile(image, lab, target, outputMode="RGB")

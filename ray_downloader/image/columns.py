@@ -1,4 +1,4 @@
-"""Optional columns, off by default: `image.extra_columns=[exif, sha256, phash]`. One function a column."""
+"""Optional columns, off by default: `image.extra_columns=[exif, sha256, phash]`. One function per column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ray_downloader.image.opencv import cv2
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """What a column can be made of; `pixels` are the stored ones, before they are encoded."""
+    """What a column can be computed from; `pixels` are those that are stored, before they are encoded."""
 
     body: bytes
     exif: bytes
@@ -23,12 +23,12 @@ class ColumnSource:
 
 
 def extra_columns(source: ColumnSource, options: ImageOptions) -> Mapping[str, str | None]:
-    """Values of the configured columns, in their order."""
+    """The values of the configured columns, in that order."""
     return {name: _COLUMNS[name](source) for name in options.extra_columns}
 
 
 def needs_pixels(options: ImageOptions) -> bool:
-    """True if a column cannot be made from the bytes alone."""
+    """Whether a configured column needs more than the bytes."""
     return "phash" in options.extra_columns
 
 
@@ -42,7 +42,7 @@ def _sha256(source: ColumnSource) -> str:
 
 def _phash(source: ColumnSource) -> str | None:
     """64-bit DCT hash of the stored picture, as 16 hex digits (ImageHash's `phash`)."""
-    from imagehash import phash  # noqa: PLC0415 (brings SciPy along: an extra, loaded where asked for)
+    from imagehash import phash  # noqa: PLC0415 (an extra that loads SciPy, so only on request)
 
     if source.pixels is None:
         return None

@@ -1,6 +1,6 @@
-"""Whether a TIFF or a file of boxes (AVIF, HEIC, JPEG 2000, JPEG XL) is all there, told from its own offsets.
+"""Whether a TIFF or a file of boxes (AVIF, HEIC, JPEG 2000, JPEG XL) is complete, judged by its own offsets.
 
-Their readers report a missing end as damage; the announced lengths tell the two apart.
+Readers of these formats report a missing end as damage; the lengths in the file distinguish the two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ _END_2000 = b"\xff\xd9"
 
 
 def ends_early(image_format: str, body: bytes) -> bool:
-    """True if `body` announces more bytes than it has; False also where the format does not announce any."""
+    """Whether `body` announces more bytes than it has. False for formats that do not announce their length."""
     if image_format == "tiff":
         return _directory_offset(body) > len(body)
     if body.startswith(_CODESTREAM_2000):
@@ -26,13 +26,13 @@ def _directory_offset(body: bytes) -> int:
 
 
 def _announced_bytes(body: bytes) -> int:
-    """Where the last box that starts inside `body` ends."""
+    """The end of the last box that starts inside `body`."""
     at = 0
     while at + 8 <= len(body) and body[at + 4 : at + 8].isascii():
         length = int.from_bytes(body[at : at + 4], "big")
         if length == 1:
             length = int.from_bytes(body[at + 8 : at + 16], "big")
-        if length < 8:  # 0: up to the end, whatever that is
+        if length < 8:  # 0: to the end of the file
             break
         at += length
     return at

@@ -1,7 +1,7 @@
 """Decodes a well-formed JPEG, PNG or WebP with OpenCV, in the worker's own process.
 
-JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the cost: libjpeg's scaled inverse DCT. The
-scale is chosen from the header, so that what is decoded is still `fast_gap` times what is wanted.
+libjpeg's scaled inverse DCT decodes a JPEG at 1/2, 1/4 or 1/8 of its size for a fraction of the cost. The scale is
+chosen from the header so that the decoded picture is still at least `fast_gap` times the target size.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4 | cv2.IMREAD_IGNORE_ORIENTATION,
     8: cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION,
 }
-#: IMREAD_COLOR drops alpha (and shows what was hidden below it) and cuts 16-bit samples off.
+#: IMREAD_COLOR drops alpha (and shows what it hid) and truncates 16-bit samples.
 _EVERYTHING = cv2.IMREAD_UNCHANGED
 
 
 def reduction(header: Header, scaled: Size, options: ImageOptions) -> int:
-    """Divisor (1, 2, 4 or 8) of the size a picture is decoded at, to be shrunk to `scaled` afterwards."""
+    """By how much (1, 2, 4 or 8) a picture is reduced when it is decoded, to be shrunk to `scaled` afterwards."""
     if options.decode != "fast" or header.image_format != "jpeg" or header.size is None:
         return 1
     wanted = max(scaled) * options.fast_gap
@@ -32,7 +32,7 @@ def reduction(header: Header, scaled: Size, options: ImageOptions) -> int:
 
 
 def decode(body: bytes, header: Header, by: int = 1) -> Picture:
-    """The pixels of a picture whose header is not odd, reduced `by`.
+    """The pixels of a picture whose header is not odd, reduced by the divisor `by`.
 
     Raises:
         ImageError: `decode_failed`.

@@ -1,4 +1,4 @@
-"""What the decoder process runs: take a body from the pipe, process it, answer; end when the pipe closes."""
+"""The decoder process: receives a body, processes it and sends the result, until its pipe closes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ray_downloader.image.isolation import Answer
 from ray_downloader.image.model import ImageError, ImageOptions
 from ray_downloader.image.process import process_carefully
 
-#: Whoever takes longer is ended: the biggest allowed PNG (179 million pixels) takes about 5 s on one core.
+#: A picture that takes longer ends the process. The biggest allowed PNG (179 million pixels) takes 5 s on one core.
 _TIME_LIMIT_S = 30
-#: Address space: libraries and threads, and per allowed pixel BGRA twice plus temporaries.
+#: Address space for libraries and threads, and for each allowed pixel: BGRA twice, and temporaries.
 _BASE_BYTES = 2 * 2**30
 _BYTES_PER_PIXEL = 16
 
 
 def serve(pipe: Connection) -> None:
-    """Answer until the other end closes."""
+    """Serve until the other end closes."""
     while True:
         try:
             body, options = pipe.recv()
@@ -39,7 +39,7 @@ def _answer(body: bytes, options: ImageOptions) -> Answer:
     except ImageError as error:
         return error.kind, error.message
     except MemoryError:
-        return ErrorKind.DECODE_FAILED, "the decoder asked for more memory than image.max_pixels allows for"
+        return ErrorKind.DECODE_FAILED, "the decoder needs more memory than image.max_pixels allows for"
 
 
 def _limit_memory(options: ImageOptions) -> None:
@@ -49,9 +49,9 @@ def _limit_memory(options: ImageOptions) -> None:
 
 
 def main() -> None:
-    """Entry: the descriptor of the pipe is the only argument."""
+    """The entry point; its only argument is the file descriptor of the pipe."""
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(stop, signal.SIG_IGN)  # meant for the worker, which then closes the pipe
+        signal.signal(stop, signal.SIG_IGN)  # sent to the whole process group; the worker reacts by closing the pipe
     serve(Connection(int(sys.argv[1])))
 
 

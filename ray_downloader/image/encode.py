@@ -1,4 +1,4 @@
-"""Pixels to stored bytes. An encoder registers under the value of `image.encode` that selects it."""
+"""Encodes pixels to the bytes that are stored. An encoder is registered under the value of `image.encode` for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Encoder(Protocol):
     """Turns upright BGR pixels into bytes."""
 
     def __call__(self, pixels: Pixels, quality: int, /) -> bytes:
-        """The bytes to store; `quality` is 1 to 100, or means nothing to this format."""
+        """The bytes to store; `quality` is 1 to 100, and some formats ignore it."""
 
 
 ENCODERS: Registry[Encoder] = Registry("encoder", "ray_downloader.image")
@@ -37,13 +37,13 @@ def encode_png(pixels: Pixels, _quality: int) -> bytes:
 
 @ENCODERS.register("webp")
 def encode_webp(pixels: Pixels, quality: int) -> bytes:
-    """Lossy WebP (OpenCV takes a quality above 100 for lossless, which the settings do not allow)."""
+    """Lossy WebP. (To OpenCV a quality above 100 means lossless; the settings do not allow it.)"""
     return _imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, quality])
 
 
 @ENCODERS.register(RAW)
 def encode_raw(pixels: Pixels, _quality: int) -> bytes:
-    """Height x width x 3 bytes, blue green red, row by row: what older datasets hold."""
+    """Height x width x 3 bytes, blue green red, row by row, as in datasets of the legacy project."""
     return pixels.tobytes()
 
 

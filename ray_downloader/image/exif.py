@@ -1,4 +1,4 @@
-"""EXIF: the orientation, read cheaply for every picture, and the whole block as JSON for those who ask."""
+"""EXIF: the orientation, read cheaply for every picture, and the whole block as JSON on request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import ExifTags, Image
 
 _ORIENTATION = 0x0112
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
-#: Longer values are embedded files (maker notes, thumbnails), not something to filter by.
+#: Longer values are embedded files (maker notes, thumbnails), which nobody filters by.
 _MAX_VALUE_BYTES = 1024
 
 
 def orientation_of(exif: bytes, xmp: bytes = b"") -> int:
-    """Orientation, 1 to 8, from the TIFF structure of an EXIF block; 1 where it is missing or makes no sense.
+    """The orientation, 1 to 8, in the TIFF structure of an EXIF block; 1 if it is missing or invalid.
 
-    XMP is asked where EXIF is silent, as Pillow's `exif_transpose` does: some editors write only that.
+    XMP is read if EXIF has none, as Pillow's `exif_transpose` does: some editors write only XMP.
     """
     found = _first_directory_short(exif, _ORIENTATION)
     if found is None and xmp and (match := _XMP_ORIENTATION.search(xmp)):
@@ -43,7 +43,7 @@ def _first_directory_short(exif: bytes, wanted: int) -> int | None:
 
 
 def exif_json(exif: bytes) -> str | None:
-    """The tags by name as a JSON object, GPS below "GPSInfo"; None without EXIF or where it is damaged."""
+    """The tags by name as a JSON object, with GPS tags in "GPSInfo"; None if EXIF is missing or damaged."""
     if not exif:
         return None
     block = Image.Exif()
@@ -62,7 +62,7 @@ def exif_json(exif: bytes) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """`value` as JSON can hold it; None for what it cannot."""
+    """`value` as JSON can represent it, or None."""
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if isinstance(value, bytes):

@@ -1,6 +1,6 @@
-"""Where each pixel of the upright picture goes: pure arithmetic on sizes, one function a resize mode.
+"""Sizes of the stored picture: pure arithmetic, one function per resize mode.
 
-Pictures are never enlarged, so a mode can leave a small picture smaller than `image_size`.
+Pictures are never enlarged, so a small picture may stay smaller than `image_size`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from ray_downloader.image.model import ImageOptions, Size
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Shrink to `scaled`, then cut or pad around the middle to `final`; all sizes (height, width), upright."""
+    """Shrink to `scaled`, then crop or pad around the centre to `final`; sizes are (height, width), upright."""
 
     scaled: Size
     final: Size
 
 
 def plan_geometry(size: Size, options: ImageOptions) -> Geometry:
-    """What becomes of an upright picture of `size` under `options`."""
+    """How an upright picture of `size` is resized under `options`."""
     return _MODES[options.resize](size, options.image_size)
 
 
 def scaled_to(size: Size, side: int, target: int) -> Size:
-    """`size` shrunk so that `side` (one of its two) becomes `target`; halves round up, nothing falls below 1."""
+    """`size` shrunk so that `side` (one of the two) becomes `target`; halves round up, and no side is below 1."""
     if side <= target:
         return size
     height, width = (max(1, (2 * part * target + side) // (2 * side)) for part in size)

@@ -1,4 +1,4 @@
-"""From a body to its `Header`: sniff the format, then read what its first bytes say."""
+"""From a body to its `Header`: recognises the format, then parses the first bytes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _READERS: dict[str, Callable[[bytes], Header]] = {
 
 
 def read_header(body: bytes) -> Header:
-    """What the first bytes of `body` say.
+    """Parse the first bytes of `body`.
 
     Raises:
-        ImageError: It is no picture, none that is read, or its header is damaged.
+        ImageError: It is not a picture, or not of a supported format, or its header is damaged.
     """
     name = sniff(body)
     reader = _READERS.get(name)
@@ -33,10 +33,10 @@ def read_header(body: bytes) -> Header:
 
 
 def refuse_unwanted(size: Size, options: ImageOptions) -> None:
-    """Check the announced size (in either orientation) before anything is decoded.
+    """Check the size in the header (in either orientation) before anything is decoded.
 
     Raises:
-        ImageError: `too_many_pixels`; or `unsupported_format` for a picture that the configured filters leave out
+        ImageError: `too_many_pixels`, or `unsupported_format` for a picture that the configured filters exclude
             (`docs/decisions/0005-filtered-pictures.md`).
     """
     short, long = sorted(size)
@@ -51,5 +51,5 @@ def refuse_unwanted(size: Size, options: ImageOptions) -> None:
     if options.max_aspect_ratio is not None and long > options.max_aspect_ratio * short:
         raise ImageError(
             ErrorKind.UNSUPPORTED_FORMAT,
-            f"{size[0]} x {size[1]} is longer than image.max_aspect_ratio={options.max_aspect_ratio}",
+            f"{size[0]} x {size[1]} is more elongated than image.max_aspect_ratio={options.max_aspect_ratio}",
         )

@@ -1,7 +1,7 @@
-"""A helper process that decodes what might kill a decoder. It is started at the first need and lives until it dies.
+"""A helper process that decodes what might kill a decoder. It starts when it is first needed and runs until it dies.
 
-The helper limits itself: an address-space limit, and an alarm that ends it when one picture takes too long. The
-worker only sees the pipe close, reports that row as `decode_failed`, and starts another helper at the next need.
+The helper limits its own address space, and an alarm ends it if one picture takes too long. The worker only sees the
+pipe close. It reports that row as `decode_failed` and starts another helper when it needs one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import TypeAlias
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import ImageError, ImageOptions, ProcessedImage
 
-#: What the helper sends back: the result, or the kind and message of an `ImageError`.
+#: What the helper returns: the result, or the kind and message of an `ImageError`.
 Answer: TypeAlias = ProcessedImage | tuple[ErrorKind, str]
 
-#: Signals that come from outside (out-of-memory killer, batch system): the picture may be innocent, so once more.
+#: Signals from outside (out-of-memory killer, batch system). The picture may be innocent, so it is tried once more.
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 _ATTEMPTS = 2
 
@@ -33,7 +33,7 @@ class _Helper:
     pipe: Connection
 
     def end(self) -> int:
-        """Close the pipe, which ends a living helper, and return how it ended."""
+        """Close the pipe, which ends a helper that is alive, and return its exit code."""
         self.pipe.close()
         try:
             return self.popen.wait(timeout=1)
@@ -43,7 +43,7 @@ class _Helper:
 
 
 class DecoderProcess:
-    """Hands bodies to a helper process, one at a time.
+    """Sends bodies to a helper process, one at a time.
 
     Args:
         module: What the helper runs: `python -m <module> <descriptor of its end of the pipe>`.
@@ -59,7 +59,7 @@ class DecoderProcess:
         """`process_carefully` in the helper.
 
         Raises:
-            ImageError: As `process`, and `decode_failed` if the helper died of this body.
+            ImageError: As `process`, and `decode_failed` if this body killed the helper.
         """
         with self._lock:
             answer = self._ask(body, options)
@@ -68,7 +68,7 @@ class DecoderProcess:
         raise ImageError(*answer)
 
     def close(self) -> None:
-        """End the helper; the next body starts another."""
+        """Stop the helper; the next body starts another one."""
         with self._lock:
             if self._helper is not None:
                 self._helper.end()
@@ -109,7 +109,7 @@ class DecoderProcess:
 
 def _manner(ending: int) -> str:
     if ending == -signal.SIGALRM:
-        return "took too long and was ended"
+        return "took too long and was stopped"
     if ending < 0:
         return f"crashed ({signal.Signals(-ending).name})"
     return f"ended (exit code {ending})"

@@ -1,7 +1,7 @@
-"""Walks the marker segments of a JPEG up to its first scan: size, orientation, and whether anything is unusual.
+"""Parses the marker segments of a JPEG up to its first scan: size, orientation, and whether anything is unusual.
 
-Pure Python over at most a few dozen segments (about 10 us), so the entropy-coded data is never touched, except by
-two substring searches for the end marker and the number of scans.
+Pure Python over at most a few dozen segments (about 10 us). The entropy-coded data is not read, except by two
+substring searches, for the end marker and for the number of scans.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _SCAN = b"\xff\xda"
 _USUAL_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
-#: Encoders write about ten scans; thousands are the known way to keep a decoder busy for hours (LJT-01-004).
+#: Encoders write about ten scans; thousands are a known attack that keeps a decoder busy for hours (LJT-01-004).
 _MAX_SCANS = 64
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What the segments told so far."""
+    """Facts from the segments parsed so far."""
 
     frame: int = 0
     bits: int = 8
@@ -36,7 +36,7 @@ class _Seen:
 
 
 def read_jpeg_header(body: bytes) -> Header:
-    """Facts of a body that starts with the JPEG magic.
+    """Parse a body that starts with the JPEG magic number.
 
     Raises:
         ImageError: `truncated` if it ends before its first scan, `decode_failed` if it has no usable frame.
@@ -61,7 +61,11 @@ def read_jpeg_header(body: bytes) -> Header:
 
 
 def _walk(body: bytes, seen: _Seen) -> int:
-    """Visit the segments; returns where the first scan starts."""
+    """Visit the segments.
+
+    Returns:
+        The offset of the first scan.
+    """
     at, end = 2, len(body)
     while at + 2 <= end:
         marker = body[at + 1]

@@ -1,6 +1,6 @@
-"""What goes into the image stage and what comes out of it: options, header facts, pixels, result, failure.
+"""Inputs and outputs of the image stage: options, header facts, pixels, result, failure.
 
-Plain frozen values without any image library, so that they cross the pipe to the decoder process as they are.
+Plain frozen values that need no image library, so they can be sent to the decoder process as they are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Size: TypeAlias = tuple[int, int]
 
 
 class ImageError(Exception):
-    """The body does not become a stored picture.
+    """The body cannot be turned into a stored picture.
 
     Args:
         kind: One of the image kinds of `ErrorKind`.
@@ -43,8 +43,8 @@ class ImageError(Exception):
 class ImageOptions:
     """How pictures are read, filtered, resized and stored; `conf/image/jpeg.yaml` explains the values.
 
-    `hash_body` is False for tools that read stored pictures again: the hash of what was received is known, and MD5 is a
-    sixth of the work of shrinking a picture of 512 px.
+    `hash_body` is False for tools that process stored pictures: the hash of the received bytes is known, and MD5 takes
+    a sixth of the time of shrinking a picture of 512 px.
     """
 
     image_size: int = 224
@@ -62,7 +62,7 @@ class ImageOptions:
 
     @classmethod
     def of(cls, settings: Settings) -> ImageOptions:
-        """The options that the configuration describes.
+        """The options in the configuration.
 
         Raises:
             UserError: A column needs a package that is not installed.
@@ -75,18 +75,18 @@ class ImageOptions:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the first bytes say, before any pixel is decoded.
+    """Facts from the first bytes, before any pixel is decoded.
 
     Args:
-        image_format: "jpeg", "png", ... from the bytes alone.
-        size: As stored, before `orientation` is applied; None where only a decoder can tell.
+        image_format: "jpeg", "png", ..., recognised from the bytes.
+        size: As stored, before `orientation` is applied; None if only a decoder can find out.
         orientation: EXIF orientation, 1 to 8.
         odd: Why this picture is not decoded in the worker's own process; "" if it is.
-        cut: The bytes end before the picture does.
-        has_alpha: Some pixels may be transparent.
-        bits: Of a channel.
-        has_icc: A colour profile is embedded.
-        buffered: The decoder has to hold the whole picture, whatever the size it is asked for.
+        cut: Whether the bytes end before the picture does.
+        has_alpha: Whether pixels may be transparent.
+        bits: Bits per channel.
+        has_icc: Whether a colour profile is embedded.
+        buffered: Whether the decoder has to keep the whole picture in memory, even for a reduced size.
         exif: The TIFF structure of the EXIF block, or b"".
     """
 
@@ -103,23 +103,23 @@ class Header:
 
     @property
     def is_turned(self) -> bool:
-        """True if height and width change places when the picture is put upright."""
+        """Whether height and width are swapped when the picture is put upright."""
         return self.orientation >= 5
 
     @property
     def shows_as_stored(self) -> bool:
-        """True if a plain reader of the received bytes sees what we would store: upright, opaque, 8 bit."""
+        """Whether a simple reader of the received bytes shows what we would store: upright, opaque, 8 bit."""
         return not (self.odd or self.cut or self.has_alpha or self.bits > 8 or self.orientation != 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Decoded pixels: opaque, 8 bit, perhaps reduced, not yet upright.
+    """Decoded pixels: opaque, 8 bit, possibly reduced, not yet upright.
 
     Args:
-        size: Of the whole picture as stored, before reduction and before `orientation`.
-        orientation: What is left to do to put it upright.
-        recoloured: The pixels differ from what a plain reader of the received bytes sees.
+        size: Size of the whole picture as stored, before reduction and before `orientation`.
+        orientation: The orientation that remains to be applied.
+        recoloured: Whether the pixels differ from those that a simple reader of the received bytes shows.
         exif: As in `Header`.
     """
 
@@ -131,13 +131,13 @@ class Picture:
 
     @property
     def upright_size(self) -> Size:
-        """Of the whole picture, put upright."""
+        """Size of the whole picture when it is upright."""
         return upright(self.size, self.orientation)
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessedImage:
-    """A picture as it is stored; sizes are (height, width) of the upright picture, hashes are MD5 in hex."""
+    """A picture as it is stored; sizes are (height, width) of the upright picture, hashes are MD5 in hexadecimal."""
 
     image: bytes
     image_format: str
@@ -150,5 +150,5 @@ class ProcessedImage:
 
 
 def upright(size: Size, orientation: int) -> Size:
-    """`size` after the EXIF orientation is applied; its own inverse."""
+    """`size` after the EXIF orientation is applied. This function is its own inverse."""
     return (size[1], size[0]) if orientation >= 5 else size

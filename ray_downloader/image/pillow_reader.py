@@ -1,7 +1,7 @@
-"""Reads with Pillow what OpenCV reads wrongly or not at all. Runs in the decoder process only.
+"""Reads with Pillow what OpenCV reads wrongly or not at all. Only runs in the decoder process.
 
-One plugin is tried, the one for the sniffed format, so that no other parser ever sees hostile bytes. HEIC comes from
-pi-heif, JPEG XL from pillow-jxl-plugin where that is installed (it is GPL, so it is the user's choice).
+Only the plugin for the recognised format is tried, so no other parser sees hostile bytes. pi-heif reads HEIC, and
+pillow-jxl-plugin JPEG XL if it is installed (it is under the GPL, so that is the user's choice).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ray_downloader.image.header import refuse_unwanted
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture, Pixels
 from ray_downloader.image.opencv import cv2
 
-#: What Pillow and its plugins say when the data end early; anything else is damage.
+#: Messages of Pillow and its plugins when data end early; all other messages mean damage.
 _CUT = re.compile(
     r"truncat|not enough (image )?data|unexpected end|end of file|premature|requires a buffer|EOF|too short|Truncated",
     re.IGNORECASE,
@@ -37,7 +37,7 @@ class NoReaderError(Exception):
     """Pillow has no reader for this variant; another library may.
 
     Args:
-        is_known: Pillow names what it does not support, so the file may well be sound.
+        is_known: Whether Pillow names what it does not support, so the file itself may be sound.
     """
 
     def __init__(self, message: str, is_known: bool) -> None:
@@ -61,31 +61,31 @@ def read_with_pillow(body: bytes, header: Header, options: ImageOptions) -> Pict
             exif, orientation = _exif_of(image)
             converted = in_srgb(image) if options.icc == "srgb" else None
             pixels = _to_bgr(converted or image)
-            # a few readers (HEIF, JPEG XL) put the picture upright themselves while they load
+            # readers of HEIF and JPEG XL put the picture upright themselves while they load it
             return Picture(pixels, (image.height, image.width), orientation, converted is not None, exif)
     except UnidentifiedImageError:
         raise NoReaderError(f"Pillow does not read this {name}", is_known=False) from None
     except (ImageError, MemoryError):
         raise
-    except Exception as error:  # plugins raise nearly anything on hostile bytes
+    except Exception as error:  # plugins raise almost anything on hostile bytes
         if _UNKNOWN_VARIANT.search(str(error)):
             raise NoReaderError(f"{name}: {error}", is_known=True) from None
         raise _named(error, header) from None
 
 
 def _register_plugins(image_format: str) -> None:
-    Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked by us
+    Image.MAX_IMAGE_PIXELS = None  # we check `max_pixels` ourselves
     if image_format == "heif":
         importlib.import_module("pi_heif").register_heif_opener()
     if image_format == "jxl":
         if importlib.util.find_spec("pillow_jxl") is None:
-            raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, "JPEG XL is read with pip install 'ray-downloader[jxl]'")
+            raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, "JPEG XL needs a plugin: pip install 'ray-downloader[jxl]'")
         importlib.import_module("pillow_jxl")
 
 
 def _exif_of(image: Image.Image) -> tuple[bytes, int]:
-    """The EXIF block and the orientation that is left to do."""
-    if image.format in ("HEIF", "JXL"):  # their decoders turn the picture and leave the tag
+    """The EXIF block, and the orientation that remains to be applied."""
+    if image.format in ("HEIF", "JXL"):  # their decoders rotate the picture and keep the tag
         return _bare(image.info.get("exif") or b""), 1
     try:
         exif = _bare(image.getexif().tobytes())
@@ -121,7 +121,7 @@ def _to_bgr(image: Image.Image) -> Pixels:
 
 
 def _deep_grey(image: Image.Image) -> Pixels:
-    """Grey of 9 to 16 bits, which Pillow itself would clip at 255."""
+    """Grey samples of 9 to 16 bits, which Pillow itself would clip at 255."""
     samples: npt.NDArray[Any] = np.asarray(image).astype(np.int64)
     if samples.size and (samples.min() < 0 or samples.max() > 65535):
         raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, "samples of more than 16 bits have no defined 8-bit picture")
@@ -133,6 +133,6 @@ def _deep_grey(image: Image.Image) -> Pixels:
 
 
 def _full_scale(image: Image.Image) -> int:
-    """The sample that means white: 4095 for a 12-bit TIFF, which Pillow hands over as it is."""
+    """The value of white: 4095 for a 12-bit TIFF, whose samples Pillow does not scale."""
     bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))
     return (1 << min(16, bits[0])) - 1 if bits and bits[0] > 8 else 65535

@@ -1,7 +1,7 @@
-"""Walks the chunks of a PNG and checks what the format lets us check without inflating: order, lengths, checksums.
+"""Parses the chunks of a PNG and checks what can be checked without inflating: order, lengths, checksums.
 
-A checksum over a critical chunk that does not match means damaged data, whatever a decoder makes of it; over an
-ancillary chunk it only makes the file odd.
+A wrong checksum of a critical chunk means damaged data, whatever a decoder makes of it; that of an ancillary chunk only
+makes the file odd.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _XMP_KEYWORD = b"XML:com.adobe.xmp\x00"
 
 
 def read_png_header(body: bytes) -> Header:
-    """Facts of a body that starts with the PNG signature.
+    """Parse a body that starts with the PNG signature.
 
     Raises:
         ImageError: `truncated` if it ends before its header does, `decode_failed` if it breaks the format.
@@ -41,13 +41,13 @@ def read_png_header(body: bytes) -> Header:
 
 
 def with_end_chunk(body: bytes) -> bytes:
-    """The whole chunks of a PNG that ends early, closed as the format demands."""
+    """The complete chunks of a PNG that ends early, closed as the format requires."""
     whole = 8 + sum(12 + len(data) for _, data, _ in _chunks(body))
     return body[:whole] + _END_CHUNK
 
 
 def _chunks(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
-    """(name, data, checksum matches) of every whole chunk up to IEND."""
+    """(name, data, whether the checksum matches) of every complete chunk up to IEND."""
     at, end = 8, len(body)
     while at + 12 <= end:
         length, name = struct.unpack_from(">I4s", body, at)
@@ -65,13 +65,13 @@ def _header(chunks: dict[bytes, bytes], odd: list[str]) -> Header:
     height, width, bits, colour = _image_header(chunks)
     is_cut = b"IEND" not in chunks
     if not is_cut and b"IDAT" not in chunks:
-        raise ImageError(ErrorKind.DECODE_FAILED, "PNG: it holds no pixels")
+        raise ImageError(ErrorKind.DECODE_FAILED, "PNG: it contains no pixels")
     if colour == _PALETTE and b"PLTE" not in chunks and not is_cut:
         raise ImageError(ErrorKind.DECODE_FAILED, "PNG: the palette is missing")
     if b"acTL" in chunks:
         odd.append("animated")
     if b"tRNS" in chunks and colour in (_GREY, _RGB):
-        odd.append("one transparent colour")  # OpenCV 5.0 forgets it for 16-bit grey
+        odd.append("one transparent colour")  # OpenCV 5.0 ignores it in 16-bit grey
     exif = chunks.get(b"eXIf", b"").removeprefix(b"Exif\x00\x00")
     return Header(
         "png",
@@ -87,12 +87,12 @@ def _header(chunks: dict[bytes, bytes], odd: list[str]) -> Header:
 
 
 def _image_header(chunks: dict[bytes, bytes]) -> tuple[int, int, int, int]:
-    """Height, width, bits and colour type, all of them allowed by the specification (section 11.2.1)."""
+    """Height, width, bits and colour type, with values that the specification allows (section 11.2.1)."""
     if len(chunks[b"IHDR"]) != 13 or next(iter(chunks)) != b"IHDR":
         raise ImageError(ErrorKind.DECODE_FAILED, "PNG: the header chunk is not the first, or not 13 bytes long")
     width, height, bits, colour, method, filtering, interlace = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
     if bits not in _BIT_DEPTHS.get(colour, ()):
         raise ImageError(ErrorKind.DECODE_FAILED, f"PNG: no colour type {colour} with {bits} bits")
     if method or filtering or interlace > 1 or not width or not height:
-        raise ImageError(ErrorKind.DECODE_FAILED, "PNG: the header chunk holds values that do not exist")
+        raise ImageError(ErrorKind.DECODE_FAILED, "PNG: the header chunk has values that the format does not define")
     return height, width, bits, colour

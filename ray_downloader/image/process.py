@@ -1,7 +1,7 @@
-"""The door to the image stage: one body in, one stored picture or one `ImageError` out.
+"""The entry to the image stage: one body in, one stored picture or one `ImageError` out.
 
-Well-formed JPEG, PNG and WebP of bearable size are decoded right here; whatever the header parser finds odd goes to
-the decoder process, so that a decoder crash costs one row (`docs/decisions/0004-decoder-crashes.md`).
+Well-formed JPEG, PNG and WebP of moderate size are decoded in this process. Whatever the header parser finds odd goes
+to the decoder process, so that a decoder crash costs one row (`docs/decisions/0004-decoder-crashes.md`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ray_downloader.image.isolation import DecoderProcess
 from ray_downloader.image.model import Header, ImageError, ImageOptions, ProcessedImage, Size, upright
 from ray_downloader.image.produce import decoded_scale, keep_received, needs_decoding, produce
 
-#: A worker is promised to stay below 400 MB (`cluster.worker_memory_mb`); a bigger picture is decoded elsewhere.
+#: A worker has to stay below 400 MB (`cluster.worker_memory_mb`), so bigger pictures are decoded in the other process.
 _IN_PROCESS_BYTES = 128 * 2**20
 _BGR_BYTES = 3
-#: BGRA, and what it becomes when it is laid over white.
+#: BGRA, and BGR after compositing over white.
 _ALPHA_BYTES = 7
-#: Progressive JPEG: two bytes a coefficient, three components, whatever the scale.
+#: Progressive JPEG: two bytes per coefficient, three components, at any scale.
 _COEFFICIENT_BYTES = 6
 
 _decoder = DecoderProcess()
@@ -30,18 +30,18 @@ def process(body: bytes, options: ImageOptions, *, complete: bool = True, isolat
 
     Args:
         body: As received.
-        options: What to make of it.
-        complete: Every byte that the server announced is there; only then is a missing end mended.
-        isolated: Decode in the helper process, however well-formed the header (`crash_note.py`).
+        options: How to store it.
+        complete: Whether every byte that the server announced is there; only then is a missing end repaired.
+        isolated: Decode in the helper process even if the header is well-formed (`crash_note.py`).
 
     Raises:
-        ImageError: The body does not become a stored picture.
+        ImageError: The body cannot be turned into a stored picture.
     """
     header = read_header(body)
     size = _checked_size(header, options)
     if header.cut and not complete:
         raise ImageError(ErrorKind.TRUNCATED, f"{header.image_format}: {len(body)} bytes end before the picture does")
-    if isolated or _belongs_elsewhere(header, options):
+    if isolated or _needs_helper(header, options):
         return _decoder.process(body, options)
     if size is not None and not needs_decoding(header, options):
         return keep_received(body, header, size, options)
@@ -51,19 +51,19 @@ def process(body: bytes, options: ImageOptions, *, complete: bool = True, isolat
     try:
         picture = decode(body, header, by)
     except ImageError:
-        return _decoder.process(body, options)  # a second reader, and the reason in its words
+        return _decoder.process(body, options)  # another reader tries, and gives the reason if it fails too
     return produce(body, header, picture, options)
 
 
 def process_carefully(body: bytes, options: ImageOptions) -> ProcessedImage:
-    """`process` as the decoder process does it: with every reader there is.
+    """`process` as the decoder process does it, with every available reader.
 
     Raises:
-        ImageError: The body does not become a stored picture.
+        ImageError: The body cannot be turned into a stored picture.
     """
     header = read_header(body)
     _checked_size(header, options)
-    if not _belongs_elsewhere(header, options):
+    if not _needs_helper(header, options):
         try:
             return produce(body, header, decode(body, header, _reduction(header, options)), options)
         except ImageError as error:
@@ -84,7 +84,7 @@ def _checked_size(header: Header, options: ImageOptions) -> Size | None:
     return size
 
 
-def _belongs_elsewhere(header: Header, options: ImageOptions) -> bool:
+def _needs_helper(header: Header, options: ImageOptions) -> bool:
     return bool(header.odd) or header.cut or (header.has_icc and options.icc != "ignore")
 
 

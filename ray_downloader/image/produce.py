@@ -1,4 +1,4 @@
-"""From decoded pixels (or received bytes) to a `ProcessedImage`; the same in the worker and in the decoder process."""
+"""From decoded pixels (or received bytes) to a `ProcessedImage`, in the worker and in the decoder process alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ORIGINAL = "original"
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What is stored of a picture; `pixels` only where there was a reason to make them."""
+    """What is stored of a picture; `pixels` only if something needs them."""
 
     image: bytes
     image_format: str
@@ -28,20 +28,20 @@ class _Stored:
 
 
 def needs_decoding(header: Header, options: ImageOptions) -> bool:
-    """False if the received bytes can be stored on the strength of their structure alone."""
+    """Whether pixels are needed; otherwise the received bytes can be stored after a check of their structure."""
     return options.encode != _ORIGINAL or needs_pixels(options) or header.size is None
 
 
 def keep_received(body: bytes, header: Header, size: Size, options: ImageOptions) -> ProcessedImage:
-    """The result that stores `body`, of upright `size`, without a look at its pixels."""
+    """A result that stores `body`, of upright `size`, without decoding it."""
     return _result(body, header, _Stored(body, header.image_format, size, size, header.exif), options)
 
 
 def produce(body: bytes, header: Header, picture: Picture, options: ImageOptions) -> ProcessedImage:
-    """Shrink, put upright and encode `picture`; keep `body` where it already is what would be stored.
+    """Shrink, put upright and encode `picture`, or keep `body` if it already is what would be stored.
 
     Raises:
-        ImageError: The picture is not wanted, or cannot be encoded.
+        ImageError: The filters exclude the picture, or it cannot be encoded.
     """
     size = picture.upright_size
     refuse_unwanted(size, options)
@@ -55,12 +55,12 @@ def produce(body: bytes, header: Header, picture: Picture, options: ImageOptions
 
 
 def planned(size: Size, options: ImageOptions) -> Geometry:
-    """What becomes of an upright picture of `size`."""
+    """How an upright picture of `size` is resized."""
     return Geometry(size, size) if options.encode == _ORIGINAL else plan_geometry(size, options)
 
 
 def decoded_scale(header: Header, options: ImageOptions) -> Size:
-    """What a picture of known size is shrunk to, as stored (not yet upright)."""
+    """The size that a picture of known size is shrunk to, before it is put upright."""
     size = upright(header.size or (0, 0), header.orientation)
     return upright(planned(size, options).scaled, header.orientation)
 

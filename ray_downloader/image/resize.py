@@ -1,4 +1,4 @@
-"""Carries out a `Geometry`: shrink as stored, put upright, cut or pad. Turning the small picture is the cheap order."""
+"""Applies a `Geometry`: shrinks, puts upright, then crops or pads. To rotate the small picture is the cheap order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def resize(picture: Picture, geometry: Geometry) -> Pixels:
 
 
 def turn(pixels: Pixels, orientation: int) -> Pixels:
-    """Put upright what is stored with this EXIF orientation."""
+    """Undo an EXIF orientation."""
     flip, rotation = _TURNS[orientation]
     if flip is not None:
         pixels = cv2.flip(pixels, flip)
@@ -38,7 +38,7 @@ def turn(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _fit(pixels: Pixels, final: Size) -> Pixels:
-    """Cut or pad with white around the middle."""
+    """Crop, or pad with white, around the centre."""
     height, width = pixels.shape[:2]
     if (height, width) == final:
         return pixels

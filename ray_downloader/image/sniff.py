@@ -1,7 +1,7 @@
-"""Names a body's format from its first bytes; neither Content-Type nor the extension is asked.
+"""Recognises the format of a body from its first bytes; Content-Type and file extension are ignored.
 
-Three outcomes: a format that some reader is tried on, a picture format that nobody here reads
-(`unsupported_format`), or no picture at all (`empty`, `not_image`).
+There are three outcomes: a format that we have a reader for, another picture format (`unsupported_format`), or not a
+picture at all (`empty`, `not_image`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"LinS", "msp"),
     (b"\x80\xe8\x00\x00", "pixar"),
 )
-#: Pictures, but vector drawings, floating-point radiance, animations or scientific arrays.
+#: Pictures that we have no reader for: vector drawings, floating-point radiance, animations, scientific arrays.
 _UNREAD: tuple[tuple[bytes, str], ...] = (
     (b"%!PS", "eps"),
     (b"\xc5\xd0\xd3\xc6", "eps"),
@@ -88,7 +88,7 @@ def sniff(body: bytes) -> str:
         return found
     unread = _by_magic(body, _UNREAD) or _drawing(body)
     if unread is not None:
-        raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, f"{unread} pictures are not read")
+        raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, f"{unread} pictures are not supported")
     raise ImageError(ErrorKind.NOT_IMAGE, f"no picture format starts like this: {body[:24]!r}{_what(body)}")
 
 
@@ -97,7 +97,7 @@ def _by_magic(body: bytes, table: tuple[tuple[bytes, str], ...]) -> str | None:
 
 
 def _by_container(body: bytes) -> str | None:
-    """RIFF and ISO base media files name their content a few bytes in."""
+    """RIFF and ISO base media files name their content after a few bytes."""
     if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
         return "webp"
     if body[4:8] != b"ftyp":
@@ -108,12 +108,12 @@ def _by_container(body: bytes) -> str | None:
 
 
 def _by_structure(body: bytes) -> str | None:
-    """Formats without a magic number."""
+    """Recognise formats without a magic number."""
     return next((name for looks_right, name in _STRUCTURES if looks_right(body)), None)
 
 
 def _is_cursor(body: bytes) -> bool:
-    return body[:4] == b"\x00\x00\x02\x00" and body[4:6] > b"\x00\x00"  # a TGA that starts so has 0 there
+    return body[:4] == b"\x00\x00\x02\x00" and body[4:6] > b"\x00\x00"  # a TGA that starts like this has 0 there
 
 
 def _is_netpbm(body: bytes) -> bool:
@@ -129,7 +129,7 @@ def _is_fli(body: bytes) -> bool:
 
 
 def _is_targa(body: bytes) -> bool:
-    """TGA has no magic number: every field of its header must make sense."""
+    """TGA has no magic number, so every field of the header must be valid."""
     if len(body) < 18:
         return False
     has_map, kind, map_bits, bits = body[1], body[2], body[7], body[16]
@@ -139,7 +139,7 @@ def _is_targa(body: bytes) -> bool:
 
 
 def _drawing(body: bytes) -> str | None:
-    """Vector formats that only show further in what they are."""
+    """Vector formats that can only be recognised further into the file."""
     if body[40:44] == b" EMF":
         return "emf"
     head = body[:4096].removeprefix(_BYTE_ORDER_MARK)

@@ -1,6 +1,6 @@
-"""Reads pictures back from `successes.parquet`: encoded ones, and the raw BGR bytes that legacy projects stored.
+"""Reads pictures from `successes.parquet`: encoded ones, and the raw BGR bytes that the legacy project stored.
 
-Raw bytes carry neither size nor format; their size stands in the column `resized_size`.
+Raw bytes have neither size nor format; their size is in the column `resized_size`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ray_downloader.run_folder.schemas import RAW
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One cell of the column `image`, its `image_format` (an older file without that column: raw) and size."""
+    """A cell of the column `image`, with its `image_format` (raw if the file lacks that column) and size."""
 
     image: bytes
     image_format: str
@@ -26,7 +26,7 @@ class StoredImage:
 
 
 def reprocess(stored: StoredImage, options: ImageOptions) -> ProcessedImage:
-    """What `process` does, for a stored picture; `hashsum_original` is empty, as it stands in the picture's row.
+    """`process` for a stored picture; `hashsum_original` is empty, as the picture's row has it.
 
     Raises:
         ImageError: It cannot be read.

@@ -1,4 +1,4 @@
-"""Walks the RIFF chunks of a WebP: canvas size, transparency, animation, orientation, and whether it is whole."""
+"""Parses the RIFF chunks of a WebP: canvas size, transparency, animation, orientation, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _ANIMATION, _ALPHA, _ICC = 0x02, 0x10, 0x20
 
 
 def read_webp_header(body: bytes) -> Header:
-    """Facts of a body that starts with RIFF....WEBP.
+    """Parse a body that starts with RIFF....WEBP.
 
     Raises:
         ImageError: `truncated` if it ends before its size is known, `decode_failed` if it breaks the format.
     """
     riff_end = 8 + int.from_bytes(body[4:8], "little")
-    chunks = dict(reversed(list(_chunks(body))))  # the first of a name counts
+    chunks = dict(reversed(list(_chunks(body))))  # the first chunk of a name counts
     flags, size, has_alpha = _canvas(chunks, len(body))
     exif = chunks.get(b"EXIF", b"").removeprefix(b"Exif\x00\x00")
     return Header(
@@ -27,7 +27,7 @@ def read_webp_header(body: bytes) -> Header:
         size=size,
         orientation=orientation_of(exif, chunks.get(b"XMP ", b"")),
         odd="animated" if flags & _ANIMATION else "",
-        cut=riff_end > len(body) + 1,  # the last padding byte is often left out
+        cut=riff_end > len(body) + 1,  # the last padding byte is often missing
         has_alpha=has_alpha,
         has_icc=bool(flags & _ICC),
         exif=exif,

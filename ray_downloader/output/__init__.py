@@ -1,1 +1,1 @@
-"""Durable output: results append to a journal, a finished batch becomes parquet, the marker comes last."""
+"""Durable output: results are appended to a journal, a finished batch becomes parquet, its marker comes last."""

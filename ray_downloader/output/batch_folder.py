@@ -1,8 +1,8 @@
-"""One batch's folder: which of its rows are settled, and how it becomes finished.
+"""One batch's folder: which of its rows are settled, and how the batch is published.
 
-A row is settled by, in this order: an image in `successes.parquet` or a journal, an error in a journal (the newest
-counts), an error in `errors.parquet`. Publishing merges them in that order, so it can be repeated after a kill at
-any point; the `completed` marker, written last, holds the counts and makes the batch finished.
+A row is settled by, in this order of precedence: an image in `successes.parquet` or in a journal, an error in a journal
+(the newest one), an error in `errors.parquet`. Publishing merges them in that order, so it can be repeated after a kill
+at any point. The marker `completed`, written last, has the counts and makes the batch finished.
 """
 
 from __future__ import annotations
@@ -24,19 +24,17 @@ from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, kept_names, success_schema
 
 _KEY = ["uuid", "identifier"]
-
-
-#: Name under which images are counted beside the error kinds.
+#: The name of images among the error kinds.
 SUCCESS = "success"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """What a batch holds; the content of its `completed` marker.
+    """What a batch contains; the content of its `completed` marker.
 
     Args:
-        servers: Rows by server, and there by error kind or `SUCCESS`.
-        checksums: Images of which the list says a checksum or size: how many are `ok` and how many `wrong`.
+        servers: Numbers of rows by server and by error kind or `SUCCESS`.
+        checksums: Of the images for which the list has a checksum or size, how many are `ok` and how many `wrong`.
     """
 
     servers: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -44,7 +42,7 @@ class BatchCounts:
 
     @classmethod
     def parse(cls, text: str) -> BatchCounts:
-        """Counts from a marker's text."""
+        """Read the text of a marker."""
         counts = json.loads(text)
         return cls(counts["servers"], counts.get("checksums", {}))
 
@@ -52,11 +50,11 @@ class BatchCounts:
     def of(
         cls, servers: Sequence[str], kinds: Mapping[int, str], checksums: Mapping[str, int] | None = None
     ) -> BatchCounts:
-        """Counts of rows.
+        """Count rows.
 
         Args:
             servers: The server of each row of the batch.
-            kinds: How the settled ones ended, by row number.
+            kinds: The outcome of each settled row, by row number.
             checksums: As the attribute.
         """
         counts: dict[str, dict[str, int]] = {}
@@ -66,19 +64,19 @@ class BatchCounts:
 
     @property
     def by_kind(self) -> Counter[str]:
-        """Rows by error kind or `SUCCESS`."""
+        """Numbers of rows by error kind or `SUCCESS`."""
         total: Counter[str] = Counter()
         for kinds in self.servers.values():
             total.update(kinds)
         return total
 
     def to_json(self) -> str:
-        """The marker's text."""
+        """The text of the marker."""
         checksums = {"checksums": self.checksums} if self.checksums else {}
         return json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums}) + "\n"
 
     def has_errors_of(self, kinds: Collection[ErrorKind]) -> bool:
-        """Whether one of its rows failed in one of these ways."""
+        """Whether one of the rows failed in one of these ways."""
         return any(str(kind) in counts for counts in self.servers.values() for kind in kinds)
 
 
@@ -89,18 +87,18 @@ class BatchFolder:
         self.path = path
 
     def counts(self) -> BatchCounts | None:
-        """Counts of a finished batch; None where it is not finished."""
+        """The counts of a finished batch; None if it is not finished."""
         try:
             return BatchCounts.parse((self.path / COMPLETED).read_text("utf-8"))
         except FileNotFoundError:
             return None
 
     def is_reopened(self) -> bool:
-        """Whether a finished batch has journals: a retry of its errors was begun and not published."""
+        """Whether a finished batch has journals: a retry of its errors was started and not published."""
         return (self.path / COMPLETED).exists() and any(self.path.glob("*.arrows"))
 
     def settled(self, inputs: pa.Table, retry_kinds: Collection[ErrorKind] = ()) -> dict[int, str]:
-        """The rows that need no request any more: by number, how they ended (an error kind or `SUCCESS`).
+        """The rows that need no further request: their outcome (an error kind or `SUCCESS`) by row number.
 
         Args:
             inputs: The batch's input rows; `uuid` and `identifier` are read.
@@ -126,14 +124,14 @@ class BatchFolder:
         return settled
 
     def publish(self, inputs: pa.Table, extra_columns: Sequence[str] = ()) -> BatchCounts:
-        """Turn journals (and what was published before) into parquet, and mark the batch finished.
+        """Merge the journals and what was published before into parquet, and mark the batch as finished.
 
         Args:
             inputs: The batch's input rows.
             extra_columns: Optional columns of images (`image.extra_columns`).
 
         Raises:
-            RuntimeError: A row is not settled; nothing is marked.
+            RuntimeError: A row is not settled. The batch is not marked.
         """
         (self.path / COMPLETED).unlink(missing_ok=True)
         settled: dict[int, str] = {}
@@ -174,9 +172,9 @@ class BatchFolder:
 
 
 class _RowNumbers:
-    """Finds the numbers of published rows, which do not carry them, by uuid and identifier.
+    """Finds the numbers of published rows by uuid and identifier, as the files do not have the numbers.
 
-    Rows alike in both are settled together, so which of them gets which number does not matter.
+    Rows that share both are settled together, so it does not matter which of them gets which number.
     """
 
     def __init__(self, inputs: pa.Table) -> None:
@@ -195,7 +193,7 @@ def _numbered(journal: Path) -> Iterator[tuple[list[int], pa.RecordBatch]]:
 
 
 def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[int, str]) -> Iterator[pa.RecordBatch]:
-    """The rows that nothing settled before; they are settled now."""
+    """The rows that were not settled before; now they are."""
     for numbers, batch in batches:
         fresh = [index for index, number in enumerate(numbers) if number not in settled]
         rows = batch if len(fresh) == batch.num_rows else batch.take(pa.array(fresh, pa.int64()))
@@ -207,7 +205,7 @@ def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[in
 
 
 def _counting(checksums: Counter[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches, while `checksums` counts how many of their images are as the list says, and how many are not."""
+    """The same batches, while `checksums` counts whose images match what the list says."""
     for batch in batches:
         if "checksum_ok" in batch.schema.names:
             agree = batch.column("checksum_ok")

@@ -1,8 +1,8 @@
 """The journal of one batch: settled rows, appended as they come.
 
-Two Arrow IPC streams a task attempt, one for images and one for errors, each a whole number of record batches: after
-SIGKILL everything up to the last whole record batch can be read. Each row carries its number in the batch.
-Rows that one request settled go into one record batch, so they are all there or none is.
+Each attempt at a batch writes two Arrow IPC streams, one for images and one for errors. After SIGKILL, everything up to
+the last complete record batch can be read. Each row has its number in the batch. Rows that one request settled are in
+one record batch, so either all of them are there or none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROW = pa.field("row", pa.int32(), nullable=False)
 SUCCESS_JOURNALS = "successes-*.arrows"
 ERROR_JOURNALS = "errors-*.arrows"
 
-#: A buffer is written when it holds this much, so at most this much is lost with a killed task.
+#: The buffer is written when it reaches one of these, so a killed task loses at most this much.
 FLUSH_BYTES = 2 * 1024 * 1024
 FLUSH_ROWS = 200
 
@@ -37,8 +37,8 @@ class Rows:
     """Some rows of a batch that are settled together.
 
     Args:
-        inputs: A table of input rows, shared by many.
-        places: Where in it these are.
+        inputs: A table of input rows, which many instances share.
+        places: The positions of these rows in that table.
         numbers: Their numbers in the batch.
     """
 
@@ -48,11 +48,11 @@ class Rows:
 
 
 class Journal:
-    """Appends the results of one task attempt at one batch.
+    """Appends the results of one attempt at one batch.
 
     Args:
-        folder: The batch's folder; made when the first row is written.
-        attempt: Unique name of this attempt; two attempts never share a file.
+        folder: The batch's folder, created when the first row is written.
+        attempt: A unique name of this attempt; two attempts never share a file.
         extra_columns: Optional columns of images (`image.extra_columns`).
     """
 
@@ -70,7 +70,7 @@ class Journal:
         """Settle rows with one image.
 
         Args:
-            checksum_ok: For each row, whether the bytes are what the list says; nothing where no row lists anything.
+            checksum_ok: For each row, whether the bytes match what the list says; empty if it says nothing.
         """
         self._successes.add(rows, record, len(record.image), checksum_ok)
 
@@ -79,12 +79,12 @@ class Journal:
         self._errors.add(rows, record, 0)
 
     def flush(self) -> None:
-        """Hand everything added so far to the operating system."""
+        """Pass everything added so far to the operating system."""
         self._successes.flush()
         self._errors.flush()
 
     def close(self) -> None:
-        """Flush and end both streams."""
+        """Flush and close both streams."""
         self._successes.close()
         self._errors.close()
 
@@ -105,8 +105,9 @@ class _Stream:
     """One Arrow IPC stream: buffers records beside the rows they settle.
 
     Args:
-        schema_of: Schema of the published table, by that of the input rows; the stream has the row number before it.
-        columns: Columns that a record gives; all others are carried over from the input rows.
+        schema_of: Gives the schema of the published table for that of the input rows. The stream has the row number
+            as an additional first column.
+        columns: Columns that a record has; all others are copied from the input rows.
     """
 
     def __init__(
@@ -188,13 +189,13 @@ class _Stream:
 
 
 def read_journal(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The whole record batches of a journal; a torn end, as a killed task leaves it, ends the reading.
+    """The complete record batches of a journal, up to the torn end that a killed task may leave.
 
     Args:
-        path: One stream written by a `Journal`.
-        columns: Read only these.
+        path: A stream that a `Journal` wrote.
+        columns: The columns to read; all by default.
     """
-    # A map touches the pages of these columns only; but mapped pages count as memory, so whole batches are read.
+    # A memory map only touches the pages of these columns; for whole batches it would count as memory of the process.
     with pa.memory_map(str(path)) if columns else pa.OSFile(str(path)) as source:
         try:
             reader = pa.ipc.open_stream(source)

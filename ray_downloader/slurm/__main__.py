@@ -1,6 +1,6 @@
-"""`python -m ray_downloader.slurm [FOLDER]`: writes the sbatch script and the example of site.env into a folder.
+"""`python -m ray_downloader.slurm [FOLDER]`: writes the sbatch script and `site.env.example` into a folder.
 
-For users of the wheel, who have no checkout to take them from. Files that are there already are kept.
+For users of the wheel, who have no source checkout. Existing files are kept.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-#: In a wheel the files lie in this package, in a source checkout in `slurm/`.
+#: In a wheel the files are in this package, in a source checkout in `slurm/`.
 _FOLDERS = (_PACKAGE, _PACKAGE.parent.parent / "slurm")
 FILES = ("ray_downloader.sbatch", "site.env.example")
 
 
 def main(folder: Path) -> list[Path]:
-    """Copy what is missing.
+    """Copy the files that are missing.
 
     Returns:
         The files that were written.

@@ -1,4 +1,4 @@
-"""Under which IP address of its own a node is known to the others, found without a packet."""
+"""The IP address under which other nodes reach this one, found without sending a packet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def own_address_towards(host: str) -> str:
-    """The address of this machine that packets to `host` leave from; none is sent.
+    """The address of this machine from which packets to `host` would be sent.
 
     Raises:
         OSError: `host` has no address or cannot be reached.
@@ -19,10 +19,10 @@ def own_address_towards(host: str) -> str:
 
 
 def own_address(others: Iterable[str]) -> str:
-    """The address that the first reachable of `others` shares a network with, else that of this host's name.
+    """The address of this machine in the network of the first reachable host, or else the address of its own name.
 
     Raises:
-        OSError: Not even the host's name has an address.
+        OSError: Not even its own name has an address.
     """
     for host in others:
         try:
@@ -33,7 +33,7 @@ def own_address(others: Iterable[str]) -> str:
 
 
 def is_listening(address: str, timeout_s: float = 1.0) -> bool:
-    """Whether somebody accepts connections at `host:port`."""
+    """Whether a process accepts connections at `host:port`."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=timeout_s).close()

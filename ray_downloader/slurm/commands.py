@@ -1,4 +1,4 @@
-"""The command lines of the job's steps. Pure: what Slurm is told is data."""
+"""The command lines of the job's steps. Pure: a command is data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ray_downloader.slurm.allocation import Allocation
 
-#: What the batch script was asked for: a step says its own shape. Nor does it inherit the address of another Ray.
+#: The shape of the batch script, which a step must not inherit as it has its own; nor the address of another Ray.
 _SHAPE_VARIABLES = frozenset(
     {
         "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_CPUS_PER_TASK",
@@ -20,17 +20,17 @@ _SHAPE_VARIABLES = frozenset(
 )  # fmt: skip
 
 
-#: A node's last line in its log where its Ray ended, or never began, without being told to end.
+#: The last line in a node's log if its Ray ended, or never started, although nobody stopped it.
 ENDED = "Ray has ended on this node"
 
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """What `ray_node.py` is told on every node, as JSON.
+    """The argument of `ray_node.py` on every node, as JSON.
 
     Args:
         head_address: `host:port` that the head listens on.
-        cpus: CPUs for Ray by node, in the order of the step's nodes.
+        cpus: CPUs for Ray on each node, in the order of the step's nodes.
         scratch: Folder on each node for Ray's sockets and logs; its path must be short.
         start_timeout_s: How long a node waits for the head.
     """
@@ -44,24 +44,24 @@ class NodePlan:
     start_timeout_s: float
 
     def to_json(self) -> str:
-        """As `from_json` reads it."""
+        """The JSON that `from_json` reads."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> NodePlan:
-        """Read what `to_json` wrote."""
+        """Parse the JSON of `to_json`."""
         values = json.loads(text)
         memory_mb = values.pop("memory_mb")
         return cls(cpus=tuple(values.pop("cpus")), memory_mb=memory_mb and tuple(memory_mb), **values)
 
 
 def step_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a step that says its own shape."""
+    """The environment of a step that has its own shape."""
     return {name: value for name, value in environ.items() if name not in _SHAPE_VARIABLES}
 
 
 def profile_step(allocation: Allocation, mpi_plugin: str, settings_file: Path) -> list[str]:
-    """`srun` of the profile stage: an MPI rank for every CPU of the job."""
+    """`srun` for the profile stage: one MPI rank per CPU of the job."""
     return [
         "srun", f"--mpi={mpi_plugin}", "--job-name=profile",
         f"--nodes={len(allocation.cpus)}", f"--ntasks={sum(allocation.cpus)}", *_ranks_by_node(allocation.cpus),
@@ -75,11 +75,11 @@ def _ranks_by_node(cpus: Sequence[int]) -> list[str]:
 
 
 def ray_step(plan: NodePlan, log_pattern: Path) -> list[str]:
-    """`srun` of the Ray step: one task a node, in one step that may lose nodes.
+    """`srun` for the Ray step: one task per node, in one step that survives the loss of nodes.
 
     Args:
-        plan: For all nodes.
-        log_pattern: Where each node's messages go; `%n` is the number of the node.
+        plan: The plan for all nodes.
+        log_pattern: The log of each node; `%n` is its number.
     """
     nodes = len(plan.cpus)
     return [
@@ -94,14 +94,14 @@ def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, objec
     """`ray start` on one node.
 
     Args:
-        node: Its number in the step; 0 is the head.
-        own_address: IP address by which the other nodes reach it.
+        node: Number of the node in the step; 0 is the head.
+        own_address: IP address under which the other nodes reach it.
     """
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats",
         f"--node-ip-address={own_address}", f"--num-cpus={plan.cpus[node]}", f"--temp-dir={temp_dir}",
         f"--object-store-memory={object_store_bytes}", "--dashboard-agent-listen-port=0",
-        # 0 lets the kernel choose: with a fixed range, two jobs on one node would fight over its start.
+        # 0 lets the kernel choose: two jobs on one node would compete for the first ports of a fixed range.
         "--min-worker-port=0", "--max-worker-port=0",
     ]  # fmt: skip
     if plan.memory_mb is not None:
@@ -119,12 +119,12 @@ def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, objec
 
 
 def ssh_line(dashboard: str, node: str, login: str | None) -> str:
-    """How the user reaches the dashboard, which listens on loopback of the head only.
+    """The command with which the user reaches the dashboard, which only listens on the head's loopback address.
 
     Args:
         dashboard: Its `host:port`.
-        node: Name of the head.
-        login: The host that the job was submitted from.
+        node: Name of the head node.
+        login: The host from which the job was submitted.
     """
     port = dashboard.rpartition(":")[2]
     jump = f" -J {login}" if login else ""

@@ -1,4 +1,4 @@
-"""What Slurm says of a job while it runs: `scontrol show job -o`, read."""
+"""What Slurm reports about a running job: parses `scontrol show job -o`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class JobFacts:
     Args:
         state: `RUNNING`, or `COMPLETING` and the like for a job that is being cancelled.
         batch_host: Node of the batch script.
-        nodes: The job's nodes in Slurm's short form, without those that were lost.
+        nodes: The job's nodes in Slurm's short form, except those that were lost.
         log: The job's output file.
     """
 
@@ -25,21 +25,21 @@ class JobFacts:
 
     @classmethod
     def parse(cls, text: str) -> JobFacts:
-        """Read the line; what it does not say is empty."""
+        """Parse the line; fields that it lacks are empty."""
         fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", text))
         return cls(*(fields.get(name, "") for name in ("JobState", "BatchHost", "NodeList", "StdOut")))
 
 
 def ask_job(job_id: int) -> JobFacts:
-    """What the controller says now; empty facts where it does not answer."""
+    """The controller's current answer; empty facts if it does not answer."""
     return JobFacts.parse(output_of("scontrol", "show", "job", "-o", str(job_id)))
 
 
 def expand_nodes(nodes: str = "") -> list[str]:
-    """Names of nodes from Slurm's short form; without it those of the job round this process."""
+    """Expand Slurm's short form into names of nodes; by default that of the job of this process."""
     return output_of("scontrol", "show", "hostnames", *([nodes] if nodes else [])).split()
 
 
 def output_of(*command: str) -> str:
-    """What a command prints; nothing where it fails."""
+    """The output of a command; empty if it fails."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout

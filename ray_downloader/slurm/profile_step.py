@@ -1,4 +1,4 @@
-"""The profile stage on all CPUs of the job: one MPI rank for each, started by `srun`."""
+"""The profile stage on all CPUs of the job, with one MPI rank per CPU, started by `srun`."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.slurm.commands import profile_step, step_environment
 from ray_downloader.slurm.ray_step import allocation_of
 
-#: Set in `site.env` where the guess from the MPI library is not right.
+#: Set in `site.env` if the guess from the MPI library is wrong.
 PLUGIN_VARIABLE = "RAY_DOWNLOADER_MPI_PLUGIN"
-#: MPICH 5.0.2 over Slurm 22.05's pmi2 fails or hangs in MPI_Init once in 20 starts or more often ("value not properly
-#: terminated in client request"; seen with 6 ranks on 3 nodes), whatever the program.
+#: MPICH 5.0.2 with Slurm 22.05's pmi2 fails or hangs in MPI_Init in at least one of 20 starts ("value not properly
+#: terminated in client request"; seen with 6 ranks on 3 nodes), with any program.
 ATTEMPTS = 2
 _log = logging.getLogger(__name__)
 
 
 class ProfileStepError(UserError):
-    """The ranks failed; what they said stands above in the log."""
+    """The ranks failed; their messages are above in the log."""
 
     exit_code = ExitCode.FAILED
 
 
 def run_profile_step(settings: Settings, layout: RunLayout) -> None:
-    """Profile the servers that have no line in `profiles.csv` yet.
+    """Profile the servers that are not yet in `profiles.csv`.
 
     Raises:
-        UserError: There is no Slurm job round this process, or a setting is not usable.
-        ProfileStepError: The ranks failed; those servers that they finished are kept.
+        UserError: This process is not part of a Slurm job, or a setting is not usable.
+        ProfileStepError: The ranks failed. The profiles that they finished are kept.
     """
     allocation = allocation_of(os.environ)
     fold_parts(layout)
@@ -60,13 +60,14 @@ def run_profile_step(settings: Settings, layout: RunLayout) -> None:
     if not chosen and _mpiexec_succeeds(ranks, layout):
         return
     raise ProfileStepError(
-        f"the profile step failed (see above; {fold_parts(layout)} servers are kept). Is `srun --mpi={plugin}` right "
-        f"for the MPI library? {PLUGIN_VARIABLE} in site.env sets another; stages=[partition,download] does without"
+        f"the profile step failed (see above; the profiles of {fold_parts(layout)} servers are kept). Does "
+        f"`srun --mpi={plugin}` fit the MPI library? {PLUGIN_VARIABLE} in site.env sets another plugin, and "
+        "stages=[partition,download] skips the profiles"
     )
 
 
 def _mpiexec_succeeds(ranks: int, layout: RunLayout) -> bool:
-    """The library's own launcher starts its daemons by `srun`, and has its own ways between ranks."""
+    """Try the MPI library's own launcher, which starts its daemons with `srun` and connects the ranks itself."""
     mpiexec = find_mpiexec(Path(sys.executable), os.environ.get("PATH"))
     if mpiexec is None:
         return False
@@ -75,7 +76,7 @@ def _mpiexec_succeeds(ranks: int, layout: RunLayout) -> bool:
 
 
 def _run(command: list[str]) -> int:
-    """Exit code of a step; where this process is told to end, the step is too."""
+    """Run a step and return its exit code; a signal that ends this process ends the step, too."""
     with subprocess.Popen(command, env=step_environment(os.environ), stdin=subprocess.DEVNULL) as process:
         try:
             return process.wait()

@@ -1,8 +1,8 @@
-"""One node's part in the Ray step: `srun` starts this once on every node, it starts Ray there and ends with it.
+"""One node's part in the Ray step: `srun` starts this on every node. It starts Ray there, and ends with it.
 
-Task 0 is the head, the others wait for it and join. It ends when its standard input closes, which `srun` passes on from
-the driver, or on a signal. It leaves no Ray process and no scratch folder; Ray is never ended with `ray stop`, which
-would hit every Ray of the user on the node.
+Task 0 is the head; the others wait for it and join. It ends on a signal, or when its standard input closes, which
+`srun` forwards from the driver. It leaves neither a Ray process nor a scratch folder. It does not use `ray stop`, which
+would stop every Ray of the user on the node.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from ray_downloader.slurm.addresses import is_listening, own_address_towards
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_start
 from ray_downloader.slurm.head_loss import end_job_when_head_is_lost
 
-#: Small objects only cross Ray (batches' names and reports), so its store can be small.
+#: Only small objects pass through Ray (names of batches, and reports), so its object store can be small.
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
-#: Slurm gives a cancelled step KillWait (30 s by default, 5 s at least) between SIGTERM and SIGKILL.
+#: Between SIGTERM and SIGKILL, Slurm gives a cancelled step KillWait (30 s by default, at least 5 s).
 PATIENCE_S = 3.0
 
 
 def main(plan_json: str) -> int:
-    """Run Ray on this node until it ends or this process is told to.
+    """Run Ray on this node until it ends or this process is stopped.
 
     Returns:
-        0 where it was told to end, else 1.
+        0 if it was stopped, otherwise 1.
     """
     plan = NodePlan.from_json(plan_json)
     node, job_id = int(os.environ["SLURM_PROCID"]), os.environ["SLURM_JOB_ID"]
     scratch = Path(plan.scratch) / f"rd-{job_id}-{node}"
-    told_to_end = False
+    was_stopped = False
     try:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, _end)
@@ -49,38 +49,38 @@ def main(plan_json: str) -> int:
         if node:
             end_job_when_head_is_lost(int(job_id))
     except _EndError:
-        told_to_end = True
+        was_stopped = True
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        if told_to_end or node == 0:
+        if was_stopped or node == 0:
             Path(os.environ["RAY_AUTH_TOKEN_PATH"]).unlink(missing_ok=True)
-    return 0 if told_to_end else 1
+    return 0 if was_stopped else 1
 
 
 class _EndError(Exception):
-    """Somebody asked for the end."""
+    """A signal, or the end of standard input, stops this process."""
 
 
 def _end(number: int, _frame: object) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, signal.SIG_IGN)  # what follows is cleaning up
+        signal.signal(name, signal.SIG_IGN)  # the rest is cleaning up
     raise _EndError(number)
 
 
 def _end_with_input() -> None:
-    """The driver holds the other end: however it ends, the nodes end too."""
+    """The driver has the other end: however it ends, the nodes end too."""
     while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
-    """Start Ray and wait for its end; returns where it ended by itself."""
+    """Start Ray and wait until it ends by itself."""
     head = plan.head_address.rpartition(":")[0]
     if node and not _within(plan.start_timeout_s, lambda: is_listening(plan.head_address)):
         _say(f"no Ray head listened at {plan.head_address} within {plan.start_timeout_s:g} s")
         return
-    shutil.rmtree(scratch, ignore_errors=True)  # of this job's run before, on a node that lost its power
+    shutil.rmtree(scratch, ignore_errors=True)  # left by this job's previous run, if the node lost power
     scratch.mkdir(mode=0o700, parents=True)
     address = own_address_towards(head) if node else head
     command = ray_start(plan, node, address, scratch, OBJECT_STORE_BYTES)
@@ -94,7 +94,7 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """`ray start --block` ends its own children on SIGTERM."""
+    """Stop Ray; `ray start --block` stops its children on SIGTERM."""
     process.terminate()
     try:
         process.wait(PATIENCE_S)
@@ -103,16 +103,16 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _show_reasons(scratch: Path) -> None:
-    """Bring the last words of Ray's processes into this node's log, as the scratch folder goes."""
+    """Copy the last lines of Ray's processes into this node's log, as the scratch folder will be removed."""
     for path in sorted(scratch.glob("session_latest/logs/*")):
         if path.stem in {"gcs_server", "raylet"} and path.suffix in {".out", ".err"}:
             for line in path.read_text("utf-8", "replace").splitlines()[-5:]:
                 _say(f"{path.name}: {line}")
 
 
-def _within(timeout_s: float, is_so: Callable[[], bool]) -> bool:
+def _within(timeout_s: float, is_true: Callable[[], bool]) -> bool:
     until_s = time.monotonic() + timeout_s
-    while not is_so():
+    while not is_true():
         if time.monotonic() > until_s:
             return False
         time.sleep(0.2)

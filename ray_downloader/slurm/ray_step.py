@@ -1,6 +1,7 @@
-"""Ray on the nodes of the job, seen from the driver: started with one `srun`, waited for, ended.
+"""Ray on the nodes of the job, seen from the driver: starts it with one `srun`, waits for it, and stops it.
 
-The token that Ray asks of everybody lies in a file in the run folder, for the user's eyes only, and goes with the step.
+Ray requires a token of every client. It is in a file in the run folder that only the user can read, and is removed with
+the step.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_step, step_environment
 from ray_downloader.slurm.job_facts import expand_nodes
 
-#: A dead node is noticed after 3 x 3 s; Ray's defaults take half a minute or more.
+#: Ray notices a dead node after 3 x 3 s; with its defaults it takes half a minute or more.
 _HEALTH_CHECKS = {
     "RAY_health_check_initial_delay_ms": "5000",
     "RAY_health_check_period_ms": "3000",
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
 }
-#: Nodes need 1-3 s; only one that died takes longer, and nothing is gained by waiting for it.
+#: Nodes need 1-3 s; only a dead one takes longer, and waiting for that is pointless.
 STOP_PATIENCE_S = 8.0
 _TAIL_LINES = 12
 _log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class RayStep:
 
     Args:
         address: `host:port` of its head.
-        nodes: How many nodes it is to have.
-        logs: Where each node's messages go.
+        nodes: The number of its nodes.
+        logs: The folder with the log of each node.
     """
 
     address: str
@@ -52,18 +53,18 @@ class RayStep:
     process: subprocess.Popen[bytes]
 
     def last_words(self) -> str:
-        """The ends of all nodes' logs."""
+        """The last lines of the logs of all nodes."""
         return "\n".join(f"{path.name}: {line}" for path in sorted(self.logs.glob("*.log")) for line in _tail(path))
 
     def ended_nodes(self) -> list[int]:
-        """Numbers of the nodes whose Ray ended, or never began; 0 is the head."""
+        """Numbers of the nodes whose Ray ended or never started; 0 is the head."""
         return [node for node in range(self.nodes) if ENDED in _tail(self.logs / f"node-{node}.log")]
 
     def require_running(self) -> None:
-        """Check that neither the step nor its head has ended.
+        """Check that the step and its head are running.
 
         Raises:
-            StartError: One has.
+            StartError: One of them ended.
         """
         if self.process.poll() is not None or 0 in self.ended_nodes():
             raise StartError(f"Ray ended on the nodes of the job; the last lines of {self.logs}:\n{self.last_words()}")
@@ -73,13 +74,13 @@ def allocation_of(environ: Mapping[str, str]) -> Allocation:
     """The allocation of this process.
 
     Raises:
-        UserError: It runs in none.
+        UserError: It has none.
     """
     allocation = Allocation.from_environ(environ)
     if allocation is None:
         raise UserError(
             "cluster=slurm runs inside a Slurm job: submit it with `sbatch slurm/ray_downloader.sbatch ...`, "
-            "or join a Ray that runs with cluster=existing and cluster.address=host:port"
+            "or use a Ray that is already running: cluster=existing cluster.address=host:port"
         )
     return allocation
 
@@ -88,10 +89,10 @@ def allocation_of(environ: Mapping[str, str]) -> Allocation:
 def running_ray_step(
     options: ClusterSettings, parameters: DownloaderParameters, layout: RunLayout
 ) -> Iterator[RayStep]:
-    """Ray on the first `max_nodes` nodes of the job, for as long as the `with` block.
+    """Ray on the first `max_nodes` nodes of the job, for the duration of the `with` block.
 
     Raises:
-        UserError: There is no Slurm job round this process.
+        UserError: This process is not part of a Slurm job.
         StartError: Ray's head does not listen within `cluster.start_timeout_s`.
     """
     allocation = allocation_of(os.environ).first_nodes(parameters.max_nodes)
@@ -126,7 +127,7 @@ def _plan(allocation: Allocation, options: ClusterSettings, parameters: Download
 
 @contextmanager
 def _token_file(layout: RunLayout, job_id: int) -> Iterator[Path]:
-    """A fresh token that only the user can read. Tokens of jobs that were lost with their node go too."""
+    """A new token that only the user can read. Tokens that jobs left when they lost their node are removed."""
     for stale in layout.root.glob(".ray-token-*"):
         stale.unlink(missing_ok=True)
     path = layout.root / f".ray-token-{job_id}"
@@ -154,7 +155,7 @@ def _await_head(step: RayStep, timeout_s: float) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Close the step's standard input, at which its tasks end; `srun` is killed only where a node does not answer."""
+    """Close the step's standard input, which ends its tasks. `srun` is only terminated if a node does not answer."""
     assert process.stdin is not None
     process.stdin.close()
     try:

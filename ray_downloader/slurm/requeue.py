@@ -1,4 +1,4 @@
-"""A job that was stopped before its end goes back into the queue, at most `num_downloads` times."""
+"""Requeues a job that was stopped before all rows were settled, at most `num_downloads` times."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.job_facts import ask_job
 
-#: Slurm kills a requeued job at once; should it not, the exit code tells the rest.
+#: Slurm kills a requeued job at once. If it does not, the run ends with its exit code.
 PATIENCE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
 def may_requeue(allocation: Allocation, num_downloads: int) -> bool:
-    """Whether the job has runs left: the first and `num_downloads` further ones."""
+    """Whether the job may run again: it has one run and `num_downloads` further ones."""
     return allocation.restarts < num_downloads
 
 
 def requeue_stopped_job(settings: Settings) -> None:
-    """Requeue the job round this process; returns where Slurm refuses, or where no run is left."""
+    """Requeue the job of this process. Returns if Slurm refuses, or if no run is left."""
     allocation = Allocation.from_environ(os.environ)
     if settings.cluster.name != "slurm" or allocation is None:
         return
     if ask_job(allocation.job_id).state != "RUNNING":
-        return  # it is being cancelled, and is not to come back
+        return  # it is being cancelled and must not come back
     allowed = settings.downloader_parameters.num_downloads
     if not may_requeue(allocation, allowed):
-        _log.warning("stopped, and downloader_parameters.num_downloads=%d requeues are used up", allowed)
+        _log.warning("stopped; all downloader_parameters.num_downloads=%d requeues are used", allowed)
         return
     _log.info("requeue %d of %d", allocation.restarts + 1, allowed)
     done = subprocess.run(["scontrol", "requeue", str(allocation.job_id)], capture_output=True, text=True, check=False)
