@@ -27,6 +27,7 @@ class ServerPolicy:
         ceiling_rps: Rate that is never exceeded; None as above.
         adaptive: Whether the rate is learned; if not, it stays at `start_rate_rps`.
         dead_probe_delays_s: Waits before single probes of a server that cannot be reached.
+        patience_s: How long a server in trouble is waited for while nothing else is left to do.
         group: Name of the budget that this server shares with others, or None.
         source: Where a published limit was read.
     """
@@ -40,6 +41,7 @@ class ServerPolicy:
     max_bytes_per_day: float | None = None
     max_requests_per_day: int | None = None
     dead_probe_delays_s: tuple[float, ...] = (5.0, 15.0, 45.0)
+    patience_s: float = 900.0
     verify_tls: bool | None = None
     group: str | None = None
     source: str | None = None
@@ -91,6 +93,7 @@ class PolicyBook:
             max_bytes_per_day=rule.max_bytes_per_day or politeness.max_bytes_per_day,
             max_requests_per_day=rule.max_requests_per_day,
             dead_probe_delays_s=politeness.dead_probe_delays_s,
+            patience_s=politeness.patience_s,
             verify_tls=rule.verify_tls,
             group=rule.group,
             source=rule.source,

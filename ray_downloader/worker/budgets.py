@@ -10,7 +10,8 @@ from typing import Any
 
 from ray_downloader.politeness.messages import Lease, LeaseRequest
 from ray_downloader.politeness.policy import PolicyBook
-from ray_downloader.politeness.server.state import Order, ServerState
+from ray_downloader.politeness.server.outage_probes import OutageProbes
+from ray_downloader.politeness.server.state import Order, ServerState, Wait
 from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.progress import Progress, ProgressDelta
 
@@ -48,13 +49,25 @@ class Budgets:
         self._rng = rng or random.Random()
         self._states: dict[str, ServerState] = {}
         self._is_draining = False
+        self._is_idle = False
+        self._outage = OutageProbes()
         self.progress = Progress()
 
     def lease(self, requests: Sequence[LeaseRequest]) -> BudgetReply:
         """Answer each request, in order."""
         now_s = self._clock()
-        leases = tuple(self._state(request.server, now_s).handle(request, now_s, self._rng) for request in requests)
-        return BudgetReply(leases, self._is_draining)
+        return BudgetReply(tuple(self._lease(request, now_s) for request in requests), self._is_draining)
+
+    def _lease(self, request: LeaseRequest, now_s: float) -> Lease:
+        """During an outage each state refuses, but now and then one may let a single request find out if it is over."""
+        state = self._state(request.server, now_s)
+        wait_s = self._outage.wait_s(now_s)
+        if wait_s > 0:
+            return state.hold(request, wait_s, now_s, self._rng)
+        lease = state.handle(request, now_s, self._rng)
+        if lease.permits:
+            self._outage.sent(now_s)
+        return lease
 
     def _state(self, budget: str, now_s: float) -> ServerState:
         state = self._states.get(budget)
@@ -66,8 +79,29 @@ class Budgets:
                 state = ServerState.restore(policy, snapshot, age_s, now_s)
             else:
                 state = ServerState(policy, now_s)
+            state.note_idle(self._is_idle, now_s)
+            state.note_outage(self._outage.is_outage, now_s)
             self._states[budget] = state
         return state
+
+    def note_idle(self, is_idle: bool) -> None:
+        """Whether the run has nothing to do but wait for servers in trouble."""
+        self._is_idle = is_idle
+        for state in self._states.values():
+            state.note_idle(is_idle, self._clock())
+
+    def note_outage(self, is_outage: bool) -> None:
+        """Whether our own network is out of order."""
+        now_s = self._clock()
+        self._outage.note(is_outage, now_s)
+        for state in self._states.values():
+            state.note_outage(is_outage, now_s)
+
+    def waiting(self) -> dict[str, Wait]:
+        """Budgets that wait, with why and, on this clock, until when."""
+        now_s = self._clock()
+        waits = ((budget, state.wait(now_s)) for budget, state in self._states.items())
+        return {budget: wait for budget, wait in waits if wait is not None}
 
     def report(self, delta: ProgressDelta) -> BudgetReply:
         """Count what a task did."""

@@ -11,17 +11,18 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ray_downloader.politeness.headers.x_robots_tag import OptOutBreaker
 from ray_downloader.politeness.leases.allocator import LEAD_S, RECHECK_S, LeaseAllocator, Terms
 from ray_downloader.politeness.leases.timeline import ALONE_SLACK_S, MAX_SLACK_S, spacing_s
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.retry import RetryBudget
 from ray_downloader.politeness.server.backoff import Backoff
 from ray_downloader.politeness.server.incidents import IncidentDetector
 from ray_downloader.politeness.server.liveness import Liveness
+from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.quota import ByteRate, DayQuota
 from ray_downloader.politeness.server.rate import AdaptiveRate
 
@@ -41,6 +42,14 @@ CONNECTION_HEADROOM = 1.15
 MAX_HINT_S = 3_600.0
 
 
+class Wait(NamedTuple):
+    """Why a server gets no request now, until when (None: nobody knows), and what it said."""
+
+    reason: WaitReason
+    until_s: float | None
+    said: str
+
+
 class ServerState:
     """One server's (or group's) budget.
 
@@ -57,6 +66,7 @@ class ServerState:
         self._backoff = Backoff(now_s)
         self._detector = IncidentDetector()
         self._liveness = Liveness(policy.dead_probe_delays_s)
+        self._patience = Patience(policy.patience_s, now_s)
         self._opt_out = OptOutBreaker()
         self._retries = RetryBudget()
         self._byte_rate = ByteRate(policy.max_bytes_per_s, now_s)
@@ -73,6 +83,19 @@ class ServerState:
 
     def handle(self, request: LeaseRequest, now_s: float, rng: random.Random) -> Lease:
         """Take in a worker's message and answer it."""
+        self._take_in(request, now_s, rng)
+        verdict = self.verdict(now_s)
+        if verdict is not Verdict.OPEN or not request.wanted:
+            return self._allocator.refuse(request, self._pause_s(now_s), verdict, now_s)
+        return self._offer(request, now_s)
+
+    def hold(self, request: LeaseRequest, wait_s: float, now_s: float, rng: random.Random) -> Lease:
+        """Take in a worker's message and give no permit: an outage of our own network lasts."""
+        self._take_in(request, now_s, rng)
+        lease = self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s)
+        return replace(lease, reason=WaitReason.OUTAGE)
+
+    def _take_in(self, request: LeaseRequest, now_s: float, rng: random.Random) -> None:
         self._allocator.receive(request, now_s)
         self._day_requests.add(-request.unused, now_s)
         if request.crawl_delay_s:
@@ -81,10 +104,6 @@ class ServerState:
             self._learn(outcome, now_s, rng)
         if not request.in_flight:
             self._liveness.has_nothing_under_way(request.holder, now_s)
-        verdict = self.verdict(now_s)
-        if verdict is not Verdict.OPEN or not request.wanted:
-            return self._allocator.refuse(request, self._pause_s(now_s), verdict, now_s)
-        return self._offer(request, now_s)
 
     def _learn(self, outcome: Outcome, now_s: float, rng: random.Random) -> None:
         ended_s = now_s - outcome.age_s
@@ -125,6 +144,16 @@ class ServerState:
             self._hint_rps = outcome.ratelimit_rps
             self._hint_until_s = ended_s + min(outcome.ratelimit_reset_s or 0.0, MAX_HINT_S)
 
+    # -- what the driver says ------------------------------------------------------------------------------------
+
+    def note_idle(self, is_idle: bool, now_s: float) -> None:
+        """Whether the run has nothing else to do: only then does the patience with this server run out."""
+        self._patience.note_idle(is_idle, now_s)
+
+    def note_outage(self, is_outage: bool, now_s: float) -> None:
+        """Whether our own network is out of order: until it works again no failure says anything of this server."""
+        self._patience.note_outage(is_outage, now_s)
+
     # -- what it is answered ---------------------------------------------------------------------------------------
 
     def verdict(self, now_s: float) -> Verdict:
@@ -154,6 +183,13 @@ class ServerState:
         if self._day_bytes.left(now_s) < (self._byte_rate.mean_bytes or 1.0):
             pauses_s.append(self._day_bytes.wait_s(now_s))
         return max(pauses_s)
+
+    def wait(self, now_s: float) -> Wait | None:
+        """Why there are no permits now, if the server, the operator or an outage is why."""
+        if self._ordered is Verdict.PAUSED:
+            return Wait(WaitReason.PAUSED_BY_OPERATOR, None, "")
+        pause_s = self._backoff.remaining_s(now_s)
+        return Wait(WaitReason.BACKOFF, now_s + pause_s, "") if pause_s > 0 else None
 
     def _offer(self, request: LeaseRequest, now_s: float) -> Lease:
         is_probe = self._liveness.is_parked and self._may_park

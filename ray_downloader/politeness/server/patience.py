@@ -1,0 +1,82 @@
+"""How long a server in trouble is waited for before its rows are given up: time counts only while nothing else is left.
+
+The clock runs while the server is in trouble, the run is idle (it has nothing else to do) and its own network works. It
+starts anew with each trouble. Pure.
+"""
+
+from __future__ import annotations
+
+#: A server that never answered, in this run or an earlier one, gets at most this.
+NEVER_ANSWERED_S = 120.0
+#: Less than this is left: it is used up, as another probe would tell nothing new.
+LEAST_S = 0.5
+#: A worker that waits asks again at least so often: the run may become idle, and the wait is shorter then.
+CHECKS = 20
+LEAST_CHECK_S = 0.25
+
+
+class Patience:
+    """The patience for one server.
+
+    Args:
+        patience_s: For a server that has answered.
+        now_s: Monotonic time.
+    """
+
+    __slots__ = ("_is_idle", "_is_outage", "_is_trouble", "_noted_s", "_patience_s", "_spent_s", "has_answered")
+
+    def __init__(self, patience_s: float, now_s: float) -> None:
+        self._patience_s = patience_s
+        self._noted_s = now_s
+        self._spent_s = 0.0
+        self._is_trouble = self._is_idle = self._is_outage = False
+        #: Whether it answered in this run or an earlier one, whatever it said.
+        self.has_answered = False
+
+    @property
+    def _is_counting(self) -> bool:
+        return self._is_trouble and self._is_idle and not self._is_outage
+
+    @property
+    def allowed_s(self) -> float:
+        """How long it is waited for in all."""
+        return self._patience_s if self.has_answered else min(NEVER_ANSWERED_S, self._patience_s)
+
+    @property
+    def check_s(self) -> float:
+        """How long a worker that waits may stay away at most."""
+        return max(LEAST_CHECK_S, self.allowed_s / CHECKS)
+
+    def note_idle(self, is_idle: bool, now_s: float) -> None:
+        """Whether the run has anything else to do."""
+        self._count(now_s)
+        self._is_idle = is_idle
+
+    def note_outage(self, is_outage: bool, now_s: float) -> None:
+        """Whether our own network is out of order: then nothing is the server's fault."""
+        self._count(now_s)
+        self._is_outage = is_outage
+
+    def note_trouble(self, is_trouble: bool, now_s: float) -> None:
+        """Whether the server is in trouble; once it is well, the next trouble finds all the patience again."""
+        self._count(now_s)
+        self._is_trouble = is_trouble
+        if not is_trouble:
+            self._spent_s = 0.0
+
+    def is_used_up(self, now_s: float) -> bool:
+        """Whether a probe that fails now is the last."""
+        return self._left_s(now_s) < LEAST_S
+
+    def last_probe_s(self, now_s: float) -> float | None:
+        """When the last probe is due; None while the clock stands still."""
+        return now_s + max(0.0, self._left_s(now_s)) if self._is_counting else None
+
+    def _left_s(self, now_s: float) -> float:
+        self._count(now_s)
+        return self.allowed_s - self._spent_s
+
+    def _count(self, now_s: float) -> None:
+        if self._is_counting:
+            self._spent_s += max(0.0, now_s - self._noted_s)
+        self._noted_s = now_s
