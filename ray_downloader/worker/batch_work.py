@@ -234,7 +234,6 @@ def _listed(chunk: pa.Table) -> list[Listed]:
 
 def _under_way_first(rows: int, settled: Collection[int], under_way: Mapping[int, Mapping[str, Any]]) -> Iterator[int]:
     """Unsettled rows in the order in which they are assigned."""
-    first = [row for known in under_way.values() for row in known["rows"] if row not in settled]
-    yield from first
-    taken = set(first)
+    taken = dict.fromkeys(row for known in under_way.values() for row in known["rows"] if row not in settled)
+    yield from taken
     yield from (row for row in range(rows) if row not in settled and row not in taken)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.worker.body_queue import MAX_BODIES_BYTES, BodyQueue
+from tests.support.rows import a_row
 
-JOB = cast(Any, None)  # a waiting only passes it on
+ROW = a_row()
 
 
 def with_bodies(*sizes_bytes: int) -> BodyQueue:
     waiting = BodyQueue()
     for token, size_bytes in enumerate(sizes_bytes):
-        waiting.add(JOB, FetchResult(token, None, body=bytes(size_bytes)))
+        waiting.add(ROW, FetchResult(token, None, body=bytes(size_bytes)))
     return waiting
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -12,18 +11,17 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.worker.request_policy import Route
-from ray_downloader.worker.robots_gate import KEEP_S, Admission, RobotsGate, RobotsRequest, robots_url
-
-
-@dataclass
-class FakeRows:
-    numbers: tuple[int, ...] = (0,)
-
-
-@dataclass
-class FakeJob:
-    server: str = "a.example"
-    rows: FakeRows = field(default_factory=FakeRows)
+from ray_downloader.worker.robots_gate import (
+    KEEP_S,
+    MAX_HOPS,
+    RETRY_DELAYS_S,
+    WORTHWHILE_ROWS,
+    Admission,
+    RobotsGate,
+    RobotsRequest,
+    robots_url,
+)
+from tests.support.rows import a_row
 
 
 def route(path: str = "/1.jpg") -> Route:
@@ -31,7 +29,7 @@ def route(path: str = "/1.jpg") -> Route:
 
 
 def admit(gate: RobotsGate, path: str = "/1.jpg", rows: int = 100) -> Admission:
-    return gate.admit(cast("Any", FakeJob()), route(path), rows)
+    return gate.admit(a_row(f"http://a.example{path}"), route(path), rows)
 
 
 def answered(gate: RobotsGate, **result: Any) -> int:
@@ -81,6 +79,103 @@ def test_a_kept_file_counts_for_a_day(tmp_path: Path) -> None:
     assert admit(later, "/private/1.jpg") is Admission.EXCLUDED
     assert later.disallowed == {"a.example": 1}
     assert admit(RobotsGate("obey", tmp_path, 1000.0 + KEEP_S + 1)) is Admission.HELD
+
+
+def test_published_constants() -> None:
+    assert KEEP_S == 86_400.0, "RFC 9309 section 2.4"
+    assert MAX_HOPS == 5, "RFC 9309 section 2.3.1.2"
+    assert WORTHWHILE_ROWS == 5
+    assert RETRY_DELAYS_S == (2.0, 10.0, 30.0)
+
+
+def test_five_rows_are_worth_the_question(tmp_path: Path) -> None:
+    assert admit(RobotsGate("delay", tmp_path, 0.0), rows=4) is Admission.ADMITTED
+    assert admit(RobotsGate("delay", tmp_path, 0.0), rows=5) is Admission.HELD
+
+
+RULES = b"User-agent: *\nDisallow: /private\n"
+OURS = b"User-agent: ray_downloader\nDisallow: /private\n\nUser-agent: *\nDisallow:\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "body", "admission"),
+    [
+        ("obey", RULES, Admission.EXCLUDED),
+        ("delay", RULES, Admission.ADMITTED),
+        ("delay", OURS, Admission.EXCLUDED),
+        ("obey", OURS, Admission.EXCLUDED),
+    ],
+)
+def test_disallow_is_counted_and_obeyed_where_asked_or_where_it_names_us(
+    tmp_path: Path, mode: Any, body: bytes, admission: Admission
+) -> None:
+    gate = RobotsGate(mode, tmp_path, 0.0)
+    admit(gate)
+    answered(gate, kind=None, status=200, body=body)
+    assert admit(gate, "/private/1.jpg") is admission
+    assert gate.disallowed == {"a.example": 1}
+    assert admit(gate, "/public/1.jpg") is Admission.ADMITTED
+    assert gate.disallowed == {"a.example": 1}
+    assert gate.reason("a.example") == "robots.txt of a.example excludes it"
+
+
+def test_under_obey_an_unreachable_file_is_requested_again_three_times(tmp_path: Path) -> None:
+    gate, request = RobotsGate("obey", tmp_path, 0.0), RobotsRequest("a.example", route("/robots.txt"))
+    waits = []
+    for _ in range(4):
+        waits.append(gate.retry_delay_s(request, FetchResult(0, ErrorKind.HTTP_5XX, 503)))
+        request.tries += 1
+    assert waits == [2.0, 10.0, 30.0, None]
+
+
+@pytest.mark.parametrize(
+    ("mode", "result", "is_again"),
+    [
+        ("obey", FetchResult(0, ErrorKind.HTTP_5XX, 500), True),
+        ("obey", FetchResult(0, ErrorKind.HTTP_429, 429), True),
+        ("obey", FetchResult(0, ErrorKind.TIMEOUT), True),
+        ("obey", FetchResult(0, ErrorKind.DNS), False),
+        ("obey", FetchResult(0, ErrorKind.HTTP_4XX, 404), False),
+        ("obey", FetchResult(0, None, 200), False),
+        ("delay", FetchResult(0, ErrorKind.HTTP_5XX, 500), False),
+    ],
+)
+def test_only_what_may_pass_and_matters_is_requested_again(
+    tmp_path: Path, mode: Any, result: FetchResult, is_again: bool
+) -> None:
+    request = RobotsRequest("a.example", route("/robots.txt"))
+    assert (RobotsGate(mode, tmp_path, 0.0).retry_delay_s(request, result) is not None) is is_again
+
+
+def test_what_could_not_be_read_excludes_under_obey_with_its_reason_and_is_not_kept(tmp_path: Path) -> None:
+    gate = RobotsGate("obey", tmp_path, 0.0)
+    admit(gate)
+    assert answered(gate, kind=ErrorKind.HTTP_5XX, status=503) == 1
+    assert admit(gate) is Admission.EXCLUDED
+    assert "could not be read (503)" in gate.reason("a.example")
+    assert gate.disallowed == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_could_not_be_read_stops_nobody_under_delay(tmp_path: Path) -> None:
+    gate = RobotsGate("delay", tmp_path, 0.0)
+    admit(gate)
+    answered(gate, kind=ErrorKind.HTTP_5XX, status=503)
+    assert admit(gate) is Admission.ADMITTED
+    assert gate.crawl_delay_s("a.example") is None
+
+
+def test_a_request_that_was_never_sent_holds_nobody(tmp_path: Path) -> None:
+    gate = RobotsGate("obey", tmp_path, 0.0)
+    admit(gate)
+    assert len(gate.learn(RobotsRequest("a.example", route("/robots.txt")), None)) == 1
+    assert admit(gate) is Admission.ADMITTED
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"status": 200}', '{"fetched_at_unix_s": "x", "status": 1, "text": ""}'])
+def test_a_damaged_copy_is_fetched_anew(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "a.example.json").write_text(damage)
+    assert admit(RobotsGate("obey", tmp_path, 0.0)) is Admission.HELD
 
 
 def test_robots_txt_lies_at_the_root_of_the_very_host_and_port() -> None:
