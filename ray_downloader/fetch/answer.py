@@ -1,11 +1,19 @@
-"""What a complete HTTP answer means: one table from status to error kind, the same for every fetcher. Pure."""
+"""What an HTTP answer means, the same for every fetcher: status, headers, redirect, first words. Pure.
+
+Servers answer whatever they like. Nothing in here raises: what cannot be read is left out.
+"""
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Mapping
+from html import unescape
+
+import ada_url
 
 from ray_downloader.errors import ErrorKind
+from ray_downloader.partition.server_key import RequestUrl
 
 #: Bytes of an error page that are read, to keep the connection usable, before it is dropped instead.
 ERROR_PAGE_BYTES = 64 * 1024
@@ -13,44 +21,110 @@ ERROR_PAGE_BYTES = 64 * 1024
 #: We ask for the file as it is stored: images are compressed already, and `hashsum_original` is of the file's bytes.
 IDENTITY = "identity"
 
+#: Characters of an error page that are kept.
+SAID_LENGTH = 200
+
+#: Statuses that are not as their hundred says.
+_KINDS = {
+    204: ErrorKind.EMPTY,  # "no content" by definition
+    205: ErrorKind.EMPTY,
+    206: ErrorKind.TRUNCATED,  # we never ask for a part
+    402: ErrorKind.PAYMENT_REQUIRED,
+    408: ErrorKind.HTTP_5XX,  # passing trouble: "request timeout", "misdirected", "too early"
+    421: ErrorKind.HTTP_5XX,
+    425: ErrorKind.HTTP_5XX,
+    420: ErrorKind.HTTP_429,  # "enhance your calm", a rate limit wherever it is met
+    429: ErrorKind.HTTP_429,
+}
+#: With `Retry-After` these mean "come back later": the picture is still being made, a ban that ends, the server is
+#: full. (503 and 509, "bandwidth limit exceeded", are passing trouble with and without it.)
+_LATER = {202: ErrorKind.HTTP_429, 403: ErrorKind.HTTP_403_BAN, 413: ErrorKind.HTTP_429}
+_REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
+
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})", re.IGNORECASE)
+_LINE_ENDS = frozenset({b"\r\n", b"\n", b"\r", b""})
+#: Nothing that a reader, a log or a table cell would trip over; tabs and folded lines become spaces.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+ *")
+
 _GZIP_MAGIC = b"\x1f\x8b"
 #: zlib's window size for "gzip header and trailer expected".
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
+_TEXTUAL = ("text/", "json", "xml", "javascript")
+_UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|head|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^<>]*(?:>|\Z)")
+#: How much of a page is looked at for its first words: style sheets often come before them.
+_WORDS_BYTES = 16 * 1024
 
-def kind_of_status(status: int) -> ErrorKind | None:
-    """The failure that an HTTP status states; None for one that brings the file.
 
-    A 3xx reaches this table only where it has no `Location`; like every other final refusal it is `http_4xx`.
+def kind_of_status(status: int, headers: Mapping[str, str]) -> ErrorKind | None:
+    """The failure that an answer states; None for one that brings the file.
+
+    A 3xx reaches this table only where it does not redirect; like every other final refusal it is `http_4xx`.
     """
-    if status in {204, 205}:  # "no content" by definition
-        return ErrorKind.EMPTY
-    if status == 206:  # we never ask for a part
-        return ErrorKind.TRUNCATED
-    if 200 <= status < 300:
-        return None
-    if status == 429:
-        return ErrorKind.HTTP_429
-    if 500 <= status < 600:
-        return ErrorKind.HTTP_5XX
-    return ErrorKind.HTTP_4XX  # 3xx without Location, 4xx, and inventions such as 999
+    if status in _LATER and "retry-after" in headers:
+        return _LATER[status]
+    if status in _KINDS:
+        return _KINDS[status]
+    if status < 300:  # below 200 are interim answers, of which the real one never came
+        return None if status >= 200 else ErrorKind.RESET
+    return ErrorKind.HTTP_5XX if 500 <= status < 600 else ErrorKind.HTTP_4XX  # 3xx that lead nowhere, and 999
 
 
-def headers_of(lines: Iterable[bytes]) -> dict[str, str]:
-    """Header lines as a mapping: names in lower case, repeated ones joined with ", "."""
-    headers: dict[str, str] = {}
+def read_head(lines: Iterable[bytes]) -> tuple[int, dict[str, str]]:
+    """Status and headers of the last answer in what came before a body; status 0 where there is none.
+
+    A proxy and interim answers (`100 Continue`, `103 Early Hints`) put other heads before it, trailers come after it.
+    """
+    status, pairs, starts = 0, list[tuple[str, str]](), True
     for line in lines:
-        name, separator, value = line.decode("latin-1").partition(":")
-        if separator:
-            key, text = name.strip().lower(), value.strip()
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        if line in _LINE_ENDS:
+            starts = True
+        elif starts:
+            found = _STATUS_LINE.match(line)
+            if found is None:
+                break
+            status, pairs, starts = int(found[1]), [], False
+        else:
+            name, colon, value = line.decode("latin-1").partition(":")
+            if colon:
+                pairs.append((name, value))
+    return status, merged_headers(pairs)
+
+
+def merged_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers as a mapping: names in lower case, repeated ones as lines of one value."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.strip().lower()
+        text = value.strip()
+        if not text.isprintable():
+            text = _CONTROL.sub(" ", text).strip()
+        headers[key] = f"{headers[key]}\n{text}" if key in headers else text
     return headers
+
+
+def redirect_target(base: RequestUrl, status: int, headers: Mapping[str, str]) -> str | None:
+    """Where a redirect leads, absolute and without a fragment; None for an answer that does not redirect.
+
+    Servers send `Location` unescaped, too: its bytes are sent back as they came. What is no URL is returned as it is,
+    for whoever follows it to refuse. Of several the first counts.
+    """
+    location = headers.get("location", "").partition("\n")[0]
+    if status not in _REDIRECTS or not location:
+        return None
+    escaped = "".join(char if char < "\x80" else f"%{ord(char):02X}" for char in location)
+    try:
+        return str(ada_url.join_url(base.text, escaped)).partition("#")[0]
+    except ValueError:
+        return escaped
 
 
 def declared_size_bytes(headers: Mapping[str, str]) -> int | None:
     """The body size that `Content-Length` states, if it does."""
     text = headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def decoded(body: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
@@ -58,11 +132,64 @@ def decoded(body: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
 
     What only claims to be gzip, is damaged or would exceed `max_bytes` stays as it came: the image decoder refuses it.
     """
+    plain, is_whole = _unzipped(body, headers, max_bytes)
+    return plain if is_whole else body
+
+
+def _unzipped(body: bytes, headers: Mapping[str, str], max_bytes: int) -> tuple[bytes, bool]:
+    """As much of the body as unpacks within `max_bytes`, and whether that is all of it."""
     if "gzip" not in headers.get("content-encoding", "").lower() or not body.startswith(_GZIP_MAGIC):
-        return body
+        return body, True
     inflater = zlib.decompressobj(_GZIP_WINDOW_BITS)
     try:
-        plain = inflater.decompress(body, max_bytes)
+        return inflater.decompress(body, max_bytes), inflater.eof
     except zlib.error:
-        return body
-    return plain if inflater.eof else body
+        return b"", False
+
+
+def said_of(status: int, headers: Mapping[str, str], page: bytes, secrets: Iterable[str] = ()) -> str:
+    """What a refusal said, as one line: its status, the price of a crawl where it names one, and its first words.
+
+    Args:
+        status: HTTP status.
+        headers: Of the answer.
+        page: Its body, as far as it was read.
+        secrets: Values of request headers; a page that repeats one is quoted without it.
+    """
+    price = headers.get("crawler-price")
+    facts = f"HTTP status {status}" + (f", crawler-price {price[:80]}" if price else "")
+    words = first_words(page, headers, secrets)
+    return f"{facts}: {words}" if words else facts
+
+
+def first_words(page: bytes, headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str:
+    """The first words of an error page as plain text; nothing where it is not text."""
+    content_type = headers.get("content-type", "").lower()
+    if content_type and not any(word in content_type for word in _TEXTUAL):
+        return ""
+    raw, _ = _unzipped(page, headers, _WORDS_BYTES)
+    text = _text(raw[:_WORDS_BYTES], content_type)
+    if not content_type and "\ufffd" in text:  # not text, whatever it is
+        return ""
+    shown = _words(_UNSEEN.sub(" ", text)) or _words(" ".join(_TITLE.findall(text)))
+    for secret in sorted(_quotable(secrets), key=len, reverse=True):
+        shown = shown.replace(secret, "[redacted]")
+    return shown if len(shown) <= SAID_LENGTH else shown[: SAID_LENGTH - 1].rpartition(" ")[0] + "\u2026"
+
+
+def _text(raw: bytes, content_type: str) -> str:
+    named = re.search(r"charset=[\"']?([\w.:-]+)", content_type)
+    try:
+        return raw.decode(named[1] if named else "utf-8", "replace")
+    except (LookupError, ValueError):
+        return raw.decode("utf-8", "replace")
+
+
+def _words(markup: str) -> str:
+    text = unescape(_TAG.sub(" ", markup))
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _quotable(secrets: Iterable[str]) -> set[str]:
+    """Secrets as a page may repeat them: whole, or what follows the scheme (`Bearer`)."""
+    return {part for secret in secrets for part in (secret, *secret.split()[1:]) if len(part) >= 4}

@@ -7,14 +7,30 @@ become an `ErrorKind` in one table a fetcher, so no library exception crosses th
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.registry import Registry
+
+_log = logging.getLogger(__name__)
+#: Causes of failures that were logged: exception, file and line.
+_LOGGED: set[tuple[object, ...]] = set()
+
+
+class DnsFailure(str, Enum):
+    """Why a name has no address."""
+
+    NO_SUCH_NAME = "no_such_name"
+    """A resolver answered that the name does not exist, or has no address."""
+    NO_ANSWER = "no_answer"
+    """No resolver could say: that is trouble of ours, or of the DNS, and not of the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +42,34 @@ class FetchRequest:
         target: What is asked for.
         headers: Extra request headers, which may be secrets: they go to this URL's server only and into no message.
         verify_tls: Overrides the network default for this server, if not None.
+        enough_bytes: The file is not wanted beyond this size: it is cut there, and still counts as whole.
     """
 
     token: int
     target: RequestUrl
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     verify_tls: bool | None = None
+    enough_bytes: int | None = None
 
     @property
     def url(self) -> str:
         """The URL as it is sent."""
         return self.target.text
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """What it took to set up a connection.
+
+    Args:
+        dns_s: Time that the name look-up took.
+        connect_s: Time that TCP took.
+        setup_s: Time from the start of the request until it could be sent: with TLS, and with waiting for a turn.
+    """
+
+    dns_s: float
+    connect_s: float
+    setup_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +79,18 @@ class FetchResult:
     Args:
         kind: The failure, or None for a 2xx answer that arrived whole.
         status: HTTP status, if there was an answer.
-        headers: Response headers, names in lower case; repeated ones joined with ", ".
+        headers: Response headers, names in lower case. A header that was sent more than once has one line for each,
+            as joining them with ", " would change what some of them mean.
         body: What arrived (empty for a failure that stopped before the body).
         redirect_url: Absolute target of a 3xx answer with `Location`; `kind` is None then and `body` empty.
         message: Free text for `error_msg`.
+        said: What a refusal said: its status and the first words of its page. Empty where there was no refusal.
         ttfb_s: Time from start to the first byte of the answer.
         http_version: "1.1", "2", ...
         remote_ip: Address that was connected to.
-        said: What a refusal said: its status and the first words of its body.
+        dns_failure: For `ErrorKind.DNS`: what is known about the name.
+        tls: For `ErrorKind.TLS`: what is wrong with the certificate, in a few words.
+        connection: What its new connection took; None where one was used again, or none came to be.
     """
 
     token: int
@@ -63,11 +100,24 @@ class FetchResult:
     body: bytes = b""
     redirect_url: str | None = None
     message: str = ""
+    said: str = ""
     ttfb_s: float | None = None
     total_s: float = 0.0
     http_version: str | None = None
     remote_ip: str | None = None
-    said: str = ""
+    dns_failure: DnsFailure | None = None
+    tls: str = ""
+    connection: NewConnection | None = None
+
+
+def internal_failure(token: int, error: Exception) -> FetchResult:
+    """The result of a request at which a fetcher itself failed: one row's error. Each cause is logged once."""
+    tail = traceback.extract_tb(error.__traceback__)[-1:]
+    cause = (type(error).__name__, *((frame.filename, frame.lineno) for frame in tail))
+    if cause not in _LOGGED:
+        _LOGGED.add(cause)
+        _log.error("a fetcher failed at one request; others like it are not logged again", exc_info=error)
+    return FetchResult(token, ErrorKind.INTERNAL, message=f"{type(error).__name__}: {error}")
 
 
 class Fetcher(Protocol):

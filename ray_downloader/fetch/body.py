@@ -15,9 +15,34 @@ from urllib3.response import BaseHTTPResponse
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.low_speed import LowSpeedLimit
 
 READ_BYTES = 64 * 1024
+
+
+class LowSpeedLimit:
+    """Judges the average speed over consecutive windows, much as curl's `--speed-limit` and `--speed-time`. Pure.
+
+    Args:
+        bytes_per_s: Slower than this is too slow.
+        window_s: Length of a window.
+        now_s: When the transfer began.
+    """
+
+    def __init__(self, bytes_per_s: float, window_s: float, now_s: float) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._window_s = window_s
+        self._since_s = now_s
+        self._size_bytes = 0
+
+    def keeps_up(self, size_bytes: int, now_s: float) -> bool:
+        """Count `size_bytes` that have arrived; False once a whole window was too slow."""
+        self._size_bytes += size_bytes
+        elapsed_s = now_s - self._since_s
+        if elapsed_s < self._window_s:
+            return True
+        is_fast_enough = self._size_bytes >= self._bytes_per_s * elapsed_s
+        self._since_s, self._size_bytes = now_s, 0
+        return is_fast_enough
 
 
 @dataclass(slots=True)
@@ -39,6 +64,19 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How much of a body is read.
+
+    Args:
+        max_bytes: The largest body allowed; a larger one is not read, or not to its end, and is a failure.
+        enough_bytes: Where reading stops without a failure.
+    """
+
+    max_bytes: int
+    enough_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """What arrived, and why no more did."""
 
@@ -48,26 +86,34 @@ class Body:
 
 
 def read_body(
-    raw: BaseHTTPResponse, declared_bytes: int | None, room_bytes: int, watch: Watch, pace: LowSpeedLimit
+    raw: BaseHTTPResponse,
+    declared_bytes: int | None,
+    room: Room,
+    watch: Watch,
+    speed: LowSpeedLimit,
 ) -> Body:
     """Read to the end of the body; a connection that cannot be used again is closed.
 
     Args:
         raw: The answer, nothing of its body read.
         declared_bytes: What Content-Length says.
-        room_bytes: The largest body allowed; a larger one is not read, or not to its end.
+        room: How much is read.
         watch: Ends the read from outside.
-        pace: Judges the speed.
+        speed: Ends what is too slow.
     """
     chunks: list[bytes] = []
-    if declared_bytes is not None and declared_bytes > room_bytes:
+    if declared_bytes is not None and declared_bytes > room.max_bytes:
         raw.close()
-        return Body(b"", ErrorKind.TOO_LARGE, f"{declared_bytes} bytes announced, {room_bytes} allowed")
+        return Body(b"", ErrorKind.TOO_LARGE, f"{declared_bytes} bytes announced, {room.max_bytes} allowed")
+    room_bytes = room.max_bytes if room.enough_bytes is None else room.enough_bytes
     try:
         while chunk := raw.read1(READ_BYTES, decode_content=False):
             chunks.append(chunk)
             room_bytes -= len(chunk)
-            kind = _overrun(room_bytes, pace.keeps_up(len(chunk), time.monotonic()), watch)
+            if room_bytes < 0 and room.enough_bytes is not None:
+                raw.close()
+                return Body(b"".join(chunks)[:room_bytes])
+            kind = _overrun(room_bytes, speed.keeps_up(len(chunk), time.monotonic()), watch)
             if kind is not None:
                 raw.close()
                 return Body(b"".join(chunks), kind, f"given up after {sum(map(len, chunks))} bytes")
@@ -77,8 +123,8 @@ def read_body(
     return _complete(b"".join(chunks), declared_bytes, watch)
 
 
-def pace_of(network: NetworkSettings, sock: socket.socket | None) -> LowSpeedLimit:
-    """The pace that the settings ask for; a socket that is silent for a whole window fails by itself."""
+def speed_limit_of(network: NetworkSettings, sock: socket.socket | None) -> LowSpeedLimit:
+    """The least speed that the settings ask for; a socket that is silent for a whole window fails by itself."""
     if sock is not None:
         sock.settimeout(network.low_speed_s)
     return LowSpeedLimit(network.low_speed_bytes_per_s, network.low_speed_s, time.monotonic())

@@ -10,19 +10,26 @@ from __future__ import annotations
 import math
 import selectors
 import time
+from collections import defaultdict
+from dataclasses import replace
 
 import pycurl
 
 from ray_downloader.config.settings import NetworkSettings
-from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult, internal_failure
+from ray_downloader.fetch.curl_errors import COULD_NOT_RESOLVE
 from ray_downloader.fetch.curl_transfer import Transfer, result_of
+from ray_downloader.fetch.destination import Destination
 from ray_downloader.fetch.gate import RequestGate
-from ray_downloader.fetch.trust import ca_file
+from ray_downloader.fetch.names import NameInquiry, resolve_tcp
+from ray_downloader.fetch.tls import ca_file
 
 #: Connections kept, busy ones included (beyond it each is closed after use: 108 instead of 36 us of CPU a request).
 #: Many systems give a process 1,024 file descriptors.
 KEPT_CONNECTIONS = 640
 #: Lists name the same hosts for hours; a moved host shows as a failed connection, which looks it up again.
+#: Failed look-ups would be kept for half of it: libcurl is made to forget them.
 DNS_CACHE_S = 3600
 #: Largest piece that a callback gets; 62 kB images then need about two callbacks each.
 BUFFER_BYTES = 128 * 1024
@@ -30,6 +37,11 @@ BUFFER_BYTES = 128 * 1024
 #: Names that one time slice looked up stay known to the next in the same process.
 _NAMES = pycurl.CurlShare()
 _NAMES.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
+#: Hosts and ports whose last look-up failed, so that `_NAMES` may hold the failure.
+_DOUBTFUL: set[tuple[str, int]] = set()
+_MOST_DOUBTFUL = 100_000
+#: How often a poll looks for what an inquiry into a name came to.
+_INQUIRY_POLL_S = 0.01
 
 
 @FETCHERS.register("curl")
@@ -47,6 +59,8 @@ class CurlFetcher:
         self._network = network
         self._options = _options(network, user_agent)
         self._gate = RequestGate(network)
+        self._inquiry = NameInquiry(network.connect_timeout_s, time.monotonic, resolve_tcp)
+        self._unclear: defaultdict[str, list[tuple[Destination, FetchResult]]] = defaultdict(list)
         self._idle: list[Transfer] = []
         self._under_way: dict[pycurl.Curl, Transfer] = {}
         self._ended: list[FetchResult] = []
@@ -67,14 +81,24 @@ class CurlFetcher:
         if isinstance(admitted, FetchResult):
             self._ended.append(admitted)
             return
-        transfer = self._idle.pop() if self._idle else Transfer(self._options, self._network.max_bytes, self._sent)
-        verify_tls = self._network.verify_tls if request.verify_tls is None else request.verify_tls
-        transfer.begin(request, admitted, verify_tls)
+        try:
+            transfer = self._transfer_to(admitted)
+            verify_tls = self._network.verify_tls if request.verify_tls is None else request.verify_tls
+            transfer.begin(request, admitted, verify_tls)
+            self._multi.add_handle(transfer.easy)
+        except Exception as error:
+            self._ended.append(internal_failure(request.token, error))
+            return
         self._under_way[transfer.easy] = transfer
-        self._multi.add_handle(transfer.easy)
-        self._multi.socket_action(
-            pycurl.SOCKET_TIMEOUT, 0
-        )  # on a kept connection it goes out now, not at the next poll
+        # On a kept connection it goes out now, not at the next poll.
+        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def _transfer_to(self, destination: Destination) -> Transfer:
+        if destination.endpoint in _DOUBTFUL:
+            transfer = Transfer(self._options, self._network.max_bytes, self._sent)
+            transfer.forget_name(*destination.endpoint)
+            return transfer
+        return self._idle.pop() if self._idle else Transfer(self._options, self._network.max_bytes, self._sent)
 
     def take_sent(self) -> list[tuple[int, float]]:
         """Requests that went out, with the time."""
@@ -88,6 +112,8 @@ class CurlFetcher:
         while True:
             self._move(0.0 if self._ended else until_s - time.monotonic())
             self._collect()
+            if self._inquiry:
+                self._take_inquiries()
             if self._ended or time.monotonic() >= until_s:
                 ended, self._ended = self._ended, []
                 return ended
@@ -109,6 +135,8 @@ class CurlFetcher:
         now_s = time.monotonic()
         if self._timer_at_s is not None:
             patience_s = min(patience_s, self._timer_at_s - now_s)
+        if self._inquiry:
+            patience_s = min(patience_s, _INQUIRY_POLL_S)
         for key, events in self._wait(max(0.0, patience_s)):
             self._multi.socket_action(key.fd, events)  # EVENT_READ and CSELECT_IN are both 1, the others 2
         if self._timer_at_s is not None and self._timer_at_s <= time.monotonic():
@@ -150,11 +178,37 @@ class CurlFetcher:
 
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
         transfer = self._under_way.pop(easy)
-        result = result_of(transfer, code, message, self._network)
-        self._gate.note(transfer.destination, result.kind, time.monotonic())
-        self._ended.append(result)
+        try:
+            result = result_of(transfer, code, message, self._network)
+        except Exception as error:
+            result = internal_failure(transfer.request.token, error)
         self._multi.remove_handle(easy)
-        self._idle.append(transfer)
+        destination = transfer.destination
+        if not transfer.forgets_name:
+            self._idle.append(transfer)
+        elif transfer.has_address:
+            _DOUBTFUL.discard(destination.endpoint)
+        if result.kind is ErrorKind.DNS:
+            self._doubt(destination)
+        if code == COULD_NOT_RESOLVE:
+            self._unclear[destination.endpoint[0]].append((destination, result))
+            self._inquiry.ask(destination.endpoint[0])
+        else:
+            self._ended.append(result)
+
+    def _doubt(self, destination: Destination) -> None:
+        if len(_DOUBTFUL) >= _MOST_DOUBTFUL:
+            _DOUBTFUL.clear()
+        _DOUBTFUL.add(destination.endpoint)
+
+    def _take_inquiries(self) -> None:
+        """Finish the results of names of which it has been found out why they do not resolve."""
+        now_s = time.monotonic()
+        for host, failure in self._inquiry.take():
+            for destination, unclear in self._unclear.pop(host, ()):
+                result = replace(unclear, dns_failure=failure)
+                self._gate.note(destination, result, now_s)
+                self._ended.append(result)
 
 
 def _options(network: NetworkSettings, user_agent: str) -> dict[int, int | str | pycurl.CurlShare]:

@@ -14,12 +14,33 @@ import pycurl
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.addresses import is_public_address
-from ray_downloader.fetch.answer import ERROR_PAGE_BYTES, IDENTITY, decoded, headers_of, kind_of_status
-from ray_downloader.fetch.base import FetchRequest, FetchResult
-from ray_downloader.fetch.curl_errors import COULD_NOT_CONNECT, KIND_OF_CODE, TIMED_OUT, Progress, kind_of_timeout
+from ray_downloader.fetch.answer import (
+    ERROR_PAGE_BYTES,
+    IDENTITY,
+    decoded,
+    kind_of_status,
+    read_head,
+    redirect_target,
+    said_of,
+)
+from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult, NewConnection
+from ray_downloader.fetch.curl_errors import (
+    CERTIFICATE_REFUSED,
+    COULD_NOT_CONNECT,
+    KIND_OF_CODE,
+    SENT_TWICE,
+    TIMED_OUT,
+    WRITE_REFUSED,
+    Progress,
+    kind_of_timeout,
+)
 from ray_downloader.fetch.destination import Destination
+from ray_downloader.fetch.tls import certificate_verdict
 
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 4: "2", 5: "2", 30: "3", 31: "3"}
+_PLAIN_HEADERS = [b"Accept-Encoding: " + IDENTITY.encode()]
+
+Options = Mapping[int, "int | str | pycurl.CurlShare"]
 
 
 class _LentSocket(socket.socket):
@@ -32,13 +53,12 @@ class _LentSocket(socket.socket):
 class Transfer:
     """An easy handle with the buffers of the request it carries; used again and again."""
 
-    def __init__(
-        self, options: Mapping[int, int | str | pycurl.CurlShare], max_bytes: int, sent: list[tuple[int, float]]
-    ) -> None:
+    def __init__(self, options: Options, max_bytes: int, sent: list[tuple[int, float]]) -> None:
         self._max_bytes = max_bytes
         self._sent = sent
         self._connect_to = ""
-        self._headers: list[str] = []
+        self._headers: list[bytes] = []
+        self.forgets_name = False
         self.easy = pycurl.Curl()
         for option, value in options.items():
             self.easy.setopt(option, value)
@@ -51,52 +71,64 @@ class Transfer:
         self.request, self.destination = request, destination
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
-        self.room_bytes: int | None = None
+        self.head: tuple[int, dict[str, str]] | None = None
+        self.room_bytes = 0
         self.refused_address: str | None = None
-        self.is_sent = False
+        self.socket_error = ""
+        self.has_address = self.has_enough = self.is_sent = False
         easy = self.easy
         easy.setopt(pycurl.URL, request.url)
         easy.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
         easy.setopt(pycurl.SSL_VERIFYPEER, int(verify_tls))
         easy.setopt(pycurl.SSL_VERIFYHOST, 2 if verify_tls else 0)
-        self._set_lists(
-            destination.curl_connect_to(),
-            [f"Accept-Encoding: {IDENTITY}", *(f"{name}: {value}" for name, value in request.headers.items())],
-        )
+        self._set_lists(destination.curl_connect_to(), _header_lines(request.headers))
 
-    def _set_lists(self, connect_to: str, headers: list[str]) -> None:
+    def forget_name(self, host: str, port: int) -> None:
+        """Have the name looked up again, whatever libcurl remembers of it; the handle is for one use then."""
+        self.forgets_name = True
+        self.easy.setopt(pycurl.RESOLVE, [f"-{host}:{port}"])
+
+    def _set_lists(self, connect_to: str, headers: list[bytes]) -> None:
         """Set what pycurl copies line by line, where it changed (which is seldom)."""
         if connect_to != self._connect_to:
-            self._connect_to = connect_to
             self.easy.setopt(pycurl.CONNECT_TO, [connect_to])
+            self._connect_to = connect_to
         if headers != self._headers:
-            self._headers = headers
+            self._headers = []
             self.easy.setopt(pycurl.HTTPHEADER, headers)
+            self._headers = headers
 
-    def answer_status(self) -> tuple[int, list[bytes]]:
-        """Status and header lines of the last answer (a proxy and `100 Continue` put others before it)."""
-        for index in range(len(self.header_lines) - 1, -1, -1):
-            if self.header_lines[index].startswith(b"HTTP/"):
-                return int(self.header_lines[index].split(None, 2)[1]), self.header_lines[index + 1 :]
-        return 0, []
+    def answer_head(self) -> tuple[int, dict[str, str]]:
+        """Status and headers of the answer, parsed once."""
+        if self.head is None:
+            self.head = read_head(self.header_lines)
+        return self.head
 
     def _write(self, chunk: bytes) -> int | None:
-        if self.room_bytes is None:
-            is_file = 200 <= self.answer_status()[0] < 300
-            self.room_bytes = self._max_bytes if is_file else ERROR_PAGE_BYTES
+        if self.head is None:
+            is_file = 200 <= self.answer_head()[0] < 300
+            self.room_bytes = (self.request.enough_bytes or self._max_bytes) if is_file else ERROR_PAGE_BYTES
         self.room_bytes -= len(chunk)
         if self.room_bytes < 0:
+            self.has_enough = self.request.enough_bytes is not None
+            if self.has_enough:
+                self.chunks.append(chunk[: self.room_bytes])
             return 0
         self.chunks.append(chunk)
         return None
 
     def _open_socket(self, _purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> socket.socket | int:
         """Called with each resolved address before it is connected to, so a changing DNS answer cannot slip past."""
+        self.has_address = True
         family, kind, protocol, peer = address
         if self.destination.is_guarded and self.destination.is_resolved_here and not is_public_address(peer[0]):
             self.refused_address = peer[0]
             return int(pycurl.SOCKET_BAD)
-        return _LentSocket(family, kind, protocol)
+        try:
+            return _LentSocket(family, kind, protocol)
+        except OSError as error:  # no IPv6 here, or no file descriptor is left
+            self.socket_error = f"{peer[0]}: {error.strerror}"
+            return int(pycurl.SOCKET_BAD)
 
     def _before_sending(self, *_connection: object) -> int:
         """Forbid a second sending: libcurl does that where a kept connection ends without an answer, up to 5 times.
@@ -112,34 +144,49 @@ class Transfer:
 
 def result_of(transfer: Transfer, code: int, message: str, network: NetworkSettings) -> FetchResult:
     """How the request ended, of which libcurl says `code` (0: well) and `message`."""
-    easy = transfer.easy
-    status, lines = transfer.answer_status()
-    headers = headers_of(lines)
-    redirect_url = easy.getinfo(pycurl.REDIRECT_URL) if 300 <= status < 400 else None
-    kind = None if redirect_url else _kind(transfer, code, status, network)
-    body = b"".join(transfer.chunks) if 200 <= status < 300 else b""
-    if kind is None and redirect_url is None:
-        body = decoded(body, headers, network.max_bytes)
-        kind = None if body else ErrorKind.EMPTY
+    easy, request = transfer.easy, transfer.request
+    status, headers = transfer.answer_head()
+    if code == WRITE_REFUSED and transfer.has_enough and 200 <= status < 300:
+        code = 0
+    redirect_url = redirect_target(request.target, status, headers)
+    # A refusal stands, whatever became of its error page.
+    refusal = kind_of_status(status, headers) if status and (code == 0 or status >= 400) else None
+    kind = body = said = None
+    if redirect_url is None:
+        kind = refusal or (_kind(transfer, code, status, network) if code else None)
+        body = b"".join(transfer.chunks) if 200 <= status < 300 and refusal is None else b""
+        if kind is None:
+            body = decoded(body, headers, network.max_bytes)
+            kind = None if body else ErrorKind.EMPTY
+        if refusal is not None:
+            said = said_of(status, headers, b"".join(transfer.chunks), request.headers.values())
     return FetchResult(
-        token=transfer.request.token,
+        token=request.token,
         kind=kind,
         status=status or None,
         headers=headers,
-        body=body,
+        body=body or b"",
         redirect_url=redirect_url,
-        message=_message(transfer, kind, status, message),
+        message="" if kind is None else said or _message(transfer, kind, code, status, message),
+        said=said or "",
         ttfb_s=easy.getinfo(pycurl.STARTTRANSFER_TIME) if status else None,
         total_s=easy.getinfo(pycurl.TOTAL_TIME),
         http_version=_HTTP_VERSIONS.get(easy.getinfo(pycurl.INFO_HTTP_VERSION)),
         remote_ip=easy.getinfo(pycurl.PRIMARY_IP) or None,
+        dns_failure=DnsFailure.NO_ANSWER if kind is ErrorKind.DNS else None,
+        tls=certificate_verdict(easy.getinfo(pycurl.SSL_VERIFYRESULT)) if code == CERTIFICATE_REFUSED else "",
+        connection=_new_connection(easy) if transfer.has_address else None,
     )
 
 
-def _kind(transfer: Transfer, code: int, status: int, network: NetworkSettings) -> ErrorKind | None:
-    """The failure of a request that is no redirect."""
-    if code == 0 or status >= 300:  # a refusal stands, whatever became of its error page
-        return kind_of_status(status)
+def _header_lines(headers: Mapping[str, str]) -> list[bytes]:
+    if not headers:
+        return _PLAIN_HEADERS
+    return [*_PLAIN_HEADERS, *(f"{name}: {value}".encode("latin-1") for name, value in headers.items())]
+
+
+def _kind(transfer: Transfer, code: int, status: int, network: NetworkSettings) -> ErrorKind:
+    """The failure of a request that got no whole answer."""
     if code == COULD_NOT_CONNECT and transfer.refused_address is not None:
         return ErrorKind.FORBIDDEN_ADDRESS
     if code == TIMED_OUT:
@@ -148,18 +195,28 @@ def _kind(transfer: Transfer, code: int, status: int, network: NetworkSettings) 
 
 
 def _progress(transfer: Transfer, status: int) -> Progress:
+    """What libcurl's times cannot tell: on a kept connection they are all 0, where it failed all are filled in."""
     getinfo = transfer.easy.getinfo
     return Progress(
-        is_resolved=not transfer.destination.is_resolved_here or getinfo(pycurl.NAMELOOKUP_TIME) > 0,
-        is_connected=bool(getinfo(pycurl.PRIMARY_IP)),  # the other times are filled in even where it failed
+        is_resolved=transfer.is_sent or transfer.has_address or not transfer.destination.is_resolved_here,
+        is_connected=transfer.is_sent or bool(getinfo(pycurl.PRIMARY_IP)),
         has_answer=status > 0,
         total_s=getinfo(pycurl.TOTAL_TIME),
     )
 
 
-def _message(transfer: Transfer, kind: ErrorKind | None, status: int, message: str) -> str:
-    if kind is None:
-        return ""
+def _new_connection(easy: pycurl.Curl) -> NewConnection | None:
+    """The times of a connection that came to be."""
+    connected_s = easy.getinfo(pycurl.CONNECT_TIME)
+    if connected_s <= 0:
+        return None
+    resolved_s = easy.getinfo(pycurl.NAMELOOKUP_TIME)
+    return NewConnection(resolved_s, max(0.0, connected_s - resolved_s), easy.getinfo(pycurl.PRETRANSFER_TIME))
+
+
+def _message(transfer: Transfer, kind: ErrorKind, code: int, status: int, message: str) -> str:
     if kind is ErrorKind.FORBIDDEN_ADDRESS:
         return f"{transfer.destination.host} resolves to {transfer.refused_address}, which is not public"
-    return message or f"HTTP status {status}"
+    if code == SENT_TWICE:
+        return "the connection, kept from an earlier request, ended before the answer"
+    return transfer.socket_error or message or f"HTTP status {status}"

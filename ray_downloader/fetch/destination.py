@@ -39,6 +39,11 @@ class Destination:
     is_guarded: bool
     is_resolved_here: bool
 
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host and port that are really connected to, where no proxy is used."""
+        return self.dial or (self.host, self.port)
+
     def curl_connect_to(self) -> str:
         """As a line of `CURLOPT_CONNECT_TO`; `:::` changes nothing (pycurl ignores an empty list)."""
         if self.dial is None:

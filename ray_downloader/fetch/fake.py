@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchRequest, FetchResult
+from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult
 
 
 @dataclass(slots=True)
@@ -34,6 +34,8 @@ class Reply:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     redirect_url: str | None = None
+    said: str = ""
+    dns_failure: DnsFailure | None = None
     after_s: float = 0.0
 
 
@@ -67,7 +69,9 @@ class FakeFetcher:
             headers=reply.headers,
             body=reply.body,
             redirect_url=reply.redirect_url,
-            message="" if reply.kind is None else f"scripted {reply.kind}",
+            message="" if reply.kind is None else reply.said or f"scripted {reply.kind}",
+            said=reply.said,
+            dns_failure=reply.dns_failure,
             ttfb_s=reply.after_s,
             total_s=reply.after_s,
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchRequest, FetchResult
+from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult
 from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
-from ray_downloader.fetch.failed_names import FailedNames
+from ray_downloader.fetch.names import FailedNames
 
 
 class RequestGate:
@@ -21,17 +21,17 @@ class RequestGate:
         self._failed_names = FailedNames()
 
     def admit(self, request: FetchRequest, now_s: float) -> Destination | FetchResult:
-        """Where `request` goes; or its result, where the URL is refused or its host failed to resolve lately."""
+        """Where `request` goes; or its result, where the URL is refused or its host is known not to exist."""
         try:
             destination = self.destinations.of(request.target)
         except RefusedUrlError as refusal:
             return FetchResult(request.token, refusal.kind, message=str(refusal))
         if destination.is_resolved_here and self._failed_names.has(destination.host, now_s):
-            message = f"{destination.host} did not resolve a moment ago"
-            return FetchResult(request.token, ErrorKind.DNS, message=message)
+            message = f"{destination.host} did not exist a moment ago"
+            return FetchResult(request.token, ErrorKind.DNS, message=message, dns_failure=DnsFailure.NO_SUCH_NAME)
         return destination
 
-    def note(self, destination: Destination, kind: ErrorKind | None, now_s: float) -> None:
-        """A request to `destination` ended with `kind`."""
-        if kind is ErrorKind.DNS and destination.is_resolved_here:
+    def note(self, destination: Destination, result: FetchResult, now_s: float) -> None:
+        """A request to `destination` ended so. Only what a resolver said is remembered: a lost look-up is repeated."""
+        if result.dns_failure is DnsFailure.NO_SUCH_NAME and destination.is_resolved_here:
             self._failed_names.add(destination.host, now_s)

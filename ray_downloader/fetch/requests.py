@@ -10,43 +10,90 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import urljoin
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import requote_uri
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.answer import ERROR_PAGE_BYTES, IDENTITY, declared_size_bytes, decoded, kind_of_status
-from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
-from ray_downloader.fetch.body import Body, Watch, pace_of, read_body
+from ray_downloader.fetch.answer import (
+    ERROR_PAGE_BYTES,
+    IDENTITY,
+    SAID_LENGTH,
+    declared_size_bytes,
+    decoded,
+    kind_of_status,
+    merged_headers,
+    redirect_target,
+    said_of,
+)
+from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult, NewConnection, internal_failure
+from ray_downloader.fetch.body import Body, Room, Watch, read_body, speed_limit_of
+from ray_downloader.fetch.connector import ConnectionWatcher, UnknownNameError, connector_pools
 from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
 from ray_downloader.fetch.gate import RequestGate
-from ray_downloader.fetch.pools import OnWait, guarded_pools
-from ray_downloader.fetch.trust import ca_file
+from ray_downloader.fetch.tls import ca_file, certificate_verdict
 
 THREADS = 32
 #: Hosts whose connections are kept.
 POOLS = 256
 
 
-class _Adapter(HTTPAdapter):
-    """The adapter of `requests`, on guarded pools. A proxy is dialled as the operator named it."""
+class _SetUp(threading.local):
+    """What the request of this thread has set up so far."""
 
-    def __init__(self, destinations: Destinations, max_host_connections: int, on_wait: OnWait) -> None:
+    watch: Watch
+    started_s = resolved_s = connected_s = ready_s = 0.0
+
+    def begin(self, watch: Watch) -> None:
+        self.watch = watch
+        self.started_s, self.connected_s = time.monotonic(), 0.0
+
+    @contextmanager
+    def setting_up(self) -> Iterator[None]:
+        self.resolved_s = time.monotonic()
+        yield
+        self.ready_s = time.monotonic()
+
+    def resolved(self) -> None:
+        self.resolved_s = time.monotonic()
+
+    def connected(self) -> None:
+        self.connected_s = time.monotonic()
+
+    def waits_on(self, waiting: socket.socket) -> None:
+        self.watch.socket = waiting
+
+    def new_connection(self) -> NewConnection | None:
+        """The times of the connection that this request set up, if it did."""
+        if not self.connected_s:
+            return None
+        return NewConnection(
+            dns_s=self.resolved_s - self.started_s,
+            connect_s=self.connected_s - self.resolved_s,
+            setup_s=max(self.ready_s, self.connected_s) - self.started_s,
+        )
+
+
+class _Adapter(HTTPAdapter):
+    """The adapter of `requests`, on our connector. A proxy is connected to as the operator named it."""
+
+    def __init__(self, destinations: Destinations, max_host_connections: int, watcher: ConnectionWatcher) -> None:
         super().__init__(POOLS, max_host_connections, max_retries=0, pool_block=True)
-        self.poolmanager.pool_classes_by_scheme = guarded_pools(destinations, on_wait)
+        self.poolmanager.pool_classes_by_scheme = connector_pools(destinations, watcher)
         anywhere = Destinations(NetworkSettings(allow_private_addresses=True))
-        self._proxy_pools = guarded_pools(anywhere, on_wait)
+        self._proxy_pools = connector_pools(anywhere, watcher)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **options)
@@ -71,8 +118,8 @@ class RequestsFetcher:
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": IDENTITY}
         self._proxies = {"http": network.proxy, "https": network.proxy} if network.proxy else {}
         self._gate = RequestGate(network)
-        self._local = threading.local()
-        self._adapter = _Adapter(self._gate.destinations, max_host_connections, self._waits_on)
+        self._set_up = _SetUp()
+        self._adapter = _Adapter(self._gate.destinations, max_host_connections, self._set_up)
         self._threads = ThreadPoolExecutor(THREADS, "fetch")
         self._under_way: dict[int, Watch] = {}
         self._ended: queue.SimpleQueue[tuple[Destination | None, FetchResult]] = queue.SimpleQueue()
@@ -116,7 +163,7 @@ class RequestsFetcher:
             while True:
                 destination, result = self._ended.get(timeout=0.0 if results else patience_s)
                 if destination is not None:
-                    self._gate.note(destination, result.kind, time.monotonic())
+                    self._gate.note(destination, result, time.monotonic())
                 results.append(result)
         return results
 
@@ -130,22 +177,20 @@ class RequestsFetcher:
             if not watch.has_time_left():
                 watch.wake()
 
-    def _waits_on(self, waiting: socket.socket) -> None:
-        self._local.watch.socket = waiting
-
     def _fetch(self, request: FetchRequest, destination: Destination) -> None:
         """The life of one request, in its thread; always ends with a result."""
         started_s = time.monotonic()
         watch = Watch(started_s + self._network.request_timeout_s)
-        self._under_way[request.token] = self._local.watch = watch
+        self._under_way[request.token] = watch
+        self._set_up.begin(watch)
         try:
             response = self._send(request)
             result = self._received(request, response, watch, time.monotonic() - started_s)
         except Exception as error:
-            kind = _kind(error) if watch.has_time_left() else ErrorKind.TIMEOUT
-            result = FetchResult(request.token, kind, message=str(error))
+            result = _failed(request, error, watch)
         del self._under_way[request.token]
-        self._ended.put((destination, replace(result, total_s=time.monotonic() - started_s)))
+        result = replace(result, total_s=time.monotonic() - started_s, connection=self._set_up.new_connection())
+        self._ended.put((destination, result))
 
     def _send(self, request: FetchRequest) -> requests.Response:
         prepared = requests.Request("GET", request.url, headers={**self._headers, **request.headers}).prepare()
@@ -156,63 +201,91 @@ class RequestsFetcher:
 
     def _received(self, request: FetchRequest, response: requests.Response, watch: Watch, ttfb_s: float) -> FetchResult:
         status = response.status_code
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        is_file = 200 <= status < 300
-        redirect_url = _redirect_url(request.url, headers) if 300 <= status < 400 else None
+        headers = merged_headers(response.raw.headers.iteritems())
+        refusal = kind_of_status(status, headers)
+        redirect_url = redirect_target(request.target, status, headers)
         remote_ip = watch.socket.getpeername()[0] if watch.socket else None
-        room_bytes = self._network.max_bytes if is_file else ERROR_PAGE_BYTES
-        pace = pace_of(self._network, watch.socket)
-        body = read_body(response.raw, declared_size_bytes(headers), room_bytes, watch, pace)
-        content = decoded(body.content, headers, self._network.max_bytes) if is_file else b""
-        kind = None if redirect_url else _kind_of_answer(status, body, content)
-        return FetchResult(
+        speed = speed_limit_of(self._network, watch.socket)
+        is_file = 200 <= status < 300
+        room = Room(self._network.max_bytes, request.enough_bytes) if is_file else Room(ERROR_PAGE_BYTES)
+        body = read_body(response.raw, declared_size_bytes(headers), room, watch, speed)
+        result = FetchResult(
             token=request.token,
-            kind=kind,
+            kind=None,
             status=status,
             headers=headers,
-            body=content,
             redirect_url=redirect_url,
-            message="" if kind is None else body.message or f"HTTP status {status}",
             ttfb_s=ttfb_s,
             http_version={10: "1.0", 11: "1.1"}.get(response.raw.version),
             remote_ip=remote_ip,
         )
+        if redirect_url is not None:
+            return result
+        if refusal is not None:  # it stands, whatever became of its error page
+            said = said_of(status, headers, body.content, request.headers.values())
+            return replace(result, kind=refusal, message=said, said=said)
+        return _file(result, body, self._network.max_bytes)
 
 
-def _kind_of_answer(status: int, body: Body, content: bytes) -> ErrorKind | None:
-    """The failure of an answer that is no redirect; a refusal stands, whatever became of its error page."""
-    if not 200 <= status < 300:
-        return kind_of_status(status)
-    return body.kind or kind_of_status(status) or (None if content else ErrorKind.EMPTY)
+def _file(result: FetchResult, body: Body, max_bytes: int) -> FetchResult:
+    """An answer that brings the file, as far as it came."""
+    content = decoded(body.content, result.headers, max_bytes)
+    kind = body.kind or (None if content else ErrorKind.EMPTY)
+    message = "" if kind is None else body.message or f"HTTP status {result.status}"
+    return replace(result, kind=kind, body=content, message=message)
 
 
-def _redirect_url(url: str, headers: Mapping[str, str]) -> str | None:
-    """The absolute target of a redirect; servers send it unescaped, too, and then in UTF-8."""
-    location = headers.get("location")
-    if not location:
-        return None
-    return requote_uri(urljoin(url, location.encode("latin-1").decode("utf-8", "replace")))
+def _failed(request: FetchRequest, error: Exception, watch: Watch) -> FetchResult:
+    """A request that had no answer; what fits no kind is a failure of ours."""
+    if not watch.has_time_left():
+        return FetchResult(request.token, ErrorKind.TIMEOUT, message="the time limit came before the answer")
+    causes = list(_causes(error))
+    message = _message(causes[-1])
+    for cause in causes:
+        if isinstance(cause, UnknownNameError):
+            return FetchResult(request.token, ErrorKind.DNS, message=message, dns_failure=cause.failure)
+        if isinstance(cause, ssl.SSLCertVerificationError | CertificateError):
+            verdict = certificate_verdict(getattr(cause, "verify_code", 0))
+            return FetchResult(request.token, ErrorKind.TLS, message=message, tls=verdict)
+    kind = _kind(causes)
+    return internal_failure(request.token, error) if kind is None else FetchResult(request.token, kind, message=message)
 
 
-def _kind(error: Exception) -> ErrorKind:
-    """Failures before the body as error kinds; the first that fits counts, what fits none is `internal`."""
-    if isinstance(error, RefusedUrlError):
-        return error.kind
-    reason = getattr(error.args[0], "reason", None) if error.args else None  # inside a MaxRetryError
-    if isinstance(reason, NameResolutionError):
-        return ErrorKind.DNS
-    if isinstance(reason, NewConnectionError):
-        return ErrorKind.CONNECT
-    return next((kind for types, kind in _KINDS if isinstance(error, types)), ErrorKind.INTERNAL)
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what is wrapped in it, from the outside in: `requests` around urllib3's around the real one."""
+    seen: set[int] = set()
+    cause: object = error
+    while isinstance(cause, BaseException) and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        wrapped = [cause.__dict__.get("reason"), *cause.args]
+        cause = next((inner for inner in wrapped if isinstance(inner, BaseException)), None)
 
 
-#: Subclasses stand before their bases.
+def _message(cause: BaseException) -> str:
+    text = "".join(char if char.isprintable() else " " for char in str(cause)).strip()
+    if isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError):
+        return f"the answer cannot be read: {text[:SAID_LENGTH]}"
+    return text or type(cause).__name__
+
+
+def _kind(causes: Sequence[BaseException]) -> ErrorKind | None:
+    refusal = next((cause for cause in causes if isinstance(cause, RefusedUrlError)), None)
+    if refusal is not None:
+        return refusal.kind
+    return next((kind for types, kind in _KINDS for cause in causes if isinstance(cause, types)), None)
+
+
+#: The first that fits the error or one of its causes counts: a ConnectionError of `requests` may hold any of them.
 _KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (requests.exceptions.SSLError, ErrorKind.TLS),
     (requests.exceptions.ProxyError, ErrorKind.CONNECT),
     (requests.exceptions.ConnectTimeout, ErrorKind.CONNECT),
     (requests.exceptions.ReadTimeout, ErrorKind.TIMEOUT),
-    (requests.exceptions.ConnectionError, ErrorKind.RESET),
     (requests.exceptions.InvalidURL, ErrorKind.BAD_URL),
     (requests.exceptions.InvalidSchema, ErrorKind.BAD_URL),
+    (urllib3.exceptions.LocationValueError, ErrorKind.BAD_URL),
+    (urllib3.exceptions.NewConnectionError, ErrorKind.CONNECT),
+    (requests.exceptions.ConnectionError, ErrorKind.RESET),
+    (urllib3.exceptions.HTTPError, ErrorKind.RESET),
 )

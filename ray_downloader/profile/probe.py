@@ -23,7 +23,7 @@ from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import IDENTITY, kind_of_status
 from ray_downloader.fetch.destination import RefusedUrlError
-from ray_downloader.fetch.trust import ca_file
+from ray_downloader.fetch.tls import ca_file
 from ray_downloader.partition.server_key import BadUrlError, RequestUrl
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
@@ -227,7 +227,7 @@ def _sample(answer: requests.Response, ttfb_s: float, total_s: float, size_bytes
     hint = parse_ratelimit(headers, time.time())
     retry_after = headers.get("retry-after")
     return Sample(
-        kind=None if answer.is_redirect else kind_of_status(answer.status_code),
+        kind=None if answer.is_redirect else kind_of_status(answer.status_code, headers),
         http_status=answer.status_code,
         ttfb_s=ttfb_s,
         total_s=total_s,

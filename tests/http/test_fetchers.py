@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any, NoReturn
 
+import pycurl
 import pytest
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
-from ray_downloader.fetch.base import FETCHERS, Fetcher
+from ray_downloader.fetch import curl
+from ray_downloader.fetch.base import FETCHERS, DnsFailure, Fetcher, FetchRequest
+from ray_downloader.fetch.cookies import RedirectCookies
+from ray_downloader.partition.server_key import RequestUrl
+from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
 from tests.support.fetching import fetch, fetch_all, get
 from tests.support.log import most_in_flight
 from tests.support.pictures import jpeg_of
@@ -22,6 +30,11 @@ MAX_BYTES = 100_000
 LIMITS = {"max_bytes": MAX_BYTES, "connect_timeout_s": 1.0, "request_timeout_s": 3.0, "low_speed_s": 1}
 
 MakeFetcher = Callable[..., Fetcher]
+
+
+def raw(answer: bytes) -> str:
+    """Path that is answered with these bytes."""
+    return f"/raw?b64={base64.urlsafe_b64encode(answer).decode()}"
 
 
 @pytest.fixture(params=["curl", "requests"])
@@ -86,6 +99,147 @@ MISBEHAVIOURS = {
     f"/large?bytes={MAX_BYTES + 1}&chunked=1": {ErrorKind.TOO_LARGE},
     "/announced?bytes=1000000000000": {ErrorKind.TOO_LARGE},
 }
+
+
+OK = b"Content-Length: 2\r\n\r\nhi"
+#: Answers that break rules of HTTP, and all that may come of each; None stands for the file.
+ODD_ANSWERS = {
+    b"HTTP/1.1 200OK\r\n" + OK: {None, ErrorKind.RESET},
+    b"HTTP/1.1 404Not Found\r\n" + OK: {ErrorKind.HTTP_4XX, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nHTTP/x: y\r\n" + OK: {None},
+    b"HTTP/1.1 200 OK\r\nHTTP/1.1 404 Not Found\r\n" + OK: {None, ErrorKind.RESET},
+    b"HTTP/1.1 99999 OK\r\n" + OK: {ErrorKind.HTTP_4XX, ErrorKind.RESET},
+    b"HTTP/1.1 1000 OK\r\n" + OK: {ErrorKind.RESET},
+    b"HTTP/1.1 000 OK\r\n" + OK: {ErrorKind.RESET},
+    b"HTTP/1.1 099 OK\r\n" + OK: {ErrorKind.RESET},
+    b"HTTP/1.1 20 OK\r\n" + OK: {ErrorKind.RESET},
+    b"HTTP/1.1 -1 OK\r\n" + OK: {ErrorKind.RESET},
+    b"HTTP/1.1\r\n" + OK: {ErrorKind.RESET},
+    b"HTTP/3.7 200 OK\r\n" + OK: {None, ErrorKind.RESET},
+    b"http/1.1 200 OK\r\n" + OK: {None, ErrorKind.RESET},
+    b"ICY 200 OK\r\n" + OK: {ErrorKind.RESET},
+    b"HTTP/1.1 101 Switching\r\n\r\nhi": {ErrorKind.RESET},
+    b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n" + OK: {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nno colon\r\n" + OK: {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\n: no name\r\n" + OK: {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nX: a\0b\r\n" + OK: {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nX\0: ab\r\n" + OK: {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nX: caf\xe9 \xf0\x9f\r\n" + OK: {None},
+    b"HTTP/1.1 200 OK\nX: a\nContent-Length: 2\n\nhi": {None},
+    b"HTTP/1.1 200 OK\r\nX: a\r\n  b\r\n" + OK: {None},
+    b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nhi": {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhi": {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi": {ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: foo\r\n\r\nhi": {None, ErrorKind.RESET},
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: 1\r\nHTTP/1.1 404 x: y\r\n\r\n": {None},
+    b"HTTP/1.1 200 OK\r\nX: a": {ErrorKind.EMPTY, ErrorKind.RESET},
+    b"HTTP/1.1 302 Found\r\nLocation:\r\nContent-Length: 0\r\n\r\n": {ErrorKind.HTTP_4XX},
+    b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n": {ErrorKind.HTTP_4XX},
+    b"\x00\x01\x02" * 30: {ErrorKind.RESET},
+    b"\r\n": {ErrorKind.RESET},
+}
+
+
+def test_an_answer_that_breaks_the_rules_is_that_rows_error_and_no_exception(fetcher: Fetcher) -> None:
+    for index, (answer, kinds) in enumerate(ODD_ANSWERS.items()):
+        result = fetch(fetcher, f"http://odd{index}.example{raw(answer)}")
+        assert result.kind in kinds, (answer, result)
+        assert (result.body == b"hi") is (result.kind is None), (answer, result)
+        assert bool(result.message) is (result.kind is not None)
+        assert result.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"http://m\xfcnchen.example/x", "http://m%FCnchen.example/x"),
+        (b"http://m\xc3\xbcnchen.example/x", "http://xn--mnchen-3ya.example/x"),
+        (b"/caf\xe9 one.jpg#part", "http://from.example/caf%E9%20one.jpg"),
+        (b"http://[::1", "http://[::1"),
+        (b"\\\\other.example\\x", "http://other.example/x"),
+    ],
+)
+def test_a_redirect_of_any_bytes_has_one_target(fetcher: Fetcher, location: bytes, target: str) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+    result = fetch(fetcher, f"http://from.example{raw(answer)}")
+    assert (result.kind, result.redirect_url) == (None, target)
+
+
+def test_a_refusal_says_its_status_and_the_first_words_of_its_page(fetcher: Fetcher) -> None:
+    result = fetch(fetcher, "http://said.example/refusal?page=<h1>Blocked</h1><p>Write%20to%20us</p>")
+    assert (result.kind, result.body) == (ErrorKind.HTTP_4XX, b"")
+    assert result.said == result.message == "HTTP status 403: Blocked Write to us"
+
+
+def test_a_price_is_told_and_not_paid(fetcher: Fetcher) -> None:
+    result = fetch(fetcher, "http://paid.example/refusal?status=402&price=USD%200.02&page=Pay&type=text/plain")
+    assert result.kind is ErrorKind.PAYMENT_REQUIRED
+    assert result.said == "HTTP status 402, crawler-price USD 0.02: Pay"
+
+
+def test_a_page_that_repeats_our_secrets_is_quoted_without_them(fetcher: Fetcher) -> None:
+    secrets = {"Authorization": "Bearer s3cret-token", "Cookie": "id=s3cret-cookie"}
+    result = fetch(fetcher, "http://echo.example/echo", headers=secrets)
+    assert result.said == "HTTP status 403: You sent [redacted] and [redacted]."
+    assert "s3cret" not in repr(result)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_headers_of_one_request_do_not_go_with_the_next(fetcher: Fetcher, origin: RunningOrigin, scheme: str) -> None:
+    origin.forget()
+    fetch(fetcher, f"{scheme}://private.example/a.jpg", headers={"Authorization": "Bearer caf\xe9"})
+    fetch(fetcher, f"{scheme}://private.example/b.jpg")
+    fetch(fetcher, f"{scheme}://other.example/c.jpg")
+    assert [seen.headers.get("authorization") for seen in origin.seen()] == ["Bearer caf\xe9", None, None]
+
+
+def test_a_header_that_cannot_be_sent_costs_one_row(fetcher: Fetcher, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        result = fetch(fetcher, "http://snow.example/a.jpg", headers={"X-Secret": "s3cret \u2603"})
+        assert result.kind is ErrorKind.INTERNAL
+        assert "s3cret" not in result.message
+    assert len(caplog.records) <= 1
+    assert "s3cret" not in caplog.text
+    assert fetch(fetcher, "http://snow.example/a.jpg").kind is None
+
+
+def test_a_wall_that_sets_cookies_lets_those_in_who_bring_them(fetcher: Fetcher) -> None:
+    cookies, url = RedirectCookies(), RequestUrl.parse("https://wall.example/wall/a.jpg")
+    first = fetch(fetcher, url.text)
+    assert first.redirect_url == url.text
+    cookies.add(url, first.headers, time.time())
+    assert fetch(fetcher, url.text, headers={"Cookie": cookies.header(url) or ""}).body == jpeg_of("/wall/a.jpg")
+
+
+def test_two_lines_of_one_header_stay_apart(fetcher: Fetcher) -> None:
+    headers = fetch(fetcher, "http://lines.example/opt-outs").headers
+    assert headers["x-robots-tag"] == "otherbot: noindex\nnoai"
+    assert find_opt_out(headers["x-robots-tag"], {"noai", "noindex"}, "ray_downloader") == "noai"
+
+
+def test_a_file_is_cut_where_it_is_enough(fetcher: Fetcher) -> None:
+    for path in ("/large?bytes=50000", "/large?bytes=50000&chunked=1"):
+        target = RequestUrl.parse(f"http://enough.example{path}")
+        result = fetch_all(fetcher, [FetchRequest(0, target, enough_bytes=20_000)])[0]
+        assert (result.kind, len(result.body)) == (None, 20_000)
+        result = fetch_all(fetcher, [FetchRequest(0, target, enough_bytes=50_000)])[0]
+        assert (result.kind, len(result.body)) == (None, 50_000)
+
+
+def test_a_time_out_on_a_kept_connection_is_a_time_out(make_fetcher: MakeFetcher, origin: RunningOrigin) -> None:
+    hosts = {"connect_to": None, "allow_private_addresses": True}
+    fetcher = make_fetcher(**hosts, request_timeout_s=1.0)
+    first = fetch(fetcher, origin.url("/a.jpg"))
+    second = fetch(fetcher, origin.url("/hang"))
+    assert first.connection is not None
+    assert (second.kind, second.connection, second.dns_failure) == (ErrorKind.TIMEOUT, None, None)
+
+
+def test_a_new_connection_tells_its_times(fetcher: Fetcher) -> None:
+    result = fetch(fetcher, "https://times.example/delay?s=0.2")
+    assert result.connection is not None
+    assert 0 <= result.connection.dns_s <= result.connection.setup_s
+    assert 0 < result.connection.connect_s <= result.connection.setup_s < result.total_s
 
 
 def test_each_misbehaviour_ends_with_its_kind_and_a_message_while_the_others_go_on(fetcher: Fetcher) -> None:
@@ -213,15 +367,54 @@ def test_a_host_that_does_not_take_the_connection_is_a_connect_failure(make_fetc
         assert fetch(fetcher, "http://a.example/").kind is ErrorKind.CONNECT
 
 
-def test_a_name_that_does_not_resolve_is_remembered(make_fetcher: MakeFetcher) -> None:
+Resolver = Callable[[Exception], list[str]]
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
+    """Makes Python's view of the resolver fail, and returns the list of names that it is asked for from then on."""
+
+    def fail_with(error: Exception) -> list[str]:
+        asked: list[str] = []
+
+        def getaddrinfo(host: str, *_: object, **__: object) -> NoReturn:
+            asked.append(host)
+            raise error
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return fail_with
+
+
+def test_a_name_that_does_not_exist_is_remembered(make_fetcher: MakeFetcher, resolver: Resolver) -> None:
     fetcher = make_fetcher(connect_to=None)
-    first, second = (fetch(fetcher, "http://no-such-host.invalid/a.jpg") for _ in range(2))
-    assert (first.kind, second.kind) == (ErrorKind.DNS, ErrorKind.DNS)
-    assert "a moment ago" in second.message
+    asked = resolver(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+    results = [fetch(fetcher, "http://no-such-host.invalid/a.jpg") for _ in range(2)]
+    assert [result.kind for result in results] == [ErrorKind.DNS] * 2
+    assert [result.dns_failure for result in results] == [DnsFailure.NO_SUCH_NAME] * 2
+    assert "a moment ago" in results[1].message
+    assert asked == ["no-such-host.invalid"]
+
+
+def test_a_look_up_without_an_answer_is_made_again(make_fetcher: MakeFetcher, resolver: Resolver) -> None:
+    fetcher = make_fetcher(connect_to=None)
+    asked = resolver(socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
+    results = [fetch(fetcher, "http://lost-look-up.invalid/a.jpg") for _ in range(3)]
+    assert [result.dns_failure for result in results] == [DnsFailure.NO_ANSWER] * 3
+    assert asked == ["lost-look-up.invalid"] * 3
+
+
+def test_many_requests_for_one_name_that_does_not_exist_all_end(make_fetcher: MakeFetcher) -> None:
+    requests = [get(i, f"http://no-such-host-{i % 2}.invalid/{i}.jpg") for i in range(20)]
+    results = fetch_all(make_fetcher(connect_to=None), requests)
+    assert {result.kind for result in results.values()} == {ErrorKind.DNS}
 
 
 def test_a_certificate_of_an_unknown_authority_is_a_tls_failure(make_fetcher: MakeFetcher) -> None:
-    assert fetch(make_fetcher(ca_bundle=None), "https://tls.example/a.jpg").kind is ErrorKind.TLS
+    result = fetch(make_fetcher(ca_bundle=None), "https://tls.example/a.jpg")
+    assert result.kind is ErrorKind.TLS
+    assert result.tls in {"broken chain", "self-signed certificate in chain"}
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
@@ -259,3 +452,21 @@ def test_close_drops_what_is_under_way(fetcher: Fetcher) -> None:
     fetcher.start(get(0, "http://close.example/hang"))
     assert fetcher.poll(0.1) == []
     fetcher.close()
+
+
+def test_libcurl_is_made_to_forget_a_failed_look_up(origin: RunningOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would answer from its own memory for half an hour, in every fetcher of the process."""
+    starts = getattr(pycurl, "RESOLVER_START_FUNCTION", None)
+    if starts is None:
+        pytest.skip("this pycurl does not tell when libcurl asks the resolver")
+    options, asked = curl._options, list[int]()
+
+    def with_callback(*arguments: Any) -> dict[int, Any]:
+        return {**options(*arguments), starts: lambda *_: asked.append(1) or 0}
+
+    monkeypatch.setattr(curl, "_options", with_callback)
+    monkeypatch.setattr("ray_downloader.fetch.names.failure_of", lambda _: DnsFailure.NO_ANSWER)
+    for count in (1, 2, 3):
+        with closing(curl.CurlFetcher(NetworkSettings(), AGENT, 8)) as fetcher:
+            assert fetch(fetcher, "http://forgotten-name.invalid/").kind is ErrorKind.DNS
+        assert len(asked) == count

@@ -50,11 +50,11 @@ class Exchange:
         """A number from the query."""
         return float(self.query.get(name, default))
 
-    def start(self, status: int, headers: Mapping[str, str]) -> None:
-        """Write the status line and the headers."""
+    def start(self, status: int, headers: Mapping[str, str], *lines_after: str) -> None:
+        """Write the status line, the headers, and further header lines."""
         self.status = status
         lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [*(f"{name}: {value}" for name, value in headers.items()), *lines_after]
         self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
 
     def answer(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -16,6 +16,7 @@ class Seen:
         status: What was answered; None for a request that got no status line.
         client_port: Port that the client's connection came from.
         client_host: Address that it came from.
+        headers: All of its headers, names in lower case.
         in_flight: Requests of this host under way at its arrival, this one included.
     """
 
@@ -29,6 +30,7 @@ class Seen:
     in_flight: int
     tls: bool
     client_host: str = "127.0.0.1"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def most_in_window(seen: Iterable[Seen], window_s: float) -> int:

@@ -110,6 +110,7 @@ class Origin:
             client_port=client_port,
             client_host=client_host,
             in_flight=self._in_flight[host],
+            headers=headers,
             tls=exchange.writer.get_extra_info("sslcontext") is not None,
         )
         self._seen.append(seen)

@@ -7,6 +7,7 @@ A path that names no misbehaviour is answered with a picture.
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import zlib
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,8 @@ from tests.support.exchange import Exchange
 from tests.support.pictures import jpeg_of
 
 Route = Callable[[Exchange], Awaitable[None]]
+
+COOKIE = "Set-Cookie: also=2; Path=/"
 
 
 async def picture(exchange: Exchange) -> None:
@@ -199,6 +202,42 @@ async def garbage(exchange: Exchange) -> None:
     exchange.leave()
 
 
+async def raw(exchange: Exchange) -> None:
+    """/raw?b64=: these very bytes as the whole answer, then the connection is closed."""
+    exchange.writer.write(base64.urlsafe_b64decode(exchange.query["b64"]))
+    exchange.leave()
+
+
+async def refusal(exchange: Exchange) -> None:
+    """/refusal?status=&page=&type=&price=: that status with that page."""
+    price = exchange.query.get("price")
+    page, kind = exchange.query.get("page", ""), exchange.query.get("type", "text/html; charset=utf-8")
+    code = int(exchange.number("status", 403))
+    exchange.answer(code, page.encode(), kind, {"crawler-price": price} if price else None)
+
+
+async def wall(exchange: Exchange) -> None:
+    """/wall: a consent wall: sets two cookies and leads back to the same URL until both come with the request."""
+    if {"seen=1", "also=2"} <= set(exchange.headers.get("cookie", "").split("; ")):
+        await picture(exchange)
+        return
+    exchange.start(302, {"Location": exchange.target, "Content-Length": "0", "Set-Cookie": "seen=1; Path=/"}, COOKIE)
+
+
+async def echo(exchange: Exchange) -> None:
+    """/echo: a refusal whose page repeats the request's Authorization and Cookie headers."""
+    page = f"<p>You sent {exchange.headers.get('authorization')} and {exchange.headers.get('cookie')}.</p>"
+    exchange.answer(403, page.encode(), "text/html")
+
+
+async def opt_outs(exchange: Exchange) -> None:
+    """/opt-outs: a picture with two X-Robots-Tag lines, the first for somebody else."""
+    body = jpeg_of(exchange.path)
+    framing = {"Content-Type": "image/jpeg", "Content-Length": str(len(body)), "X-Robots-Tag": "otherbot: noindex"}
+    exchange.start(200, framing, "X-Robots-Tag: noai")
+    exchange.writer.write(body)
+
+
 ROUTES: dict[str, Route] = {
     "status": status,
     "flaky": flaky,
@@ -225,6 +264,11 @@ ROUTES: dict[str, Route] = {
     "x-robots": x_robots,
     "robots.txt": robots_txt,
     "garbage": garbage,
+    "raw": raw,
+    "refusal": refusal,
+    "wall": wall,
+    "echo": echo,
+    "opt-outs": opt_outs,
 }
 
 

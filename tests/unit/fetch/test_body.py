@@ -11,8 +11,7 @@ from urllib3.exceptions import IncompleteRead, ProtocolError, ReadTimeoutError
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch import body
-from ray_downloader.fetch.body import Body, Watch, kind_of_broken_read, pace_of, read_body
-from ray_downloader.fetch.low_speed import LowSpeedLimit
+from ray_downloader.fetch.body import Body, LowSpeedLimit, Room, Watch, kind_of_broken_read, read_body, speed_limit_of
 
 
 class Clock:
@@ -58,12 +57,12 @@ def read(clock: Clock, *pieces: bytes | Exception, declared: int | None = None, 
     """The body, and whether its connection was closed."""
     answer = Answer(clock, pieces)
     limit = LowSpeedLimit(0.0, 1000.0, clock.now_s)
-    return read_body(answer, declared, room, Watch(clock.now_s + 10.0), limit), answer.is_closed  # type: ignore[arg-type]  # the part of it that is used
+    return read_body(answer, declared, Room(room), Watch(clock.now_s + 10.0), limit), answer.is_closed  # type: ignore[arg-type]  # the part of it that is used
 
 
 def test_a_body_is_its_pieces_as_they_came_not_decoded(clock: Clock) -> None:
     answer = Answer(clock, [b"pix", b"els"])
-    found = read_body(answer, 6, 100, Watch(clock.now_s + 10), LowSpeedLimit(0, 9, 0))  # type: ignore[arg-type]  # as above
+    found = read_body(answer, 6, Room(100), Watch(clock.now_s + 10), LowSpeedLimit(0, 9, 0))  # type: ignore[arg-type]  # as above
     assert found == Body(b"pixels", None, "")
     assert answer.asked == [(65536, False)] * 3
     assert not answer.is_closed
@@ -92,7 +91,7 @@ def test_what_turns_out_too_large_is_not_read_to_its_end(clock: Clock, room: int
 def test_a_slow_body_is_given_up_and_its_connection_closed(clock: Clock) -> None:
     answer = Answer(clock, [b"x"] * 9)
     limit = LowSpeedLimit(bytes_per_s=500, window_s=3, now_s=clock.now_s)
-    found = read_body(answer, None, 100, Watch(clock.now_s + 100), limit)  # type: ignore[arg-type]  # as above
+    found = read_body(answer, None, Room(100), Watch(clock.now_s + 100), limit)  # type: ignore[arg-type]  # as above
     assert (found.kind, found.content, answer.is_closed) == (ErrorKind.TOO_SLOW, b"xxx", True)
 
 
@@ -131,13 +130,13 @@ def test_a_body_that_ends_early_is_truncated_and_at_its_limit_a_timeout(clock: C
     found, _ = read(clock, b"pix", declared=6)
     assert (found.kind, found.message) == (ErrorKind.TRUNCATED, "3 of 6 bytes arrived")
     late = Answer(clock, [b"pix"], piece_s=6.0)
-    found = read_body(late, 6, 100, Watch(clock.now_s + 11), LowSpeedLimit(0, 99, 0))  # type: ignore[arg-type]  # as above
+    found = read_body(late, 6, Room(100), Watch(clock.now_s + 11), LowSpeedLimit(0, 99, 0))  # type: ignore[arg-type]  # as above
     assert (found.kind, found.content) == (ErrorKind.TIMEOUT, b"pix")
     late = Answer(clock, [b"pixels"], piece_s=6.0)
-    found = read_body(late, 6, 100, Watch(clock.now_s + 11), LowSpeedLimit(0, 99, 0))  # type: ignore[arg-type]  # as above
+    found = read_body(late, 6, Room(100), Watch(clock.now_s + 11), LowSpeedLimit(0, 99, 0))  # type: ignore[arg-type]  # as above
     assert found.kind is None, "it is whole, so the end that came late does not matter"
     late = Answer(clock, [b"pixels"], piece_s=6.0)
-    found = read_body(late, None, 100, Watch(clock.now_s + 11), LowSpeedLimit(0, 99, 0))  # type: ignore[arg-type]  # as above
+    found = read_body(late, None, Room(100), Watch(clock.now_s + 11), LowSpeedLimit(0, 99, 0))  # type: ignore[arg-type]  # as above
     assert found.kind is ErrorKind.TIMEOUT, "nothing says that this was all"
 
 
@@ -156,8 +155,35 @@ def test_a_waiting_thread_is_woken_and_one_without_a_socket_is_let_be() -> None:
 def test_a_silent_socket_fails_by_itself_after_a_window(clock: Clock) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        limit = pace_of(NetworkSettings(low_speed_bytes_per_s=100, low_speed_s=7), ours)
+        limit = speed_limit_of(NetworkSettings(low_speed_bytes_per_s=100, low_speed_s=7), ours)
         assert ours.gettimeout() == 7.0
     assert limit.keeps_up(0, clock.now_s + 6.9)
     assert not limit.keeps_up(699, clock.now_s + 7.0)
-    assert pace_of(NetworkSettings(low_speed_bytes_per_s=100, low_speed_s=7), None).keeps_up(700, clock.now_s + 7.0)
+    assert speed_limit_of(NetworkSettings(low_speed_bytes_per_s=100, low_speed_s=7), None).keeps_up(700, clock.now_s + 7.0)
+
+
+@pytest.mark.parametrize(("enough", "content", "is_closed"), [(5, b"pixel", True), (6, b"pixels", False), (9, b"pixels", False)])
+def test_what_is_enough_is_cut_and_whole(clock: Clock, enough: int, content: bytes, is_closed: bool) -> None:
+    answer = Answer(clock, [b"pix", b"els"])
+    limit = LowSpeedLimit(0.0, 1000.0, clock.now_s)
+    found = read_body(answer, None, Room(100, enough), Watch(clock.now_s + 10.0), limit)  # type: ignore[arg-type]  # as above
+    assert (found, answer.is_closed) == (Body(content), is_closed)
+
+
+def test_a_transfer_is_given_a_whole_window_before_it_is_judged() -> None:
+    limit = LowSpeedLimit(bytes_per_s=500, window_s=30, now_s=0.0)
+    assert limit.keeps_up(1, now_s=29.9)
+    assert not limit.keeps_up(1, now_s=30.0)
+
+
+def test_the_first_window_is_counted_from_nothing() -> None:
+    limit = LowSpeedLimit(bytes_per_s=500, window_s=30, now_s=5.0)
+    assert not limit.keeps_up(14_999, now_s=35.0)
+    assert LowSpeedLimit(bytes_per_s=500, window_s=30, now_s=5.0).keeps_up(15_000, now_s=35.0)
+
+
+def test_a_fast_start_does_not_pay_for_a_slow_end() -> None:
+    limit = LowSpeedLimit(bytes_per_s=500, window_s=30, now_s=0.0)
+    assert limit.keeps_up(1_000_000, now_s=30.0)
+    assert limit.keeps_up(15_000, now_s=60.0)
+    assert not limit.keeps_up(14_999, now_s=90.0)

@@ -29,6 +29,7 @@ MANUAL = {
     "SSL_CIPHER": (59, "tls"),
     "PEER_FAILED_VERIFICATION": (60, "tls"),
     "FILESIZE_EXCEEDED": (63, "too_large"),
+    "BAD_CONTENT_ENCODING": (61, "reset"),
     "USE_SSL_FAILED": (64, "tls"),
     "SSL_ENGINE_INITFAILED": (66, "tls"),
     "SSL_CACERT_BADFILE": (77, "tls"),
@@ -38,6 +39,8 @@ MANUAL = {
     "SSL_PINNEDPUBKEYNOTMATCH": (90, "tls"),
     "SSL_INVALIDCERTSTATUS": (91, "tls"),
     "HTTP2_STREAM": (92, "reset"),
+    "HTTP3": (95, "reset"),
+    "QUIC_CONNECT_ERROR": (96, "connect"),
     "PROXY": (97, "connect"),
     "TOO_LARGE": (100, "reset"),
 }
@@ -58,7 +61,10 @@ def test_time_limits_have_no_one_kind() -> None:
     ("progress", "kind"),
     [
         (Progress(is_resolved=False, is_connected=False, has_answer=False, total_s=20.0), ErrorKind.DNS),
+        (Progress(is_resolved=False, is_connected=False, has_answer=False, total_s=299.9), ErrorKind.DNS),
+        (Progress(is_resolved=False, is_connected=False, has_answer=False, total_s=300.0), ErrorKind.TIMEOUT),
         (Progress(is_resolved=True, is_connected=False, has_answer=False, total_s=20.0), ErrorKind.CONNECT),
+        (Progress(is_resolved=True, is_connected=False, has_answer=False, total_s=300.0), ErrorKind.CONNECT),
         (Progress(is_resolved=True, is_connected=True, has_answer=False, total_s=20.0), ErrorKind.TIMEOUT),
         (Progress(is_resolved=True, is_connected=True, has_answer=False, total_s=300.0), ErrorKind.TIMEOUT),
         (Progress(is_resolved=True, is_connected=True, has_answer=True, total_s=31.0), ErrorKind.TOO_SLOW),

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchResult
+from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.fetch.destination import Destination
 from ray_downloader.fetch.gate import RequestGate
 from tests.support.fetching import get
+
+NO_SUCH_NAME = FetchResult(1, ErrorKind.DNS, dns_failure=DnsFailure.NO_SUCH_NAME)
 
 
 def _kind(admission: RequestGate, url: str, now_s: float) -> ErrorKind | None:
@@ -20,17 +22,27 @@ def test_a_host_that_did_not_resolve_is_not_looked_up_again_for_a_while() -> Non
     admission = RequestGate(NetworkSettings())
     destination = admission.admit(get(1, "http://gone.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
-    admission.note(destination, ErrorKind.DNS, now_s=1.0)
+    admission.note(destination, NO_SUCH_NAME, now_s=1.0)
     assert _kind(admission, "https://gone.example/b", now_s=2.0) is ErrorKind.DNS
     assert _kind(admission, "http://other.example/b", now_s=2.0) is None
-    assert _kind(admission, "https://gone.example/b", now_s=60.0) is None
+    assert _kind(admission, "https://gone.example/b", now_s=10.9) is ErrorKind.DNS
+    assert _kind(admission, "https://gone.example/b", now_s=11.0) is None
+
+
+def test_a_look_up_that_was_lost_is_made_again_at_once() -> None:
+    admission = RequestGate(NetworkSettings())
+    destination = admission.admit(get(1, "http://lost.example/a"), now_s=0.0)
+    assert isinstance(destination, Destination)
+    lost = FetchResult(1, ErrorKind.DNS, dns_failure=DnsFailure.NO_ANSWER)
+    admission.note(destination, lost, now_s=0.0)
+    assert _kind(admission, "http://lost.example/a", now_s=0.0) is None
 
 
 def test_other_failures_are_not_remembered() -> None:
     admission = RequestGate(NetworkSettings())
     destination = admission.admit(get(1, "http://down.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
-    admission.note(destination, ErrorKind.CONNECT, now_s=0.0)
+    admission.note(destination, FetchResult(1, ErrorKind.CONNECT), now_s=0.0)
     assert _kind(admission, "http://down.example/a", now_s=0.0) is None
 
 
@@ -38,7 +50,7 @@ def test_names_that_a_proxy_resolves_are_not_ours_to_remember() -> None:
     admission = RequestGate(NetworkSettings(proxy="http://proxy.example:3128"))
     destination = admission.admit(get(1, "http://gone.example/a"), now_s=0.0)
     assert isinstance(destination, Destination)
-    admission.note(destination, ErrorKind.DNS, now_s=0.0)
+    admission.note(destination, NO_SUCH_NAME, now_s=0.0)
     assert _kind(admission, "http://gone.example/a", now_s=0.0) is None
 
 
