@@ -105,7 +105,7 @@ def _connect(connection: HTTPConnection, destinations: Destinations, watcher: Co
 
 def _allowed(destination: Destination, addresses: Sequence[Address]) -> Sequence[Address]:
     """Those of the resolved addresses that may be connected to; at least one."""
-    if not destination.is_guarded:
+    if not (destination.is_guarded and addresses):
         return addresses
     allowed = [address for address in addresses if is_public_address(address[4][0])]
     if not allowed:

@@ -55,9 +55,9 @@ def look_up(host: str, port: int, timeout_s: float, resolve: Resolve = resolve_t
     return answer
 
 
-def failure_of(error: OSError | UnicodeError) -> DnsFailure:
+def failure_of(error: Exception) -> DnsFailure:
     """What an error of the resolver says about the name; a name that cannot be spelled does not exist."""
-    is_known = isinstance(error, UnicodeError) or error.errno in _NO_SUCH_NAME
+    is_known = isinstance(error, UnicodeError) or (isinstance(error, OSError) and error.errno in _NO_SUCH_NAME)
     return DnsFailure.NO_SUCH_NAME if is_known else DnsFailure.NO_ANSWER
 
 
@@ -135,7 +135,7 @@ def _start_look_up(
     def run() -> None:
         try:
             addresses = resolve(host, port)
-        except (OSError, UnicodeError) as error:
+        except Exception as error:
             answer(NameLookupError(failure_of(error), f"{host}: {_reason(error)}"))
         else:
             answer(addresses)
@@ -152,5 +152,5 @@ def _no_answer(host: str, timeout_s: float) -> NameLookupError:
     return NameLookupError(DnsFailure.NO_ANSWER, f"{host}: no answer from the resolver within {timeout_s:g} s")
 
 
-def _reason(error: OSError | UnicodeError) -> str:
+def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

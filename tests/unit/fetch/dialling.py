@@ -28,6 +28,7 @@ class Dialling:
     asked: list[tuple[str, int]] = field(default_factory=list)
     dialled: list[tuple[str, int]] = field(default_factory=list)
     families: list[int] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
     sockets: list[socket.socket] = field(default_factory=list)
     no_delay: list[int] = field(default_factory=list)
     _ends: dict[int, str] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Dialling:
         """Put one end of a pair in place of the socket, which keeps its descriptor."""
         self.sockets.append(connecting)
         self.families.append(connecting.family)
+        self.timeouts.append(connecting.gettimeout() or 0.0)
         self.dialled.append(peer)
         self.no_delay.append(connecting.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         if peer[0] in self.failures:

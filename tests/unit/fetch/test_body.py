@@ -159,10 +159,14 @@ def test_a_silent_socket_fails_by_itself_after_a_window(clock: Clock) -> None:
         assert ours.gettimeout() == 7.0
     assert limit.keeps_up(0, clock.now_s + 6.9)
     assert not limit.keeps_up(699, clock.now_s + 7.0)
-    assert speed_limit_of(NetworkSettings(low_speed_bytes_per_s=100, low_speed_s=7), None).keeps_up(700, clock.now_s + 7.0)
+    assert speed_limit_of(NetworkSettings(low_speed_bytes_per_s=100, low_speed_s=7), None).keeps_up(
+        700, clock.now_s + 7.0
+    )
 
 
-@pytest.mark.parametrize(("enough", "content", "is_closed"), [(5, b"pixel", True), (6, b"pixels", False), (9, b"pixels", False)])
+@pytest.mark.parametrize(
+    ("enough", "content", "is_closed"), [(5, b"pixel", True), (6, b"pixels", False), (9, b"pixels", False)]
+)
 def test_what_is_enough_is_cut_and_whole(clock: Clock, enough: int, content: bytes, is_closed: bool) -> None:
     answer = Answer(clock, [b"pix", b"els"])
     limit = LowSpeedLimit(0.0, 1000.0, clock.now_s)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import certifi
 import pycurl
@@ -12,7 +14,7 @@ import pytest
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
 from ray_downloader.fetch import curl
-from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult
+from ray_downloader.fetch.base import FETCHERS, DnsFailure, FetchRequest, FetchResult
 from ray_downloader.fetch.curl import CurlFetcher
 from ray_downloader.fetch.destination import Destination
 from tests.support.fetching import get
@@ -201,13 +203,19 @@ def test_a_refused_url_ends_at_the_next_poll_without_waiting_for_others(make_fet
     assert [token for token, _ in fetcher.take_sent()] == [1]
 
 
-def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetcher) -> None:
+def test_a_name_that_does_not_exist_is_not_asked_for_again(
+    make_fetcher: MakeFetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     fetcher = make_fetcher()
     messages = []
     for token in range(2):
         fetcher.start(get(token, "http://no..name/a.jpg"))
         result = ended(fetcher)
-        assert result.kind is ErrorKind.DNS
+        assert (result.kind, result.dns_failure) == (ErrorKind.DNS, DnsFailure.NO_SUCH_NAME)
         messages.append(result.message)
     assert "a moment ago" in messages[1]
     assert "a moment ago" not in messages[0]

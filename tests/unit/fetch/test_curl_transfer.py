@@ -87,7 +87,7 @@ def test_the_last_answer_counts_after_those_of_a_proxy(make_fetcher: MakeFetcher
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [("403 Forbidden", "http_4xx"), ("429 Slow", "http_429"), ("503 Busy", "http_5xx")]
+    ("status", "kind"), [("403 Forbidden", "http_403_ban"), ("429 Slow", "http_429"), ("503 Busy", "http_5xx")]
 )
 def test_a_refusal_has_its_kind_headers_and_no_page(
     make_fetcher: MakeFetcher, wire: Wire, status: str, kind: str
@@ -262,26 +262,28 @@ def test_lists_are_set_only_where_they_changed(transfer: Transfer) -> None:
     begin(transfer)
     begin(transfer, dial=("10.0.0.1", 80), key="1")
     assert transfer.easy.values(pycurl.CONNECT_TO) == [[":::"], ["::10.0.0.1:80"]]
-    identity = "Accept-Encoding: identity"
-    assert transfer.easy.values(pycurl.HTTPHEADER) == [[identity], [identity, "key: 1"]]
+    identity = b"Accept-Encoding: identity"
+    assert transfer.easy.values(pycurl.HTTPHEADER) == [[identity], [identity, b"key: 1"]]
 
 
 @pytest.mark.parametrize(
-    ("measured", "status", "total_s", "kind"),
+    ("came", "status", "total_s", "kind"),
     [
         ({}, 0, 20.0, ErrorKind.DNS),
-        ({pycurl.NAMELOOKUP_TIME: 0.1}, 0, 20.0, ErrorKind.CONNECT),
-        ({pycurl.NAMELOOKUP_TIME: 0.1, pycurl.PRIMARY_IP: "8.8.8.8"}, 0, 20.0, ErrorKind.TIMEOUT),
-        ({pycurl.NAMELOOKUP_TIME: 0.1, pycurl.PRIMARY_IP: "8.8.8.8"}, 200, 20.0, ErrorKind.TOO_SLOW),
-        ({pycurl.NAMELOOKUP_TIME: 0.1, pycurl.PRIMARY_IP: "8.8.8.8"}, 200, 300.0, ErrorKind.TIMEOUT),
+        ({"has_address": True}, 0, 20.0, ErrorKind.CONNECT),
+        ({"has_address": True, "address": "8.8.8.8"}, 0, 20.0, ErrorKind.TIMEOUT),  # in the TLS handshake
+        ({"is_sent": True}, 0, 20.0, ErrorKind.TIMEOUT),  # on a kept connection
+        ({"is_sent": True}, 200, 20.0, ErrorKind.TOO_SLOW),
+        ({"is_sent": True}, 200, 300.0, ErrorKind.TIMEOUT),
     ],
 )
 def test_a_time_limit_is_told_by_how_far_the_request_came(
-    transfer: Transfer, measured: Mapping[int, Any], status: int, total_s: float, kind: ErrorKind
+    transfer: Transfer, came: Mapping[str, Any], status: int, total_s: float, kind: ErrorKind
 ) -> None:
     begin(transfer)
+    transfer.has_address, transfer.is_sent = came.get("has_address", False), came.get("is_sent", False)
     transfer.header_lines[:] = [f"HTTP/1.1 {status} OK".encode()] if status else []
-    transfer.easy.measured = {**measured, pycurl.TOTAL_TIME: total_s}
+    transfer.easy.measured = {pycurl.PRIMARY_IP: came.get("address", ""), pycurl.TOTAL_TIME: total_s}
     assert result_of(transfer, 28).kind is kind
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import UserError
-from ray_downloader.fetch.trust import ca_file
+from ray_downloader.fetch.tls import ca_file
 
 
 def test_the_configured_file_or_the_one_that_comes_with_us(tmp_path: Path) -> None:

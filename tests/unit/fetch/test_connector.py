@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.base import DnsFailure
+from ray_downloader.fetch.connector import UnknownNameError, connector_pools
 from ray_downloader.fetch.destination import Destinations, RefusedUrlError
-from ray_downloader.fetch.pools import guarded_pools
 from tests.unit.fetch.dialling import Dialling
 
 Connect = Callable[..., HTTPConnection]
+
+
+class Noted:
+    """What a watcher is told."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.waits: list[socket.socket] = []
+
+    @contextmanager
+    def setting_up(self) -> Iterator[None]:
+        self.events.append("sets up")
+        yield
+        self.events.append("is set up")
+
+    def resolved(self) -> None:
+        self.events.append("resolved")
+
+    def connected(self) -> None:
+        self.events.append("connected")
+
+    def waits_on(self, waiting: socket.socket) -> None:
+        self.waits.append(waiting)
 
 
 @pytest.fixture
@@ -24,7 +49,7 @@ def connect() -> Connect:
 
     def connected(host: str, port: int = 80, **network: object) -> HTTPConnection:
         destinations = Destinations(NetworkSettings.model_validate(network))
-        pool = guarded_pools(destinations, lambda _socket: None)["http"]
+        pool = connector_pools(destinations, Noted())["http"]
         connection = pool.ConnectionCls(host, port=port, timeout=3.5)
         connection.connect()
         return connection
@@ -36,7 +61,7 @@ def test_a_public_host_is_connected_to_at_the_address_it_resolved_to(connect: Co
     connection = connect("Museum.org", 8080)
     assert dialling.asked == [("museum.org", 8080)]
     assert dialling.dialled == [("93.184.216.34", 8080)]
-    assert connection.sock.gettimeout() == 3.5
+    assert connection.sock.gettimeout() == pytest.approx(3.5, abs=0.5)
     assert dialling.no_delay == [1], "a request of one packet does not wait for an acknowledgement"
     connection.close()
 
@@ -99,25 +124,35 @@ def test_a_name_without_an_address_is_a_failed_connection(connect: Connect, dial
 
 
 @pytest.mark.parametrize("host", ["gone.org", "no..name"])
-def test_a_name_that_does_not_resolve_is_told_as_such(connect: Connect, dialling: Dialling, host: str) -> None:
-    with pytest.raises(NameResolutionError, match=host):
+def test_a_name_that_does_not_exist_is_told_as_such(connect: Connect, dialling: Dialling, host: str) -> None:
+    with pytest.raises(UnknownNameError, match=host) as caught:
         connect(host)
+    assert caught.value.failure is DnsFailure.NO_SUCH_NAME
 
 
-def test_who_waits_is_told_on_which_socket_before_the_answer(dialling: Dialling) -> None:
-    waits: list[socket.socket] = []
-    pools = guarded_pools(Destinations(NetworkSettings()), waits.append)
-    connection = pools["http"].ConnectionCls("museum.org", port=80)
+def test_all_addresses_and_the_look_up_share_the_time(connect: Connect, dialling: Dialling) -> None:
+    dialling.names["museum.org"] = ["93.184.216.34", "93.184.216.35"]
+    dialling.failures = {address: TimeoutError("slow") for address in dialling.names["museum.org"]}
+    with pytest.raises(ConnectTimeoutError):
+        connect("museum.org")
+    first, second = dialling.timeouts
+    assert 3.0 < second <= first <= 3.5
+
+
+def test_a_watcher_sees_the_set_up_and_the_socket_on_which_the_answer_is_waited_for(dialling: Dialling) -> None:
+    noted = Noted()
+    pools = connector_pools(Destinations(NetworkSettings()), noted)
+    connection = pools["http"].ConnectionCls("museum.org", port=80, timeout=5.0)
     connection.request("GET", "/a.jpg")
-    assert waits == []
+    assert noted.events == ["sets up", "resolved", "connected", "is set up"]
     dialling.wire.peers[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     assert connection.getresponse().status == 200
-    assert waits == [connection.sock]
+    assert noted.waits == [connection.sock]
     connection.close()
 
 
 def test_tls_has_pools_of_its_own_on_the_same_guard() -> None:
-    pools = guarded_pools(Destinations(NetworkSettings()), lambda _socket: None)
+    pools = connector_pools(Destinations(NetworkSettings()), Noted())
     secure, plain = pools["https"].ConnectionCls, pools["http"].ConnectionCls
     assert issubclass(secure, HTTPSConnection)
     assert issubclass(secure, plain)
