@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stored import StoredRun, received, row
+from tests.unit.tools.cluster import HereCluster, install
 
 
 @pytest.fixture
@@ -17,3 +18,9 @@ def run(tmp_path: Path) -> StoredRun:
     full = {"is_license_full": True, "license": "CC BY 4.0", "source": "Museum", "title": "A | B"}
     run.add([row("d", received(1), **full), row("e", received(3, height=20, width=30))], "b.example:8080", 3)
     return run
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> HereCluster:
+    """In the place of Ray."""
+    return install(monkeypatch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,7 +11,15 @@ import pytest
 from ray_downloader import pipeline
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.tools.publish import applied_tools, apply, is_half_applied, refuse_if_applied, undo
+from ray_downloader.tools.publish import (
+    applied_folders,
+    applied_tools,
+    apply,
+    is_applied,
+    is_half_applied,
+    refuse_if_applied,
+    undo,
+)
 from tests.support.stored import StoredRun, received, row, run_here, stage_here
 
 
@@ -112,3 +121,87 @@ def test_a_retry_of_errors_asks_for_the_images_as_they_were(run: StoredRun) -> N
     )
     with pytest.raises(UserError, match=r"retry_errors: results of tools are in place .*duplication_based"):
         pipeline.run(settings)
+
+
+def test_a_result_is_in_place_for_what_was_asked_and_while_it_is_whole(run: StoredRun) -> None:
+    folder = staged(run)
+    assert not is_applied(folder, "this")
+    refuse_if_applied(folder)
+    assert apply(folder, run.layout.images, "this") == 1
+    assert is_applied(folder, "this")
+    assert not is_applied(folder, "that")
+    assert not is_half_applied(folder)
+    (folder / "applied" / "completed").unlink()
+    assert is_half_applied(folder)
+    assert not is_applied(folder, "this")
+    assert json.loads((folder / "applied" / "manifest.json").read_text("utf-8"))["asked"] == "this"
+
+
+def test_the_manifest_is_there_before_the_first_exchange_and_the_marker_after_the_last(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = staged(run, "size_based", threshold_size=91)
+    exchanged = []
+    link = os.link
+
+    def noted(current: Path, saved: Path) -> None:
+        exchanged.append((folder / "applied" / "manifest.json").exists() and is_half_applied(folder))
+        link(current, saved)
+
+    monkeypatch.setattr(os, "link", noted)
+    assert apply(folder, run.layout.images) == 2
+    assert exchanged == [True, True]
+    assert json.loads((folder / "applied" / "completed").read_text("utf-8")) == {"batches": 2}
+
+
+def test_what_was_saved_is_the_first_and_stays_so_when_an_exchange_is_finished(run: StoredRun) -> None:
+    before = contents(run)
+    folder = staged(run)
+    apply(folder, run.layout.images)
+    after = contents(run)
+    (folder / "applied" / "completed").unlink()
+    assert apply(folder, run.layout.images) == 1, "all is in place: nothing is exchanged again"
+    assert contents(run) == after
+    assert undo(folder, run.layout.images) == 1
+    assert contents(run) == before
+
+
+def test_undo_leaves_nothing_of_the_result_behind(run: StoredRun) -> None:
+    folder = staged(run)
+    apply(folder, run.layout.images)
+    assert applied_folders(run.layout.tools) == [folder / "applied"]
+    undo(folder, run.layout.images)
+    assert not (folder / "images").exists()
+    assert not (folder / "applied").exists()
+    with pytest.raises(UserError, match="no result of duplication_based is in place"):
+        undo(folder, run.layout.images)
+
+
+def test_an_undo_that_was_killed_is_finished_by_the_same_command(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(run)
+    folder = staged(run, "size_based", threshold_size=91)
+    apply(folder, run.layout.images)
+    replace, replaced = Path.replace, []
+
+    def killed_at_the_second(source: Path, target: Path) -> Path:
+        replaced.append(target)
+        if len(replaced) == 2:
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        undo(folder, run.layout.images)
+    assert is_half_applied(folder), "it is not taken for a result that is in place"
+    monkeypatch.setattr(Path, "replace", replace)
+    assert undo(folder, run.layout.images) == 2
+    assert contents(run) == before
+
+
+def test_tools_are_named_in_a_fixed_order(run: StoredRun) -> None:
+    for name in ("size_based", "duplication_based"):
+        apply(staged(run, name, threshold_size=21), run.layout.images)
+    assert applied_tools(run.layout.tools) == ["duplication_based", "size_based"]
+    assert applied_tools(run.root / "nowhere") == []

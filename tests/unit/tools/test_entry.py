@@ -1,0 +1,105 @@
+"""A tool is started by its name, and a wrong name or folder is told before anything is written."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.tools import entry
+from ray_downloader.tools.context import ToolContext
+from ray_downloader.tools.entry import apply_tool
+from ray_downloader.tools.legacy import register
+from ray_downloader.tools.legacy.filters import FilterRegister, PythonFilterToolBase
+from tests.support.stored import StoredRun
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """Neither the log nor the register nor the environment is changed for others."""
+    logger = logging.getLogger("ray_downloader")
+    before = list(logger.handlers), logger.level, logger.propagate
+    steps, environment = dict(register._FAMILIES), dict(os.environ)
+    yield
+    for handler in logger.handlers:
+        if handler not in before[0]:
+            handler.close()
+    logger.handlers[:], logger.level, logger.propagate = before
+    register._FAMILIES.clear()
+    register._FAMILIES.update(steps)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def context(root: Path, name: str, **parameters: object) -> ToolContext:
+    values = {"path_to_input": "", "path_to_output": root, "tools_parameters": parameters}
+    return ToolContext(name, Settings.from_config(values))
+
+
+def test_a_tool_runs_and_its_messages_are_kept(run: StoredRun, capsys: pytest.CaptureFixture[str]) -> None:
+    assert apply_tool(context(run.root, "size_based", threshold_size=21)) is ExitCode.SETTLED
+    assert "size_based: too small: 1" in capsys.readouterr().err
+    assert (run.layout.tools / "size_based" / "summary.json").exists()
+    assert (run.layout.logs / "driver.log").exists()
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(run: StoredRun) -> None:
+    @FilterRegister("aaa_custom")
+    class Mine(PythonFilterToolBase): ...
+
+    with pytest.raises(UserError, match=r"no tool 'resise'; choose one of: aaa_custom, attribution, .*resize"):
+        apply_tool(context(run.root, "resise"))
+    assert not run.layout.logs.exists()
+
+
+def test_a_folder_that_is_no_run_is_not_written_into(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no finished batch"):
+        apply_tool(context(tmp_path, "stats"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_undo_asks_for_no_batches(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no result of resize is in place"):
+        apply_tool(context(tmp_path, "resize", undo=True))
+
+
+def test_modules_of_ones_own_are_loaded_first(run: StoredRun, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no_such_module"):
+        apply_tool(context(run.root, "stats", modules=["no_such_module"]))
+
+
+@pytest.mark.parametrize("config_path", [None, Path("mine.yaml")])
+def test_a_custom_tool_finds_its_configuration_in_the_environment(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch, config_path: Path | None
+) -> None:
+    @FilterRegister("custom")
+    class Mine(PythonFilterToolBase): ...
+
+    ran = []
+
+    def run_custom(context: ToolContext, file: Path, console: Console) -> ExitCode:
+        ran.append((context.name, file, os.environ["CONFIG_PATH"], os.environ["OUTPUT_TOOLS_LOGS_FOLDER"]))
+        return ExitCode.STOPPED
+
+    monkeypatch.setattr(entry, "run_custom", run_custom)
+    assert apply_tool(context(run.root, "custom"), config_path) is ExitCode.STOPPED
+    file = config_path or run.layout.settings_file
+    assert ran == [("custom", file, str(file), str(run.layout.tools / "custom" / "logs"))]
+
+
+def test_a_custom_tool_may_work_on_a_folder_without_finished_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @FilterRegister("custom")
+    class Mine(PythonFilterToolBase): ...
+
+    monkeypatch.setattr(entry, "run_custom", lambda *_: ExitCode.SETTLED)
+    monkeypatch.setattr(entry, "Console", lambda stderr: Console(file=io.StringIO()) if stderr else None)
+    assert apply_tool(context(tmp_path, "custom")) is ExitCode.SETTLED
