@@ -231,6 +231,15 @@ class _Walk:
             if isinstance(value, list):
                 yield from self._items(value, are_conditions=name == "ifs")
             elif isinstance(value, ast.expr):
+                if (
+                    name == "slice"
+                    and isinstance(value, ast.Constant)
+                    and value.value == 0
+                    and value.value is not False
+                ):
+                    # The last of one is the first, and most that is indexed so has one.
+                    yield (slot := self._slot_of(node, name)), (other := ast.Constant(1)), _becomes(slot.node, other)
+                    continue
                 if name == "test" and not isinstance(node, ast.IfExp):  # whose branches are swapped
                     yield from self._condition(self._slot_of(node, name))
                 yield from self._expression(self._slot_of(node, name))

@@ -39,10 +39,12 @@ _OPTIONS = ImageOptions(encode="original", resize="none", extra_columns=("phash"
 
 _ORDER = """(NOT coalesce(is_license_full, false), -(original_size[1]::BIGINT * original_size[2]), uuid, server_name,
     partition_id, row)"""
+#: Images have a column `phash`, too, where the run stored it.
 _GROUPED = f"""
 CREATE TEMP TABLE grouped AS
-SELECT uuid, source_id, server_name, partition_id, row, phash, {_ORDER} AS place, coalesce(member, phash) AS member
-FROM images JOIN hashes USING (server_name, partition_id, row) LEFT JOIN members USING (phash)
+SELECT uuid, source_id, server_name, partition_id, row, hashes.phash, {_ORDER} AS place,
+    coalesce(member, hashes.phash) AS member
+FROM images JOIN hashes USING (server_name, partition_id, row) LEFT JOIN members ON members.phash = hashes.phash
 """
 _ROWS = """
 SELECT uuid, source_id, server_name, partition_id, row, main.uuid AS uuid_main, main.server AS server_name_main,

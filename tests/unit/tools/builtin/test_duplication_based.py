@@ -40,3 +40,21 @@ def test_of_equal_rows_with_one_uuid_exactly_one_stays(tmp_path: Path) -> None:
     kept.layout.images.mkdir(parents=True)
     (staged / "successes.parquet").rename(kept.layout.images / "successes.parquet")
     assert sorted(kept.images()) == ["a", "b"]
+
+
+def test_the_list_says_of_each_copy_where_it_is_and_where_the_one_that_stays_is(run: StoredRun) -> None:
+    summary = run_here(run.tool("duplication_based"))
+    assert summary == {"images": 5, "groups": 1, "duplicates": 2}
+    first, second = rows_of(run.layout.tools / "duplication_based" / "filter_table" / "rows.csv")
+    assert first == {
+        "uuid": "a", "source_id": "id-a", "server_name": "a.example", "partition_id": "0", "row": "0",
+        "uuid_main": "d", "source_id_main": "id-d", "server_name_main": "b.example:8080", "partition_id_main": "3",
+        "row_main": "0", "hashsum_original": run.images()["a"]["hashsum_original"],
+    }  # fmt: skip
+    assert (second["uuid"], second["row"]) == ("c", "2")
+
+
+def test_an_image_without_a_hash_is_no_copy_of_another_one(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row(name, received(1), hashsum_original=None) for name in "ab"])
+    assert run_here(run.tool("duplication_based")) == {"images": 2, "groups": 0, "duplicates": 0}

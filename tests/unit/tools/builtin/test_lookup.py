@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.errors import UserError
@@ -49,3 +50,38 @@ def test_the_index_follows_the_images(run: StoredRun) -> None:
         index(run).get("a")
     assert run_here(run.tool("lookup"))["images"] == 3
     assert index(run).get("new") is not None
+
+
+def test_an_index_that_is_up_to_date_is_kept(run: StoredRun) -> None:
+    assert run_here(run.tool("lookup")) == {"images": 5}
+    path = run.layout.tools / "lookup" / "index.parquet"
+    written = path.stat().st_mtime_ns
+    assert run_here(run.tool("lookup")) == {"images": 5}
+    assert path.stat().st_mtime_ns == written
+    run.add([row("new", received(8))], "c.example")
+    assert run_here(run.tool("lookup")) == {"images": 6}
+    assert path.stat().st_mtime_ns != written
+
+
+def test_the_table_is_sorted_and_says_where_each_image_is(run: StoredRun) -> None:
+    run_here(run.tool("lookup"))
+    rows = pq.read_table(run.layout.tools / "lookup" / "index.parquet").to_pylist()
+    first = "server_name=a.example/partition_id=0/successes.parquet"
+    second = "server_name=b.example%3A8080/partition_id=3/successes.parquet"
+    assert [tuple(one.values()) for one in rows] == [
+        ("a", first, 0, 0), ("b", first, 0, 1), ("c", first, 1, 0), ("d", second, 0, 0), ("e", second, 0, 1),
+    ]  # fmt: skip
+
+
+def test_all_that_are_missing_are_named_and_the_others_are_there(run: StoredRun) -> None:
+    with pytest.raises(UserError, match="this run has no image x, y"):
+        run_here(run.tool("lookup", uuids=["x", "b", "y"]))
+    assert (run.layout.tools / "lookup" / "found" / "b.jpeg").read_bytes() == run.images()["b"]["image"]
+
+
+def test_a_raw_image_becomes_a_png_of_its_size(run: StoredRun) -> None:
+    run.add([row("raw", received(4), encode="raw"), row("w", received(4), encode="webp")], "c.example")
+    summary = run_here(run.tool("lookup", uuids=["raw", "w"]))
+    png = Path(summary["raw"]).read_bytes()
+    assert (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")) == (64, 48)
+    assert Path(summary["w"]).read_bytes()[8:12] == b"WEBP"

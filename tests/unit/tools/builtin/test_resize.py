@@ -85,3 +85,58 @@ def test_the_schema_is_the_runs(run: StoredRun) -> None:
     run_here(run.tool("resize", new_resize_size=32))
     for file in (run.layout.tools / "resize" / "images").rglob("successes.parquet"):
         assert pq.ParquetFile(file).schema_arrow.equals(SUCCESS_SCHEMA)
+
+
+def test_a_format_that_is_asked_for_counts_and_otherwise_each_image_keeps_its_own(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("j", received(1)), row("p", received(1), encode="png"), row("r", received(1), encode="raw")])
+    run_here(run.tool("resize", new_resize_size=32))
+    assert {name: new["image_format"] for name, new in resized(run).items()} == {"j": "jpeg", "p": "png", "r": "raw"}
+    run_here(run.tool("resize", new_resize_size=32, image={"encode": "webp"}))
+    assert {new["image_format"] for new in resized(run).values()} == {"webp"}
+    run_here(run.tool("resize", new_resize_size=32, image={"encode": "original"}))
+    assert {new["image_format"] for new in resized(run).values()} == {"jpeg"}, "there is no original of a new size"
+
+
+def test_an_image_in_a_format_that_is_not_written_becomes_what_the_runs_are(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    one = row("g", received(1))
+    pixels = cv2.imdecode(np.frombuffer(one["image"], np.uint8), cv2.IMREAD_COLOR)
+    bmp = bytes(cv2.imencode(".bmp", pixels)[1].tobytes())
+    run.add([{**one, "image": bmp, "image_format": "bmp"}])
+    run_here(run.tool("resize", new_resize_size=32))
+    assert resized(run)["g"]["image_format"] == "jpeg"
+
+
+def test_raw_of_the_older_project_asked_for_as_raw_keeps_its_columns(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("a", received(1), encode="raw")], schema=OLDER_SCHEMA)
+    run_here(run.tool("resize", new_resize_size=32, image={"encode": "raw"}))
+    assert list(resized(run)["a"]) == OLDER_SCHEMA.names
+
+
+def test_failed_rows_past_the_first_chunk_are_known_by_their_number(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    one = row("x", received(1))
+    rows = [{**one, "uuid": f"u{number}"} for number in range(300)]
+    for number in (0, 256, 299):
+        rows[number]["image"] = b"\xff\xd8garbage"
+    run.add(rows, "b.example", 2)
+    summary = run_here(run.tool("resize", new_resize_size=8))
+    assert summary == {"new_resize_size": 8, "images": 297, "failed": 3}
+    listed = rows_of(run.layout.tools / "resize" / "failed.csv")
+    assert [(one["uuid"], one["row"]) for one in listed] == [("u0", "0"), ("u256", "256"), ("u299", "299")]
+    assert (listed[0]["server_name"], listed[0]["partition_id"]) == ("b.example", "2")
+    assert listed[0]["error"]
+    assert list(resized(run)) == [f"u{number}" for number in range(300) if number not in (0, 256, 299)]
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_empty(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("x", received(1), image=b"\xff\xd8garbage")])
+    assert run_here(run.tool("resize"))["images"] == 0
+    assert resized(run) == {}
+
+
+def test_what_is_published_are_the_results_themselves(run: StoredRun) -> None:
+    assert run.tool("resize").staged() is None

@@ -18,3 +18,12 @@ def test_the_shorter_side_decides(run: StoredRun, threshold: int, small: list[st
 def test_a_batch_that_is_not_finished_does_not_take_part(run: StoredRun) -> None:
     (run.layout.batch_folder("b.example:8080", 3) / "completed").unlink()
     assert run_here(run.tool("size_based", threshold_size=21))["images"] == 3
+
+
+def test_the_list_says_how_small_each_image_was(run: StoredRun) -> None:
+    assert run_here(run.tool("size_based", threshold_size=21)) == {"threshold_size": 21, "images": 5, "too_small": 1}
+    (one,) = rows_of(run.layout.tools / "size_based" / "filter_table" / "rows.csv")
+    assert one == {
+        "uuid": "e", "source_id": "id-e", "server_name": "b.example:8080", "partition_id": "3", "row": "1",
+        "height": "20", "width": "30",
+    }  # fmt: skip
