@@ -51,7 +51,7 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
         if context.parameters.undo:
             return _undo(context, console)
         if context.parameters.apply and is_applied(context.folder, context.request):
-            _say(console, f"{context.name}: {IN_PLACE}")
+            say(console, f"{context.name}: {IN_PLACE}")
             return ExitCode.SETTLED
         refuse_if_applied(context.folder)
         if context.parameters.reset and not is_half_applied(context.folder):
@@ -59,7 +59,7 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
         try:
             summary = _summary(factory(context), console)
         except StoppedError:
-            _say(console, f"{context.name}: stopped; the same command continues")
+            say(console, f"{context.name}: stopped; the same command continues")
             return ExitCode.STOPPED
         _save(context, summary)
         show(context, summary, console)
@@ -91,7 +91,7 @@ def _save(context: ToolContext, summary: Mapping[str, Any]) -> None:
 
 def _undo(context: ToolContext, console: Console) -> ExitCode:
     batches = undo_result(context)
-    _say(console, f"{context.name}: undone, {batches} batches are as they were before")
+    say(console, f"{context.name}: undone, {batches} batches are as they were before")
     return ExitCode.SETTLED
 
 
@@ -165,9 +165,9 @@ def show(context: ToolContext, summary: Mapping[str, Any], console: Console) -> 
     lines = {**summary, "results are in": context.folder}
     for key, value in lines.items():
         if key != "tool" and not isinstance(value, (dict, list)):
-            _say(console, f"{context.name}: {key.replace('_', ' ')}: {value}")
+            say(console, f"{context.name}: {key.replace('_', ' ')}: {value}")
 
 
-def _say(console: Console, sentence: str) -> None:
+def say(console: Console, sentence: str) -> None:
     """Print as it is: brackets are not markup, and a path is not broken over two lines."""
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)

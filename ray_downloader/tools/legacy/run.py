@@ -22,7 +22,7 @@ from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.dropping import FILTER_TABLE, IMAGES
-from ray_downloader.tools.engine import IN_PLACE, resources
+from ray_downloader.tools.engine import IN_PLACE, resources, say
 from ray_downloader.tools.legacy.filters import PythonFilterToolBase
 from ray_downloader.tools.legacy.register import Family, ToolsBase, custom_tools, step_class
 from ray_downloader.tools.legacy.runners import VERIFICATION, MPIRunnerTool
@@ -70,16 +70,16 @@ def run_custom(context: ToolContext, config_path: Path, console: Console) -> Exi
             _exchange(context, undo_result, console)
             return ExitCode.SETTLED
         if context.parameters.apply and is_applied(folder, context.request):
-            console.print(f"{context.name}: {IN_PLACE}", soft_wrap=True)
+            say(console, f"{context.name}: {IN_PLACE}")
             return ExitCode.SETTLED
         refuse_if_applied(folder)
         checkpoint = _Checkpoint.load(folder)
         if context.parameters.reset:
             checkpoint.reset(context.parameters.reset)
         if not checkpoint.has("completed") and not _run_steps(context, config_path, checkpoint):
-            console.print(f"{context.name}: stopped; the same command continues")
+            say(console, f"{context.name}: stopped; the same command continues")
             return ExitCode.STOPPED
-        console.print(f"{context.name}: completed; results are in {folder}", soft_wrap=True)
+        say(console, f"{context.name}: completed; results are in {folder}")
         if context.parameters.apply:
             _exchange(context, apply_result, console)
     return ExitCode.SETTLED
@@ -131,7 +131,7 @@ def _run_rank(cls: type[ToolsBase], config: ToolConfig) -> int:
 
 
 def _exchange(context: ToolContext, exchange: Callable[[ToolContext], int], console: Console) -> None:
-    console.print(f"{context.name}: {exchange(context)} batches exchanged")
+    say(console, f"{context.name}: {exchange(context)} batches exchanged")
 
 
 @dataclass(slots=True)
