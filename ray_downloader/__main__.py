@@ -9,7 +9,7 @@ from typing import NoReturn
 import hydra
 from omegaconf import DictConfig
 
-from ray_downloader.config.command_line import sentences, with_plain_keys
+from ray_downloader.config.command_line import command_again, sentences, with_plain_keys
 from ray_downloader.config.compose import CONF, settings_from_hydra
 from ray_downloader.errors import ExitCode
 
@@ -19,7 +19,13 @@ def _run(config: DictConfig) -> NoReturn:
     from ray_downloader.pipeline import run  # noqa: PLC0415 (`--help` need not load the stages)
 
     with sentences():  # here too: Hydra would print a line of its own above an error that passes through it
-        sys.exit(run(settings_from_hydra(config)))
+        again = command_again(_given_arguments(), retry_errors="transient")
+        sys.exit(run(settings_from_hydra(config), again=again))
+
+
+def _given_arguments() -> list[str]:
+    """The overrides as the user gave them, before they were escaped for Hydra."""
+    return sys.orig_argv[len(sys.orig_argv) - len(sys.argv) + 1 :]
 
 
 def main() -> NoReturn:

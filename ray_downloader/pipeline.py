@@ -11,20 +11,24 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from ray_downloader.cluster.environment import prepare_environment
 from ray_downloader.config.contact import ContactRule, check_contact, require_contact
 from ray_downloader.config.legacy_environment import legacy_environment
+from ray_downloader.config.proxy import warn_of_unused_proxy
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
 from ray_downloader.monitor.summary import StageFigures, save_summary, show_summary, summarise
+from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.run_folder.atomic import write_text
@@ -36,19 +40,27 @@ from ray_downloader.run_folder.guards import (
 )
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.lock import holding_run
+from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
+if TYPE_CHECKING:
+    from ray_downloader.cluster.driver import DownloadResult
+
+#: What is said where nobody knows the command.
+AGAIN = "the same call with retry_errors=transient"
+
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, contact_rule: ContactRule = require_contact) -> ExitCode:
+def run(settings: Settings, contact_rule: ContactRule = require_contact, again: str = AGAIN) -> ExitCode:
     """Run the stages that are not done.
 
     Args:
         settings: What is to be done.
         contact_rule: What happens where public servers would be asked without a contact.
+        again: What to do to try the errors again that may pass, as the user is told.
 
     Returns:
         `SETTLED`, or `STOPPED` where a signal or the time limit came first.
@@ -56,16 +68,16 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact) -> Exit
     Raises:
         UserError: Configuration or input is not usable, or another run holds the folder.
     """
-    return run_until_stopped(lambda: _run(_absolute(settings), contact_rule), settings)
+    return run_until_stopped(lambda: _run(_absolute(settings), contact_rule, again), settings)
 
 
-def _run(settings: Settings, contact_rule: ContactRule) -> ExitCode:
+def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
     console = Console(stderr=True)
     layout = RunLayout.of(settings)
     with holding_run(layout.root, layout.lock_file), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
         refuse_legacy_run(layout)  # before anything is written into it
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
-        apply_reset(settings, layout, applied_folders(layout.tools))
+        apply_reset(settings, layout, applied_folders(layout.tools), os.environ)
         refuse_another_list(settings, layout)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
         write_text(layout.settings_file, settings.to_json())
@@ -75,8 +87,9 @@ def _run(settings: Settings, contact_rule: ContactRule) -> ExitCode:
             show_plan(settings, layout, console)
             return ExitCode.SETTLED
         check_contact(settings, layout, contact_rule)
+        warn_of_unused_proxy(settings.network, os.environ)
         _profile(settings, layout)
-        return _download(settings, layout, console)
+        return _download(settings, layout, console, again)
 
 
 def _absolute(settings: Settings) -> Settings:
@@ -121,20 +134,44 @@ def _profile(settings: Settings, layout: RunLayout) -> None:
     _note(layout, profiled=True)
 
 
-def _download(settings: Settings, layout: RunLayout, console: Console) -> ExitCode:
+def _download(settings: Settings, layout: RunLayout, console: Console, again: str) -> ExitCode:
+    """Fetch what is left, show what the run came to.
+
+    Raises:
+        RuntimeError: Tasks died again and again at some batches; all others are finished.
+    """
     if "download" not in settings.stages:
         return ExitCode.SETTLED
+    retry = begin_retry(layout, settings.retry_errors, iso_time(time.time()))
+    if not retry.is_finished:
+        _log.info("errors of these kinds are tried again, each row once: %s", ", ".join(map(str, retry.kinds)))
     prepare_environment(settings.cluster)
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
     result = download(settings, layout, console)
-    status = scan(layout, load_batches(layout))
+    status = scan(layout, load_batches(layout), retry)
     figures = StageFigures(result.seconds, result.images, result.size_bytes, result.progress.disallowed)
     summary = summarise(load_partition_summary(layout), status, figures)
     save_summary(layout, summary)
-    show_summary(summary, console)
-    _note(layout, downloaded=not summary["unsettled_rows"])
-    return ExitCode.STOPPED if summary["unsettled_rows"] else ExitCode.SETTLED
+    show_summary(summary, console, again)
+    _say_why(result, settings)
+    is_settled = not summary["unsettled_rows"]
+    if is_settled:
+        finish_retry(layout, retry)
+    _note(layout, downloaded=is_settled)
+    if result.abandoned:
+        raise RuntimeError("; ".join(result.abandoned))
+    return ExitCode.SETTLED if is_settled else ExitCode.STOPPED
+
+
+def _say_why(result: DownloadResult, settings: Settings) -> None:
+    """What a user should know of a run in which our own network may have been at fault."""
+    check = "check this machine's network, its DNS, and whether it needs a proxy (network.proxy=...)"
+    if result.is_outage:
+        patience_s = settings.network.outage_patience_s
+        _log.error("no server could be reached for %g s: %s; then the same command goes on", patience_s, check)
+    elif not result.progress.answered and result.progress.unreached:
+        _log.warning("not one server answered in this run; if they should have, %s", check)
 
 
 def _note(layout: RunLayout, **done: bool) -> None:

@@ -16,6 +16,7 @@ import ray
 from ray.exceptions import RayError
 
 from ray_downloader.cluster.placement import Directory
+from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.messages import Lease, LeaseRequest
 from ray_downloader.politeness.server.state import Order
 from ray_downloader.run_folder.server_states import load_server_states
@@ -45,6 +46,22 @@ class BudgetActor:
     def order(self, budget: str, action: Order, value: float | None) -> None:
         """Obey the operator."""
         self._host.order(budget, action, value)
+
+    def note_idle(self, is_idle: bool) -> None:
+        """The run has nothing to do but wait for servers in trouble, or has again."""
+        self._host.note_idle(is_idle)
+
+    def note_outage(self, is_outage: bool) -> None:
+        """Our own network is out of order, or works again."""
+        self._host.note_outage(is_outage)
+
+    def waiting(self) -> dict[str, Waiting]:
+        """Budgets that get no request now, and why."""
+        clock_ahead_s = time.time() - time.monotonic()
+        return {
+            budget: Waiting(wait.reason, wait.until_s and wait.until_s + clock_ahead_s, wait.said)
+            for budget, wait in self._host.waiting().items()
+        }
 
     def drain(self) -> None:
         """Tell every task from now on that the run ends."""

@@ -8,21 +8,25 @@ Everything it does goes through ports (`ports.py`), and its time is an argument,
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ray_downloader.cluster.ports import DriverPorts, RunView, SliceLost
+from ray_downloader.cluster.crashes import MAX_CRASHES, Crashes
+from ray_downloader.cluster.ports import DriverPorts, RunMode, RunView, SliceLost
+from ray_downloader.cluster.progress_sum import ProgressSum
+from ray_downloader.monitor.waiting import Waiting
+from ray_downloader.politeness.outage import NetworkState, OutageDetector
 from ray_downloader.run_folder.orders import OrderFile
 from ray_downloader.schedule.planner import Planner, WorkItem
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
 
-#: A batch whose slice died this often is at fault itself, and the run says so.
-MAX_CRASHES = 4
 WATCH_INTERVAL_S = 0.5
 SAVE_INTERVAL_S = 5.0
+#: Tasks say once a second whether they are busy; a report more may be late.
+IDLE_AFTER_S = 2.0
+WAITING_INTERVAL_S = 2.0
 #: At most this share of the driver's time goes into saving: the states of 10^5 servers take it seconds.
 SAVE_SHARE = 0.05
 
@@ -35,11 +39,15 @@ class DownloadResult:
 
     Args:
         is_stopped: It drained before everything was settled.
+        is_outage: It stopped as our own network was out of order for too long.
+        abandoned: Batches at which tasks died again and again, in sentences.
         seconds: From the first slice to the end of the last, without start-up.
         progress: What tasks reported, summed over restarts of the actor that counts.
     """
 
     is_stopped: bool = False
+    is_outage: bool = False
+    abandoned: list[str] = field(default_factory=list)
     seconds: float = 0.0
     size_bytes: int = 0
     requests: int = 0
@@ -68,22 +76,23 @@ class Driver:
         self._watchers = ports.watchers
         self._clock = ports.clock
         self._sleep = ports.sleep
+        self._rescan = ports.rescan
         self._running: dict[Hashable, list[WorkItem]] = {}
-        self._crashes: Counter[int] = Counter()
+        self._crashes = Crashes()
         self._result = DownloadResult()
         self._sum = ProgressSum()
         self._orders = OrderFile(context.layout.orders_file)
-        self._watch_at_s = self._save_at_s = 0.0
+        self._watch_at_s = self._save_at_s = self._wait_at_s = 0.0
+        self._waits: Mapping[str, Waiting] = {}
         self._stop_reason = ""
+        self._mode = RunMode()
+        self._busy_mark = self._busy_s = 0.0
+        self._outage = OutageDetector(ports.actors.has_answered, has_anybody_answered=ports.actors.has_answered())
         self._planner = Planner(ports.actors.expected_rate_rps, slots, context.settings.cluster.task_seconds)
 
     def run(self, work: Sequence[WorkItem]) -> DownloadResult:
-        """Download until everything is settled or `stop` was called.
-
-        Raises:
-            RuntimeError: A batch's slice died again and again.
-        """
-        started_at_s = self._clock()
+        """Download until everything is settled or `stop` was called."""
+        started_at_s = self._busy_s = self._clock()
         self._planner.add(work, started_at_s)
         self._watch()
         while self._running or (self._planner.has_work and not self._result.is_stopped):
@@ -103,7 +112,12 @@ class Driver:
         if self._stop_reason and not self._result.is_stopped:
             _log.warning("%s: finishing what is under way; the same command continues later", self._stop_reason)
             self._result.is_stopped = True
-            self._actors.drain()
+            self._enter(replace(self._mode, is_draining=True))
+
+    def _enter(self, mode: RunMode) -> None:
+        if mode != self._mode:
+            self._mode = mode
+            self._actors.enter(mode)
 
     def _submit(self) -> None:
         free = self._slots - len(self._running)
@@ -111,6 +125,8 @@ class Driver:
             return
         for items in self._planner.plan(free, self._clock()):
             self._running[self._pool.submit(items)] = items
+            if not self._mode.is_idle:
+                self._busy_s = self._clock()  # until the new task can say itself whether it is
 
     def _collect(self) -> None:
         if not self._running:
@@ -134,15 +150,20 @@ class Driver:
         self._result.size_bytes += report.size_bytes
         self._planner.add(report.unfinished, self._clock())
 
-    def _take_back(self, items: list[WorkItem], lost: SliceLost) -> None:
-        """The slice died, maybe with its node; its journals hold what it had settled."""
-        self._crashes.update(item.batch.batch_id for item in items)
-        worst = max(items, key=lambda item: self._crashes[item.batch.batch_id])
-        if self._crashes[worst.batch.batch_id] >= MAX_CRASHES:
-            where = self._context.layout.batch_folder(worst.batch.server_name, worst.batch.partition_id)
-            raise RuntimeError(f"{where}: its task died {MAX_CRASHES} times; last: {lost.reason}")
+    def _take_back(self, items: Sequence[WorkItem], lost: SliceLost) -> None:
+        """The slice died, maybe with its node; the journals of its batches hold what it had settled."""
         _log.warning("a worker task died, its %d batches are assigned again: %s", len(items), lost.reason)
-        self._planner.add(items, self._clock())
+        left = self._rescan([item.batch for item in items])
+        if lost.is_node_lost:
+            self._planner.add(left, self._clock())
+            return
+        again, abandoned = self._crashes.judge(left)
+        self._planner.add(again, self._clock())
+        for item in abandoned:
+            where = self._context.layout.batch_folder(item.batch.server_name, item.batch.partition_id)
+            sentence = f"{where}: its task died {MAX_CRASHES} times without getting any further; last: {lost.reason}"
+            _log.error("%s; the other batches go on", sentence)
+            self._result.abandoned.append(sentence)
 
     def _watch(self, *, is_final: bool = False) -> None:
         now_s = self._clock()
@@ -152,46 +173,60 @@ class Driver:
         for order in self._orders.new():
             _log.info("order: %s %s %s", order.action, order.server, order.value or "")
             self._actors.order(order)
-        self._result.progress = self._sum.take(self._actors.progress())
+        reported = self._actors.progress()
+        self._result.progress = progress = self._sum.take(reported)
+        if not is_final:
+            self._note_idle(None if reported is None else reported.busy_at_s, now_s)
+            self._note_outage(progress, now_s)
         self._show(now_s, is_final)
         if now_s >= self._save_at_s or is_final:
             self._actors.save()
             took_s = self._clock() - now_s
             self._save_at_s = now_s + max(SAVE_INTERVAL_S, took_s / SAVE_SHARE)
 
+    def _note_idle(self, busy_at_s: float | None, now_s: float) -> None:
+        """Idle is a run that has nothing to assign and whose tasks only wait for servers in trouble.
+
+        Args:
+            busy_at_s: When a task last said that it was busy, on another clock than ours; None: nobody knows.
+        """
+        if busy_at_s is None or busy_at_s != self._busy_mark:
+            self._busy_mark, self._busy_s = busy_at_s or 0.0, now_s
+        is_idle = not self._planner.is_ready and now_s - self._busy_s >= IDLE_AFTER_S
+        self._enter(replace(self._mode, is_idle=is_idle))
+
+    def _note_outage(self, progress: Progress, now_s: float) -> None:
+        """Nobody can be reached: the run as a whole waits, spends nothing, and after a while gives up for today."""
+        state = self._outage.observe(progress.answered, progress.unreached, now_s)
+        is_outage, patience_s = state is NetworkState.OUTAGE, self._context.settings.network.outage_patience_s
+        if is_outage and not self._mode.is_outage:
+            _log.warning(
+                "no server can be reached any more (%s): this looks like our own network, DNS or proxy; the run waits "
+                "and goes on by itself, or stops after network.outage_patience_s=%g", _named(self._outage.failing),
+                patience_s,
+            )  # fmt: skip
+        elif self._mode.is_outage and not is_outage:
+            _log.warning("servers can be reached again: the run goes on")
+        self._enter(replace(self._mode, is_outage=is_outage))
+        if is_outage and now_s - self._outage.since_s >= patience_s:
+            self._result.is_outage = True
+            self.stop(f"no server could be reached for {patience_s:g} s")
+
     def _show(self, now_s: float, is_final: bool) -> None:
-        view = RunView(self._result.progress, is_draining=self._result.is_stopped, is_final=is_final)
-        for watcher in self._watchers:
-            watcher.update(view, now_s)
+        if self._watchers:
+            view = RunView(self._result.progress, self._mode, self._waiting(now_s), is_final)
+            for watcher in self._watchers:
+                watcher.update(view, now_s)
+
+    def _waiting(self, now_s: float) -> Mapping[str, Waiting]:
+        """Who waits, asked for now and then only: there may be 10^5 servers to go through."""
+        if now_s >= self._wait_at_s:
+            self._waits = self._actors.waiting()
+            took_s = self._clock() - now_s
+            self._wait_at_s = now_s + max(WAITING_INTERVAL_S, took_s / SAVE_SHARE)
+        return self._waits
 
 
-class ProgressSum:
-    """Sums of the whole run, though the actor that counts may die and start from nothing."""
-
-    def __init__(self) -> None:
-        self._before = Progress()
-        self._latest = Progress()
-
-    def take(self, latest: Progress | None) -> Progress:
-        """What all tasks reported so far, given what the actor says now (None: it does not answer)."""
-        if latest is not None:
-            if _events(latest) < _events(self._latest):
-                self._before = _added(self._before, self._latest)
-            self._latest = latest
-        return _added(self._before, self._latest)
-
-
-def _events(progress: Progress) -> int:
-    """A number that only grows while the actor lives."""
-    return progress.settled.total() + progress.answered + progress.unreached.total() + progress.size_bytes
-
-
-def _added(before: Progress, latest: Progress) -> Progress:
-    return Progress(
-        settled=before.settled + latest.settled,
-        size_bytes=before.size_bytes + latest.size_bytes,
-        disallowed=before.disallowed + latest.disallowed,
-        answered=before.answered + latest.answered,
-        unreached=before.unreached + latest.unreached,
-        busy_at_s=latest.busy_at_s,
-    )
+def _named(servers: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(servers) - most} more" if len(servers) > most else ""
+    return ", ".join(servers[:most]) + more

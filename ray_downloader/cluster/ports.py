@@ -31,6 +31,21 @@ class SliceLost:
     is_node_lost: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class RunMode:
+    """What a whole run is in.
+
+    Args:
+        is_draining: It was told to stop.
+        is_idle: Nothing is left to do but wait for servers in trouble, so patience with them runs out.
+        is_outage: Our own network is out of order, so no failure says anything of a server.
+    """
+
+    is_draining: bool = False
+    is_idle: bool = False
+    is_outage: bool = False
+
+
 class SlicePool(Protocol):
     """Runs time slices, each on a slot of its own."""
 
@@ -56,14 +71,11 @@ class BudgetActors(Protocol):
     def order(self, order: ServerOrder) -> None:
         """Pass an order of the operator on; it is in the run folder already."""
 
-    def note_idle(self, is_idle: bool) -> None:
-        """Say whether there is nothing left to do but wait for servers in trouble."""
+    def has_answered(self, server: str | None = None) -> bool:
+        """Whether the server, or any server, ever answered: in this run (as last saved) or an earlier one."""
 
-    def note_outage(self, is_outage: bool) -> None:
-        """Say whether our own network is out of order."""
-
-    def drain(self) -> None:
-        """Let every task hear that the run ends."""
+    def enter(self, mode: RunMode) -> None:
+        """Say what the run is in now; said again with each `save`, as an actor may have been restarted."""
 
     def save(self) -> None:
         """Write what was learned to the run folder."""
@@ -76,15 +88,12 @@ class RunView:
     Args:
         progress: Sums of this run.
         waiting: Budgets that get no request now, and why.
-        is_draining: It was told to stop.
-        is_outage: It waits for our own network.
         is_final: Nothing comes after this.
     """
 
     progress: Progress
+    mode: RunMode = RunMode()
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
-    is_draining: bool = False
-    is_outage: bool = False
     is_final: bool = False
 
 
@@ -100,6 +109,7 @@ class DriverPorts:
     """What the driver acts through; a simulation hands in its own.
 
     Args:
+        rescan: What is left of batches, as their files say.
         watchers: Who is shown the state of the run.
         clock: Monotonic time.
         sleep: Waits for so many seconds, or less.
@@ -107,6 +117,7 @@ class DriverPorts:
 
     pool: SlicePool
     actors: BudgetActors
+    rescan: Callable[[Sequence[Batch]], Sequence[WorkItem]]
     watchers: Sequence[Watcher] = ()
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from ray_downloader.cluster.placement import Directory
+from ray_downloader.cluster.ports import RunMode
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.orders import ServerOrder
@@ -52,6 +53,7 @@ class ServerActors(Generic[T]):
         self._calls = calls
         self._wall_clock = wall_clock
         self._snapshots = load_server_states(context.layout)
+        self._mode = RunMode()
 
     def expected_rate_rps(self, batch: Batch) -> float:
         """Requests/s that a batch's servers are expected to allow: learned, profiled or default."""
@@ -71,26 +73,44 @@ class ServerActors(Generic[T]):
 
     def waiting(self) -> Mapping[str, Waiting]:
         """Budgets that get no request now, and why."""
-        return {}
+        return {
+            budget: waiting
+            for answer in self._calls.ask(self._directory.hosts, "waiting")
+            for budget, waiting in answer.items()
+        }
+
+    def has_answered(self, server: str | None = None) -> bool:
+        """Whether the server, or any server, ever answered: in this run (as last saved) or an earlier one."""
+        if server is None:
+            return any(map(_has_answered, self._snapshots.values()))
+        return _has_answered(self._snapshots.get(self._context.policies.budget_key(server), {}))
 
     def order(self, order: ServerOrder) -> None:
         """Pass an operator's order to the actor that holds the server's budget."""
         budget = self._context.policies.budget_key(order.server)
         self._calls.tell([self._directory.actor_of(budget)], "order", budget, order.action, order.value)
 
-    def note_idle(self, is_idle: bool) -> None:
-        """Say whether there is nothing left to do but wait for servers in trouble."""
-
-    def note_outage(self, is_outage: bool) -> None:
-        """Say whether our own network is out of order."""
+    def enter(self, mode: RunMode) -> None:
+        """Say what the run is in now."""
+        before, self._mode = self._mode, mode
+        hosts = self._directory.hosts
+        if mode.is_idle is not before.is_idle:
+            self._calls.tell(hosts, "note_idle", mode.is_idle)
+        if mode.is_outage is not before.is_outage:
+            self._calls.tell(hosts, "note_outage", mode.is_outage)
+        if mode.is_draining and not before.is_draining:
+            self._calls.tell(hosts, "drain")
 
     def save(self) -> None:
         """Write what the actors learned to `schedules/servers.json`."""
+        # An actor that was restarted does not know what the run is in; to the others this is nothing new.
+        mode, self._mode = self._mode, RunMode()
+        self.enter(mode)
         now_unix_s = self._wall_clock()
         for snapshots in self._calls.ask(self._directory.hosts, "snapshots"):
             self._snapshots.update({budget: {**state, SAVED_AT: now_unix_s} for budget, state in snapshots.items()})
         save_server_states(self._context.layout, self._snapshots)
 
-    def drain(self) -> None:
-        """Let every actor tell its tasks that the run ends."""
-        self._calls.tell(self._directory.hosts, "drain")
+
+def _has_answered(snapshot: Mapping[str, Any]) -> bool:
+    return bool(snapshot.get("has_answered") or snapshot.get("successes"))

@@ -65,7 +65,7 @@ def work_slice(work: Slice) -> SliceReport:
     settings = context.settings
     holder = uuid.uuid4().hex[:12]
     pa.set_cpu_count(1)
-    options = BatchOptions(settings.retry_errors, settings.image.extra_columns, len(work.items))
+    options = BatchOptions(context.retry, settings.image.extra_columns, len(work.items))
     batches = [BatchWork(context.layout, item, holder, options) for item in work.items]
     budgets = RayBudgets(work.directory)
     make_fetcher = FETCHERS.get(settings.fetcher.name)

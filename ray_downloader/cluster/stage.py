@@ -42,11 +42,10 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
 
     Raises:
         UserError: There is no Ray to join, or an input table is not usable.
-        RuntimeError: A batch's task died again and again.
     """
     FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
-    status = scan(layout, load_batches(layout), settings.retry_errors)
+    status = scan(layout, load_batches(layout), context.retry)
     if not status.work:
         return DownloadResult()
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
@@ -60,6 +59,7 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
             ports = DriverPorts(
                 pool=RaySlicePool(context, directory),
                 actors=ServerActors(context, directory, RayActorCalls()),
+                rescan=lambda batches: scan(layout, batches, context.retry).work,
                 watchers=(BarWatcher(bar), RunMetrics(str(layout.root), time.monotonic())),
             )
             driver = Driver(context, cluster.slots, ports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ray_downloader.cluster.ports import RunView
+from ray_downloader.cluster.ports import RunMode, RunView
 from ray_downloader.progress import DownloadProgress
 
 
@@ -19,4 +19,10 @@ class BarWatcher:
         by_kind: Counter[str] = Counter()
         for (_, kind), rows in view.progress.settled.items():
             by_kind[kind] += rows
-        self._bar.update(by_kind, view.progress.size_bytes, "draining" if view.is_draining else "")
+        self._bar.update(by_kind, view.progress.size_bytes, _note(view.mode))
+
+
+def _note(mode: RunMode) -> str:
+    if mode.is_draining:
+        return "draining"
+    return "waiting for the network" if mode.is_outage else ""

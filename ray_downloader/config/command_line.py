@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
@@ -21,6 +22,19 @@ def with_plain_keys(override: str) -> str:
     """Let the keys of a mapping be quoted, as in JSON; Hydra's grammar knows quotes for values only."""
     escaped = partial(re.sub, r"([\\()\[\]{}:=, \t])", r"\\\1")
     return re.sub(r"""(?<=[{,])\s*(["'])([^"']*)\1\s*:""", lambda found: f"{escaped(found[2])}:", override)
+
+
+def command_again(arguments: Sequence[str], **changed: str) -> str:
+    """The command that was given, as it is to be given again.
+
+    Args:
+        arguments: Its overrides.
+        changed: Keys to be set otherwise. `reset` and `confirm`, which would start over, are left out.
+    """
+    dropped = {"reset", "confirm", *changed}
+    kept = [argument for argument in arguments if argument.lstrip("+").partition("=")[0] not in dropped]
+    given = [f"{key}={value}" for key, value in changed.items()]
+    return shlex.join(["python", "-m", "ray_downloader", *kept, *given])
 
 
 @contextmanager

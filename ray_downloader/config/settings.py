@@ -6,6 +6,7 @@ again. The driver writes `settings.json`; MPI ranks, Slurm steps and Ray tasks l
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ from pydantic import (
 )
 
 from ray_downloader.config.mistakes import sentence_of
-from ray_downloader.errors import ErrorKind, UserError
+from ray_downloader.errors import TRANSIENT_KINDS, ErrorKind, UserError
 
 Stage = Literal["partition", "profile", "download"]
 
@@ -36,6 +37,32 @@ def _one_or_many(value: object) -> object:
 
 #: A column may be known by several names; the first that the file has is read.
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+
+
+def _kinds_by_name(value: object) -> object:
+    """One kind or many; the name `transient` stands for all kinds that may pass."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        return value
+    known = {str(kind) for kind in ErrorKind}
+    kinds: dict[str, None] = {}
+    for name in map(str, names):
+        if name == TRANSIENT:
+            kinds.update(dict.fromkeys(sorted(str(kind) for kind in TRANSIENT_KINDS)))
+        elif name in known:
+            kinds[name] = None
+        else:
+            near = difflib.get_close_matches(name, [TRANSIENT, *known], n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"{name!r} is not a kind of error; {hint}choose {TRANSIENT} or from {', '.join(sorted(known))}"
+            )
+    return list(kinds)
+
+
+#: Name of all failures that may pass, in `retry_errors`.
+TRANSIENT = "transient"
+RetryKinds = Annotated[tuple[ErrorKind, ...], BeforeValidator(_kinds_by_name)]
 
 
 class _Group(BaseModel):
@@ -257,7 +284,7 @@ class Settings(_Group):
     mode: Literal["run", "plan"] = "run"
     stages: tuple[Stage, ...] = ("partition", "profile", "download")
     reset: Literal["batched", "profiled"] | None = None
-    retry_errors: tuple[ErrorKind, ...] = ()
+    retry_errors: RetryKinds = ()
     demo: bool = False
     account: str | None = None
     output_structure: OutputStructure = OutputStructure()

@@ -11,12 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ray_downloader.errors import TRANSIENT_KINDS
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import PartitionSummary
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.schedule.run_status import RunStatus
 
+_TRANSIENT = frozenset(str(kind) for kind in TRANSIENT_KINDS)
 #: Servers in `summary.json`; the rest, smaller ones, are summed under "(others)".
 MOST_SERVERS = 10_000
 #: Servers in the table on the screen.
@@ -51,6 +53,7 @@ def summarise(partition: PartitionSummary, status: RunStatus, stage: StageFigure
             "successes": successes,
             "errors": kinds.total(),
         },
+        "errors_that_may_pass": {kind: rows for kind, rows in sorted(kinds.items()) if kind in _TRANSIENT},
         "unsettled_rows": partition.accepted_rows - successes - kinds.total(),
         "rejected_by_reason": dict(sorted(partition.rejected_by_reason.items())),
         "errors_by_kind": dict(sorted(kinds.items())),
@@ -86,8 +89,12 @@ def save_summary(layout: RunLayout, summary: Mapping[str, Any]) -> None:
     write_text(layout.summary_file, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
 
 
-def show_summary(summary: Mapping[str, Any], console: Console) -> None:
-    """Print the tables by server and by error kind, and one closing line."""
+def show_summary(summary: Mapping[str, Any], console: Console, command: str) -> None:
+    """Print the tables by server and by error kind, what may be tried again, and one closing line.
+
+    Args:
+        command: What tries those errors again that may pass.
+    """
     console.print(_server_table(summary["servers"]))
     if summary["errors_by_kind"] or summary["rejected_by_reason"]:
         console.print(_reason_table(summary))
@@ -101,12 +108,22 @@ def show_summary(summary: Mapping[str, Any], console: Console) -> None:
         console.print(
             f"checksums of the list: {checksums['ok']} images agree, {checksums['wrong']} do not (column checksum_ok)"
         )
+    passing = summary["errors_that_may_pass"]
+    if passing:
+        kinds = ", ".join(f"{kind} {rows}" for kind, rows in sorted(passing.items(), key=lambda item: -item[1]))
+        _print_line(console, f"{sum(passing.values())} of the errors may pass ({kinds}); this tries them again:")
+        _print_line(console, f"  {command}")
     rows, download = summary["rows"], summary["download"]
     console.print(
         f"{rows['input']} rows: {rows['successes']} images, {rows['errors']} errors, {rows['rejected']} rejected"
         + (f", {summary['unsettled_rows']} not settled yet" if summary["unsettled_rows"] else "")
         + f"; {download['images_per_s']:.1f} images/s for {download['seconds']:.1f} s"
     )
+
+
+def _print_line(console: Console, text: str) -> None:
+    """Print a line that can be copied: not wrapped, and brackets are no markup."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _server_table(servers: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -1,26 +1,27 @@
 """One batch's folder: which of its rows are settled, and how the batch is published.
 
 A row is settled by, in this order of precedence: an image in `successes.parquet` or in a journal, an error in a journal
-(the newest one), an error in `errors.parquet`. Publishing merges them in that order, so it can be repeated after a kill
-at any point. The marker `completed`, written last, has the counts and makes the batch finished.
+(the newest one), an error in `errors.parquet`. Errors that a retry order names do not count, unless the order itself
+made them (`run_folder/retry_order.py`). Publishing merges them in that order, so it can be repeated after a kill at any
+point. The marker `completed`, written last, has the counts and makes the batch finished.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_downloader.errors import ErrorKind
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
 from ray_downloader.output.parquet import write_parquet
 from ray_downloader.run_folder.atomic import replacing, write_text
 from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
+from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, kept_names, success_schema
 
 _KEY = ["uuid", "identifier"]
@@ -35,16 +36,18 @@ class BatchCounts:
     Args:
         servers: Numbers of rows by server and by error kind or `SUCCESS`.
         checksums: Of the images for which the list has a checksum or size, how many are `ok` and how many `wrong`.
+        retry: Number of the retry order under which it was published.
     """
 
     servers: dict[str, dict[str, int]] = field(default_factory=dict)
     checksums: dict[str, int] = field(default_factory=dict)
+    retry: int = 0
 
     @classmethod
     def parse(cls, text: str) -> BatchCounts:
         """Read the text of a marker."""
         counts = json.loads(text)
-        return cls(counts["servers"], counts.get("checksums", {}))
+        return cls(counts["servers"], counts.get("checksums", {}), counts.get("retry", 0))
 
     @classmethod
     def of(
@@ -73,18 +76,25 @@ class BatchCounts:
     def to_json(self) -> str:
         """The text of the marker."""
         checksums = {"checksums": self.checksums} if self.checksums else {}
-        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums}) + "\n"
+        retry = {"retry": self.retry} if self.retry else {}
+        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums, **retry}) + "\n"
 
-    def has_errors_of(self, kinds: Collection[ErrorKind]) -> bool:
-        """Whether one of the rows failed in one of these ways."""
-        return any(str(kind) in counts for counts in self.servers.values() for kind in kinds)
+    def has_errors_of(self, kinds: Collection[str]) -> bool:
+        """Whether one of its rows failed in one of these ways."""
+        return any(kind in counts for counts in self.servers.values() for kind in kinds)
 
 
 class BatchFolder:
-    """The results of one batch on disk."""
+    """The results of one batch on disk.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The folder.
+        retry: The retry order that counts now.
+    """
+
+    def __init__(self, path: Path, retry: RetryOrder = NO_RETRY) -> None:
         self.path = path
+        self._retry = retry
 
     def counts(self) -> BatchCounts | None:
         """The counts of a finished batch; None if it is not finished."""
@@ -93,28 +103,35 @@ class BatchFolder:
         except FileNotFoundError:
             return None
 
-    def is_reopened(self) -> bool:
-        """Whether a finished batch has journals: a retry of its errors was started and not published."""
-        return (self.path / COMPLETED).exists() and any(self.path.glob("*.arrows"))
+    def final_counts(self) -> BatchCounts | None:
+        """Counts of a batch in which nothing is left to do; None where something is.
 
-    def settled(self, inputs: pa.Table, retry_kinds: Collection[ErrorKind] = ()) -> dict[int, str]:
-        """The rows that need no further request: their outcome (an error kind or `SUCCESS`) by row number.
+        It is not finished; or it has journals, as a retry of its errors was begun and not published; or it has errors
+        that are to be tried again.
+        """
+        counts = self.counts()
+        if counts is None or any(self.path.glob("*.arrows")):
+            return None
+        is_retried = counts.retry < self._retry.number and counts.has_errors_of(self._retry.kinds_left)
+        return None if is_retried else counts
+
+    def settled(self, inputs: pa.Table) -> dict[int, str]:
+        """The rows that need no request any more: by number, how they ended (an error kind or `SUCCESS`).
 
         Args:
             inputs: The batch's input rows; `uuid` and `identifier` are read.
-            retry_kinds: Published errors of these kinds do not count as settled.
         """
         settled: dict[int, str] = {}
         if (self.path / ERRORS).exists():
             published = pq.read_table(self.path / ERRORS, columns=[*_KEY, "error_kind"])
             kinds = published.column("error_kind").to_pylist()
             settled.update(zip(_RowNumbers(inputs).of(published), kinds, strict=True))
-            settled = {
-                row: kind for row, kind in settled.items() if kind not in {str(retried) for retried in retry_kinds}
-            }
-        for path in reversed(self._journals(ERROR_JOURNALS)):
-            for batch in read_journal(path, ["row", "error_kind"]):
-                settled.update(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        journals = self._journals(ERROR_JOURNALS)[::-1]
+        settled.update(_errors_in(journal for journal in journals if not self._retry.wrote(journal)))
+        counts = self.counts()
+        if counts is None or counts.retry < self._retry.number:
+            settled = {row: kind for row, kind in settled.items() if kind not in self._retry.kinds_left}
+        settled.update(_errors_in(journal for journal in journals if self._retry.wrote(journal)))
         if (self.path / SUCCESSES).exists():
             published = pq.read_table(self.path / SUCCESSES, columns=_KEY)
             settled.update(dict.fromkeys(_RowNumbers(inputs).of(published), SUCCESS))
@@ -143,6 +160,7 @@ class BatchFolder:
             if len(settled) != inputs.num_rows:
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
         counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled, checksums)
+        counts = replace(counts, retry=self._retry.number)
         write_text(self.path / COMPLETED, counts.to_json())
         for journal in self.path.glob("*.arrows"):
             journal.unlink()
@@ -185,6 +203,13 @@ class _RowNumbers:
     def of(self, published: pa.Table | pa.RecordBatch) -> list[int]:
         keys = zip(*(published.column(name).to_pylist() for name in _KEY), strict=True)
         return [self._numbers[key].pop() for key in keys]
+
+
+def _errors_in(journals: Iterable[Path]) -> Iterator[tuple[int, str]]:
+    """Row numbers with their error kinds."""
+    for journal in journals:
+        for batch in read_journal(journal, ["row", "error_kind"]):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _numbered(journal: Path) -> Iterator[tuple[list[int], pa.RecordBatch]]:

@@ -102,7 +102,7 @@ def _parts(layout: RunLayout) -> list[Path]:
 
 
 def _parts_folder(layout: RunLayout) -> Path:
-    return layout.schedules / "profile_parts"
+    return layout.profile_parts
 
 
 def _whole_lines(part: Path) -> Iterable[Row]:

@@ -11,7 +11,9 @@ from typing import Any
 
 from ray_downloader.config.settings import DatasetSettings, Settings
 from ray_downloader.errors import UserError
+from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.retry_order import load_retry_order
 
 _log = logging.getLogger(__name__)
 
@@ -33,26 +35,42 @@ def refuse_legacy_run(layout: RunLayout) -> None:
         )
 
 
-def apply_reset(settings: Settings, layout: RunLayout, applied: Sequence[Path]) -> None:
-    """Remove what `reset` asks to be made anew.
+def apply_reset(settings: Settings, layout: RunLayout, applied: Sequence[Path], environ: Mapping[str, str]) -> None:
+    """Remove what `reset` asks to be made anew, once per submission: a job that Slurm requeues goes on instead.
+
+    What the operator ordered outlives `reset=profiled`.
 
     Args:
         settings: The run's settings.
         layout: Of its folder.
         applied: Folders of tools in which replaced images are kept; over new images they could not be restored.
+        environ: Where Slurm names the job and says how often it was requeued.
     """
     if settings.reset is None:
         return
-    stale = [layout.profiles_table, layout.schedules]
+    submission = {"job": environ.get("SLURM_JOB_ID", ""), "reset": settings.reset}
+    if environ.get("SLURM_RESTART_COUNT", "0") != "0" and _last_reset(layout) == submission:
+        _log.info("reset=%s: this job did that before it was requeued; it goes on", settings.reset)
+        return
     if settings.reset == "batched":
-        stale += applied
+        stale = [layout.profiles_table, layout.schedules, layout.progress_file, *applied]
         stale += [layout.urls, layout.images, layout.summary_file, layout.settings_file, layout.checkpoint_file]
+    else:
+        stale = [layout.profiles_table, layout.profile_parts, layout.servers_state_file, layout.robots]
     for path in stale:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    write_text(layout.reset_file, json.dumps(submission) + "\n")
     _log.info("reset=%s: removed %s", settings.reset, ", ".join(path.name for path in stale))
+
+
+def _last_reset(layout: RunLayout) -> object:
+    try:
+        return json.loads(layout.reset_file.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def refuse_another_list(settings: Settings, layout: RunLayout) -> None:
@@ -92,7 +110,7 @@ def refuse_replaced_images(settings: Settings, layout: RunLayout, changed: Seque
     Raises:
         UserError: There are such tools, and errors are to be retried.
     """
-    if settings.retry_errors and changed:
+    if changed and (settings.retry_errors or load_retry_order(layout).kinds_left):
         raise UserError(
             f"retry_errors: results of tools are in place of images of {layout.root} ({', '.join(changed)}); bring the "
             "images back with tools_parameters.undo=true, retry, and run the tools again"

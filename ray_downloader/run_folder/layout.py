@@ -87,6 +87,20 @@ class RunLayout:
         return self.schedules / "orders.jsonl"
 
     @property
+    def reset_file(self) -> Path:
+        """The submission that last reset the run."""
+        return self.root / ".reset.json"
+
+    @property
+    def retry_order_file(self) -> Path:
+        return self.schedules / "retry.json"
+
+    @property
+    def profile_parts(self) -> Path:
+        """What ranks of the profile stage leave as they go."""
+        return self.schedules / "profile_parts"
+
+    @property
     def robots(self) -> Path:
         return self.schedules / "robots"
 

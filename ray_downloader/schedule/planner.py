@@ -32,11 +32,13 @@ class WorkItem:
     Args:
         left: How many.
         ready_in_s: When its servers may be asked again, counted from when it was given back.
+        is_alone: It gets a task of its own, as tasks with it in them died.
     """
 
     batch: Batch
     left: int
     ready_in_s: float = 0.0
+    is_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -89,30 +91,36 @@ class Planner:
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._ready: list[tuple[float, tuple[str, int]]] = []
         self._asleep: list[tuple[float, int, WorkItem]] = []
+        self._alone: deque[WorkItem] = deque()
         self._demand_rps = 0.0
 
     @property
     def has_work(self) -> bool:
         """Whether a batch waits, now or later."""
-        return bool(self._asleep) or any(lane.waiting for lane in self._lanes.values())
+        return bool(self._asleep or self._alone) or any(lane.waiting for lane in self._lanes.values())
 
     def add(self, items: Iterable[WorkItem], now_s: float) -> None:
         """Enter batches, new ones or given back by a task."""
         for item in items:
-            if item.ready_in_s > 0:
+            if item.is_alone:
+                self._alone.append(item)
+            elif item.ready_in_s > 0:
                 heapq.heappush(self._asleep, (now_s + item.ready_in_s, item.batch.batch_id, item))
             else:
                 self._enter(item)
 
     def _enter(self, item: WorkItem) -> None:
-        key = _lane_key(item.batch)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = _Lane(0.0)
-            self._learn_rate(lane, item.batch)
+        lane = self._lane_of(item.batch)
         lane.waiting.append(item)
         lane.rows_waiting += item.left
-        self._offer(key, lane)
+        self._offer(_lane_key(item.batch), lane)
+
+    def _lane_of(self, batch: Batch) -> _Lane:
+        lane = self._lanes.get(_lane_key(batch))
+        if lane is None:
+            lane = self._lanes[_lane_key(batch)] = _Lane(0.0)
+            self._learn_rate(lane, batch)
+        return lane
 
     def _learn_rate(self, lane: _Lane, batch: Batch) -> None:
         """Ask for the lane's rate, and keep the sum of all rates, each as far as the slots can serve it."""
@@ -138,6 +146,18 @@ class Planner:
             elif not lane.running_tasks:
                 self._forget(key)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a batch waits that could be assigned if a slot were free."""
+        while self._ready and not self._is_current(self._ready[0][1]):
+            heapq.heappop(self._ready)
+        return bool(self._ready or self._alone)
+
+    def _is_current(self, key: tuple[str, int]) -> bool:
+        """Whether a place in the heap still means what it says: its lane may have been assigned since."""
+        lane = self._lanes.get(key)
+        return lane is not None and lane.is_ready
+
     def next_wake_s(self) -> float:
         """When the next sleeping batch becomes ready; infinite where none sleeps."""
         return self._asleep[0][0] if self._asleep else math.inf
@@ -146,6 +166,10 @@ class Planner:
         """Batches for up to `free_slots` new tasks; fewer lists where there is not enough to do."""
         while self._asleep and self._asleep[0][0] <= now_s:
             self._enter(heapq.heappop(self._asleep)[2])
+        alone = [self._alone.popleft() for _ in range(min(free_slots, len(self._alone)))]
+        for item in alone:
+            self._lane_of(item.batch).running_tasks += 1
+        free_slots -= len(alone)
         hands = [_Hand() for _ in range(free_slots)]
         emptiest = [(0.0, number) for number in range(free_slots)]
         fair_rps = min(CORE_RPS, self._demand_rps / self._slots)
@@ -161,7 +185,7 @@ class Planner:
                 heapq.heappop(emptiest)
         for place in passed_over:
             heapq.heappush(self._ready, place)
-        return [hand.items for hand in hands if hand.items]
+        return [*([item] for item in alone), *(hand.items for hand in hands if hand.items)]
 
     def _deal(self, key: tuple[str, int], hand: _Hand) -> bool:
         """Deal a slice of the lane; False where it does not fit. An old place of a lane in the heap is seen to so."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ray_downloader.errors import ErrorKind
 from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
 from ray_downloader.partition.batches import Batch, read_batch
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.schedule.planner import WorkItem
 
 
@@ -49,18 +49,18 @@ class RunStatus:
         self.checksums.update(counts.checksums)
 
 
-def scan(layout: RunLayout, batches: Iterable[Batch], retry_kinds: Collection[ErrorKind] = ()) -> RunStatus:
+def scan(layout: RunLayout, batches: Iterable[Batch], retry: RetryOrder = NO_RETRY) -> RunStatus:
     """Read where the run stands.
 
     Args:
-        retry_kinds: Errors of these kinds count as left to do.
+        retry: Rows that it orders to be tried again, and that were not since, count as left to do.
     """
     status = RunStatus()
     for batch in batches:
-        folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id))
-        counts = folder.counts()
-        if counts is None or folder.is_reopened() or counts.has_errors_of(retry_kinds):
-            counts = _counts_so_far(layout, batch, folder, retry_kinds)
+        folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id), retry)
+        counts = folder.final_counts()
+        if counts is None:
+            counts = _counts_so_far(layout, batch, folder)
             left = batch.rows - counts.by_kind.total()
             status.work.append(WorkItem(batch, left))
             status.rows_left[batch.server_name] += left
@@ -68,10 +68,8 @@ def scan(layout: RunLayout, batches: Iterable[Batch], retry_kinds: Collection[Er
     return status
 
 
-def _counts_so_far(
-    layout: RunLayout, batch: Batch, folder: BatchFolder, retry_kinds: Collection[ErrorKind]
-) -> BatchCounts:
+def _counts_so_far(layout: RunLayout, batch: Batch, folder: BatchFolder) -> BatchCounts:
     if not folder.path.exists():
         return BatchCounts()
     inputs = read_batch(layout, batch)
-    return BatchCounts.of(inputs.column("server_name").to_pylist(), folder.settled(inputs, retry_kinds))
+    return BatchCounts.of(inputs.column("server_name").to_pylist(), folder.settled(inputs))

@@ -19,7 +19,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from ray_downloader.errors import ErrorKind
 from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
 from ray_downloader.output.journal import Journal, Rows
@@ -27,6 +26,7 @@ from ray_downloader.partition.batches import read_batch
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.row import Row, RowState
@@ -46,12 +46,12 @@ class BatchOptions:
     """What of the settings a batch needs.
 
     Args:
-        retry_kinds: Published errors of these kinds are tried again.
+        retry: Errors that are tried again.
         extra_columns: Optional columns of images.
         batches: How many batches the task works at.
     """
 
-    retry_kinds: tuple[ErrorKind, ...] = ()
+    retry: RetryOrder = NO_RETRY
     extra_columns: tuple[str, ...] = ()
     batches: int = 1
 
@@ -80,12 +80,13 @@ class BatchWork:
     def __init__(self, layout: RunLayout, item: WorkItem, attempt_name: str, options: BatchOptions) -> None:
         self.batch = item.batch
         self._layout = layout
-        self._folder = BatchFolder(layout.batch_folder(item.batch.server_name, item.batch.partition_id))
-        self._journal = Journal(self._folder.path, attempt_name, options.extra_columns)
+        folder = layout.batch_folder(item.batch.server_name, item.batch.partition_id)
+        self._folder = BatchFolder(folder, options.retry)
+        self._journal = Journal(folder, options.retry.attempt_name(attempt_name), options.extra_columns)
         self._extra_columns = options.extra_columns
         self._note: CrashNote | None = None
         self._suspect = find_suspect(self._note_file)
-        settled = self._settled(options.retry_kinds)
+        settled = self._settled()
         self._under_way = {known["rows"][0]: known for known in self._read_under_way()}
         self._pending = array("i", _under_way_first(item.batch.rows, settled, self._under_way))
         self._has_under_way_file = bool(self._under_way)
@@ -94,10 +95,10 @@ class BatchWork:
         self._assigned = 0
         self.left = len(self._pending)
 
-    def _settled(self, retry_kinds: Collection[ErrorKind]) -> Collection[int]:
+    def _settled(self) -> Collection[int]:
         if not self._folder.path.exists():
             return ()
-        return self._folder.settled(read_batch(self._layout, self.batch), retry_kinds)
+        return self._folder.settled(read_batch(self._layout, self.batch))
 
     @property
     def wants_chunk(self) -> bool:

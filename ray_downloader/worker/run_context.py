@@ -10,6 +10,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import load_profiled_rates
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.retry_order import RetryOrder, load_retry_order
 from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.worker.request_policy import RequestPolicy
 
@@ -32,6 +33,11 @@ class RunContext:
         """Limits by server."""
         rates = load_profiled_rates(self.layout)
         return PolicyBook(self.settings.politeness, self.settings.downloader_parameters, rates)
+
+    @cached_property
+    def retry(self) -> RetryOrder:
+        """Errors that are tried again."""
+        return load_retry_order(self.layout)
 
     @cached_property
     def requests(self) -> RequestPolicy:

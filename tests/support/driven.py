@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_downloader.cluster.driver import Driver
-from ray_downloader.cluster.ports import DriverPorts, RunView, SliceLost
+from ray_downloader.cluster.ports import DriverPorts, RunMode, RunView, SliceLost
 from ray_downloader.config.settings import Settings
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
@@ -29,6 +29,10 @@ class VirtualClock:
 
     def __call__(self) -> float:
         return self.now_s
+
+    def unix_s(self) -> float:
+        """The time of day."""
+        return 1.8e9 + self.now_s
 
     def at(self, at_s: float, action: Callable[[], None]) -> None:
         """Do something when that time comes."""
@@ -108,6 +112,7 @@ class RememberedActors:
     rates_rps: Mapping[str, float] = field(default_factory=dict)
     reported: Progress | None = field(default_factory=Progress)
     waits: dict[str, Waiting] = field(default_factory=dict)
+    answered_before: frozenset[str] = frozenset()
     saving_takes_s: float = 0.0
     told: list[tuple[float, str, Any]] = field(default_factory=list)
 
@@ -123,14 +128,11 @@ class RememberedActors:
     def order(self, order: ServerOrder) -> None:
         self._remember("order", order)
 
-    def note_idle(self, is_idle: bool) -> None:
-        self._remember("idle", is_idle)
+    def has_answered(self, server: str | None = None) -> bool:
+        return bool(self.answered_before) if server is None else server in self.answered_before
 
-    def note_outage(self, is_outage: bool) -> None:
-        self._remember("outage", is_outage)
-
-    def drain(self) -> None:
-        self._remember("drain", True)
+    def enter(self, mode: RunMode) -> None:
+        self._remember("mode", mode)
 
     def save(self) -> None:
         self._remember("save", None)
@@ -174,8 +176,13 @@ class DrivenRun:
         self.pool = ScriptedPool(self.clock, script)
         self.actors = RememberedActors(self.clock, rates_rps or {})
         self.views = Views()
-        ports = DriverPorts(self.pool, self.actors, (self.views,), self.clock, self.clock.sleep)
+        #: Rows left of each batch, as a rescan after a lost slice finds them; by default all.
+        self.left: dict[int, int] = {}
+        ports = DriverPorts(self.pool, self.actors, self._rescan, (self.views,), self.clock, self.clock.sleep)
         self.driver = Driver(RunContext(settings, self.layout), slots, ports)
+
+    def _rescan(self, batches: Sequence[Batch]) -> list[WorkItem]:
+        return [WorkItem(batch, left) for batch in batches if (left := self.left.get(batch.batch_id, batch.rows))]
 
 
 def work_items(server: str, count: int, rows: int, first_id: int = 0) -> list[WorkItem]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from ray_downloader.cluster.driver import SAVE_INTERVAL_S, ProgressSum
+from ray_downloader.cluster.crashes import ALONE_FROM, MAX_CRASHES
+from ray_downloader.cluster.driver import SAVE_INTERVAL_S
 from ray_downloader.cluster.ports import SliceLost
+from ray_downloader.cluster.progress_sum import ProgressSum
+from ray_downloader.politeness.outage import LEAST_S
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
+from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.progress import Progress
-from tests.support.driven import DrivenRun, Ended, finishing, settling, work_items
+from tests.support.driven import DrivenRun, Ended, Script, finishing, settling, work_items
 
 
 def test_every_batch_is_assigned_once_and_no_more_slices_run_than_there_are_slots(tmp_path: Path) -> None:
@@ -44,9 +49,9 @@ def test_a_stopped_run_drains_once_and_starts_nothing_more(tmp_path: Path) -> No
     assert result.is_stopped
     assert len(run.pool.slices) == 3
     assert run.clock() == pytest.approx(30.0, abs=1.0), "what was under way ended first"
-    (drained,) = run.actors.heard("drain")
-    assert drained[0] == pytest.approx(25.0, abs=0.6)
-    assert run.views.seen[-1][1].is_final and run.views.seen[-1][1].is_draining
+    drained_at_s = next(at_s for at_s, mode in run.actors.heard("mode") if mode.is_draining)
+    assert drained_at_s == pytest.approx(25.0, abs=0.6)
+    assert run.views.seen[-1][1].is_final and run.views.seen[-1][1].mode.is_draining
 
 
 def test_a_run_that_only_waits_for_a_server_stops_at_once(tmp_path: Path) -> None:
@@ -92,6 +97,113 @@ def test_orders_of_before_are_given_before_the_first_slice_and_new_ones_within_a
     assert first == (0.0, ServerOrder("pause", "a.example"))
     assert second[1] == ServerOrder("rate", "b.example", 2.0)
     assert 7.0 <= second[0] <= 8.0
+
+
+def crashing(times: int, reason: SliceLost, whole: Script) -> Script:
+    """A script in which the first slices with the batch 0 are lost."""
+    left = iter(range(times))
+
+    def script(items: Sequence[WorkItem], now_s: float) -> Ended:
+        has_it = any(item.batch.batch_id == 0 for item in items)
+        return Ended(3.0, reason) if has_it and next(left, None) is not None else whole(items, now_s)
+
+    return script
+
+
+def test_a_batch_at_which_tasks_die_again_and_again_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, crashing(99, SliceLost("killed"), finishing()), slots=1, rates_rps={"a.example": 200.0})
+    result = run.driver.run(work_items("a.example", 5, 100))
+    assert len(result.abandoned) == 1 and "partition_id=0: its task died 4 times" in result.abandoned[0]
+    finished = {name for names in run.pool.names for name in names if names != [("a.example", 0)]}
+    assert finished >= {("a.example", n) for n in range(1, 5)}
+    assert run.pool.names.count([("a.example", 0)]) == MAX_CRASHES - ALONE_FROM, "its last tries were its own"
+
+
+def test_crashes_with_progress_in_between_do_not_count(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, crashing(9, SliceLost("killed"), finishing()))
+    for second in range(60):
+        run.clock.at(second, lambda second=second: run.left.update({0: 1000 - second}))
+    result = run.driver.run(work_items("a.example", 1, 1000))
+    assert not result.abandoned
+    assert len(run.pool.slices) == 10
+
+
+def test_lost_nodes_never_end_a_run(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, crashing(12, SliceLost("node", is_node_lost=True), finishing()))
+    assert not run.driver.run(work_items("a.example", 1, 1000)).abandoned
+    assert len(run.pool.slices) == 13
+
+
+def modes(run: DrivenRun, what: str) -> list[tuple[float, bool]]:
+    """When the actors were told that this began or ended."""
+    changes, before = [], False
+    for at_s, mode in run.actors.heard("mode"):
+        if getattr(mode, what) is not before:
+            before = getattr(mode, what)
+            changes.append((at_s, before))
+    return changes
+
+
+def test_a_run_whose_tasks_only_wait_for_servers_in_trouble_is_idle(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, finishing(60.0))
+
+    def report(busy_at_s: float) -> None:
+        run.actors.reported = Progress(answered=1, busy_at_s=busy_at_s)
+
+    for second in (*range(1, 20), 40, 41):
+        run.clock.at(second, lambda second=second: report(1e6 + second))
+    run.driver.run(work_items("a.example", 1, 100))
+    changes = modes(run, "is_idle")
+    assert [is_idle for _, is_idle in changes] == [True, False, True]
+    assert changes[0][0] == pytest.approx(21.5, abs=1.0)
+    assert changes[1][0] == pytest.approx(40.0, abs=0.6)
+    assert changes[2][0] == pytest.approx(43.5, abs=1.0)
+
+
+def test_a_run_with_something_left_to_assign_is_not_idle(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, finishing(30.0), slots=1, rates_rps={"fast.example": float("inf")})
+    run.driver.run(work_items("fast.example", 2, 100))
+    assert [at_s >= 30.0 for at_s, _ in modes(run, "is_idle")] == [True]
+
+
+def test_a_slice_that_begins_while_the_run_is_idle_does_not_end_that(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, settling(10, after_s=5.0, ready_in_s=20.0))
+    run.driver.run(work_items("a.example", 1, 40))
+    assert modes(run, "is_idle") == [(pytest.approx(2.0, abs=0.6), True)]
+
+
+def unreached(run: DrivenRun, at_s: float, servers: Sequence[str], times: int = 1, answered: int = 0) -> None:
+    """At that time tasks have reported failures to connect."""
+    progress = Progress(answered=answered, unreached=Counter(dict.fromkeys(servers, times)))
+    run.clock.at(at_s, lambda: setattr(run.actors, "reported", progress))
+
+
+THREE = ("a.example", "b.example", "c.example")
+
+
+def test_when_nobody_can_be_reached_the_run_waits_and_goes_on_by_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = DrivenRun(tmp_path, finishing(100.0))
+    unreached(run, 10.0, THREE)
+    unreached(run, 60.0, THREE, answered=1)
+    result = run.driver.run(work_items("a.example", 1, 100))
+    (began, ended) = modes(run, "is_outage")
+    assert (began[1], ended[1]) == (True, False)
+    assert began[0] == pytest.approx(10.0 + LEAST_S, abs=1.0)
+    assert ended[0] == pytest.approx(60.0, abs=1.0)
+    assert not result.is_outage and not result.is_stopped
+    said = [record.message for record in caplog.records]
+    assert sum("our own network, DNS or proxy" in line for line in said) == 1
+    assert sum("can be reached again" in line for line in said) == 1
+
+
+def test_an_outage_that_outlasts_its_patience_stops_the_run(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, settling(1, after_s=5.0, ready_in_s=30.0), network={"outage_patience_s": 50})
+    unreached(run, 1.0, THREE)
+    result = run.driver.run(work_items("a.example", 1, 1000))
+    assert result.is_outage and result.is_stopped
+    assert run.clock() == pytest.approx(1.0 + LEAST_S + 50.0, abs=6.0)
 
 
 def test_sums_go_on_when_the_actor_that_counts_starts_from_nothing() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import ErrorKind, UserError
+from ray_downloader.errors import TRANSIENT_KINDS, ErrorKind, UserError
 
 REQUIRED = {"path_to_input": "list.txt", "path_to_output": "out"}
 
@@ -42,6 +42,15 @@ def test_settings_survive_the_file_that_other_processes_read(tmp_path: Path) -> 
     assert Settings.load(tmp_path / "settings.json") == settings
     assert settings.retry_errors == (ErrorKind.DNS,)
     assert settings.network.connect_to == {"*:80": "127.0.0.1:8080"}
+
+
+@pytest.mark.parametrize("given", ["transient", ["transient", "dns"], ["dns", "transient"]])
+def test_all_kinds_that_may_pass_have_a_name(given: object) -> None:
+    assert set(Settings.from_config({**REQUIRED, "retry_errors": given}).retry_errors) == TRANSIENT_KINDS
+
+
+def test_one_kind_of_error_may_be_named_alone() -> None:
+    assert Settings.from_config({**REQUIRED, "retry_errors": "dns"}).retry_errors == (ErrorKind.DNS,)
 
 
 @pytest.mark.parametrize(("text", "sentence"), [(None, "does not exist"), ("{", "is not a settings file")])

@@ -48,6 +48,14 @@ def test_small_servers_of_a_huge_list_are_summed(monkeypatch: pytest.MonkeyPatch
 
 def test_the_tables_name_servers_kinds_and_what_robots_would_exclude() -> None:
     text = io.StringIO()
-    show_summary(summarise(PARTITION, status(), STAGE), Console(file=text, width=120))
-    for part in ("a.example", "http_4xx 2", "bad_url", "1 not settled yet", "robots.txt would exclude 2 rows"):
+    show_summary(summarise(PARTITION, status(), STAGE), Console(file=text, width=120), "again " + 30 * "'[key=a]' ")
+    assert 30 * "'[key=a]' " in text.getvalue(), "a command is neither wrapped nor taken for markup"
+    for part in (
+        "3 of the errors may pass (dns 3)",
+        "a.example",
+        "http_4xx 2",
+        "bad_url",
+        "1 not settled yet",
+        "robots.txt would exclude 2 rows",
+    ):
         assert part in text.getvalue()

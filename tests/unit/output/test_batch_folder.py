@@ -17,8 +17,10 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.output.batch_folder import SUCCESS, BatchCounts, BatchFolder
 from ray_downloader.output.journal import SUCCESS_JOURNALS, Journal, Rows
 from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
+from ray_downloader.run_folder.retry_order import RetryOrder
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
 
+DNS_AGAIN = RetryOrder(1, (ErrorKind.DNS,), is_finished=False)
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 IMAGE = ImageRecord(
     "a" * 32, "b" * 32, (30, 40), (3, 4), b"pixels" * 50, "jpeg", "png", 0, "http://x/", None, None, NOW
@@ -130,13 +132,59 @@ def test_only_the_named_kinds_are_retried_and_what_succeeds_moves_over(folder: B
     inputs = batch_inputs(4)
     settle(folder, inputs, "one", images=[0], errors=[1, 2])
     settle(folder, inputs, "dns", errors=[3], record=error("dns", None))
-    assert folder.publish(inputs).has_errors_of([ErrorKind.DNS])
-    assert set(folder.settled(inputs, [ErrorKind.DNS])) == {0, 1, 2}
-    settle(folder, inputs, "two", images=[3])
-    assert folder.is_reopened()
-    assert set(folder.settled(inputs, [ErrorKind.DNS])) == {0, 1, 2, 3}
-    assert folder.publish(inputs).by_kind == {SUCCESS: 2, "http_4xx": 2}
+    folder.publish(inputs)
+    assert folder.final_counts() is not None
+    retried = BatchFolder(folder.path, DNS_AGAIN)
+    assert retried.final_counts() is None
+    assert set(retried.settled(inputs)) == {0, 1, 2}
+    settle(folder, inputs, DNS_AGAIN.attempt_name("two"), images=[3])
+    assert folder.final_counts() is None, "its journals are to be published"
+    assert set(retried.settled(inputs)) == {0, 1, 2, 3}
+    assert retried.publish(inputs).by_kind == {SUCCESS: 2, "http_4xx": 2}
     assert published_rows(folder) == (["uuid-0", "uuid-3"], ["uuid-1", "uuid-2"])
+
+
+def test_a_row_that_fails_again_is_not_tried_a_third_time_by_the_same_order(folder: BatchFolder) -> None:
+    inputs = batch_inputs(3)
+    settle(folder, inputs, "one", images=[0], errors=[1, 2], record=error("dns", None))
+    folder.publish(inputs)
+    retried = BatchFolder(folder.path, DNS_AGAIN)
+    settle(folder, inputs, DNS_AGAIN.attempt_name("two"), errors=[1], record=error("dns", None))
+    assert set(retried.settled(inputs)) == {0, 1}, "the order goes on with the row that it did not get to"
+    settle(folder, inputs, DNS_AGAIN.attempt_name("three"), errors=[2], record=error("dns", None))
+    retried.publish(inputs)
+    assert retried.final_counts() is not None
+    assert set(retried.settled(inputs)) == {0, 1, 2}
+    later = BatchFolder(folder.path, replace(DNS_AGAIN, number=2))
+    assert later.final_counts() is None
+    assert set(later.settled(inputs)) == {0}
+
+
+def test_errors_of_an_unfinished_batch_are_retried_too(folder: BatchFolder) -> None:
+    inputs = batch_inputs(3)
+    settle(folder, inputs, "one", images=[0], errors=[1], record=error("dns", None))
+    assert set(BatchFolder(folder.path, DNS_AGAIN).settled(inputs)) == {0}
+
+
+def test_an_order_that_has_ended_leaves_its_errors_alone(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2)
+    settle(folder, inputs, "one", images=[0], errors=[1], record=error("dns", None))
+    folder.publish(inputs)
+    assert BatchFolder(folder.path, replace(DNS_AGAIN, is_finished=True)).final_counts() is not None
+
+
+def test_a_kill_while_a_retry_is_published_tries_nothing_again(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2)
+    settle(folder, inputs, "one", images=[0], errors=[1], record=error("dns", None))
+    folder.publish(inputs)
+    settle(folder, inputs, DNS_AGAIN.attempt_name("two"), errors=[1], record=error("dns", None))
+    (journal,) = folder.path.glob("*.arrows")
+    kept = journal.read_bytes()
+    retried = BatchFolder(folder.path, DNS_AGAIN)
+    retried.publish(inputs)
+    (folder.path / COMPLETED).unlink()
+    journal.write_bytes(kept)
+    assert set(retried.settled(inputs)) == {0, 1}
 
 
 def test_a_kill_between_the_two_renames_of_a_retry_loses_and_doubles_nothing(folder: BatchFolder) -> None:
@@ -187,15 +235,15 @@ def test_a_batch_has_errors_of_the_kinds_that_any_of_its_servers_has() -> None:
     assert not BatchCounts({"x": {SUCCESS: 3}}).has_errors_of([ErrorKind.DNS])
 
 
-def test_a_batch_is_reopened_when_it_was_finished_and_has_journals(folder: BatchFolder) -> None:
+def test_a_batch_has_work_left_until_it_is_finished_and_while_it_has_journals(folder: BatchFolder) -> None:
     inputs = batch_inputs(1)
-    assert not folder.is_reopened()
+    assert folder.final_counts() is None
     settle(folder, inputs, "one", errors=[0])
-    assert not folder.is_reopened(), "it was never finished"
+    assert folder.final_counts() is None, "it was never finished"
     folder.publish(inputs)
-    assert not folder.is_reopened(), "its journals are in its tables"
+    assert folder.final_counts() == folder.counts(), "its journals are in its tables"
     settle(folder, inputs, "two", errors=[0])
-    assert folder.is_reopened()
+    assert folder.final_counts() is None
 
 
 def test_a_batch_is_not_finished_while_it_is_published_anew(folder: BatchFolder) -> None:

@@ -1,0 +1,45 @@
+"""Which batches are at fault when tasks die: those at which tasks die again and again and get no further. Pure.
+
+A task works at up to hundreds of batches, and only one of them may have killed it. So batches that were in two dying
+tasks get tasks of their own, and what still dies alone is given up, not the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ray_downloader.schedule.planner import WorkItem
+
+#: A batch whose tasks died this often in a row, with no row settled in between, is given up.
+MAX_CRASHES = 4
+#: From so many on it gets tasks of its own.
+ALONE_FROM = 2
+
+
+class Crashes:
+    """Counts crashes by batch. Lost nodes are none of them."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[int, int]] = {}
+
+    def judge(self, items: Iterable[WorkItem]) -> tuple[list[WorkItem], list[WorkItem]]:
+        """What becomes of the batches of a task that died.
+
+        Args:
+            items: The batches, with the rows that are left of each now.
+
+        Returns:
+            Those to be assigned again, and those to be given up.
+        """
+        again: list[WorkItem] = []
+        abandoned: list[WorkItem] = []
+        for item in items:
+            crashes, left = self._seen.get(item.batch.batch_id, (0, item.left))
+            crashes = crashes + 1 if item.left >= left else 1
+            self._seen[item.batch.batch_id] = (crashes, item.left)
+            if crashes >= MAX_CRASHES:
+                abandoned.append(item)
+            else:
+                again.append(replace(item, is_alone=crashes >= ALONE_FROM))
+        return again, abandoned

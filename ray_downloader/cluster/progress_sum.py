@@ -1,0 +1,37 @@
+"""Sums of a whole run, though the actor that counts may die and start from nothing. Pure."""
+
+from __future__ import annotations
+
+from ray_downloader.worker.progress import Progress
+
+
+class ProgressSum:
+    """Adds what was counted before each restart of the counting actor."""
+
+    def __init__(self) -> None:
+        self._before = Progress()
+        self._latest = Progress()
+
+    def take(self, latest: Progress | None) -> Progress:
+        """What all tasks reported so far, given what the actor says now (None: it does not answer)."""
+        if latest is not None:
+            if _events(latest) < _events(self._latest):
+                self._before = _added(self._before, self._latest)
+            self._latest = latest
+        return _added(self._before, self._latest)
+
+
+def _events(progress: Progress) -> int:
+    """A number that only grows while the actor lives."""
+    return progress.settled.total() + progress.answered + progress.unreached.total() + progress.size_bytes
+
+
+def _added(before: Progress, latest: Progress) -> Progress:
+    return Progress(
+        settled=before.settled + latest.settled,
+        size_bytes=before.size_bytes + latest.size_bytes,
+        disallowed=before.disallowed + latest.disallowed,
+        answered=before.answered + latest.answered,
+        unreached=before.unreached + latest.unreached,
+        busy_at_s=latest.busy_at_s,
+    )

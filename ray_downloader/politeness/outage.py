@@ -1,0 +1,97 @@
+"""Whether it is us: failures to resolve or connect all over, and nobody who answers. Pure.
+
+One server that cannot be reached is its own matter; so are several that never answered while others did, as they are
+when only the dead ones of a list are left. Evidence against our own network are servers that answered before and now
+cannot be reached, or, while nobody at all has ever answered, any servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+#: So many distinct servers must fail; one or two may be down by themselves.
+LEAST_SERVERS = 3
+#: ... for so long, with no answer in between: a slow server's first answer may come after the failures of fast ones.
+LEAST_S = 5.0
+#: A failure counts for so long. A parked server is probed within a minute.
+WINDOW_S = 60.0
+
+
+class NetworkState(str, Enum):
+    """What our own network is in."""
+
+    #: Somebody answers, or nothing speaks against it.
+    UP = "up"
+    #: Requests fail all over since a moment ago; it may be the servers.
+    SUSPECT = "suspect"
+    #: Requests fail all over, and go on failing.
+    OUTAGE = "outage"
+
+
+class OutageDetector:
+    """Watches what is answered and what reaches nobody.
+
+        up --failures all over--> suspect --for 5 s--> outage
+        any --an answer--> up
+
+    Args:
+        has_answered: Whether a server answered in this run or an earlier one.
+        has_anybody_answered: Whether any server did, in earlier runs.
+    """
+
+    def __init__(self, has_answered: Callable[[str], bool], *, has_anybody_answered: bool) -> None:
+        self.state = NetworkState.UP
+        self.since_s = 0.0
+        self._has_answered = has_answered
+        self._has_anybody_answered = has_anybody_answered
+        self._answered = 0
+        self._failures: Mapping[str, int] = {}
+        self._failed_at_s: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<OutageDetector {self.state.value} since {self.since_s:.1f}, failing: {sorted(self._failed_at_s)}>"
+
+    @property
+    def failing(self) -> list[str]:
+        """Servers that could not be reached lately, and have not answered since."""
+        return sorted(self._failed_at_s)
+
+    def observe(self, answered: int, unreached: Mapping[str, int], now_s: float) -> NetworkState:
+        """Take in the sums since the start of the run.
+
+        Args:
+            answered: Requests that a server answered.
+            unreached: Requests that reached nobody, by server.
+            now_s: Monotonic time.
+        """
+        is_answered = answered > self._answered
+        failed = [server for server, count in unreached.items() if count > self._failures.get(server, 0)]
+        self._answered, self._failures = answered, dict(unreached)
+        if is_answered:
+            self._has_anybody_answered = True
+            self._failed_at_s.clear()
+            self._enter(NetworkState.UP, now_s)
+            return self.state
+        self._failed_at_s.update(dict.fromkeys(failed, now_s))
+        if self.state is NetworkState.OUTAGE:
+            return self.state
+        for server in [name for name, at_s in self._failed_at_s.items() if at_s < now_s - WINDOW_S]:
+            del self._failed_at_s[server]
+        if not self._fails_all_over:
+            self._enter(NetworkState.UP, now_s)
+        elif self.state is NetworkState.UP:
+            self._enter(NetworkState.SUSPECT, now_s)
+        elif now_s - self.since_s >= LEAST_S:
+            self._enter(NetworkState.OUTAGE, now_s)
+        return self.state
+
+    @property
+    def _fails_all_over(self) -> bool:
+        if len(self._failed_at_s) < LEAST_SERVERS:
+            return False
+        return not self._has_anybody_answered or any(map(self._has_answered, self._failed_at_s))
+
+    def _enter(self, state: NetworkState, now_s: float) -> None:
+        if state is not self.state:
+            self.state, self.since_s = state, now_s

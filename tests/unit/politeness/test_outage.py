@@ -1,0 +1,69 @@
+"""Whether it is us: only failures all over, with nobody answering, of servers that should be there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ray_downloader.politeness.outage import LEAST_S, WINDOW_S, NetworkState, OutageDetector
+
+
+class Watched:
+    """A detector, and the sums that it is shown."""
+
+    def __init__(self, answered_before: Sequence[str] = ()) -> None:
+        self.detector = OutageDetector(answered_before.__contains__, has_anybody_answered=bool(answered_before))
+        self.answered = 0
+        self.unreached: Counter[str] = Counter()
+
+    def sees(self, now_s: float, *failed: str, answered: int = 0) -> NetworkState:
+        self.unreached.update(failed)
+        self.answered += answered
+        return self.detector.observe(self.answered, self.unreached, now_s)
+
+
+def test_nobody_reachable_from_the_start_is_our_own_trouble() -> None:
+    watched = Watched()
+    assert watched.sees(0.0, "a", "b", "c") is NetworkState.SUSPECT
+    assert watched.sees(LEAST_S - 1) is NetworkState.SUSPECT
+    assert watched.sees(LEAST_S) is NetworkState.OUTAGE
+    assert watched.sees(LEAST_S + 1000, "a") is NetworkState.OUTAGE, "it lasts until somebody answers"
+    assert watched.sees(LEAST_S + 1001, answered=1) is NetworkState.UP
+
+
+def test_one_or_two_servers_may_be_down_by_themselves() -> None:
+    watched = Watched()
+    watched.sees(0.0, "a", "b")
+    assert watched.sees(100.0, "a", "b") is NetworkState.UP
+
+
+def test_an_answer_of_anybody_says_that_the_network_is_there() -> None:
+    watched = Watched(["a", "b", "c"])
+    watched.sees(0.0, "a", "b", "c")
+    assert watched.sees(3.0, answered=1) is NetworkState.UP
+    assert watched.sees(20.0) is NetworkState.UP, "failures of before the answer say nothing"
+
+
+def test_dead_servers_that_are_left_at_the_end_of_a_run_are_not_an_outage() -> None:
+    watched = Watched(["good"])
+    for second in range(0, 600, 10):
+        assert watched.sees(second, "dead-1", "dead-2", "dead-3", "dead-4") is NetworkState.UP
+
+
+def test_servers_that_answered_before_and_vanish_together_are_an_outage() -> None:
+    watched = Watched(["a", "b"])
+    watched.sees(0.0, "a", "b", "new")
+    assert watched.sees(LEAST_S + 1, "a") is NetworkState.OUTAGE
+
+
+def test_failures_far_apart_are_not_all_over() -> None:
+    watched = Watched(["a", "b", "c"])
+    watched.sees(0.0, "a")
+    watched.sees(WINDOW_S - 1, "b")
+    assert watched.sees(WINDOW_S + 10, "c") is NetworkState.UP
+
+
+def test_the_detector_says_what_it_is_in() -> None:
+    watched = Watched()
+    watched.sees(0.0, "a", "b", "c")
+    assert repr(watched.detector) == "<OutageDetector suspect since 0.0, failing: ['a', 'b', 'c']>"
