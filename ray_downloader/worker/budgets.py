@@ -42,10 +42,12 @@ class Budgets:
         saved: Mapping[str, Mapping[str, Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._policies = policies
         self._saved = dict(saved or {})
         self._clock = clock
+        self._wall_clock = wall_clock
         self._rng = rng or random.Random()
         self._states: dict[str, ServerState] = {}
         self._is_draining = False
@@ -75,7 +77,7 @@ class Budgets:
             policy = self._policies.policy(budget)
             snapshot = self._saved.pop(budget, None)
             if snapshot:
-                age_s = max(0.0, time.time() - snapshot[SAVED_AT])
+                age_s = max(0.0, self._wall_clock() - snapshot[SAVED_AT])
                 state = ServerState.restore(policy, snapshot, age_s, now_s)
             else:
                 state = ServerState(policy, now_s)

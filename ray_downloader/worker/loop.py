@@ -115,6 +115,15 @@ class Worker:
             return now_s
         return min((queue.next_start_s(now_s) for queue in self._queues.values()), default=now_s)
 
+    def next_turn_s(self) -> float:
+        """When a turn can do something if nothing comes before, a lease or a result; for who runs turns by itself."""
+        now_s = self._ports.clock()
+        may_assign = now_s < self._ends_at_s and any(batch.wants_chunk for batch in self._open)
+        if self._bodies or may_assign or not self._open:
+            return now_s
+        end_s = self._ends_at_s if self._ends_at_s > now_s else NEVER
+        return min(self._report_at_s, end_s, *(queue.wake_at_s for queue in self._queues.values()))
+
     # -- one turn --------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
