@@ -1,0 +1,57 @@
+"""Runs worlds and says what does not hold; shared by the tests and by `python -m tests.simulation`."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.simulation.generate import world_of
+from tests.simulation.invariants import breaches
+from tests.simulation.shrink import shrunk
+from tests.simulation.simulation import Run, simulate
+from tests.simulation.world import World
+
+_MEMORY = Path("/dev/shm")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """In memory where there is such a place: a world writes some hundred small files."""
+    path = Path(tempfile.mkdtemp(prefix="world-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    try:
+        yield path / "out"
+    finally:
+        shutil.rmtree(path)
+
+
+def run_world(world: World) -> Run:
+    """Run it in a folder that is gone afterwards."""
+    with _folder() as folder:
+        return simulate(world, folder)
+
+
+def world_of_seed(seed: int) -> World:
+    """The world that a number stands for."""
+    return world_of(random.Random(seed))
+
+
+def found_in(world: World) -> dict[str, list[str]]:
+    """What does not hold of it, by the name of the invariant."""
+    return breaches(run_world(world))
+
+
+def shrink(world: World, invariant: str) -> World:
+    """The smallest world that was found of which this does not hold."""
+    return shrunk(world, lambda smaller: invariant in found_in(smaller))
+
+
+def sentence(found: dict[str, list[str]]) -> str:
+    """Some words on each breach."""
+    return "\n".join(
+        f"  {name}: {sentences[0]}" + (f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else "")
+        for name, sentences in found.items()
+    )

@@ -1,0 +1,202 @@
+"""Draws worlds. The same random source gives the same world; the first choice of each kind is the simplest.
+
+Most worlds are small, so that thousands of them can be run: a few servers, a few dozen rows, one or two things that go
+wrong. The rare ones have hundreds of rows or everything at once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ray_downloader.errors import ErrorKind
+from tests.simulation.world import (
+    FOREVER,
+    ActorRestarted,
+    Bans,
+    Bucket,
+    ClockStepped,
+    Connections,
+    Drained,
+    Fails,
+    Fate,
+    Fault,
+    Limit,
+    Loops,
+    Moved,
+    NetworkLost,
+    NodeLost,
+    NotImage,
+    OptsOut,
+    Ordered,
+    Picture,
+    Requeued,
+    Robots,
+    Row,
+    Says,
+    Server,
+    Slow,
+    Trouble,
+    Window,
+    WorkerKilled,
+    World,
+)
+
+T = TypeVar("T")
+PATIENCE_S = (60.0, 120.0, 240.0)
+
+
+def world_of(rng: random.Random) -> World:
+    """Draw a world."""
+    servers = tuple(_server(rng, number) for number in range(_weighted(rng, [(1, 4), (2, 4), (3, 3), (6, 1)])))
+    rows = tuple(row for number in range(len(servers)) for row in _rows(rng, number, len(servers)))
+    politeness: dict[str, object] = {
+        "robots": _weighted(rng, [("delay", 6), ("obey", 2), ("ignore", 2)]),
+        "patience_s": rng.choice(PATIENCE_S),
+    }
+    if rng.random() < 0.15:
+        politeness["burst"] = rng.choice([2, 5])
+    if rng.random() < 0.15:
+        politeness["max_connections"] = rng.choice([1, 2, 8])
+    return World(
+        servers=servers,
+        rows=rows,
+        faults=_faults(rng, len(servers)),
+        nodes=_weighted(rng, [(1, 3), (2, 1)]),
+        slots=rng.choice([1, 2, 3]),
+        actors=rng.choice([1, 2]),
+        task_seconds=rng.choice([60.0, 20.0, 5.0]),
+        batch_rows=rng.choice([1000, 20]),
+        pool_below=rng.choice([5, 1000]),
+        rate_rps=rng.choice([10.0, 3.0, 30.0]),
+        politeness=politeness,
+        network={"request_timeout_s": rng.choice([300.0, 60.0])},
+        chance=rng.randrange(2**16),
+    )
+
+
+def _weighted(rng: random.Random, choices: Sequence[tuple[T, int]]) -> T:
+    values = [value for value, weight in choices for _ in range(weight)]
+    return rng.choice(values)
+
+
+# -- servers -----------------------------------------------------------------------------------------------------------
+
+
+def _server(rng: random.Random, number: int) -> Server:
+    return Server(
+        name=f"s{number}.example",
+        latency_s=_weighted(rng, [(0.05, 5), (0.3, 3), (2.0, 1)]),
+        limits=(_limit(rng),) if rng.random() < 0.3 else (),
+        troubles=(_trouble(rng),) if rng.random() < 0.3 else (),
+        robots=_robots(rng),
+    )
+
+
+def _limit(rng: random.Random) -> Limit:
+    kind = rng.choice(["bucket", "window", "connections", "bans"])
+    status = rng.choice([429, 503])
+    retry_after = rng.choice([None, "1", "10", "date:20"])
+    if kind == "bucket":
+        depth = rng.choice([1, 5, 30, 300])
+        return Bucket(rng.choice([2.0, 5.0, 20.0]), depth, status, retry_after)
+    if kind == "window":
+        seconds = rng.choice([1.0, 10.0, 60.0])
+        requests = max(2, int(rng.choice([2, 5]) * seconds))
+        return Window(requests, seconds, rng.random() < 0.5, rng.random() < 0.5, status, retry_after)
+    if kind == "connections":
+        return Connections(rng.choice([3, 2, 1]), rng.choice([429, 503, ErrorKind.RESET, ErrorKind.CONNECT]))
+    return Bans(rng.choice([20, 50]), 10.0)
+
+
+def _trouble(rng: random.Random) -> Trouble:
+    how = rng.choice(
+        [503, 429, 500, 403, ErrorKind.CONNECT, ErrorKind.DNS, ErrorKind.RESET, ErrorKind.TIMEOUT]
+    )  # fmt: skip
+    start_s = rng.choice([0.0, 2.0, 10.0])
+    lasts_s = _weighted(rng, [(5.0, 2), (40.0, 3), (150.0, 2), (FOREVER, 2)])
+    retry_after = rng.choice([None, "30", "date:30", "soon"]) if how in {503, 429} else None
+    after_s = rng.choice([0.05, 20.0]) if isinstance(how, ErrorKind) else 0.05
+    return Trouble(start_s, start_s + lasts_s, how, retry_after, after_s)
+
+
+def _robots(rng: random.Random) -> Robots:
+    return _weighted(
+        rng,
+        [
+            (Robots(404), 6),
+            (Robots(200, "User-agent: *\nCrawl-delay: 1\n"), 2),
+            (Robots(200, "User-agent: *\nDisallow: /private\n"), 1),
+            (Robots(404, fails=1), 1),
+        ],
+    )
+
+
+# -- the list ----------------------------------------------------------------------------------------------------------
+
+
+def _rows(rng: random.Random, server: int, servers: int) -> list[Row]:
+    count = _weighted(rng, [(6, 2), (20, 4), (50, 4), (3, 1), (150, 1)])
+    odd_share = _weighted(rng, [(0.0, 5), (0.05, 4), (0.3, 2), (1.0, 1)])
+    fate = _fate(rng, server, servers)
+    rows = []
+    for _ in range(count):
+        if rng.random() < odd_share:
+            fate = _fate(rng, server, servers) if rng.random() < 0.3 else fate  # neighbours are alike
+            rows.append(Row(server, fate, mirror=_mirror(rng, servers)))
+        else:
+            rows.append(Row(server, copies=2 if rng.random() < 0.03 else 1))
+    return rows
+
+
+def _mirror(rng: random.Random, servers: int) -> tuple[int, Fate] | None:
+    return (rng.randrange(servers), Picture()) if rng.random() < 0.1 else None
+
+
+def _fate(rng: random.Random, server: int, servers: int) -> Fate:
+    kinds: list[tuple[Callable[[], Fate], int]] = [
+        (lambda: Says(rng.choice([404, 410, 403, 402, 451])), 4),
+        (lambda: Says(rng.choice([500, 502, 503, 429]), rng.choice([FOREVER, 1, 2])), 4),
+        (lambda: Says(rng.choice([202, 420, 429, 503, 509]), 1, rng.choice(["5", "60"])), 2),
+        (lambda: Moved(rng.choice([1, 2, 5]), rng.choice([None, (server + 1) % servers]), rng.random() < 0.2), 4),
+        (Loops, 1),
+        (lambda: Slow(rng.choice([15.0, 50.0])), 2),
+        (lambda: Fails(rng.choice([ErrorKind.RESET, ErrorKind.TIMEOUT]), rng.choice([FOREVER, 1, 2]), 1.0), 2),
+        (lambda: Fails(rng.choice([ErrorKind.EMPTY, ErrorKind.TRUNCATED]), rng.choice([FOREVER, 1])), 2),
+        (NotImage, 1),
+        (OptsOut, 1),
+    ]
+    return _weighted(rng, kinds)()
+
+
+# -- what goes wrong with us -------------------------------------------------------------------------------------------
+
+
+def _faults(rng: random.Random, servers: int) -> tuple[Fault, ...]:
+    count = _weighted(rng, [(0, 5), (1, 3), (2, 2), (4, 1)])
+    faults: list[Fault] = []
+    for _ in range(count):
+        faults.extend(_fault(rng, servers))
+    return tuple(faults)
+
+
+def _fault(rng: random.Random, servers: int) -> list[Fault]:
+    at_s = round(rng.uniform(0.5, 40.0), 1)
+    server = rng.randrange(servers)
+    kinds: list[tuple[Callable[[], list[Fault]], int]] = [
+        (lambda: [WorkerKilled(at_s)], 3),
+        (lambda: [ActorRestarted(at_s, rng.randrange(2), rng.choice([0.5, 3.0]))], 3),
+        (lambda: [NodeLost(at_s, rng.randrange(2))], 1),
+        (lambda: [Drained(at_s, rng.choice([1.0, 30.0]))], 2),
+        (lambda: [Requeued(at_s, rng.choice([1.0, 30.0]))], 2),
+        (lambda: [ClockStepped(at_s, rng.choice([-3600.0, 30.0, 86400.0]))], 1),
+        (lambda: [NetworkLost(at_s, at_s + rng.choice([3.0, 40.0, 200.0]), rng.choice(_LOST_KINDS))], 2),
+        (lambda: [Ordered(at_s, "rate", server, 1.0)], 1),
+        (lambda: [Ordered(at_s, "ban", server)], 1),
+        (lambda: [Ordered(at_s, "pause", server), Ordered(at_s + 60.0, "resume", server)], 1),
+    ]
+    return _weighted(rng, kinds)()
+
+
+_LOST_KINDS = (ErrorKind.DNS, ErrorKind.CONNECT)

@@ -1,0 +1,259 @@
+"""What a patient, polite client would get of a world: how each row may end, and how long it may take.
+
+Read from the world itself, without running anything. Such a client asks each URL at most three times, keeps to every
+limit, waits out what passes, and gives a server up only where it never comes back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.answer import kind_of_status
+from tests.simulation.world import (
+    FOREVER,
+    Bans,
+    Bucket,
+    Connections,
+    Drained,
+    Fails,
+    Fate,
+    Limit,
+    Loops,
+    Moved,
+    NetworkLost,
+    NotImage,
+    OptsOut,
+    Ordered,
+    Requeued,
+    Row,
+    Says,
+    Server,
+    Slow,
+    Trouble,
+    Window,
+    World,
+)
+
+IMAGE = ""
+Ends = frozenset[str]
+_IMAGE: Ends = frozenset({IMAGE})
+#: What rows of a server end with that never answers, and of one that always refuses.
+DEAD: Ends = frozenset({"server_dead", "dns", "connect"})
+REFUSED: Ends = frozenset({"server_refused"})
+MAX_ATTEMPTS = 3
+MAX_REDIRECTS = 5
+RATE_MULTIPLIER = 0.5
+#: Refusals that may pass, whatever the URL.
+_PASSING = frozenset({429, 500, 502, 503, 504, 520, 509, 420, 202})
+
+
+def ends_of(world: World, number: int) -> Ends:
+    """How the row may end: error kinds, or `IMAGE`."""
+    row = world.rows[number]
+    ends = _ends_at(world, row.server, row.fate)
+    if row.mirror is not None and ends != _IMAGE:
+        others = _ends_at(world, *row.mirror)
+        ends = others if IMAGE not in ends and "opted_out" not in ends else ends | others
+    return ends
+
+
+def _ends_at(world: World, server: int, fate: Fate) -> Ends:
+    verdict = verdict_of(world, server)
+    ends = _ends_of_fate(world, server, fate)
+    if any(isinstance(fault, Ordered) and fault.action == "ban" and fault.server == server for fault in world.faults):
+        ends = ends | {"ignored_server"}
+    if verdict is None:
+        return ends
+    starts_s = [trouble.start_s for trouble in world.servers[server].troubles if trouble.end_s == FOREVER]
+    return verdict if min(starts_s, default=0.0) == 0 else ends | verdict
+
+
+def verdict_of(world: World, server: int) -> Ends | None:
+    """How the rows of a server end that does not come back; None for one that does."""
+    lasting = [one for one in world.servers[server].troubles if one.end_s == FOREVER and one.share == 1]
+    if lasting:
+        return _verdict_of(lasting[0])
+    fates = [row.fate for row in world.rows if row.server == server]
+    if fates and all(_never_serves(fate) for fate in fates):
+        return frozenset(kind for fate in fates for kind in _failing_kinds(fate)) | REFUSED | DEAD
+    return None
+
+
+def _verdict_of(trouble: Trouble) -> Ends:
+    if trouble.how in {ErrorKind.DNS, ErrorKind.CONNECT}:
+        return DEAD
+    if isinstance(trouble.how, ErrorKind):
+        return DEAD | REFUSED | {str(trouble.how)}
+    kind = kind_of_status(trouble.how, {})
+    passing = {429, 503} if trouble.how in {429, 503} else set()
+    return REFUSED if passing else REFUSED | ({str(kind), "http_403_ban"} if kind else set())
+
+
+def _never_serves(fate: Fate) -> bool:
+    return isinstance(fate, Fails | Says) and fate.times == FOREVER and bool(_failing_kinds(fate))
+
+
+def _failing_kinds(fate: Fate) -> Ends:
+    if isinstance(fate, Fails):
+        return frozenset({str(fate.kind)})
+    if isinstance(fate, Says):
+        return _kinds_of_status(fate.status)
+    return frozenset()
+
+
+def _kinds_of_status(status: int) -> Ends:
+    if status == 402:
+        return frozenset({"payment_required"})
+    if status == 403:
+        return frozenset({"http_4xx", "http_403_ban"})
+    kind = kind_of_status(status, {})
+    return frozenset({str(kind)}) if kind else frozenset({"not_image"})
+
+
+def _ends_of_fate(world: World, server: int, fate: Fate) -> Ends:  # noqa: PLR0911 - one line for each kind
+    if isinstance(fate, Loops):
+        return frozenset({"redirect_loop"})
+    if isinstance(fate, NotImage):
+        return frozenset({"not_image"})
+    if isinstance(fate, OptsOut):
+        return frozenset({"opted_out"})
+    if isinstance(fate, Moved):
+        if fate.hops > MAX_REDIRECTS:
+            return frozenset({"redirect_loop"})
+        to = server if fate.to is None else fate.to
+        verdict = verdict_of(world, to) if to != server else None
+        return _IMAGE if verdict is None else verdict | _IMAGE
+    if isinstance(fate, Slow):
+        timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
+        return _IMAGE if fate.seconds <= timeout_s else frozenset({"timeout"})
+    if isinstance(fate, Fails | Says):
+        return _ends_of_failing(fate)
+    return _IMAGE
+
+
+def _ends_of_failing(fate: Fails | Says) -> Ends:
+    kinds = _failing_kinds(fate)
+    passes = isinstance(fate, Fails) or fate.status in _PASSING
+    if fate.times == 0:
+        return _IMAGE
+    if not passes:
+        return kinds if fate.status != 403 or fate.times == FOREVER else kinds | _IMAGE  # type: ignore[union-attr]
+    if fate.times < MAX_ATTEMPTS:
+        return _IMAGE
+    return kinds if fate.times == FOREVER else kinds | _IMAGE
+
+
+# -- how long ----------------------------------------------------------------------------------------------------------
+
+
+def ceiling_rps(world: World) -> float:
+    """What a server is asked for at most."""
+    most = world.politeness.get("max_rate_limit")
+    return float(most) if most else world.rate_rps * (1 + RATE_MULTIPLIER)  # type: ignore[arg-type]
+
+
+def bound_s(world: World) -> float:
+    """How long a polite client that knows every limit needs; servers are asked side by side."""
+    loads = defaultdict(float)
+    for row in world.rows:
+        for server, requests in _requests(row):
+            loads[server] += requests
+    busiest_s = max(
+        (load / _rate_rps(world, world.servers[server]) + _waits_s(world, server) for server, load in loads.items()),
+        default=0.0,
+    )
+    return busiest_s + _faults_s(world)
+
+
+def _requests(row: Row) -> list[tuple[int, float]]:
+    fate = row.fate
+    requests = [(row.server, 1.0)]
+    if isinstance(fate, Moved):
+        requests.append((row.server if fate.to is None else fate.to, float(fate.hops)))
+    elif isinstance(fate, Loops):
+        requests.append((row.server, float(MAX_REDIRECTS)))
+    elif isinstance(fate, Fails | Says):
+        requests.append((row.server, min(fate.times, MAX_ATTEMPTS - 1.0)))
+    if row.mirror is not None:
+        requests.append((row.mirror[0], 1.0))
+    return requests
+
+
+def _rate_rps(world: World, server: Server) -> float:
+    rates = [ceiling_rps(world), *(_allowed_rps(server, limit) for limit in server.limits)]
+    delay_s = crawl_delay_s(server)
+    if delay_s and world.politeness.get("robots", "delay") != "ignore":
+        rates.append(1 / delay_s)
+    return min(rates)
+
+
+def _allowed_rps(server: Server, limit: Limit) -> float:
+    if isinstance(limit, Bucket):
+        return limit.rate_rps
+    if isinstance(limit, Connections):
+        return limit.most / server.latency_s
+    if isinstance(limit, Bans):
+        return limit.requests / (limit.seconds + limit.ban_s)
+    assert isinstance(limit, Window)
+    return limit.requests / limit.seconds
+
+
+def crawl_delay_s(server: Server) -> float | None:
+    """What its robots.txt asks for."""
+    if server.robots.status != 200:
+        return None
+    for line in server.robots.text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "crawl-delay":
+            return float(value)
+    return None
+
+
+def _waits_s(world: World, number: int) -> float:
+    """Time in which the server gives nothing, with what it takes a doubling pause to notice its end."""
+    server = world.servers[number]
+    waits_s = 0.0
+    for trouble in server.troubles:
+        if trouble.end_s < FOREVER:
+            waits_s += 2 * (trouble.end_s - trouble.start_s) + 60 + _asked_s(trouble.retry_after) + trouble.after_s
+    for limit in server.limits:
+        waits_s += _asked_s(getattr(limit, "retry_after", None)) + (limit.seconds if isinstance(limit, Window) else 0)
+    slow_s = [row.fate.seconds for row in world.rows if row.server == number and isinstance(row.fate, Slow)]
+    timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
+    waits_s += sum(min(one, timeout_s) for one in slow_s)
+    for row in world.rows:
+        if row.server == number and isinstance(row.fate, Fails | Says):
+            waits_s += _failing_s(row.fate, timeout_s)
+    return waits_s
+
+
+def _failing_s(fate: Fails | Says, timeout_s: float) -> float:
+    times = min(fate.times, MAX_ATTEMPTS)
+    if isinstance(fate, Fails):
+        return times * min(fate.after_s, timeout_s)
+    return times * _asked_s(fate.retry_after)
+
+
+def _asked_s(retry_after: str | None) -> float:
+    seconds = (retry_after or "").rpartition(":")[2]
+    return min(float(seconds), 86_400.0) if seconds.isdigit() else 0.0
+
+
+def _faults_s(world: World) -> float:
+    total_s = 0.0
+    for fault in world.faults:
+        if isinstance(fault, NetworkLost):
+            total_s += 2 * (fault.end_s - fault.at_s) + 60
+        elif isinstance(fault, Drained | Requeued):
+            total_s += fault.pause_s + world.task_seconds
+        elif isinstance(fault, Ordered):
+            total_s += fault.at_s if fault.action == "resume" else 0.0
+        else:
+            total_s += 15.0
+    return total_s
+
+
+def has_lost_server(world: World) -> bool:
+    """Whether a server never comes back, so that its patience has to be waited out."""
+    return any(verdict_of(world, number) is not None for number in range(len(world.servers)))
