@@ -1,7 +1,8 @@
 """What `RateLimit` headers allow: draft-ietf-httpapi-ratelimit-headers-11 (and its older forms), `X-RateLimit-*`.
 
-The hint is the steady rate that lasts until the window resets. It is acted on only downwards, and `Retry-After`
-wins over it. Headers come with lower-case names.
+A hint is a steady rate and how long it holds: what is left of a window spread over the time until it is renewed, or
+a published policy (`q` requests in `w` seconds). It is acted on only downwards, and `Retry-After` wins over it.
+Headers come with lower-case names, repeated ones as lines.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-#: Resets beyond this are Unix times (GitHub's form), not seconds from now: the year 2001, or 31 years.
-_FIRST_UNIX_TIME = 1_000_000_000
-_MEMBER = re.compile(r"(?:^|,)\s*(\"[^\"]*\"|[A-Za-z0-9_*.-]+)((?:\s*;\s*[a-z]+\s*=\s*[^;,]+)+)")
-_PARAMETER = re.compile(r";\s*([a-z]+)\s*=\s*\"?(\d+(?:\.\d+)?)")
-_OLD_PREFIXES = ("ratelimit", "x-ratelimit", "x-rate-limit")
+from ray_downloader.politeness.headers.moments import A_DAY_S, seconds_until
+
+#: An item of a structured list with its parameters: `"default";q=100;w=60`, in older drafts `100;w=60`.
+_MEMBER = re.compile(r"(?:^|,)\s*(?:\"([^\"]*)\"|([A-Za-z0-9_*.-]+))((?:\s*;\s*[a-z]+\s*=\s*(?:\"[^\"]*\"|[^;,\"]+))+)")
+_PARAMETER = re.compile(r";\s*([a-z]+)\s*=\s*(?:\"([^\"]*)\"|([^;,\"\s]+))")
+_OLD_PAIR = re.compile(r"\b(remaining|reset)\s*=\s*(\d+)", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_PREFIXES = ("ratelimit", "x-ratelimit", "x-rate-limit")
+#: Limits per unit of time, as the gateway Kong sends them.
+_UNITS_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": A_DAY_S}
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitHint:
-    """`rate_rps` is what is left, spread over the `reset_s` until it is renewed; 0 means: nothing until then."""
+    """A rate that holds for `reset_s`, at most a day; a rate of 0 means: nothing until then."""
 
     rate_rps: float
     reset_s: float
@@ -27,32 +33,86 @@ class RateLimitHint:
 
 def parse_ratelimit(headers: Mapping[str, str], now_unix_s: float) -> RateLimitHint | None:
     """The strictest limit that the headers state, or None where they state none that can be read."""
-    hints = [*_structured(headers.get("ratelimit", "")), *_separate(headers, now_unix_s)]
-    return min(hints, key=lambda hint: hint.rate_rps, default=None)
+    if not any(name.startswith(_PREFIXES) for name in headers):
+        return None
+    policies = _policies(headers.get("ratelimit-policy", ""))
+    hints = [
+        *(policy.hint() for policy in policies.values() if policy.is_rate),
+        *_current(headers.get("ratelimit", ""), policies),
+        *_separate(headers, now_unix_s),
+    ]
+    return min((hint for hint in hints if hint is not None), key=lambda hint: hint.rate_rps, default=None)
 
 
-def _structured(value: str) -> Iterator[RateLimitHint]:
-    """`RateLimit: "default";r=50;t=30`, and `limit=100, remaining=50, reset=30` of drafts before 08."""
-    for _, parameters in _MEMBER.findall(value):
-        yield from _hint(dict(_PARAMETER.findall(parameters)), "r", "t")
-    yield from _hint(dict(re.findall(r"(remaining|reset)\s*=\s*(\d+)", value)), "remaining", "reset")
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """A published quota; only one of requests within a window is a rate (others count bytes, or what is open)."""
+
+    quota: float | None
+    window_s: float | None
+    unit: str
+
+    @property
+    def is_rate(self) -> bool:
+        return self.unit == "requests"
+
+    def hint(self) -> RateLimitHint | None:
+        return _hint(self.quota, self.window_s) if self.quota else None
 
 
-def _separate(headers: Mapping[str, str], now_unix_s: float) -> Iterator[RateLimitHint]:
-    for prefix in _OLD_PREFIXES:
-        pair = {name: _number(headers.get(f"{prefix}-{name}", "")) for name in ("remaining", "reset")}
-        reset = pair["reset"]
-        if reset and float(reset) >= _FIRST_UNIX_TIME:
-            pair["reset"] = str(max(0.0, float(reset) - now_unix_s))
-        yield from _hint({name: text for name, text in pair.items() if text}, "remaining", "reset")
+def _policies(value: str) -> dict[str, _Policy]:
+    """`RateLimit-Policy` by name: `"burst";q=100;w=60;qu="requests"`, and `100;w=60` of older drafts."""
+    found = {}
+    for index, (name, item, parameters) in enumerate(_MEMBER.findall(_one_line(value))):
+        fields = _parameters(parameters)
+        quota = _number(fields.get("q", item))
+        found[name or f"{item} {index}"] = _Policy(quota, _number(fields.get("w", "")), fields.get("qu", "requests"))
+    return found
 
 
-def _hint(fields: Mapping[str, str], remaining: str, reset: str) -> Iterator[RateLimitHint]:
-    if remaining in fields and reset in fields and float(fields[reset]) > 0:
-        reset_s = float(fields[reset])
-        yield RateLimitHint(float(fields[remaining]) / reset_s, reset_s)
+def _current(value: str, policies: Mapping[str, _Policy]) -> Iterator[RateLimitHint | None]:
+    """`RateLimit: "default";r=50;t=30`, and `limit=100, remaining=50, reset=30` of drafts before 08.
+
+    Without `t` what is left has to last for the policy's whole window.
+    """
+    line = _one_line(value)
+    for name, item, parameters in _MEMBER.findall(line):
+        policy = policies.get(name or item)
+        fields = _parameters(parameters)
+        if policy is None or policy.is_rate:
+            window_s = policy.window_s if policy else None
+            yield _hint(_number(fields.get("r", "")), _number(fields.get("t", "")) or window_s)
+    pair = dict(_OLD_PAIR.findall(line))
+    yield _hint(_number(pair.get("remaining", "")), _number(pair.get("reset", "")))
 
 
-def _number(text: str) -> str:
-    found = re.match(r"\s*(\d+(?:\.\d+)?)", text)
-    return found[1] if found else ""
+def _separate(headers: Mapping[str, str], now_unix_s: float) -> Iterator[RateLimitHint | None]:
+    """`X-RateLimit-Remaining` with `-Reset`, which some count from their own clock, told by `Date`."""
+    skew_s = seconds_until(headers.get("date", ""), now_unix_s) or 0.0
+    for prefix in _PREFIXES:
+        reset = headers.get(f"{prefix}-reset", "").partition("\n")[0]
+        until_s = seconds_until(reset, now_unix_s + skew_s)
+        yield _hint(_number(headers.get(f"{prefix}-remaining", "")), until_s)
+        for unit, unit_s in _UNITS_S.items():
+            limit = _number(headers.get(f"{prefix}-limit-{unit}", ""))
+            yield _hint(limit, unit_s) if limit else None
+
+
+def _hint(requests: float | None, window_s: float | None) -> RateLimitHint | None:
+    if requests is None or window_s is None or window_s <= 0:
+        return None
+    reset_s = min(window_s, A_DAY_S)
+    return RateLimitHint(requests / reset_s, reset_s)
+
+
+def _parameters(text: str) -> dict[str, str]:
+    return {name: quoted or plain for name, quoted, plain in _PARAMETER.findall(text)}
+
+
+def _number(text: str) -> float | None:
+    found = _NUMBER.match(text.strip())
+    return float(found[0]) if found else None
+
+
+def _one_line(value: str) -> str:
+    return value.replace("\n", ", ")

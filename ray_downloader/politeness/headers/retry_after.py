@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timezone
-from email.utils import parsedate_to_datetime
+from ray_downloader.politeness.headers.moments import A_DAY_S, seconds_until
 
-#: As apache/stormcrawler's `max.retry.after` (pull request 1973): a server cannot park us longer by one header.
-MAX_RETRY_AFTER_S = 86_400.0
+#: A server cannot park us longer by one header.
+MAX_RETRY_AFTER_S = A_DAY_S
 
 
 def parse_retry_after(value: str, now_unix_s: float) -> float | None:
     """Seconds to wait, at most a day; None where the value is malformed, zero or past.
 
-    None means: treat the answer as one without the header, which waits longer than a "0" asks for.
+    None means: treat the answer as one without the header, which waits longer than a "0" asks for. Of several headers
+    (lines of `value`) the longest wait counts.
     """
-    text = value.strip()
-    wait_s = float(text) if text.isascii() and text.isdigit() else _until(text, now_unix_s)
-    return min(wait_s, MAX_RETRY_AFTER_S) if wait_s is not None and wait_s > 0 else None
+    waits_s = [_wait_s(line.strip(), now_unix_s) for line in value.split("\n")]
+    return max((wait_s for wait_s in waits_s if wait_s is not None), default=None)
 
 
-def _until(http_date: str, now_unix_s: float) -> float | None:
-    try:
-        moment = parsedate_to_datetime(http_date)
-    except (ValueError, TypeError, IndexError, OverflowError):
+def _wait_s(text: str, now_unix_s: float) -> float | None:
+    if "." in text:  # not a number of seconds as the RFC has it
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.timestamp() - now_unix_s
+    wait_s = seconds_until(text, now_unix_s)
+    return min(wait_s, MAX_RETRY_AFTER_S) if wait_s is not None and wait_s > 0 else None

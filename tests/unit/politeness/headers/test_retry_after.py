@@ -18,6 +18,10 @@ MOMENT_S = 1_445_412_480.0
         ("Wed Oct 21 07:28:00 2015", 10.0),
         ("99999999999999999999", MAX_RETRY_AFTER_S),
         ("Wed, 21 Oct 2115 07:28:00 GMT", MAX_RETRY_AFTER_S),
+        ("1445412480", 10.0),
+        ("2015-10-21T07:28:00Z", 10.0),
+        ("5\n120\nsoon", 120.0),
+        ("86401", 86_400.0),
     ],
 )
 def test_seconds_and_dates_become_a_wait_of_at_most_a_day(value: str, wait_s: float) -> None:
