@@ -23,6 +23,7 @@ from ray_downloader.cluster.environment import prepare_environment
 from ray_downloader.config.contact import ContactRule, check_contact, require_contact
 from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.proxy import warn_of_unused_proxy
+from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
 from ray_downloader.logs import start_logging
@@ -77,6 +78,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
     with holding_run(layout.root, layout.lock_file), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
         refuse_legacy_run(layout)  # before anything is written into it
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
+        SecretHeaders.read(settings, os.environ)  # a variable that is missing is better named now than in a worker
         apply_reset(settings, layout, applied_folders(layout.tools), os.environ)
         refuse_another_list(settings, layout)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))

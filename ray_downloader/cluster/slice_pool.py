@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from ray.exceptions import LocalRayletDiedError, NodeDiedError, ObjectLostError,
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.slices import Slice, work_slice
+from ray_downloader.config.secrets import secret_variables
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.run_context import RunContext
@@ -28,13 +30,14 @@ class RaySlicePool:
 
     def __init__(self, context: RunContext, directory: Directory[Any]) -> None:
         self._settings_file = context.layout.settings_file
+        self._secrets = secret_variables(context.settings, os.environ)
         self._cpus = context.settings.downloader_parameters.cpu_per_worker
         self._directory = directory
         self._running: set[ray.ObjectRef] = set()
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
         """Start a task; its handle is Ray's reference to what it returns."""
-        work = Slice(self._settings_file, self._directory, items)
+        work = Slice(self._settings_file, self._directory, items, self._secrets)
         task = work_slice.options(num_cpus=self._cpus, name=_task_name(items), scheduling_strategy="SPREAD")
         handle: ray.ObjectRef = task.remote(work)
         self._running.add(handle)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,13 @@ class Slice:
         settings_file: Names the run; everything else is read from its folder.
         directory: The server actors.
         items: Batches to work at.
+        secrets: Environment variables that hold what is in no file, for nodes that the driver's are not known to.
     """
 
     settings_file: Path
     directory: Directory[Any]
     items: Sequence[WorkItem]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @lru_cache(maxsize=1)
@@ -61,6 +64,7 @@ def warm_up() -> None:
 @ray.remote(max_retries=0)
 def work_slice(work: Slice) -> SliceReport:
     """Work at the batches for `cluster.task_seconds`."""
+    os.environ.update(work.secrets)
     context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
     settings = context.settings
     holder = uuid.uuid4().hex[:12]

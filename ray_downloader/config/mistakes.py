@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
+
+#: Keys whose values are not repeated: somebody may have written a secret there.
+_SECRET = re.compile(r"downloader_parameters\.header|headers_env")
 
 
 def sentence_of(detail: ErrorDetails, model: type[BaseModel]) -> str:
@@ -15,7 +19,8 @@ def sentence_of(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key} is required: set it with {key}=..."
     if detail["type"] == "extra_forbidden":
         return unknown_key(key, model)
-    return f"{key}={detail['input']!r} is not valid: {detail['msg'].removeprefix('Value error, ')}"
+    shown = "..." if _SECRET.search(key) else repr(detail["input"])
+    return f"{key}={shown} is not valid: {detail['msg'].removeprefix('Value error, ')}"
 
 
 def unknown_key(key: str, model: type[BaseModel]) -> str:

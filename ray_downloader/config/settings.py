@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_serializer,
 )
 
 from ray_downloader.config.mistakes import sentence_of
@@ -82,6 +84,43 @@ class OutputStructure(_Group):
     tools_folder: str = "tools"
 
 
+#: Stands in files for a value that is not to be read there.
+REDACTED = "[redacted]"
+#: RFC 9110 section 5.6.2.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+#: What the connection needs, what identifies us, and what asks for something else than the whole file as it is stored.
+_OUR_HEADERS = frozenset(
+    {"accept-encoding", "connection", "content-length", "host", "range", "te", "transfer-encoding", "upgrade"}
+)
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError("the name of a header is letters, digits and hyphens, such as Authorization")
+    if name.lower() == "user-agent":
+        raise ValueError("User-Agent is made by the program; say who you are by politeness.contact")
+    if name.lower() in _OUR_HEADERS:
+        raise ValueError(f"{name} is set by the program itself")
+    return "Cookie" if name.lower() == "cookie" else name
+
+
+def _http_header(value: bool | str | None) -> bool | str | None:
+    """A header row or not, or an HTTP header as "Name: value"."""
+    if not isinstance(value, str):
+        return value
+    name, colon, text = value.partition(":")
+    if not (colon and re.fullmatch(r"[ -~\xa0-\xff]+", text) and text.strip()):
+        raise ValueError('write true or false (the list has a header row), or an HTTP header as "Name: value"')
+    return f"{_header_name(name.strip())}: {text.strip()}"
+
+
+def _headers_env(variables: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    for variable in (variables or {}).values():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+            raise ValueError("write the name of an environment variable, not the value itself")
+    return {_header_name(name): variable for name, variable in variables.items()} if variables else None
+
+
 class DownloaderParameters(_Group):
     """How much is downloaded at once, and what an image becomes."""
 
@@ -89,12 +128,16 @@ class DownloaderParameters(_Group):
     max_nodes: PositiveInt | None = None
     workers_per_node: PositiveInt | None = None
     cpu_per_worker: PositiveFloat = 1.0
-    header: bool | str | None = None
+    header: Annotated[bool | str | None, AfterValidator(_http_header), Field(repr=False)] = None
     image_size: PositiveInt = 224
     logger_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     batch_size: PositiveInt = 10_000
     rate_multiplier: NonNegativeFloat = 0.5
     default_rate_limit: PositiveFloat = 3.0
+
+    @field_serializer("header", when_used="json")
+    def _without_secret(self, header: bool | str | None) -> bool | str | None:
+        return f"{header.partition(':')[0]}: {REDACTED}" if isinstance(header, str) else header
 
 
 class ToolsParameters(_Group):
@@ -172,6 +215,7 @@ class ServerRule(_Group):
     max_requests_per_day: PositiveInt | None = None
     group: str | None = None
     verify_tls: bool | None = None
+    headers_env: Annotated[Mapping[str, str] | None, AfterValidator(_headers_env)] = None
     source: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -54,7 +55,7 @@ class InFlightRequests:
         self.requests += 1
         route = work.route
         cookies = work.cookies.header(route.target) if isinstance(work, Row) and work.cookies else None
-        headers = {**route.headers, "Cookie": cookies} if cookies else route.headers
+        headers = _with_cookies(route.headers, cookies) if cookies else route.headers
         self._fetcher.start(FetchRequest(token, route.target, headers=headers, verify_tls=route.verify_tls))
 
     def poll(self, timeout_s: float) -> list[Ended]:
@@ -84,3 +85,8 @@ class InFlightRequests:
     def close(self) -> None:
         """Drop what is under way."""
         self._fetcher.close()
+
+
+def _with_cookies(headers: Mapping[str, str], cookies: str) -> dict[str, str]:
+    own = headers.get("Cookie")
+    return {**headers, "Cookie": f"{own}; {cookies}" if own else cookies}

@@ -171,7 +171,7 @@ class Worker:
 
     def _send_to(self, row: Row, url: str) -> None:
         """Queue the row at the budget that its next request spends, or settle it where there is to be none."""
-        route = self._policy.route(url)
+        route = self._policy.route(url, row.url)
         if isinstance(route, Failure):
             self._fail(row, route)
             return
@@ -187,12 +187,12 @@ class Worker:
             self._enter(row, route)
         else:
             row.hold()
-            self._request_robots(route)
+            self._request_robots(row, route)
 
-    def _request_robots(self, route: Route) -> None:
+    def _request_robots(self, row: Row, route: Route) -> None:
         """Fetch what the first row of a server is held for."""
         if self._robots.needs_request(route.server):
-            robots_route = self._policy.route(robots_url(route.url))
+            robots_route = self._policy.route(robots_url(route.url), row.url)
             if isinstance(robots_route, Route):
                 self._queue(robots_route.budget).add_first(RobotsRequest(route.server, robots_route))
 
@@ -372,7 +372,7 @@ class Worker:
             failure = Failure(ErrorKind.REDIRECT_LOOP, f"over {row.hops - 1} redirects", result.status)
             self._fail(row, failure)
             return
-        route = self._policy.route(str(result.redirect_url))
+        route = self._policy.route(str(result.redirect_url), row.url)
         if isinstance(route, Failure):
             self._fail(row, route)
             return

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.fetch.base import FetchResult
@@ -116,9 +117,16 @@ class RequestPolicy:
         settings: The run's settings.
         policies: Limits by server.
         ignored: Servers that are not to be asked (`ignored.csv`).
+        secrets: Headers of requests for rows of the list.
     """
 
-    def __init__(self, settings: Settings, policies: PolicyBook, ignored: Collection[str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        policies: PolicyBook,
+        ignored: Collection[str],
+        secrets: SecretHeaders = SecretHeaders(),  # noqa: B008 (frozen)
+    ) -> None:
         self.max_redirects = settings.network.max_redirects
         self.request_timeout_s = settings.network.request_timeout_s
         self._max_attempts = settings.network.max_attempts
@@ -126,10 +134,17 @@ class RequestPolicy:
         self._directives = settings.politeness.opt_out_directives
         self._policies = policies
         self._ignored = frozenset(ignored)
+        self._secrets = secrets
         self._known: dict[str, tuple[str, bool | None]] = {}
 
-    def route(self, url: str) -> Route | Failure:
-        """Where a request for `url` goes, or why there is none."""
+    def route(self, url: str, start: str | None = None) -> Route | Failure:
+        """Where a request for `url` goes, or why there is none.
+
+        Args:
+            url: What is asked for.
+            start: URL of the list that this request is made for. Only its own server gets the headers that the
+                configuration adds: a redirect to another one, or to plain HTTP, does not carry them.
+        """
         try:
             target = RequestUrl.parse(url)
         except BadUrlError as error:
@@ -137,7 +152,17 @@ class RequestPolicy:
         if target.server in self._ignored:
             return Failure(ErrorKind.IGNORED_SERVER, f"{target.server} is in the table of ignored servers")
         budget, verify_tls = self._facts(target.server)
-        return Route(target, budget, verify_tls)
+        headers = self._secrets.of(target.server) if self._is_listed(target, start) else {}
+        return Route(target, budget, verify_tls, headers)
+
+    def _is_listed(self, target: RequestUrl, start: str | None) -> bool:
+        if start is None or start == target.text:
+            return start is not None
+        try:
+            listed = RequestUrl.parse(start)
+        except BadUrlError:
+            return False
+        return listed.server == target.server and target.scheme in {listed.scheme, "https"}
 
     def _facts(self, server: str) -> tuple[str, bool | None]:
         """Budget and TLS rule of a server, looked up once."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import load_profiled_rates
@@ -42,4 +44,5 @@ class RunContext:
     @cached_property
     def requests(self) -> RequestPolicy:
         """Decisions about requests."""
-        return RequestPolicy(self.settings, self.policies, load_ignored_servers(self.layout))
+        secrets = SecretHeaders.read(self.settings, os.environ)
+        return RequestPolicy(self.settings, self.policies, load_ignored_servers(self.layout), secrets)
