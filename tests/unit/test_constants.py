@@ -1,0 +1,166 @@
+"""Numbers that a standard, a document of ours or a measurement fixes, written out: none of them changes by a slip.
+
+A published one changes with its standard, a documented one with `docs/` and the README, a measured one with a new
+measurement beside it in the code.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from ray_downloader.fetch import answer, body, cookies, curl
+from ray_downloader.partition import batch_plan, rows, server_key
+from ray_downloader.politeness import retry
+from ray_downloader.politeness.headers import retry_after, robots, x_robots_tag
+from ray_downloader.politeness.leases import allocator, holders, pacer, timeline
+from ray_downloader.politeness.server import (
+    backoff,
+    goodput,
+    incidents,
+    latency,
+    limit_fit,
+    limiters,
+    liveness,
+    outage_probes,
+    patience,
+    quota,
+    rate,
+    state,
+)
+from ray_downloader.schedule import planner
+from ray_downloader.worker import batch_work, body_queue, evidence, loop, request_policy, robots_gate, row, server_queue
+
+PUBLISHED = [
+    (robots, {"MAX_ROBOTS_BYTES": 512_000}),  # RFC 9309, section 2.5
+    (robots_gate, {"MAX_HOPS": 5, "KEEP_S": 86_400.0}),  # RFC 9309, sections 2.3.1.2 and 2.4
+    (server_key, {"_MAX_HOST_LENGTH": 253}),  # RFC 1035, section 2.3.4
+    (cookies, {"MAX_COOKIE_BYTES": 4096, "MAX_COOKIES": 50}),  # RFC 6265, section 6.1
+    (quota, {"HOUR_S": 3600.0, "HOURS_KEPT": 24}),
+]
+DOCUMENTED = [
+    (retry_after, {"MAX_RETRY_AFTER_S": 86_400.0}),
+    (robots, {"MAX_CRAWL_DELAY_S": 300.0}),
+    (x_robots_tag, {"OPT_OUT_ANSWERS": 10}),
+    (retry, {"RETRY_SHARE": 0.1, "RETRY_ALLOWANCE": 10, "BASE_S": 0.5, "MAX_BACKOFF_S": 60.0}),
+    (
+        backoff,
+        {
+            "FIRST_PAUSE_S": 60.0,
+            "MAX_PAUSE_S": 86_400.0,
+            "FORGIVEN_AFTER_S": 1_800.0,
+            "JITTER_SHARE": 0.1,
+            "FRUITLESS_INCIDENTS": 4,
+            "FRUITLESS_S": 300.0,
+        },
+    ),
+    (incidents, {"FORBIDDEN_RUN": 5, "FORBIDDEN_HISTORY": 10, "MAX_FORBIDDEN_INCIDENTS": 3, "TROUBLE_RUN": 10}),
+    (liveness, {"FAILURES_TO_PARK": 5, "PROBE_TIMEOUT_S": 60.0, "RECHECK_S": 1.0}),
+    (patience, {"NEVER_ANSWERED_S": 120.0, "LEAST_S": 0.5, "CHECKS": 20, "LEAST_CHECK_S": 0.25}),
+    (outage_probes, {"FIRST_DELAY_S": 1.0, "LONGEST_DELAY_S": 10.0}),
+    (rate, {"BACK_OFF": 0.5, "MIN_RATE_RPS": 1 / 60, "MEASURED_TO_ASKED": 1.05}),
+    (state, {"FRESH_S": 300.0, "MAX_HINT_S": 3600.0}),
+    (answer, {"ERROR_PAGE_BYTES": 65_536}),
+    (batch_plan, {"MIN_OWN_ROWS": 10, "MAX_OWN_SERVERS": 10_000, "LEAST_PIECES": 8, "LEAST_PIECE_ROWS": 500}),
+    (evidence, {"SERVERS_FAULT_ROWS": 10}),
+    (request_policy, {"ODD_DELAY_S": 10.0}),
+    (server_queue, {"ALONE_403_DELAY_S": 60.0}),
+    (row, {"STALE_REDIRECT_S": 60.0}),
+    (robots_gate, {"WORTHWHILE_ROWS": 5}),
+    (loop, {"DRAIN_GRACE_S": 10.0, "SLOW_S": 10.0}),
+]
+MEASURED = [
+    (curl, {"KEPT_CONNECTIONS": 640, "DNS_CACHE_S": 3600, "BUFFER_BYTES": 131_072}),
+    (body, {"READ_BYTES": 65_536}),
+    (rows, {"ROW_GROUPS_PER_FILE": 256}),
+    (
+        allocator,
+        {
+            "SHARED_S": 0.4,
+            "LEAD_S": 1.0,
+            "LEAD_SHARE": 0.5,
+            "RECHECK_S": 0.25,
+            "UNLIMITED_S": 30.0,
+            "NEWCOMERS_SHARE": 4,
+        },
+    ),
+    (holders, {"HOLDER_TIMEOUT_S": 30.0, "ACTIVE_S": 2.0}),
+    (pacer, {"RENEW_AT": 1 / 3, "HEARTBEAT_S": 5.0, "ANSWER_TIMEOUT_S": 10.0}),
+    (
+        timeline,
+        {
+            "SLACK_SHARE": 0.05,
+            "MIN_SLACK_S": 0.005,
+            "MAX_SLACK_S": 0.5,
+            "ALONE_SLACK_S": 0.3,
+            "ARRIVAL_JITTER_S": 0.0025,
+            "FAST_MARGIN_RPS": 1.5,
+            "LEAST_FAST_MARGIN": 0.02,
+        },
+    ),
+    (goodput, {"WINDOW_S": 1.0, "MIN_SUCCESSES": 8}),
+    (latency, {"WINDOW": 20, "REMEMBERED": 32}),
+    (
+        limit_fit,
+        {
+            "KEPT": 1024,
+            "MEAN_OF": 256,
+            "MIN_ANSWERED": 8,
+            "CLEARLY_NEARER": 1.12,
+            "MOST_OVER_WINDOW": 1.5,
+            "MOST_UNPROVEN": 1.3,
+        },
+    ),
+    (limiters, {"WINDOW_S": 1.0, "PHASES": 20, "TOKEN_TOLERANCE": 0.1, "BUCKET_TOLERANCE": 1.025}),
+    (
+        rate,
+        {
+            "DOUBLING_S": 0.7,
+            "DOUBLING_SUCCESSES": 8,
+            "RECOVERY_S": 0.3,
+            "PLATEAU_SHARE": 0.95,
+            "PLATEAU_S": 60.0,
+            "PLATEAU_SUCCESSES": 1000,
+            "MAX_PLATEAU_FACTOR": 16,
+            "PROBING_S": 20.0,
+            "PROBING_SUCCESSES": 200,
+            "CONFIRMS_WITHIN": 0.2,
+            "USED_SHARE": 0.5,
+            "LATENCY_BACK_OFF": 0.95,
+            "IN_A_ROW_S": 30.0,
+            "DEEPER_BY": 0.25,
+            "COSTLY_PAUSE_S": 30.0,
+            "FIRST_COSTLY_PLATEAU_FACTOR": 2,
+            "COSTLY_PLATEAU_FACTOR": 40,
+            "COSTLY_PROBING_FACTOR": 10,
+            "PROVEN_SHARE": 0.97,
+            "PROVEN_SUCCESSES": 1000,
+            "REFILL_S": 2.0,
+        },
+    ),
+    (state, {"SETTLED_LEASE_S": 2.0, "MOVING_LEASE_S": 0.25, "BUSY_WEIGHT": 0.05, "CONNECTION_HEADROOM": 1.15}),
+    (planner, {"CORE_RPS": 450.0, "MAX_BATCHES": 256, "LOOK_AHEAD": 1000}),
+    (body_queue, {"MAX_BODIES_BYTES": 67_108_864}),
+    (server_queue, {"REPORT_INTERVAL_S": 1.0, "MOST_CONNECTING_S": 0.025, "MOST_HELD": 8}),
+    (
+        loop,
+        {
+            "MAX_IN_FLIGHT": 256,
+            "FEW_IN_FLIGHT": 16,
+            "PROGRESS_INTERVAL_S": 1.0,
+            "AWAIT_ANSWER_S": 0.003,
+            "IDLE_POLL_S": 0.05,
+        },
+    ),
+    (batch_work, {"ASSIGNED_ROWS": 16_384, "LOW_WATER_SHARE": 4}),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "numbers"),
+    [*PUBLISHED, *DOCUMENTED, *MEASURED],
+    ids=lambda given: given.__name__ if isinstance(given, ModuleType) else "",
+)
+def test_the_numbers_are_those_that_were_decided(module: ModuleType, numbers: dict[str, float]) -> None:
+    assert {name: getattr(module, name) for name in numbers} == numbers
