@@ -180,3 +180,136 @@ def test_whatever_the_leases_no_window_sees_more_than_the_budget(
     for first, start_s in enumerate(used_s):
         for last, end_s in enumerate(used_s[first:], first):
             assert last - first + 1 <= (end_s - start_s) / 0.1 + burst + 1e-6
+
+
+def test_a_new_pacer_asks_at_once_and_has_nothing() -> None:
+    pacer = LeasePacer()
+    assert pacer.lease is None
+    assert (pacer.left(0.0), pacer.retries_left(), pacer.give_back()) == (0, 0, 0)
+    assert pacer.needs_renewal(0.0, waiting=1)
+    assert not pacer.needs_renewal(0.0, waiting=0)
+
+
+def test_a_permit_is_due_a_nanosecond_early_and_not_more() -> None:
+    pacer = pacer_with(lease(2))
+    assert pacer.take(0.0)
+    assert not pacer.take(0.1 - 1e-8)
+    assert pacer.take(0.1 - 1e-10)
+
+
+def test_the_end_of_a_lease_is_the_last_moment_it_can_be_used() -> None:
+    pacer = pacer_with(lease(3, valid_s=0.5))
+    assert pacer.next_due_s(0.5) == 0.0
+    assert pacer.take(0.5)
+    late = pacer_with(lease(3, valid_s=0.5))
+    assert late.next_due_s(0.5 + 1e-6) is None
+    assert late.left(0.6) == 0
+
+
+def test_a_use_counts_from_when_it_went_out() -> None:
+    pacer = pacer_with(lease(3, valid_s=9.0))
+    assert pacer.take(0.0)
+    pacer.went_out(0.5)
+    assert pacer.next_due_s(0.5) == pytest.approx(0.6)
+    assert pacer.take(0.6)
+    pacer.went_out(0.5)
+    assert pacer.next_due_s(0.6) == pytest.approx(0.7), "never earlier than it was"
+
+
+def test_retries_are_counted_and_a_request_that_is_none_is_not() -> None:
+    pacer = pacer_with(lease(9, retries=2, valid_s=9.0))
+    assert pacer.retries_left() == 2
+    assert pacer.take(0.0)
+    assert pacer.retries_left() == 2
+    assert pacer.take(0.1, is_retry=True)
+    assert pacer.retries_left() == 1
+    assert not pacer.take(0.1, is_retry=True), "not due yet: nothing is counted"
+    assert pacer.retries_left() == 1
+    pacer.requested(0.1)
+    pacer.granted(lease(9, retries=5, serial=2), 0.1)
+    assert pacer.retries_left() == 5
+    pacer.give_back()
+    assert pacer.retries_left() == 0
+
+
+def test_permits_in_hand_are_void_after_a_pause_and_not_after_a_wait() -> None:
+    pacer = pacer_with(lease(5, valid_s=9.0))
+    pacer.requested(0.1)
+    pacer.granted(lease(0, request_again_in_s=60.0, verdict=Verdict.PAUSED), 0.1)
+    assert not pacer.take(0.2)
+    assert not pacer.needs_renewal(60.0, waiting=5)
+    assert pacer.needs_renewal(60.1, waiting=5)
+
+
+def test_a_refusal_is_the_lease_once_nothing_is_left_of_the_one_before() -> None:
+    pacer = pacer_with(lease(1))
+    pacer.take(0.0)
+    pacer.requested(0.1)
+    pacer.granted(lease(0, request_again_in_s=3.0, connections=0), 0.1)
+    assert pacer.connections == 0
+    first = LeasePacer()
+    first.requested(0.0)
+    first.granted(lease(0, request_again_in_s=3.0, connections=2), 0.0)
+    assert first.connections == 2
+
+
+def test_a_granted_lease_takes_back_the_wait_of_a_refusal() -> None:
+    pacer = pacer_with(lease(0, request_again_in_s=50.0))
+    pacer.requested(1.0)
+    pacer.granted(lease(1, serial=2), 1.0)
+    assert pacer.take(1.0)
+    assert pacer.needs_renewal(1.0, waiting=1)
+
+
+def test_only_the_last_lease_can_be_given_again() -> None:
+    pacer = pacer_with(lease(2, valid_s=5.0, serial=1))
+    for serial in (2, 3):
+        pacer.requested(0.1)
+        pacer.granted(lease(2, first_in_s=1.0 * serial, valid_s=9.0, serial=serial), 0.1)
+    pacer.requested(0.2)
+    pacer.granted(lease(2, first_in_s=3.0, valid_s=9.0, serial=3), 0.2)
+    assert pacer.left(0.2) == 6
+    assert pacer.give_back() == 6
+
+
+@pytest.mark.parametrize(
+    ("used", "now_s", "is_renewed"),
+    [(5, 0.5, False), (6, 0.55, True), (0, 0.55, False), (0, 0.61, True)],
+)
+def test_a_lease_is_renewed_when_a_third_of_permits_or_time_is_left(used: int, now_s: float, is_renewed: bool) -> None:
+    pacer = pacer_with(lease(9, valid_s=0.9))
+    for number in range(used):
+        assert pacer.take(number * 0.1)
+    assert pacer.needs_renewal(now_s, waiting=50) == is_renewed
+
+
+def test_a_lease_that_has_not_begun_is_not_nearly_over() -> None:
+    pacer = pacer_with(lease(2, first_in_s=0.8, valid_s=1.0))
+    assert not pacer.needs_renewal(0.7, waiting=50)
+    assert not pacer.needs_renewal(0.8, waiting=50)
+    assert pacer.needs_renewal(0.95, waiting=50)
+
+
+def test_who_has_enough_does_not_ask() -> None:
+    pacer = pacer_with(lease(3, valid_s=9.0))
+    pacer.take(0.0)
+    pacer.take(0.1)
+    assert pacer.left(0.1) == 1
+    assert not pacer.needs_renewal(0.1, waiting=1)
+    assert pacer.needs_renewal(0.1, waiting=2)
+
+
+def test_a_burst_is_used_by_as_much_as_time_allows() -> None:
+    pacer = pacer_with(lease(9, burst=3, valid_s=0.25))
+    assert pacer.left(0.0) == 2 + 3
+    assert pacer.left(0.25) == 3
+    assert pacer_with(lease(9, interval_s=0.0, valid_s=1.0)).left(1.0) == 9
+    assert pacer_with(lease(9, interval_s=0.0, valid_s=1.0)).left(1.1) == 0
+    assert pacer_with(lease(9, valid_s=0.3)).left(0.0) == 4, "the one at its very end, too"
+
+
+def test_an_answer_that_was_lost_is_waited_for_ten_seconds() -> None:
+    pacer = LeasePacer()
+    pacer.requested(5.0)
+    assert not pacer.needs_renewal(14.9, waiting=9, in_flight=9)
+    assert pacer.needs_renewal(15.0, waiting=0)
