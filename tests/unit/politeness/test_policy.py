@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings
-from ray_downloader.politeness.policy import PolicyBook, published_rules
+from ray_downloader.politeness.policy import PolicyBook, ServerPolicy, published_rules
 
 
 def book(
@@ -103,3 +103,34 @@ def test_a_policy_can_be_slowed_and_not_quickened() -> None:
     assert (policy.slowed_to(0.5).start_rate_rps, policy.slowed_to(0.5).ceiling_rps) == (0.5, 0.5)
     assert policy.slowed_to(100.0) == policy
     assert book(enabled=False).policy("a.org").slowed_to(1.0).ceiling_rps is None
+
+
+def test_a_policy_says_no_more_than_was_configured() -> None:
+    policy = book(published_rules=False).policy("a.org")
+    assert policy == ServerPolicy(3.0, 4.5)
+    assert (policy.burst, policy.max_connections, policy.adaptive, policy.patience_s) == (1, 4, True, 900.0)
+    assert policy.dead_probe_delays_s == (5.0, 15.0, 45.0)
+
+
+def test_every_limit_of_the_configuration_and_of_a_rule_arrives() -> None:
+    politeness = {
+        "burst": 2, "max_connections": 3, "max_bytes_per_s": 5.0, "max_bytes_per_day": 7.0, "adaptive": False,
+        "dead_probe_delays_s": [1.0], "patience_s": 11.0,
+    }  # fmt: skip
+    plain = book(**politeness).policy("a.org")
+    assert (plain.burst, plain.max_connections, plain.max_bytes_per_s, plain.max_bytes_per_day) == (2, 3, 5.0, 7.0)
+    assert (plain.adaptive, plain.dead_probe_delays_s, plain.patience_s) == (False, (1.0,), 11.0)
+    rule = {
+        "server": "a.org", "burst": 20, "max_connections": 30, "max_bytes_per_s": 50.0, "max_bytes_per_day": 70.0,
+        "max_requests_per_day": 9, "verify_tls": False, "source": "a page",
+    }  # fmt: skip
+    ruled = book(**politeness, rules=[rule]).policy("a.org")
+    assert (ruled.burst, ruled.max_connections, ruled.max_bytes_per_s, ruled.max_bytes_per_day) == (20, 30, 50.0, 70.0)
+    assert (ruled.max_requests_per_day, ruled.verify_tls, ruled.source, ruled.group) == (9, False, "a page", None)
+
+
+def test_a_slower_policy_starts_no_faster_than_its_ceiling() -> None:
+    policy = ServerPolicy(2.0, 8.0)
+    assert (policy.slowed_to(4.0).start_rate_rps, policy.slowed_to(4.0).ceiling_rps) == (2.0, 4.0)
+    assert ServerPolicy(None, 8.0).slowed_to(4.0) == ServerPolicy(None, 8.0)
+    assert ServerPolicy(2.0, None).slowed_to(1.0) == ServerPolicy(2.0, None)

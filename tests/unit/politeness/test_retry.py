@@ -49,3 +49,48 @@ def test_retries_are_a_tenth_of_the_requests() -> None:
     for _ in range(20):
         budget.add(is_retry=True)
     assert budget.available() == 0
+
+
+@pytest.mark.parametrize(("attempt", "most_s"), [(1, 1.0), (2, 2.0), (3, 4.0), (7, 60.0), (30, 60.0)])
+def test_the_wait_is_up_to_twice_as_long_with_each_attempt(attempt: int, most_s: float) -> None:
+    class Highest(random.Random):
+        def uniform(self, a: float, b: float) -> float:
+            assert a == 0.0
+            return b
+
+    assert decide(ErrorKind.RESET, attempt, 99, None, Highest()) == Retry(most_s)
+
+
+def test_a_server_says_when_up_to_a_day() -> None:
+    assert decide(ErrorKind.HTTP_429, 1, 3, 1e9, random.Random(1)) == Retry(86_400.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempt", "max_attempts", "is_retried"),
+    [
+        (ErrorKind.RESET, 2, 3, True),
+        (ErrorKind.RESET, 4, 3, False),
+        (ErrorKind.CHECKSUM_MISMATCH, 1, 9, True),
+        (ErrorKind.CHECKSUM_MISMATCH, 2, 9, False),
+        (ErrorKind.CHECKSUM_MISMATCH, 1, 1, False),
+    ],
+)
+def test_how_often_is_bounded_by_both(kind: ErrorKind, attempt: int, max_attempts: int, is_retried: bool) -> None:
+    assert isinstance(decide(kind, attempt, max_attempts, None, random.Random(1)), Retry) == is_retried
+
+
+def test_a_ban_and_a_throttled_answer_may_pass_and_a_plain_refusal_does_not() -> None:
+    assert {ErrorKind.HTTP_403_BAN, ErrorKind.HTTP_429, ErrorKind.HTTP_5XX} <= TRANSIENT
+    assert not {ErrorKind.HTTP_4XX, ErrorKind.ROBOTS, ErrorKind.OPTED_OUT, ErrorKind.BAD_URL} & TRANSIENT
+
+
+def test_the_budget_counts_requests_and_the_retries_among_them() -> None:
+    budget = RetryBudget()
+    assert (budget.requests, budget.retries) == (0, 0)
+    for _ in range(9):
+        budget.add(is_retry=False)
+    assert budget.available() == 10
+    budget.add(is_retry=False)
+    assert budget.available() == 11
+    budget.add(is_retry=True)
+    assert (budget.requests, budget.retries, budget.available()) == (11, 1, 10)

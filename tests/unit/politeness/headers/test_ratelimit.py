@@ -107,3 +107,25 @@ def test_an_absolute_reset_is_read_by_the_clock_of_who_sent_it() -> None:
 def test_no_header_breaks_the_reading_or_says_more_than_a_day(headers: dict[str, str]) -> None:
     hint = parse_ratelimit(headers, NOW_S)
     assert hint is None or (0 < hint.reset_s <= 86_400 and hint.rate_rps >= 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "hint"),
+    [
+        ({"ratelimit": '"a";r=50;t=25', "x-ratelimit-remaining": "1", "x-ratelimit-reset": "10"}, (0.1, 10.0)),
+        ({"ratelimit": '"a";r=1;t=10', "ratelimit-remaining": "50", "ratelimit-reset": "25"}, (0.1, 10.0)),
+        ({"ratelimit": '"a";r="5";t="10"'}, (0.5, 10.0)),
+        ({"ratelimit": '"a"; r = 5 ; t = 2.5'}, (2.0, 2.5)),
+        ({"x-ratelimit-remaining": "5, 5;w=60", "x-ratelimit-reset": " 10"}, (0.5, 10.0)),
+        ({"x-ratelimit-remaining": "5", "x-ratelimit-reset": "999999999"}, (5 / 999_999_999, 999_999_999.0)),
+        ({"x-ratelimit-remaining": "7", "x-ratelimit-reset": "0.5"}, (14.0, 0.5)),
+    ],
+)
+def test_the_strictest_of_all_counts_however_it_is_written(headers: dict[str, str], hint: tuple[float, float]) -> None:
+    assert parse_ratelimit(headers, NOW_S) == RateLimitHint(*hint)
+
+
+def test_the_first_unix_time_is_one_and_is_long_past() -> None:
+    headers = {"x-ratelimit-remaining": "5", "x-ratelimit-reset": "1000000000"}
+    assert parse_ratelimit(headers, NOW_S) is None
+    assert parse_ratelimit(headers, 999_999_990.0) == RateLimitHint(0.5, 10.0)

@@ -1,5 +1,6 @@
 import pytest
 
+from ray_downloader import __version__
 from ray_downloader.errors import UserError
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN, user_agent
 
@@ -16,4 +17,15 @@ def test_it_never_claims_to_be_a_browser() -> None:
 @pytest.mark.parametrize("contact", ["me\r\nX-Evil: 1", "Jürgen", "me (at) lab"])
 def test_a_contact_that_breaks_the_header_is_refused(contact: str) -> None:
     with pytest.raises(UserError, match=r"politeness\.contact"):
+        user_agent(contact)
+
+
+def test_the_whole_header() -> None:
+    assert user_agent(None) == f"ray_downloader/{__version__} (image dataset research)"
+    assert user_agent("me@lab.org") == f"ray_downloader/{__version__} (+me@lab.org; image dataset research)"
+
+
+@pytest.mark.parametrize("contact", ["a)b", "a(b", "tab\there", "\x7f"])
+def test_what_would_end_the_comment_or_cannot_be_printed_is_refused(contact: str) -> None:
+    with pytest.raises(UserError, match=r"cannot stand in a User-Agent"):
         user_agent(contact)

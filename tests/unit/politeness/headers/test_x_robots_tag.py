@@ -52,3 +52,32 @@ def test_one_file_shows_that_the_server_does_not_opt_out_as_a_whole() -> None:
     for _ in range(10 * OPT_OUT_ANSWERS):
         breaker.observe(ErrorKind.OPTED_OUT)
     assert not breaker.is_open
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("Ray_Downloader: NOAI", "noai"),
+        ("noarchive, noimageindex, noai", "noimageindex"),
+        ("otherbot: nofollow, *: noai", "noai"),
+        ("otherbot: none\nray_downloader: nofollow, none", "noindex"),
+        ("otherbot: unavailable_after: 25 Jun 2010 15:00:00 PST, noai", None),
+    ],
+)
+def test_a_scope_holds_for_the_rest_of_its_line(header: str, found: str | None) -> None:
+    assert find_opt_out(header, DIRECTIVES, "Ray_Downloader") == found
+
+
+def test_a_server_is_left_alone_after_ten_answers_in_which_nothing_was_served() -> None:
+    breaker = OptOutBreaker()
+    assert (breaker.answers, breaker.has_served) == (0, False)
+    for _ in range(20):
+        breaker.observe(ErrorKind.TIMEOUT)
+    for _ in range(9):
+        breaker.observe(ErrorKind.OPTED_OUT)
+    assert (breaker.answers, breaker.is_open) == (9, False)
+    breaker.observe(ErrorKind.OPTED_OUT)
+    assert breaker.is_open
+    breaker.observe(None)
+    breaker.observe(ErrorKind.OPTED_OUT)
+    assert not breaker.is_open
