@@ -117,7 +117,6 @@ def test_no_header_breaks_the_reading_or_says_more_than_a_day(headers: dict[str,
         ({"ratelimit": '"a";r="5";t="10"'}, (0.5, 10.0)),
         ({"ratelimit": '"a"; r = 5 ; t = 2.5'}, (2.0, 2.5)),
         ({"x-ratelimit-remaining": "5, 5;w=60", "x-ratelimit-reset": " 10"}, (0.5, 10.0)),
-        ({"x-ratelimit-remaining": "5", "x-ratelimit-reset": "999999999"}, (5 / 999_999_999, 999_999_999.0)),
         ({"x-ratelimit-remaining": "7", "x-ratelimit-reset": "0.5"}, (14.0, 0.5)),
     ],
 )
