@@ -13,6 +13,7 @@ from ray_downloader.output.batch_folder import SUCCESS, BatchFolder
 from ray_downloader.output.journal import Journal, Rows
 from ray_downloader.partition.batches import Batch, load_batches, read_batch
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.retry_order import RetryOrder
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from ray_downloader.schedule.run_status import RunStatus, scan
 from tests.support.partitioned import partitioned_run
@@ -47,6 +48,10 @@ def settle(
 
 def publish(layout: RunLayout, batch: Batch) -> None:
     BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id)).publish(read_batch(layout, batch))
+
+
+def order(*kinds: ErrorKind) -> RetryOrder:
+    return RetryOrder(1, kinds, "2026-01-01", is_finished=False)
 
 
 def left(status: RunStatus) -> dict[str, int]:
@@ -93,8 +98,8 @@ def test_errors_that_are_to_be_tried_again_are_left_and_others_are_not(layout: R
     batch = batch_of(layout, "a.org")
     settle(layout, batch, images=9, errors=3)
     publish(layout, batch)
-    assert scan(layout, [batch], [ErrorKind.TIMEOUT]).work == []
-    status = scan(layout, [batch], [ErrorKind.TIMEOUT, ErrorKind.DNS])
+    assert scan(layout, [batch], order(ErrorKind.TIMEOUT)).work == []
+    status = scan(layout, [batch], order(ErrorKind.TIMEOUT, ErrorKind.DNS))
     assert left(status) == {"a.org": 3}
     assert status.settled == {"a.org": {SUCCESS: 9}}
 
