@@ -18,7 +18,8 @@ def test_a_literal_is_read_back_as_it_was(text: str) -> None:
 
 
 def test_a_list_of_literals_selects_each_of_them() -> None:
-    found = duckdb.connect().execute(f"SELECT x FROM unnest($1) AS t(x) WHERE x IN ({literals(AWKWARD[:4])})", [AWKWARD])
+    query = f"SELECT x FROM unnest($1) AS t(x) WHERE x IN ({literals(AWKWARD[:4])})"
+    found = duckdb.connect().execute(query, [AWKWARD])
     assert [text for (text,) in found.fetchall()] == AWKWARD[:4]
 
 
