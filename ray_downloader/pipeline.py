@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
-from ray_downloader.monitor.summary import StageFigures, save_summary, show_summary, summarise
+from ray_downloader.monitor.run_report import RunReport, reporting
+from ray_downloader.monitor.summary import StageFigures, figures_of, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
@@ -84,14 +86,32 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
-        _partition(settings, layout)
         if settings.mode == "plan":
+            _partition(settings, layout)
             show_plan(settings, layout, console)
             return ExitCode.SETTLED
-        check_contact(settings, layout, contact_rule)
-        warn_of_unused_proxy(settings.network, os.environ)
-        _profile(settings, layout)
-        return _download(settings, layout, console, again)
+        with reporting(layout.progress_file) as report:
+            return _stages(settings, layout, contact_rule, _Shown(console, report, again))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Where a run is shown, and what is said at its end about how to try errors again."""
+
+    console: Console
+    report: RunReport
+    again: str
+
+
+def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, shown: _Shown) -> ExitCode:
+    shown.report.enter("partition")
+    _partition(settings, layout)
+    check_contact(settings, layout, contact_rule)
+    warn_of_unused_proxy(settings.network, os.environ)
+    shown.report.enter("profile")
+    _profile(settings, layout)
+    shown.report.enter("download")
+    return _download(settings, layout, shown)
 
 
 def _absolute(settings: Settings) -> Settings:
@@ -136,7 +156,7 @@ def _profile(settings: Settings, layout: RunLayout) -> None:
     _note(layout, profiled=True)
 
 
-def _download(settings: Settings, layout: RunLayout, console: Console, again: str) -> ExitCode:
+def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     """Fetch what is left, show what the run came to.
 
     Raises:
@@ -150,12 +170,13 @@ def _download(settings: Settings, layout: RunLayout, console: Console, again: st
     prepare_environment(settings.cluster)
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
-    result = download(settings, layout, console)
+    result = download(settings, layout, shown.console, shown.report)
     status = scan(layout, load_batches(layout), retry)
     figures = StageFigures(result.seconds, result.images, result.size_bytes, result.progress.disallowed)
     summary = summarise(load_partition_summary(layout), status, figures)
     save_summary(layout, summary)
-    show_summary(summary, console, again)
+    shown.report.keep(figures_of(summary))
+    show_summary(summary, shown.console, shown.again)
     _say_why(result, settings)
     is_settled = not summary["unsettled_rows"]
     if is_settled:

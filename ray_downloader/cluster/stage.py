@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 
 import pyarrow.parquet as pq
 import ray
@@ -19,26 +18,30 @@ from ray_downloader.cluster.ports import DriverPorts
 from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.cluster.slice_pool import RaySlicePool
 from ray_downloader.cluster.slices import warm_up
-from ray_downloader.cluster.watchers import BarWatcher
+from ray_downloader.cluster.watchers import BarWatcher, ReportWatcher, WaitingWatcher
 from ray_downloader.config.settings import ClusterSettings, Settings
 from ray_downloader.errors import StartError
 from ray_downloader.fetch.base import FETCHERS
+from ray_downloader.monitor.figures import RowsLeft, RunFigures
+from ray_downloader.monitor.run_report import RunReport
+from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.progress import DownloadProgress
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.schedule.run_status import RunStatus, scan
 from ray_downloader.signals import draining_on_signals
+from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
 
 _log = logging.getLogger(__name__)
 
 
-def download(settings: Settings, layout: RunLayout, console: Console) -> DownloadResult:
+def download(settings: Settings, layout: RunLayout, console: Console, report: RunReport) -> DownloadResult:
     """Settle every row that is left; Ray is not even started where none is.
 
     Args:
         console: Where progress is shown.
+        report: Where it is kept for `status`.
 
     Raises:
         UserError: There is no Ray to join, or an input table is not usable.
@@ -46,11 +49,15 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
     FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
     status = scan(layout, load_batches(layout), context.retry)
+    rows_by_server = _rows_by_server(layout, status)
+    rows_left = RowsLeft(rows_by_server, context.policies.budget_key)
+    figures = RunFigures(load_partition_summary(layout), status.by_kind, rows_left)
+    report.write("running", figures.of(Progress(), {}, time.monotonic()))
     if not status.work:
         return DownloadResult()
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
         _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
-        directory = start_budget_actors(context, cluster, _rows_by_server(layout, status))
+        directory = start_budget_actors(context, cluster, rows_by_server)
         # For the shared actors only: for the others just the tasks that need them wait.
         started = [actor.progress.remote() for actor in directory.shared]
         _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster)
@@ -60,7 +67,12 @@ def download(settings: Settings, layout: RunLayout, console: Console) -> Downloa
                 pool=RaySlicePool(context, directory),
                 actors=ServerActors(context, directory, RayActorCalls()),
                 rescan=lambda batches: scan(layout, batches, context.retry).work,
-                watchers=(BarWatcher(bar), RunMetrics(str(layout.root), time.monotonic())),
+                watchers=(
+                    BarWatcher(bar),
+                    ReportWatcher(report, figures),
+                    WaitingWatcher(rows_left),
+                    RunMetrics(str(layout.root), time.monotonic()),
+                ),
             )
             driver = Driver(context, cluster.slots, ports)
             # Entered after `ray.init`, which takes SIGTERM for itself.
@@ -93,11 +105,11 @@ def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:
     return [task.remote() for _ in range(cluster.slots)]
 
 
-def _rows_by_server(layout: RunLayout, status: RunStatus) -> Counter[str]:
-    """Rows left by server; of those that share batches the rows there are."""
-    rows = Counter({server: left for server, left in status.rows_left.items() if server != POOLED})
-    if POOLED in status.rows_left:
-        servers = pq.read_table(layout.servers_table)
-        for server, count in zip(servers["server_name"].to_pylist(), servers["rows"].to_pylist(), strict=True):
-            rows.setdefault(server, count)
-    return rows
+def _rows_by_server(layout: RunLayout, status: RunStatus) -> dict[str, int]:
+    """Rows left by server."""
+    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
+    rows = zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True)
+    left = {
+        server: count - status.settled[server].total() if server in status.settled else count for server, count in rows
+    }
+    return {server: count for server, count in left.items() if count > 0}

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
+from collections.abc import Callable
 
 from ray_downloader.cluster.ports import RunMode, RunView
+from ray_downloader.monitor.figures import RowsLeft, RunFigures
+from ray_downloader.monitor.run_report import RunReport
+from ray_downloader.monitor.waiting import WaitingLog
 from ray_downloader.progress import DownloadProgress
+
+REPORT_INTERVAL_S = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 class BarWatcher:
@@ -20,6 +30,48 @@ class BarWatcher:
         for (_, kind), rows in view.progress.settled.items():
             by_kind[kind] += rows
         self._bar.update(by_kind, view.progress.size_bytes, _note(view.mode))
+
+
+class ReportWatcher:
+    """Keeps `logs/progress.json` up to date.
+
+    Args:
+        report: Writes the file.
+        figures: What is in it.
+    """
+
+    def __init__(self, report: RunReport, figures: RunFigures) -> None:
+        self._report = report
+        self._figures = figures
+        self._report_at_s = 0.0
+
+    def update(self, view: RunView, now_s: float) -> None:
+        """Write the figures, every few seconds and at the end."""
+        if now_s >= self._report_at_s or view.is_final:
+            self._report_at_s = now_s + REPORT_INTERVAL_S
+            figures = self._figures.of(view.progress, view.waiting, now_s)
+            self._report.write("draining" if view.mode.is_draining else "running", figures)
+
+
+class WaitingWatcher:
+    """Says in the log who waits, why and until when, once for each wait.
+
+    Args:
+        rows_left: Rows left by budget.
+        wall_clock: Unix time.
+    """
+
+    def __init__(self, rows_left: RowsLeft, wall_clock: Callable[[], float] = time.time) -> None:
+        self._rows_left = rows_left
+        self._wall_clock = wall_clock
+        self._waiting = WaitingLog(_log.info, rows_left.of)
+
+    def update(self, view: RunView, now_s: float) -> None:
+        """Say what is new."""
+        if not view.is_final:
+            if view.waiting:
+                self._rows_left.take(view.progress)
+            self._waiting.update(view.waiting, self._wall_clock())
 
 
 def _note(mode: RunMode) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ray_downloader.config.settings import DownloaderParameters
 from ray_downloader.errors import UserError
 
 #: `initializer_type` -> our dataset; "" is the template's.
@@ -67,6 +68,8 @@ def translate(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[s
         UserError: `initializer_type` names a dataset that there is not, or a key is given in both spellings.
     """
     values = dict(given)
+    if is_legacy(given):
+        values["politeness"] = {"max_rate_limit": _ceiling_rps(given["downloader_parameters"])}
     for key in [key for key in values if key in _UNNECESSARY]:
         if values.pop(key):
             report(f"{key} is not needed: {_UNNECESSARY[key]}")
@@ -78,6 +81,17 @@ def translate(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[s
         if isinstance(values.get(group), Mapping):
             values[group] = _without_gaps(values[group])
     return values
+
+
+def _ceiling_rps(parameters: object) -> float:
+    """Requests/s that no server is asked for more than, whatever a profile found: such a file means it so."""
+    given = _without_gaps(parameters) if isinstance(parameters, Mapping) else {}
+    defaults = DownloaderParameters()
+    try:
+        rate_rps = float(given.get("default_rate_limit", defaults.default_rate_limit))
+        return rate_rps * (1 + float(given.get("rate_multiplier", defaults.rate_multiplier)))
+    except (TypeError, ValueError):
+        return defaults.default_rate_limit  # the key itself is refused, by its name, where it is validated
 
 
 def _rename(values: dict[str, Any], older: str, ours: str) -> None:

@@ -68,6 +68,12 @@ def summarise(partition: PartitionSummary, status: RunStatus, stage: StageFigure
     }
 
 
+def figures_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What `status` shows of a run that has ended."""
+    rows = {**summary["rows"], "left": summary["unsettled_rows"]}
+    return {"rows": rows, "errors_by_kind": summary["errors_by_kind"]}
+
+
 def _by_server(settled: Mapping[str, Counter[str]]) -> dict[str, dict[str, Any]]:
     ordered = sorted(settled.items(), key=lambda item: (-item[1].total(), item[0]))
     rows = dict(ordered[:MOST_SERVERS])

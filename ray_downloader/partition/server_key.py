@@ -79,6 +79,21 @@ def _host(parsed: ada_url.URL) -> str:
     return host
 
 
+def named_server(name: str) -> str:
+    """Canonical key of a server as people name it: a host, with or without port, a URL, or as a folder spells it.
+
+    Without a scheme both default ports are dropped.
+
+    Raises:
+        BadUrlError: `name` is not the name of a server; the message is a short reason.
+    """
+    text = name.strip()
+    if "://" in text:
+        return server_key(text)
+    spelled = text.partition("/")[0].replace("%3A", ":").replace("%3a", ":")
+    return server_key(f"http://{spelled}/").removesuffix(":443")
+
+
 def _parse(url: str) -> ada_url.URL:
     try:
         parsed = ada_url.URL(url)

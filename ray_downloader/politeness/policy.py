@@ -1,21 +1,26 @@
 """What each server may be asked for: the configuration, the rules and the profile, resolved into one policy.
 
 Rules are globs over canonical server keys. A user's rules beat the shipped table of published policies, and an
-earlier rule beats a later one, field by field.
+earlier rule beats a later one, field by field. What a group of servers shares is one budget with one policy: the
+strictest of what the rules say of any of its servers.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
 import yaml
 
 from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings, ServerRule
+
+#: Limits of which the least is the strictest.
+_LIMITS = ("rate_rps", "burst", "max_connections", "max_bytes_per_s", "max_bytes_per_day", "max_requests_per_day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,34 @@ class PolicyBook:
         self._profiled_rates = profiled_rates
         shipped = published_rules() if politeness.published_rules else ()
         self._rules = (*(politeness.rules or ()), *shipped)
+        #: Names of groups; a server of the same name belongs to its group.
+        self.groups = frozenset(rule.group for rule in self._rules if rule.group)
+        self._budgets: dict[str, str] = {}
+        self._policies: dict[str, ServerPolicy] = {}
 
     def budget_key(self, server: str) -> str:
         """Name of the budget that requests to `server` spend: its group, or the server itself."""
-        return self._rule(server).group or server
+        budget = self._budgets.get(server)
+        if budget is None:
+            budget = self._budgets[server] = self._rule(server).group or server
+        return budget
 
     def policy(self, server: str) -> ServerPolicy:
-        """Limits of the budget that requests to `server` spend; a group's name will do as well."""
-        rule, politeness = self._rule(server), self._politeness
-        start_rps, ceiling_rps = self._rates(server, rule) if politeness.enabled else (None, None)
+        """Limits of the budget that requests to `server` spend, with the server's own rule for TLS.
+
+        Args:
+            server: A server, or the name of a group.
+        """
+        budget = self.budget_key(server)
+        policy = self._policies.get(budget)
+        if policy is None:
+            rule = self._group_rule(budget) if budget in self.groups else self._rule(budget)
+            policy = self._policies[budget] = self._policy(budget, rule)
+        return policy if server == budget else replace(policy, verify_tls=self._rule(server).verify_tls)
+
+    def _policy(self, budget: str, rule: ServerRule) -> ServerPolicy:
+        politeness = self._politeness
+        start_rps, ceiling_rps = self._rates(budget, rule) if politeness.enabled else (None, None)
         return ServerPolicy(
             start_rate_rps=start_rps,
             ceiling_rps=ceiling_rps,
@@ -99,7 +123,7 @@ class PolicyBook:
             source=rule.source,
         )
 
-    def _rates(self, server: str, rule: ServerRule) -> tuple[float, float]:
+    def _rates(self, budget: str, rule: ServerRule) -> tuple[float, float]:
         """First rate and ceiling.
 
         1. A rule's rate is both: an operator said what the server takes.
@@ -110,14 +134,40 @@ class PolicyBook:
         if rule.rate_rps is not None:
             rate_rps = min(rule.rate_rps, highest_rps or rule.rate_rps)
             return rate_rps, rate_rps
-        start_rps = self._profiled_rates.get(server, self._parameters.default_rate_limit)
+        start_rps = self._profiled_rps(budget) or self._parameters.default_rate_limit
         ceiling_rps = highest_rps or start_rps * (1 + self._parameters.rate_multiplier)
         start_rps = min(start_rps, ceiling_rps)
         return start_rps, ceiling_rps if self._politeness.adaptive else start_rps
 
+    def _rule_of_both(self, one: str, other: str) -> ServerRule:
+        """What holds for names that two globs match."""
+        matching = (rule for rule in self._rules if fnmatchcase(one, rule.server) or fnmatchcase(other, rule.server))
+        return _merged(one, matching)
+
+    def _profiled_rps(self, budget: str) -> float | None:
+        """What the profile stage found; of a group, the least that it found of one of its servers."""
+        if budget not in self.groups:
+            return self._profiled_rates.get(budget)
+        rates = (rate for server, rate in self._profiled_rates.items() if self.budget_key(server) == budget)
+        return min(rates, default=None)
+
     def _rule(self, server: str) -> ServerRule:
         matching = (rule for rule in self._rules if server == rule.group or fnmatchcase(server, rule.server))
         return _merged(server, matching)
+
+    def _group_rule(self, group: str) -> ServerRule:
+        """The strictest that the rules say of any of a group's servers: by name, by glob, or by the group's name."""
+        globs = [rule.server for rule in self._rules if rule.group == group]
+        pairs = [(rule.server, glob) for glob in globs for rule in self._rules if _overlap(rule.server, glob)]
+        rules = [self._rule(group), *(self._rule_of_both(*pair) for pair in dict.fromkeys(pairs))]
+        members = [rule for rule in rules if rule.group == group]
+        merged = _merged(group, members)
+        strictest = {
+            key: min(values)
+            for key in _LIMITS
+            if (values := [value for rule in members if (value := getattr(rule, key)) is not None])
+        }
+        return merged.model_copy(update=strictest)
 
 
 @cache
@@ -133,3 +183,23 @@ def _merged(server: str, rules: Iterable[ServerRule]) -> ServerRule:
         for key, value in rule.model_dump(exclude_none=True).items():
             merged.setdefault(key, value)
     return ServerRule.model_validate({**merged, "server": server})
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two globs can match the same name; `[...]` is taken for any character, so it may say yes too often."""
+    return _overlap_of(_simple(one), _simple(other))
+
+
+def _simple(glob: str) -> str:
+    return re.sub(r"\[!?\]?[^\]]*\]", "?", re.sub(r"\*+", "*", glob))
+
+
+@lru_cache(maxsize=4096)
+def _overlap_of(one: str, other: str) -> bool:
+    if not one or not other:
+        return not (one or other).strip("*")
+    if one[0] == "*":
+        return _overlap_of(one[1:], other) or _overlap_of(one, other[1:])
+    if other[0] == "*":
+        return _overlap_of(other, one)
+    return (one[0] == other[0] or "?" in {one[0], other[0]}) and _overlap_of(one[1:], other[1:])

@@ -23,11 +23,15 @@ from ray_downloader.run_folder.layout import RunLayout
 Row = Mapping[str, str]
 
 COLUMNS = tuple(field.name for field in fields(ServerProfile))
+#: Note of a server that was too small to be probed; it is in the table with the default rate.
+NOT_PROBED = "few rows: not probed, default rate"
 _REQUIRED = ("server_name", "rate_limit")
 
 
 def load_profiled_rates(layout: RunLayout) -> dict[str, float]:
     """Requests/s by server, for those that a profile gave a rate; empty before the profile stage.
+
+    A server that was not probed has the default rate in the table, but no rate of its own.
 
     Raises:
         UserError: The table lacks a column, or a rate is not a positive number.
@@ -35,7 +39,7 @@ def load_profiled_rates(layout: RunLayout) -> dict[str, float]:
     return {
         name: _rate(layout.profiles_table, name, row["rate_limit"])
         for name, row in load_rows(layout).items()
-        if row["rate_limit"]
+        if row["rate_limit"] and row["note"] != NOT_PROBED
     }
 
 

@@ -18,7 +18,7 @@ from ray_downloader.partition.batches import Batch, load_batches, read_batch
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.assign import BudgetJobs, ProbeJob, spread_positions
 from ray_downloader.profile.estimate import MAX_TRUST, RateLimits, ServerProfile
-from ray_downloader.profile.table import load_rows
+from ray_downloader.profile.table import NOT_PROBED, load_rows
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import POOLED
 
@@ -101,7 +101,7 @@ def _own_batches(layout: RunLayout) -> dict[str, list[Batch]]:
 
 
 def _unprobed(name: str, batches: int, rate_rps: float) -> ServerProfile:
-    return ServerProfile(name, batches, rate_limit=rate_rps, note="few rows: not probed, default rate")
+    return ServerProfile(name, batches, rate_limit=rate_rps, note=NOT_PROBED)
 
 
 def _by_budget(jobs: list[ProbeJob], rates: Rates, samples: int) -> Iterator[BudgetJobs]:

@@ -9,11 +9,12 @@ import csv
 from pathlib import Path
 
 from ray_downloader.errors import UserError
+from ray_downloader.partition.server_key import BadUrlError, named_server
 from ray_downloader.run_folder.layout import RunLayout
 
 
 def load_ignored_servers(layout: RunLayout) -> frozenset[str]:
-    """Canonical keys of the servers that `ignored.csv` lists; none where there is no such file.
+    """Canonical keys of the servers, and names of the groups, that `ignored.csv` lists; none without such a file.
 
     Raises:
         UserError: The file has no column `server_name`.
@@ -23,7 +24,7 @@ def load_ignored_servers(layout: RunLayout) -> frozenset[str]:
 
 
 def read_server_names(path: Path, shown: str) -> frozenset[str]:
-    """The column `server_name` in lower case, with `:` as servers are named and not as folders spell it.
+    """The column `server_name`, each name as the run itself spells it.
 
     Args:
         path: The csv file.
@@ -39,6 +40,14 @@ def read_server_names(path: Path, shown: str) -> frozenset[str]:
                 there = ", ".join(reader.fieldnames or ["nothing"])
                 raise UserError(f"{shown} needs a column 'server_name'; it has: {there}")
             names = (row["server_name"] or "" for row in reader)
-            return frozenset(name.strip().lower().replace("%3a", ":") for name in names if name.strip())
+            return frozenset(canonical_name(name) for name in names if name.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def canonical_name(text: str) -> str:
+    """The name of a server as its URLs have it; what cannot be one, such as the name of a group, in lower case."""
+    try:
+        return named_server(text)
+    except BadUrlError:
+        return text.strip().lower()

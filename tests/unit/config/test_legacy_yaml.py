@@ -10,6 +10,7 @@ import pytest
 from ray_downloader.config.compose import settings_from_file
 from ray_downloader.config.legacy_yaml import translate
 from ray_downloader.errors import UserError
+from ray_downloader.politeness.policy import PolicyBook
 
 #: The keys of the README of Imageomics/distributed-downloader 0.x, with its values.
 README = """
@@ -95,6 +96,35 @@ def test_its_template_is_read_and_gaps_take_our_defaults(tmp_path: Path) -> None
     assert (settings.downloader_parameters.image_size, settings.downloader_parameters.num_downloads) == (224, 1)
     assert settings.downloader_parameters.rate_multiplier == 0
     assert settings.tools_parameters.new_resize_size == 720
+
+
+@pytest.mark.parametrize(
+    ("rates", "ceiling_rps"),
+    [
+        ("default_rate_limit: 3\n  rate_multiplier: 0.5", 4.5),
+        ("default_rate_limit: 10\n  rate_multiplier: 0", 10.0),
+        ("default_rate_limit: 2", 3.0),
+        ("rate_multiplier: 1", 6.0),
+        ("default_rate_limit: 0\n  rate_multiplier: 0", 3.0),
+        ("max_nodes: 2", 4.5),
+    ],
+)
+def test_no_server_is_asked_beyond_what_the_file_means_also_not_a_profiled_one(
+    tmp_path: Path, rates: str, ceiling_rps: float
+) -> None:
+    text = f"path_to_input: a\npath_to_output: b\noutput_structure: {{}}\ndownloader_parameters:\n  {rates}\n"
+    settings = settings_from_file(_file(tmp_path, text))
+    profiled = {"fast.example": 30.0, "slow.example": 1.0}
+    policies = PolicyBook(settings.politeness, settings.downloader_parameters, profiled)
+    for server in ("fast.example", "slow.example", "other.example"):
+        assert policies.policy(server).ceiling_rps == pytest.approx(ceiling_rps)
+
+
+def test_a_file_of_ours_may_rise_above_what_a_profile_found(tmp_path: Path) -> None:
+    text = "path_to_input: a\npath_to_output: b\npoliteness: {contact: me@example.org}\n"
+    settings = settings_from_file(_file(tmp_path, text))
+    policies = PolicyBook(settings.politeness, settings.downloader_parameters, {"fast.example": 30.0})
+    assert policies.policy("fast.example").ceiling_rps == pytest.approx(45.0)
 
 
 def test_what_is_not_needed_is_named() -> None:

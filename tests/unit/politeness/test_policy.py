@@ -134,3 +134,52 @@ def test_a_slower_policy_starts_no_faster_than_its_ceiling() -> None:
     assert (policy.slowed_to(4.0).start_rate_rps, policy.slowed_to(4.0).ceiling_rps) == (2.0, 4.0)
     assert ServerPolicy(None, 8.0).slowed_to(4.0) == ServerPolicy(None, 8.0)
     assert ServerPolicy(2.0, None).slowed_to(1.0) == ServerPolicy(2.0, None)
+
+
+FLICKR = "staticflickr.com"
+
+
+@pytest.mark.parametrize(
+    "server", ["live.staticflickr.com", "*.staticflickr.com", "live.*", "farm?.staticflickr.com", "*flickr*", FLICKR]
+)
+def test_a_rule_for_hosts_of_a_shipped_group_is_the_groups(server: str) -> None:
+    policies = book(rules=[{"server": server, "rate_rps": 0.5, "max_connections": 1}])
+    for name in (FLICKR, "live.staticflickr.com", "c8.staticflickr.com"):
+        policy = policies.policy(name)
+        assert (policy.start_rate_rps, policy.ceiling_rps, policy.max_connections) == (0.5, 0.5, 1)
+        assert policy.group == policies.budget_key(name) == FLICKR
+
+
+@pytest.mark.parametrize("server", ["flickr.com", "*.staticflickr.org", "staticflickr.com.example", "live.*.net"])
+def test_a_rule_for_others_leaves_a_group_alone(server: str) -> None:
+    assert book(rules=[{"server": server, "rate_rps": 0.5}]).policy("live.staticflickr.com").ceiling_rps == 4.5
+
+
+def test_the_strictest_rule_of_a_groups_hosts_counts_whatever_their_order() -> None:
+    one, other = {"server": "live.staticflickr.com", "rate_rps": 5}, {"server": "farm1.staticflickr.com", "rate_rps": 2}
+    for rules in ([one, other], [other, one]):
+        assert book(rules=rules).policy("live.staticflickr.com").ceiling_rps == 2
+
+
+def test_an_earlier_rule_for_the_same_hosts_still_beats_a_later_one() -> None:
+    rules = [{"server": "*.staticflickr.com", "rate_rps": 9}, {"server": "*.staticflickr.com", "rate_rps": 1}]
+    assert book(rules=rules).policy(FLICKR).ceiling_rps == 9
+
+
+def test_a_host_that_a_user_takes_out_of_a_group_has_its_own_budget() -> None:
+    policies = book(rules=[{"server": "live.staticflickr.com", "group": "mine", "rate_rps": 0.5}])
+    assert policies.budget_key("live.staticflickr.com") == "mine"
+    assert policies.policy("live.staticflickr.com").ceiling_rps == 0.5
+    assert policies.policy("c8.staticflickr.com").ceiling_rps == 4.5
+
+
+def test_the_profile_of_a_grouped_host_is_used_for_its_group() -> None:
+    policies = book(profiled={"live.staticflickr.com": 8.0, "c1.staticflickr.com": 6.0, "a.org": 1.0})
+    assert policies.policy(FLICKR).start_rate_rps == 6.0
+    assert policies.policy("c2.staticflickr.com").start_rate_rps == 6.0
+
+
+def test_tls_is_a_matter_of_each_host() -> None:
+    policies = book(rules=[{"server": "c1.staticflickr.com", "verify_tls": False}])
+    assert policies.policy("c1.staticflickr.com").verify_tls is False
+    assert policies.policy("c2.staticflickr.com").verify_tls is None

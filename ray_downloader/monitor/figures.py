@@ -1,0 +1,109 @@
+"""The figures of a download while it runs: rows, speed of the last minute, time left, who waits. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray_downloader.monitor.waiting import Waiting
+from ray_downloader.output.batch_folder import SUCCESS
+from ray_downloader.partition.summary import PartitionSummary
+from ray_downloader.worker.progress import Progress
+
+#: Speed is that of so much time.
+WINDOW_S = 60.0
+#: Waiting servers that are listed, those with the most rows.
+MOST_WAITING = 1_000
+
+
+class RowsLeft:
+    """Rows that are left of each budget.
+
+    Args:
+        at_start: Rows left when the run began, by server.
+        budget_key: The budget of a server.
+    """
+
+    def __init__(self, at_start: Mapping[str, int], budget_key: Callable[[str], str]) -> None:
+        self._at_start: Counter[str] = Counter()
+        for server, rows in at_start.items():
+            self._at_start[budget_key(server)] += rows
+        self._budget_key = budget_key
+        self._settled: Counter[str] = Counter()
+
+    def take(self, progress: Progress) -> None:
+        """Take in what this run settled so far."""
+        self._settled.clear()
+        for (server, _), rows in progress.settled.items():
+            self._settled[self._budget_key(server)] += rows
+
+    def of(self, budget: str) -> int:
+        """Rows left of a budget."""
+        return max(0, self._at_start[budget] - self._settled[budget])
+
+
+class RunFigures:
+    """Figures of a run as `logs/progress.json` and `status` have them.
+
+    Args:
+        partition: What the list came to.
+        settled: Rows by error kind or `SUCCESS` when the run began.
+        rows_left: Rows left by budget.
+    """
+
+    def __init__(self, partition: PartitionSummary, settled: Mapping[str, int], rows_left: RowsLeft) -> None:
+        self._partition = partition
+        self._settled = Counter(settled)
+        self._rows_left = rows_left
+        self._seen: deque[tuple[float, int, int]] = deque()
+
+    def of(self, progress: Progress, waiting: Mapping[str, Waiting], now_s: float) -> dict[str, Any]:
+        """The figures now.
+
+        Args:
+            progress: Sums of this run.
+            waiting: Budgets that get no request.
+            now_s: Monotonic time.
+        """
+        kinds = Counter(self._settled)
+        for (_, kind), rows in progress.settled.items():
+            kinds[kind or SUCCESS] += rows
+        images, rows = kinds[SUCCESS], kinds.total()
+        images_per_s, rows_per_s = self._speed(now_s, images, rows)
+        left = max(0, self._partition.accepted_rows - rows)
+        return {
+            "rows": {
+                "input": self._partition.input_rows,
+                "rejected": self._partition.input_rows - self._partition.accepted_rows,
+                "successes": images,
+                "errors": rows - images,
+                "left": left,
+            },
+            "images_per_s": round(images_per_s, 2),
+            "eta_s": round(left / rows_per_s) if rows_per_s else None,
+            "waiting": self._waiting(progress, waiting),
+            "errors_by_kind": dict(sorted((kind, count) for kind, count in kinds.items() if kind != SUCCESS)),
+        }
+
+    def _speed(self, now_s: float, images: int, rows: int) -> tuple[float, float]:
+        """Images/s and rows/s of the last minute."""
+        self._seen.append((now_s, images, rows))
+        while len(self._seen) > 2 and self._seen[1][0] <= now_s - WINDOW_S:
+            self._seen.popleft()
+        then_s, images_then, rows_then = self._seen[0]
+        seconds = now_s - then_s
+        return ((images - images_then) / seconds, (rows - rows_then) / seconds) if seconds else (0.0, 0.0)
+
+    def _waiting(self, progress: Progress, waiting: Mapping[str, Waiting]) -> list[dict[str, Any]]:
+        if not waiting:
+            return []
+        self._rows_left.take(progress)
+        rows = {budget: self._rows_left.of(budget) for budget in waiting}
+        most = sorted((budget for budget in waiting if rows[budget]), key=lambda budget: (-rows[budget], budget))
+        return [_entry(budget, rows[budget], waiting[budget]) for budget in most[:MOST_WAITING]]
+
+
+def _entry(budget: str, rows: int, wait: Waiting) -> dict[str, Any]:
+    said = {"said": wait.said} if wait.said else {}
+    return {"server": budget, "rows": rows, "reason": wait.reason.value, "until": wait.until, **said}

@@ -1,0 +1,81 @@
+"""One server of a run: its rows as its batches have them, and what was learned of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.output.batch_folder import SUCCESS
+from ray_downloader.partition.batches import load_batches
+from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.profile.table import load_profiled_rates
+from ray_downloader.run_folder.known_servers import KnownServers
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.retry_order import load_retry_order
+from ray_downloader.run_folder.schemas import POOLED
+from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.schedule.run_status import scan
+
+
+def server_status(layout: RunLayout, name: str, waiting: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is known of a server of the run.
+
+    Args:
+        name: The server, in any spelling.
+        waiting: The servers that wait now.
+
+    Raises:
+        UserError: The run has no such server; near names are told.
+    """
+    settings = Settings.load(layout.settings_file)
+    policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
+    server = KnownServers.of_run(layout, policies).find(name)
+    budget = policies.budget_key(server)
+    batches = [batch for batch in load_batches(layout) if batch.server_name in {server, POOLED}]
+    kinds = scan(layout, batches, load_retry_order(layout)).settled.get(server, Counter())
+    total = _rows_of(layout, server)
+    state = load_server_states(layout).get(budget, {})
+    return {
+        "server": server,
+        "budget": budget,
+        "rows": {
+            "input": total,
+            "successes": kinds[SUCCESS],
+            "errors": kinds.total() - kinds[SUCCESS],
+            "left": total - kinds.total(),
+        },
+        "errors_by_kind": dict(sorted((kind, rows) for kind, rows in kinds.items() if kind != SUCCESS)),
+        "rate_rps": state.get("rate_rps") or policies.policy(budget).start_rate_rps,
+        "ceiling_rps": state.get("ceiling_rps") or policies.policy(budget).ceiling_rps,
+        "waiting": next((dict(wait) for wait in waiting if wait["server"] == budget), None),
+        "learned": state,
+    }
+
+
+def _rows_of(layout: RunLayout, server: str) -> int:
+    table = pq.read_table(layout.servers_table, columns=["rows"], filters=[("server_name", "=", server)])
+    return sum(table["rows"].to_pylist())
+
+
+def server_text(status: Mapping[str, Any]) -> str:
+    """The same for people."""
+    rows, wait = status["rows"], status["waiting"]
+    shared = f" (budget of {status['budget']})" if status["budget"] != status["server"] else ""
+    rate = f"{status['rate_rps']:g} requests/s" if status["rate_rps"] else "no limit"
+    lines = [
+        f"server   {status['server']}{shared}",
+        f"rows     {rows['input']}: {rows['successes']} images, {rows['errors']} errors, {rows['left']} left",
+        f"rate     {rate}",
+    ]
+    if status["errors_by_kind"]:
+        lines.append("errors   " + ", ".join(f"{kind} {count}" for kind, count in status["errors_by_kind"].items()))
+    if wait:
+        lines.append(f"waits    {wait['reason']}" + (f" until {wait['until']}" if wait["until"] else ""))
+    if status["learned"]:
+        lines.append(f"learned  {json.dumps(status['learned'])}")
+    return "\n".join(lines)

@@ -1,0 +1,55 @@
+"""The servers and groups that a run knows, found by whatever spelling a person uses; a miss names what is near."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+
+from ray_downloader.errors import UserError
+from ray_downloader.partition.batches import load_server_names
+from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.server_lists import canonical_name
+from ray_downloader.run_folder.server_states import load_server_states
+
+
+class KnownServers:
+    """Names of servers and groups.
+
+    Args:
+        servers: Servers of the list, and those that were met on the way.
+        groups: Groups that some of them belong to.
+    """
+
+    def __init__(self, servers: Iterable[str], groups: Collection[str] = ()) -> None:
+        self._servers = frozenset(servers)
+        self._groups = frozenset(groups)
+
+    @classmethod
+    def of_run(cls, layout: RunLayout, policies: PolicyBook) -> KnownServers:
+        """Those of a run folder; none before its partition stage."""
+        listed = load_server_names(layout) if layout.servers_table.exists() else []
+        met = load_server_states(layout)
+        budgets = {policies.budget_key(server) for server in listed} | met.keys()
+        groups = budgets & policies.groups
+        return cls([*listed, *(met.keys() - groups)], groups)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._servers or name in self._groups
+
+    def find(self, text: str) -> str:
+        """The canonical name of a server, or the name of a group.
+
+        Raises:
+            UserError: The run has neither; near names are told.
+        """
+        name = canonical_name(text)
+        if name in self:
+            return name
+        near = self.near(name)
+        hint = f"did you mean {' or '.join(near)}?" if near else "out/urls/servers.parquet lists them all"
+        raise UserError(f"no server of this run is named {name}; {hint}")
+
+    def near(self, name: str) -> list[str]:
+        """Names that look like it."""
+        return difflib.get_close_matches(name, [*self._groups, *self._servers], n=3, cutoff=0.7)
