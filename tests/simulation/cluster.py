@@ -206,7 +206,7 @@ class Slice:
             return
         cluster, context = self._cluster, self._cluster.context
         settings = context.settings
-        options = BatchOptions(settings.retry_errors, settings.image.extra_columns, len(self.items))
+        options = BatchOptions(context.retry, settings.image.extra_columns, len(self.items))
         batches = [BatchWork(context.layout, item, self.holder, options) for item in self.items]
         self._fetcher = SimulatedFetcher(cluster.network, self.holder, self._clock, cluster.scheduler)
         ports = Ports(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from unittest import mock
 
 import pyarrow.parquet as pq
 
-from ray_downloader.cluster.driver import Driver
+from ray_downloader.cluster.driver import DownloadResult, Driver
 from ray_downloader.cluster.ports import DriverPorts
 from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.config.settings import Settings
@@ -26,6 +26,8 @@ from ray_downloader.partition.batches import load_batches
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
+from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
+from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.worker.run_context import RunContext
 from tests.simulation.cluster import ActorCalls, Cluster
@@ -130,32 +132,45 @@ class Simulation:
         return run
 
     def _run_once(self) -> int | None:
-        """What `cluster.stage.download` does, and the exit code that comes of it; None for a killed process."""
+        """What `pipeline` and `cluster.stage` do of it, and the exit code that comes; None for a killed process."""
         self._note("driver starts")
-        context = RunContext(self._settings, self._layout)
-        status = scan(self._layout, load_batches(self._layout), self._settings.retry_errors)
-        if not status.work:
-            return int(ExitCode.SETTLED)
+        layout = self._layout
+        retry = begin_retry(layout, self._settings.retry_errors, "2027-01-01T00:00:00Z")
+        context = RunContext(self._settings, layout)
+        status = scan(layout, load_batches(layout), context.retry)
+        result = self._download(context, status.work) if status.work else DownloadResult()
+        if result is None:
+            return None
+        self._note("driver ends", result.is_stopped, result.is_outage, result.abandoned)
+        if result.abandoned:
+            return int(ExitCode.FAILED)
+        if scan(layout, load_batches(layout), retry).work:
+            return int(ExitCode.STOPPED)
+        finish_retry(layout, retry)
+        return int(ExitCode.SETTLED)
+
+    def _download(self, context: RunContext, work: Sequence[WorkItem]) -> DownloadResult | None:
         name = f"run{len(self.run_so_far.exits)}"
         cluster = self._cluster = Cluster(
             self._world, context, self._network, self._scheduler, self._wall_clock, name, self._note
         )
         actors = ServerActors(context, cluster.directory, ActorCalls(cluster), self._wall_clock)
-        ports = DriverPorts(cluster, actors, (), self._scheduler, self._sleep)
+        ports = DriverPorts(
+            pool=cluster,
+            actors=actors,
+            rescan=lambda batches: scan(context.layout, batches, context.retry).work,
+            clock=self._scheduler,
+            sleep=self._sleep,
+        )
         driver = self._driver = Driver(context, cluster.slots, ports)
         try:
-            result = driver.run(status.work)
+            return driver.run(work)
         except DriverKilled:
             return None
-        except RuntimeError as error:
-            self._note("driver failed", str(error))
-            return int(ExitCode.FAILED)
         finally:
             self.run_so_far.crashes.extend(cluster.crashes)
             cluster.kill()
             self._cluster = self._driver = None
-        self._note("driver ends", result.is_stopped)
-        return int(ExitCode.STOPPED if result.is_stopped else ExitCode.SETTLED)
 
     def _sleep(self, seconds: float) -> None:
         self._scheduler.run_until(self._scheduler.now_s + seconds)
