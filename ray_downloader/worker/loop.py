@@ -198,6 +198,7 @@ class Worker:
 
     def _enter(self, row: Row, route: Route) -> None:
         queue = self._queue(route.budget)
+        queue.obey_crawl_delay(self._robots.crawl_delay_s(route.server))
         if row.state is RowState.DEFERRED:
             queue.add_deferred(row, row.not_before_s)
         elif row.state is RowState.REDIRECTED or row.attempt > 1:
@@ -362,7 +363,6 @@ class Worker:
         for row in self._robots.learn(request, result):
             row.release()
             assert row.route is not None
-            self._queue(row.route.budget).crawl_delay_s = self._robots.crawl_delay_s(request.server)
             self._admit(row, row.route)
 
     def _follow(self, row: Row, result: FetchResult, now_s: float) -> None:

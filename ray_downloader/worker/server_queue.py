@@ -113,6 +113,11 @@ class ServerQueue:
         heapq.heappush(self._deferred, (not_before_s, next(self._order), work))
         self.wake_at_s = 0.0
 
+    def obey_crawl_delay(self, delay_s: float | None) -> None:
+        """A robots.txt asks for so much time between requests; of the hosts of a group the strictest counts."""
+        if delay_s is not None:
+            self.crawl_delay_s = max(delay_s, self.crawl_delay_s or 0.0)
+
     # -- rows that a 403 refused -----------------------------------------------------------------------------------
 
     def may_be_ban(self, failure: Failure) -> bool:

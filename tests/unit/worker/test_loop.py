@@ -154,6 +154,17 @@ def test_a_kept_robots_txt_is_not_fetched_again(tmp_path: Path) -> None:
     assert not again.fetcher.started
 
 
+def test_the_delay_of_a_kept_robots_txt_is_kept(tmp_path: Path) -> None:
+    """A later run, whose budgets know nothing of it, does not ask for the file again."""
+    urls = [f"http://a.example/public/{n}.jpg" for n in range(5)]
+    Run(tmp_path, urls, with_robots, {"politeness": {**POLITE, "robots": "obey"}}).slice(seconds=1.0)
+    again = Run(tmp_path, urls, with_robots, {"politeness": {**POLITE, "robots": "obey"}})
+    again.slice(holder="later")
+    times = [at_s for at_s, request in again.fetcher.started if not request.url.endswith("/robots.txt")]
+    assert len(times) == len(again.fetcher.started) >= 4
+    assert all(later - earlier >= 1.9 for earlier, later in pairwise(times[1:]))
+
+
 def test_what_is_no_picture_is_named_and_the_batch_goes_on(tmp_path: Path) -> None:
     def script(request: FetchRequest) -> Reply:
         return Reply(body=b"<html>gone</html>") if request.url.endswith("0.jpg") else found(request)

@@ -304,7 +304,7 @@ def test_the_refusal_of_an_odd_row_keeps_the_permits() -> None:
 def test_the_last_request_gives_everything_back() -> None:
     queue, _ = a_queue(rows=3)
     queue.take_due(0.0)
-    queue.crawl_delay_s = 4.0
+    queue.obey_crawl_delay(4.0)
     last = queue.last_request(1.0)
     assert (last.wanted, last.in_flight, last.unused, last.crawl_delay_s) == (0, 0, 99, 4.0)
 
