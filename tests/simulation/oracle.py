@@ -54,7 +54,8 @@ def ends_of(world: World, number: int) -> Ends:
     ends = _ends_at(world, row.server, row.fate)
     if row.mirror is not None and ends != _IMAGE:
         others = _ends_at(world, *row.mirror)
-        ends = others if IMAGE not in ends and "opted_out" not in ends else ends | others
+        may_turn = ends - {IMAGE, "opted_out"}
+        ends = (ends - may_turn) | others if may_turn else ends
     return ends
 
 

@@ -110,7 +110,8 @@ class Origin:
         row = None if parts.path == ROBOTS else int(parts.path[1:].partition(".")[0])
         hop = int(parts.query[4:]) if parts.query.startswith("hop=") else 0
         answer = self._answer(url, row, hop, parts.query == "mirror", headers, now_s)
-        is_failure = answer.location is None and not (answer.status and answer.status < 300)
+        is_fine = answer.kind is None and answer.status is not None and answer.status < 300
+        is_failure = not (is_fine or answer.location)
         if row is None and answer.status in {200, 404}:
             is_failure = False
         arrival = Arrival(
