@@ -109,6 +109,7 @@ class CurlFetcher:
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """Move bytes for at most `timeout_s` and return what has ended."""
         until_s = time.monotonic() + timeout_s
+        self._collect()  # a quick server has answered already when a request has just been started
         while True:
             self._move(0.0 if self._ended else until_s - time.monotonic())
             self._collect()

@@ -7,9 +7,9 @@ With d the default rate and t the median time of an answer, one visitor who wait
     min(d, 2 / t)    otherwise: a slow answer alone is no reason to ask less, while two connections are enough for it,
 
 times the share of requests that did not fail on the server's side, within every limit that the operator or the server
-states. A server that pushed back starts at half the pace of the probe instead. Five answers cannot show what a server
-bears in the long run, and to start too fast costs more than to start too slow (`benchmarks/profile`); the download's
-adaptive law goes on from here.
+states. A server that asked for less starts at half the pace of the probe instead. Five answers cannot show what a
+server bears in the long run, and to start too fast costs more than to start too slow (`benchmarks/profile`); the
+download's adaptive law goes on from here.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ CONNECTIONS_TO_SLOW_SERVER = 2
 #: Slower than one request in this time is no rate but a standstill (AutoThrottle's AUTOTHROTTLE_MAX_DELAY: 60 s).
 LONGEST_SPACING_S = 60.0
 #: Share of the probed pace that is left to a server that answered 429 or 503 to it.
-PUSH_BACK_FACTOR = 0.5
+THROTTLED_FACTOR = 0.5
 
-_PUSH_BACK_STATUSES = frozenset({429, 503})
-_BROKEN_ANSWERS = frozenset({ErrorKind.TIMEOUT, ErrorKind.RESET, ErrorKind.TRUNCATED})
+_THROTTLED_STATUSES = frozenset({429, 503})
+_THROTTLED_KINDS = frozenset({ErrorKind.HTTP_429, ErrorKind.HTTP_403_BAN})
+_BROKEN_ANSWERS = frozenset({ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET, ErrorKind.TRUNCATED})
 _UNREACHABLE_KINDS = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
 
 
@@ -47,6 +48,7 @@ class Sample:
         total_s: From the request sent to the end of the answer.
         reused: The connection had served an earlier request.
         redirect_host: Server that a 3xx answer leads to.
+        retry_at_unix_s: When `retry_after_s` is over.
     """
 
     kind: ErrorKind | None
@@ -59,6 +61,7 @@ class Sample:
     reused: bool = False
     redirect_host: str | None = None
     retry_after_s: float | None = None
+    retry_at_unix_s: int | None = None
     ratelimit_rps: float | None = None
     message: str = ""
 
@@ -75,7 +78,7 @@ class Sample:
     @property
     def is_throttled(self) -> bool:
         """The server asked for fewer requests: by its status, or by headers that allow none for now."""
-        return self.http_status in _PUSH_BACK_STATUSES or self.ratelimit_rps == 0
+        return self.kind in _THROTTLED_KINDS or self.http_status in _THROTTLED_STATUSES or self.ratelimit_rps == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +93,23 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class RobotsFinding:
-    """What robots.txt says to us; `disallowed_share` is of the sampled rows."""
+    """What robots.txt says to us.
+
+    Args:
+        disallowed_share: Of the sampled rows.
+        names_us: It has a group for us, which is obeyed whatever the settings say.
+        is_unreachable: The server could not say.
+    """
 
     crawl_delay_s: float | None = None
     disallowed_share: float = 0.0
+    names_us: bool = False
+    is_unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Everything one probe of one server brought home; `asked_rps` is the pace it kept."""
+    """Everything one probe of one server found out; `asked_rps` is the pace it kept."""
 
     server_name: str
     total_batches: int
@@ -142,6 +153,8 @@ class ServerProfile:
     disallowed_share: float | None = None
     retry_after_s: float | None = None
     ratelimit_rps: float | None = None
+    robots_names_us: bool | None = None
+    retry_at_unix_s: int | None = None
     needs_rule: str = ""
     note: str = ""
 
@@ -163,7 +176,7 @@ def first_rate_rps(
     stated_rps = [sample.ratelimit_rps for sample in answered if sample.ratelimit_rps]
     ceilings = [limits.ceiling_rps, *stated_rps, *([1 / crawl_delay_s] if crawl_delay_s else [])]
     if any(sample.is_throttled for sample in answered):
-        wanted = asked_rps * PUSH_BACK_FACTOR
+        wanted = asked_rps * THROTTLED_FACTOR
     else:
         wanted = _shown_rps(answered, limits.default_rps) * _well_share(samples)
     # A stated ceiling is also kept where it is slower than what we call a standstill.
@@ -213,12 +226,16 @@ def estimate_profile(probe: Probe, limits: RateLimits) -> ServerProfile:
         statuses=_status_mix(samples),
         redirect_host=next((sample.redirect_host for sample in samples if sample.redirect_host), ""),
         crawl_delay_s=crawl_delay_s,
-        disallowed_share=probe.robots.disallowed_share if probe.robots else None,
+        disallowed_share=probe.robots.disallowed_share if probe.robots and not probe.robots.is_unreachable else None,
         retry_after_s=max(
             (sample.retry_after_s for sample in samples if sample.retry_after_s is not None), default=None
         ),
         ratelimit_rps=min(
             (sample.ratelimit_rps for sample in samples if sample.ratelimit_rps is not None), default=None
+        ),
+        robots_names_us=probe.robots.names_us if probe.robots and not probe.robots.is_unreachable else None,
+        retry_at_unix_s=max(
+            (sample.retry_at_unix_s for sample in samples if sample.retry_at_unix_s is not None), default=None
         ),
         needs_rule=_needed_rule(probe),
         note=_note(probe),
@@ -260,6 +277,8 @@ def _note(probe: Probe) -> str:
     pages = sum(sample.content_type.startswith("text/html") and sample.http_status == 200 for sample in probe.samples)
     if pages:
         remarks.append(f"{pages} of {len(probe.samples)} answers are web pages")
+    if probe.robots and probe.robots.is_unreachable:
+        remarks.append("robots.txt could not be read")
     if any(sample.is_throttled for sample in probe.samples):
         remarks.append("asked for fewer requests")
     return "; ".join(remarks)

@@ -26,6 +26,14 @@ class ProbePacer:
         self.next_s = turn_s + self.spacing_s
         return True
 
+    def pause(self, wait_s: float) -> None:
+        """Let no turn come before that much time has passed."""
+        self.next_s = max(self.next_s, self.clock() + wait_s)
+
+    def wait_s(self) -> float:
+        """Time until the next turn."""
+        return max(0.0, self.next_s - self.clock())
+
     def slow_down(self, spacing_s: float) -> None:
         """Keep at least this distance from now on, also from the last request."""
         later_s = max(0.0, spacing_s - self.spacing_s)

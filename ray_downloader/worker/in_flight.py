@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from ray_downloader.fetch.base import Fetcher, FetchRequest, FetchResult
+from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.row import Row
 from ray_downloader.worker.server_queue import ServerQueue, Work
@@ -56,7 +57,8 @@ class InFlightRequests:
         route = work.route
         cookies = work.cookies.header(route.target) if isinstance(work, Row) and work.cookies else None
         headers = _with_cookies(route.headers, cookies) if cookies else route.headers
-        self._fetcher.start(FetchRequest(token, route.target, headers=headers, verify_tls=route.verify_tls))
+        enough_bytes = MAX_ROBOTS_BYTES if isinstance(work, RobotsRequest) else None
+        self._fetcher.start(FetchRequest(token, route.target, headers, route.verify_tls, enough_bytes))
 
     def poll(self, timeout_s: float) -> list[Ended]:
         """What has ended, after at most `timeout_s`."""

@@ -444,6 +444,14 @@ def test_a_proxy_is_used_though_its_address_is_private(make_fetcher: MakeFetcher
     origin.forget()
 
 
+def test_an_answer_that_comes_at_once_is_not_slept_over(fetcher: Fetcher) -> None:
+    for number in range(30):
+        began_s = time.monotonic()
+        fetcher.start(get(number, "http://quick.example/a.jpg"))
+        assert [result.token for result in fetcher.poll(20.0)] == [number]
+        assert time.monotonic() - began_s < 10
+
+
 def test_an_idle_poll_returns_nothing(fetcher: Fetcher) -> None:
     assert fetcher.poll(0.0) == []
 

@@ -1,5 +1,6 @@
 """The whole stage in one rank, over real loopback servers."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,12 +111,25 @@ def test_a_bug_in_one_probe_is_a_note_and_costs_no_other_server(
 ) -> None:
     settings, layout = run_folder(tmp_path, origin, [*rows_of("one.example"), *rows_of("two.example")])
 
-    def visit(urls: list[str], *rest: Any) -> Any:
+    def probe_server(urls: list[str], *rest: Any) -> Any:
         if "one.example" in urls[0]:
             raise RuntimeError("a bug")
-        return probe.visit(urls, *rest)
+        return probe.probe_server(urls, *rest)
 
-    monkeypatch.setattr("ray_downloader.profile.probes.visit", visit)
+    monkeypatch.setattr("ray_downloader.profile.probes.probe_server", probe_server)
     run_profile(settings, layout)
     assert "a bug" in load_rows(layout)["one.example"]["note"]
     assert set(load_profiled_rates(layout)) == {"two.example"}
+
+
+def test_the_others_of_a_budget_are_left_alone_when_one_is_told_to_wait(origin: RunningOrigin, tmp_path: Path) -> None:
+    origin.forget()
+    group = {"server": "*limited.example", "group": "limited"}
+    urls = [*rows_of("limited.example"), *rows_of("z-limited.example")]
+    settings, layout = run_folder(tmp_path, origin, urls, politeness={"rules": [group]})
+    run_profile(settings, layout)
+    lines = load_rows(layout)
+    assert lines["limited.example"]["retry_after_s"] == "5"
+    assert float(lines["limited.example"]["retry_at_unix_s"]) > time.time()
+    assert lines["z-limited.example"]["note"] == "not probed: its budget is told to wait"
+    assert origin.seen("z-limited.example") == []

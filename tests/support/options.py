@@ -28,6 +28,7 @@ class OriginOptions:
         latency_s: Wait before each answer.
         limits: Limits by host; globs are allowed, the first that matches counts.
         robots: Text of /robots.txt by host; other hosts answer 404.
+        robots_statuses: Status of /robots.txt by host, with a Retry-After of 90 s where it is 503.
         listen_on: Address of this machine; another than loopback where the clients are nodes of a cluster.
     """
 
@@ -35,6 +36,7 @@ class OriginOptions:
     latency_s: float = 0.0
     limits: Mapping[str, HostLimit] = field(default_factory=dict)
     robots: Mapping[str, str] = field(default_factory=dict)
+    robots_statuses: Mapping[str, int] = field(default_factory=dict)
     listen_on: str = "127.0.0.1"
 
     @classmethod

@@ -192,6 +192,11 @@ async def x_robots(exchange: Exchange) -> None:
 
 async def robots_txt(exchange: Exchange) -> None:
     """/robots.txt: what the options say for this host, else 404."""
+    status_of_host = exchange.options.robots_statuses.get(exchange.host)
+    if status_of_host is not None:
+        wait = {"Retry-After": "90"} if status_of_host == 503 else None
+        exchange.answer(status_of_host, b"trouble", "text/plain", wait)
+        return
     text = exchange.options.robots.get(exchange.host)
     exchange.answer(404 if text is None else 200, (text or "").encode(), "text/plain")
 

@@ -19,7 +19,7 @@ from ray_downloader.profile.estimate import (
 LIMITS = RateLimits(default_rps=3.0, ceiling_rps=30.0)
 GOOD = Sample(None, 200, ttfb_s=0.05, total_s=0.1, size_bytes=60_000, content_type="image/jpeg", http_version="1.1")
 SILENT = Sample(ErrorKind.CONNECT, message="refused")
-PUSH_BACK = Sample(ErrorKind.HTTP_429, 429, ttfb_s=0.01, total_s=0.01, retry_after_s=7.0)
+THROTTLED = Sample(ErrorKind.HTTP_429, 429, ttfb_s=0.01, total_s=0.01, retry_after_s=7.0)
 QUICK = replace(GOOD, total_s=1 / 12)
 BROKEN = Sample(ErrorKind.HTTP_5XX, 500, ttfb_s=0.05, total_s=1 / 12)
 MISSING = Sample(ErrorKind.HTTP_4XX, 404, ttfb_s=0.05, total_s=1 / 12)
@@ -51,10 +51,10 @@ def test_a_server_that_never_answered_gets_no_rate() -> None:
 
 
 def test_a_server_that_pushed_back_starts_at_half_the_pace_it_was_probed_at() -> None:
-    assert rate(GOOD, PUSH_BACK) == 1.5
+    assert rate(GOOD, THROTTLED) == 1.5
 
 
-def test_headers_that_allow_nothing_for_now_are_a_push_back() -> None:
+def test_headers_that_allow_nothing_for_now_are_a_throttled_answer() -> None:
     assert rate(replace(GOOD, ratelimit_rps=0.0)) == 1.5
 
 
@@ -150,8 +150,39 @@ def test_web_pages_instead_of_images_are_noted() -> None:
     assert "1 of 2 answers are web pages" in estimate_profile(probed(GOOD, page), LIMITS).note
 
 
-def test_robots_and_push_back_are_recorded() -> None:
-    profile = estimate_profile(probed(GOOD, PUSH_BACK, robots=RobotsFinding(2.0, 0.4), cut_short="stopped"), LIMITS)
+def test_robots_and_throttling_are_recorded() -> None:
+    profile = estimate_profile(probed(GOOD, THROTTLED, robots=RobotsFinding(2.0, 0.4), cut_short="stopped"), LIMITS)
     assert (profile.crawl_delay_s, profile.disallowed_share, profile.retry_after_s) == (2.0, 0.4, 7.0)
     assert profile.note == "stopped; asked for fewer requests"
     assert profile.rate_limit == 0.5
+
+
+@pytest.mark.parametrize(
+    ("sample", "is_throttled"),
+    [
+        (Sample(ErrorKind.HTTP_429, 202), True),
+        (Sample(ErrorKind.HTTP_403_BAN, 403), True),
+        (Sample(ErrorKind.HTTP_5XX, 503), True),
+        (Sample(ErrorKind.HTTP_5XX, 500), False),
+        (Sample(ErrorKind.HTTP_4XX, 403), False),
+        (Sample(None, 200, ratelimit_rps=0.0), True),
+        (Sample(None, 200, ratelimit_rps=0.1), False),
+        (Sample(None, 200), False),
+    ],
+)
+def test_an_answer_that_asks_for_less_is_told_from_others(sample: Sample, is_throttled: bool) -> None:
+    assert sample.is_throttled is is_throttled
+
+
+def test_what_is_to_outlive_the_probe_is_in_the_profile() -> None:
+    waits = [Sample(ErrorKind.HTTP_5XX, 503, retry_after_s=wait, retry_at_unix_s=1000 + wait) for wait in (60, 90, 30)]
+    profile = estimate_profile(probed(GOOD, *waits, robots=RobotsFinding(2.0, 0.5, names_us=True)), LIMITS)
+    assert (profile.crawl_delay_s, profile.robots_names_us, profile.retry_at_unix_s) == (2.0, True, 1090)
+    quiet = estimate_profile(probed(GOOD, robots=RobotsFinding()), LIMITS)
+    assert (quiet.robots_names_us, quiet.retry_at_unix_s) == (False, None)
+
+
+def test_a_robots_txt_that_could_not_be_read_says_nothing() -> None:
+    profile = estimate_profile(probed(GOOD, robots=RobotsFinding(is_unreachable=True)), LIMITS)
+    assert (profile.crawl_delay_s, profile.disallowed_share, profile.robots_names_us) == (None, None, None)
+    assert "robots.txt could not be read" in profile.note

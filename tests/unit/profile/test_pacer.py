@@ -54,3 +54,13 @@ def test_a_short_crawl_delay_does_not_speed_up() -> None:
     pace, _ = paced(2.0)
     pace.slow_down(0.5)
     assert pace.spacing_s == 2.0
+
+
+def test_a_pause_moves_the_next_turn_and_never_forward() -> None:
+    pacer, _ = paced(1.0)
+    assert pacer.wait_s() == 0.0
+    pacer.pause(30.0)
+    pacer.pause(10.0)
+    assert pacer.wait_s() == 30.0
+    assert not pacer.wait_turn(deadline_s=130.0)
+    assert pacer.wait_turn(deadline_s=130.1)
