@@ -149,9 +149,9 @@ def _report(connection: duckdb.DuckDBPyConnection, staged: Staged, report: Calla
         report(f"{len(staged.read_as) - _MAX_SENTENCES} more kinds of list")
     completed, divided, parts = connection.sql(_MENDED_SQL).fetchall()[0]
     if completed:
-        report(f"{completed} URLs had no scheme and were completed with https://")
+        report(f"URLs without a scheme, completed with https://: {completed}")
     if divided:
-        report(f"{divided} rows had several URLs each, {parts} in all; each has a row of its own")
+        report(f"rows with several URLs: {divided}; each URL has a row of its own, {parts} in all")
 
 
 def _write_rejected(connection: duckdb.DuckDBPyConnection, layout: RunLayout, lines: LineNumbers) -> dict[str, int]:

@@ -13,6 +13,11 @@ import ada_url
 #: Longest host name of the DNS (RFC 1035, 2.3.4); a longer one is no host, and no folder name either.
 _MAX_HOST_LENGTH = 253
 
+#: Last labels that make a host the name of a file (`http://654356.jpg`); none of them is a top-level domain.
+_FILE_ENDINGS = frozenset({"jpg", "jpeg", "png", "gif", "tif", "tiff", "webp", "bmp", "jp2", "heic", "svg", "csv", "pdf"})
+#: What a host is where a scheme was written twice (`http://http://...`).
+_SCHEME_NAMES = frozenset({"http", "https"})
+
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
 
 
@@ -76,6 +81,8 @@ def _host(parsed: ada_url.URL) -> str:
     host = host.removesuffix(".") or host
     if len(host) > _MAX_HOST_LENGTH:
         raise BadUrlError("host name too long")
+    if host in _SCHEME_NAMES or host.rpartition(".")[2] in _FILE_ENDINGS:
+        raise BadUrlError(f"{host} is not the name of a host")
     return host
 
 

@@ -125,7 +125,7 @@ def _cuts_urls(reading: Reading, ending: str) -> bool:
     """
     if reading.delimiter == "\t":
         return False
-    rows = [row for row in reading.data if any(map(is_url, row))]
+    rows = [row for row in reading.data if len(row) == reading.columns and any(map(is_url, row))]
     if not rows:
         return False
     cut = sum(any(map(continues_url, row, row[1:])) or all(map(is_url, row)) for row in rows)

@@ -126,7 +126,10 @@ def kind_of(path: Path) -> Kind | None:
         "an Arrow file": "arrow",
         "a JSON document": "json",
     }
-    return _kind_by_name(path) or by_content.get(file_kind(path))
+    kind = _kind_by_name(path)
+    if kind is None and path.name.lower().endswith(COMPRESSED_ENDINGS):
+        return "text"
+    return kind or by_content.get(file_kind(path))
 
 
 def text_name(path: Path) -> str:

@@ -14,7 +14,7 @@ URL_NAMES = (
 )  # fmt: skip
 #: Names of columns that identify a row, in the order in which they are preferred.
 ID_NAMES = (
-    "source_id", "id", "image_id", "img_id", "photo_id", "media_id", "sample_id", "item_id", "record_id", "key",
+    "source_id", "id", "image_id", "img_id", "photo_id", "media_id", "sample_id", "key",
     "coreid", "gbifID", "occurrenceID", "catalogNumber",
 )  # fmt: skip
 _OTHER_NAMES = (

@@ -38,6 +38,12 @@ _ID_AND_URL = re.compile(r"\s*([^\s,;|]+)[ \t]+((?:https?:)?//\S.*)", re.IGNOREC
 _URL_AND_REST = re.compile(
     r"\s*(https?://\S+\.(?:jpe?g|png|gif|tiff?|webp|bmp)(?:\?\S*)?)[ \t]+((?!https?://)\S.*)", re.I
 )
+#: A URL of the IIIF Image API, whose region and size may have commas in them, which some lists do not quote.
+_IIIF = re.compile(
+    r"(?<![^,])(https?://[^\s\",]+/(?:full|square|pct:[\d.,]+|\d+,\d+,\d+,\d+)/\^?!?(?:full|max|pct:[\d.]+|\d*,\d*)"
+    r"/!?[\d.]+/(?:default|native|color|gr[ae]y|bitonal)\.[a-z0-9]+)(?=,|$)",
+    re.IGNORECASE,
+)
 _MARKS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ": "blanks", "\x01": "Ctrl-A"}
 
 
@@ -173,6 +179,8 @@ def _form(lines: Sequence[str], ending: str, rules: TextRules) -> _Form:
     rows = [line for line in filled if not line.lstrip().startswith("#")] or filled
     if rules.delimiter in {None, " "} and (form := _blank_form(rows, rules) or _mirrors_form(rows, rules)):
         return form
+    if any(found.start() and "," in found[0] for row in rows if (found := _IIIF.search(row))):
+        return _Form(read_sample([_IIIF.sub(r'"\1"', row) for row in rows], ending, rules), _with_quoted_iiif)
     reading = read_sample(rows, ending, rules)
     if len(rows) == len(filled):
         return _Form(reading)
@@ -217,6 +225,10 @@ def _mirrors_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
 
     shown = "aria2 input, URLs of one line are mirrors" if has_options else "URLs of one line are mirrors"
     return _Form(one_column([edit(0, row) for row in urls], rules), edit, True, shown)
+
+
+def _with_quoted_iiif(_: int, line: str) -> str:
+    return _IIIF.sub(r'"\1"', line)
 
 
 def _without_first(edit: Callable[[int, str], str] | None) -> Callable[[int, str], str]:
