@@ -78,7 +78,9 @@ def scan_sql(
         return f"SELECT *, false AS is_completed FROM ({inner})"
     return (
         "SELECT * REPLACE (url_of_cell(identifier) AS identifier),"
-        f" coalesce(lacks_scheme(without_quotes(identifier)), false) AS is_completed FROM ({inner})"
+        " CASE WHEN starts_with(identifier, 'http') THEN false ELSE lacks_scheme(without_quotes(identifier)) END"
+        " AS is_completed"
+        f" FROM ({inner})"
     )
 
 
