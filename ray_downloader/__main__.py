@@ -9,8 +9,9 @@ from typing import NoReturn
 import hydra
 from omegaconf import DictConfig
 
-from ray_downloader.config.command_line import command_again, sentences, with_plain_keys
+from ray_downloader.config.command_line import command_again, sentences
 from ray_downloader.config.compose import CONF, settings_from_hydra
+from ray_downloader.config.plain_values import as_hydra_reads
 from ray_downloader.errors import ExitCode
 
 
@@ -31,7 +32,7 @@ def _given_arguments() -> list[str]:
 def main() -> NoReturn:
     """Run, and end with the exit code that the outcome asks for; the user's mistakes are one message, no traceback."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own printing and exit code 1
-    sys.argv[1:] = [with_plain_keys(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = as_hydra_reads(sys.argv[1:])
     with sentences():
         _run()
     sys.exit(ExitCode.SETTLED)

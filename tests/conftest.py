@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.options import OriginOptions
 from tests.support.running import CHECKOUT, RunningOrigin, running_origin
+
+# A machine that is busy is no failure.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ Every metric has the tag `run`, the output folder, as several runs may share one
 
 from __future__ import annotations
 
+import string
 from collections import Counter
+from urllib.parse import quote
 
 from ray.util import metrics
 
@@ -25,7 +27,8 @@ class RunMetrics:
     """
 
     def __init__(self, run: str, now_s: float) -> None:
-        self._tags = {"run": run}
+        # Ray takes ASCII only, and folders have names of all kinds.
+        self._tags = {"run": quote(run, safe=string.punctuation + " ")}
         self._images = metrics.Counter("ray_downloader_images", "Images settled.", ("run",))
         self._bytes = metrics.Counter("ray_downloader_bytes", "Bytes received.", ("run",))
         self._errors = metrics.Counter("ray_downloader_errors", "Rows that ended as an error.", ("run", "kind"))

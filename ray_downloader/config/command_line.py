@@ -1,4 +1,4 @@
-"""What every command shares: overrides as a shell gives them, and mistakes as one sentence with its exit code."""
+"""What every command shares: the command as it is to be given again, and mistakes as one sentence with an exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import NoReturn
 
 from hydra.errors import HydraException
@@ -16,12 +15,6 @@ from omegaconf.errors import OmegaConfBaseException
 from ray_downloader.config.mistakes import unknown_key
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
-
-
-def with_plain_keys(override: str) -> str:
-    """Let the keys of a mapping be quoted, as in JSON; Hydra's grammar knows quotes for values only."""
-    escaped = partial(re.sub, r"([\\()\[\]{}:=, \t])", r"\\\1")
-    return re.sub(r"""(?<=[{,])\s*(["'])([^"']*)\1\s*:""", lambda found: f"{escaped(found[2])}:", override)
 
 
 def command_again(arguments: Sequence[str], **changed: str) -> str:

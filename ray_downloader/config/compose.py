@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ray_downloader.config.command_line import first_sentences
 from ray_downloader.config.legacy_yaml import translate
+from ray_downloader.config.plain_values import as_hydra_reads
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 
@@ -85,7 +86,8 @@ def compose_over(given: Mapping[str, Any], overrides: Iterable[str] = ()) -> Dic
     groups = dict(_named_groups(given))
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("config", overrides=[*(f"{key}={name}" for key, name in groups.items()), *overrides])
+            chosen = [f"{key}={name}" for key, name in groups.items()]
+            config = compose("config", overrides=as_hydra_reads([*chosen, *overrides]))
     except HydraException as error:
         raise UserError(first_sentences(error)) from None
     OmegaConf.set_struct(config, False)

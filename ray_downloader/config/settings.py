@@ -177,10 +177,16 @@ def _character(value: object) -> object:
     return "" if value is False else value
 
 
+def _not_empty(value: str | None) -> str | None:
+    if value == "":
+        raise ValueError("write the character between cells, such as tab or ';'")
+    return value
+
+
 class TextSettings(_Group):
     """How text lists are read; null: as their lines show it."""
 
-    delimiter: Annotated[str | None, BeforeValidator(_character)] = None
+    delimiter: Annotated[str | None, BeforeValidator(_character), AfterValidator(_not_empty)] = None
     quote: Annotated[str | None, BeforeValidator(_character)] = None
     header: bool | None = None
     encoding: str | None = None

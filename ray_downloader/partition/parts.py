@@ -25,7 +25,8 @@ SELECT *, {ORIGIN_SQL} AS origin FROM (
         CASE WHEN uuid IS NOT NULL THEN row_uuid(uuid, part) END AS uuid,
         lacks_scheme(without_quotes(part)) AS is_completed
     FROM (
-        SELECT * EXCLUDE (is_completed, is_part, origin, row_number), coalesce(row_number, rowid) AS row_number, true AS is_part,
+        SELECT * EXCLUDE (is_completed, is_part, origin, row_number),
+            coalesce(row_number, rowid) AS row_number, true AS is_part,
             trim(unnest(string_split(identifier, '{PART_MARK}'))) AS part
         FROM staged WHERE {_HAS_PARTS})
     WHERE part <> '');

@@ -14,7 +14,9 @@ import ada_url
 _MAX_HOST_LENGTH = 253
 
 #: Last labels that make a host the name of a file (`http://654356.jpg`); none of them is a top-level domain.
-_FILE_ENDINGS = frozenset({"jpg", "jpeg", "png", "gif", "tif", "tiff", "webp", "bmp", "jp2", "heic", "svg", "csv", "pdf"})
+_FILE_ENDINGS = frozenset(
+    {"jpg", "jpeg", "png", "gif", "tif", "tiff", "webp", "bmp", "jp2", "heic", "svg", "csv", "pdf"}
+)
 #: What a host is where a scheme was written twice (`http://http://...`).
 _SCHEME_NAMES = frozenset({"http", "https"})
 

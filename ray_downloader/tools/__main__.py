@@ -9,8 +9,9 @@ from typing import NoReturn
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from ray_downloader.config.command_line import sentences, with_plain_keys
+from ray_downloader.config.command_line import sentences
 from ray_downloader.config.compose import CONF
+from ray_downloader.config.plain_values import as_hydra_reads
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.configuration import given_keys, tool_context
@@ -37,7 +38,7 @@ def main() -> NoReturn:
         print(usage(CONF / "config.yaml"))  # noqa: T201
         sys.exit(ExitCode.SETTLED)
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    arguments = [with_plain_keys(argument) for argument in sys.argv[1:]]
+    arguments = as_hydra_reads(sys.argv[1:])
     # A run's configuration has no key `tool`, and Hydra wants a `+` before a key that it does not know.
     sys.argv[1:] = [f"+{argument}" if argument.startswith("tool=") else argument for argument in arguments]
     with sentences():

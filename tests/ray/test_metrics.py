@@ -18,7 +18,7 @@ def test_a_nodes_endpoint_tells_images_bytes_errors_and_rates() -> None:
     from ray_downloader.cluster.ports import RunView
     from ray_downloader.worker.progress import Progress
 
-    metrics = RunMetrics("out/gbif", now_s=0.0)
+    metrics = RunMetrics("out/gbif é", now_s=0.0)
     settled = Counter({("museum.example", ""): 30, ("herbarium.example", "http_4xx"): 4})
     metrics.update(RunView(Progress(settled, size_bytes=1000)), now_s=10.0)
     later = Progress(settled + Counter({("museum.example", ""): 20}), size_bytes=1500)
@@ -26,8 +26,8 @@ def test_a_nodes_endpoint_tells_images_bytes_errors_and_rates() -> None:
     (node,) = ray.nodes()
     address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     wanted = {
-        ("ray_downloader_images_total", 'run="out/gbif"'): 50.0,
-        ("ray_downloader_bytes_total", 'run="out/gbif"'): 1500.0,
+        ("ray_downloader_images_total", 'run="out/gbif %C3%A9"'): 50.0,
+        ("ray_downloader_bytes_total", 'run="out/gbif %C3%A9"'): 1500.0,
         ("ray_downloader_errors_total", 'kind="http_4xx"'): 4.0,
         ("ray_downloader_server_rps", 'server="museum.example"'): 2.0,
         ("ray_downloader_server_rps", 'server="herbarium.example"'): 0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import duckdb
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ray_downloader.partition.batch_plan import plan_batches
@@ -36,7 +36,6 @@ def _server_by_url(url: str) -> str | None:
         return None
 
 
-@settings(deadline=None)
 @given(st.lists(_URLS, min_size=1, max_size=30))
 @example(["http://exa mple.org/x", "http://a.\x00org/", "http:\\\\a.org", "http:///a.org/x", "http://u@a.org:80\\b"])
 @example(["http://a.org?x@b.org/", "http://a.org#@b.org", "https://a.org:443", "//a.org/x", "http://a\tb.org/"])

@@ -1,0 +1,121 @@
+"""Overrides as a shell gives them: a value that Hydra's grammar does not know is taken as it is written.
+
+Hydra reads values as a language of its own, in which `a,b.csv` is two values, `run=1.csv` and `état.csv` are mistakes,
+and `2024` is a number. Names of files, contacts and passwords are not written in it.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Union, get_args, get_origin
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from pydantic import BaseModel
+
+from ray_downloader.config.settings import Settings
+
+_OVERRIDE = re.compile(r"(\+{0,2}[A-Za-z_][\w.@/-]*)=(.*)", re.DOTALL)
+#: Hydra's options that take the next argument, and those with which commas mean several runs.
+_WITH_VALUE = frozenset({"--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"})
+_SEVERAL_RUNS = frozenset({"--multirun", "-m"})
+#: Values in lists, and in mappings, that are not quoted.
+_IN_LIST = re.compile(r"([\[,]\s*)([^\s\[\]{},:'\"][^\[\]{},:'\"]*)(?=[,\]])")
+_IN_MAPPING = re.compile(r"([{,]\s*[\w.]+\s*:\s*)([^\s\[\]{},'\"][^\[\]{},'\"]*)(?=[,}])")
+#: Characters that such a value may have.
+_KNOWN = re.compile(r"[A-Za-z0-9_/\-\\+.$%*@?| \t:{}()]*")
+
+
+def as_hydra_reads(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command, with values quoted that would otherwise be refused or mean something else."""
+    if _SEVERAL_RUNS & set(arguments):
+        return list(arguments)
+    return [
+        argument if before in _WITH_VALUE else _readable(argument)
+        for before, argument in zip(["", *arguments], arguments, strict=False)
+    ]
+
+
+def _with_plain_keys(argument: str) -> str:
+    """Let the keys of a mapping be quoted, as in JSON; Hydra's grammar knows quotes for values only."""
+    escaped = partial(re.sub, r"([\\()\[\]{}:=, \t])", r"\\\1")
+    return re.sub(r"""(?<=[{,])\s*(["'])([^"']*)\1\s*:""", lambda found: f"{escaped(found[2])}:", argument)
+
+
+def _readable(given: str) -> str:
+    argument = _with_plain_keys(given)
+    if _parsed(argument) is None:
+        argument = given
+    found = _OVERRIDE.fullmatch(argument)
+    if found is None:
+        return argument
+    key, value = found.groups()
+    plain = f"{key}={_quoted(value)}"
+    parsed = _parsed(argument)
+    if parsed is not None:
+        means_more = not _is_text(parsed) or value != value.strip()
+        return plain if means_more and _must_be_text(key) else argument
+    if value.strip()[:1] in {"[", "{"} and not _must_be_text(key):
+        words = _IN_MAPPING.sub(_with_quoted_word, _IN_LIST.sub(_with_quoted_word, value))
+        return f"{key}={words}" if _parsed(f"{key}={words}") is not None else argument
+    return plain if _parsed(plain) is not None else argument
+
+
+def _parsed(argument: str) -> Override | None:
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return None
+
+
+def _is_text(override: Override) -> bool:
+    """Whether the value is text, or nothing, rather than a number, a list or a choice of several."""
+    if override.is_sweep_override():
+        return False
+    value = override.value()
+    return value is None or isinstance(value, str) or not isinstance(value, bool | int | float | list | dict)
+
+
+def _must_be_text(key: str) -> bool:
+    """Whether a setting is a text or a path, and nothing else."""
+    kinds = set(_kinds(_annotation(key.lstrip("+").split("."))))
+    return bool(kinds) and kinds <= {str, Path, type(None)} and kinds != {type(None)}
+
+
+def _annotation(names: Sequence[str]) -> object:
+    """What the settings say of a dotted key; None if there is none, or it is a group that is chosen by name."""
+    model: type[BaseModel] = Settings
+    for name in names[:-1]:
+        field = model.model_fields.get(name)
+        kind = field.annotation if field else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return None
+        model = kind
+    last = model.model_fields.get(names[-1])
+    return last.annotation if last else None
+
+
+def _kinds(annotation: object) -> Iterator[object]:
+    if get_origin(annotation) is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif get_origin(annotation) in {Union, types.UnionType}:
+        for member in get_args(annotation):
+            yield from _kinds(member)
+    elif annotation is not None:
+        yield annotation
+
+
+def _with_quoted_word(found: re.Match[str]) -> str:
+    before, word = found.groups()
+    return found[0] if _KNOWN.fullmatch(word) else f"{before}{_quoted(word.rstrip())}"
+
+
+def _quoted(value: str) -> str:
+    """The value between single quotes: only quotes, and backslashes before them or the end, have to be escaped."""
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
