@@ -1,12 +1,14 @@
-# Everything a developer or a first-time user does. Each target sets up what it needs.
+# Everything that a developer or a first-time user does. Each target installs what it needs.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# Ray neither reports usage nor needs the network.
+# Whole jobs mostly wait, so more of them run at once than there are cores.
+TEST_PROCESSES ?= 4
+# Ray must not report usage, nor look for the network to do so.
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench bench-politeness bench-speed mutants clean
+.PHONY: help demo test test-fast lint check bench bench-politeness bench-speed mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,35 +23,39 @@ $(BIN)/.developer: $(BIN)/.user
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,mpich]"
 	@touch $@
 
-demo: $(BIN)/.user ## the main job on loopback servers of its own, into demo-out/
+demo: $(BIN)/.user ## a whole job on loopback servers of its own, into demo-out/
 	rm -rf demo-out
 	$(BIN)/python -m ray_downloader +experiment=demo
 
-test: $(BIN)/.developer ## all tests
-	$(BIN)/python -m pytest
+test: $(BIN)/.developer ## all tests (5 minutes on 2 cores)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
-lint: $(BIN)/.developer ## format, lint, types, import contracts
+test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (under a minute), and how much they cover
+	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --cov --cov-report=
+	@echo "these tests run $$($(BIN)/python -m coverage report --format=total) % of the lines of ray_downloader"
+
+lint: $(BIN)/.developer ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## what CI runs, without its real Slurm
+check: lint test ## what CI runs, apart from its tests on a real Slurm
 
 $(BIN)/.benchmarks: $(BIN)/.developer
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,mpich,bench]"
 	@touch $@
 
-bench: $(BIN)/.benchmarks ## figures of benchmarks/ (minutes)
+bench: $(BIN)/.benchmarks ## the figures in benchmarks/ (minutes)
 	$(BIN)/python -m benchmarks
 
-bench-politeness: $(BIN)/.benchmarks ## our law beside those of others, at servers with a known limit (5 minutes)
+bench-politeness: $(BIN)/.benchmarks ## our rate law and those of others, against servers with a known limit (5 minutes)
 	$(BIN)/python -m benchmarks checks politeness
 
-bench-speed: $(BIN)/.benchmarks ## images/s beside peers and the floor; needs nginx (15 minutes)
+bench-speed: $(BIN)/.benchmarks ## images/s compared with peers and with the floor; needs nginx (15 minutes)
 	$(BIN)/python -m benchmarks speed
 
-mutants: $(BIN)/.developer ## do the unit tests notice when the code is wrong? SEED=2 SAMPLE=15 draw others (15 minutes)
+mutants: $(BIN)/.developer ## do the unit tests notice when the code is wrong? SEED=2 SAMPLE=15 draws others (15 minutes)
 	$(BIN)/python -m benchmarks.mutants --seed $(or $(SEED),1) --sample $(or $(SAMPLE),8)
 
 clean: ## remove the environment and the demo's output

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the loopback origin, and real lists and pictures where they lie beside the checkout."""
+"""For all tests: the loopback origin, real data if it is beside the checkout, and which tests share a process."""
 
 from __future__ import annotations
 
@@ -11,21 +11,37 @@ from hypothesis import settings
 from tests.support.options import OriginOptions
 from tests.support.running import CHECKOUT, RunningOrigin, running_origin
 
-# A machine that is busy is no failure.
-settings.register_profile("ours", deadline=None)
-settings.load_profile("ours")
+# A machine that does other work is slow; a test that never ends meets pytest's own timeout.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+#: Folders whose tests share one Ray or one MPI launcher, so `pytest -n` keeps them in one process.
+_IN_ONE_PROCESS = ("mpi", "ray", "slurm")
+#: Folders whose modules each start something that their tests share.
+_A_PROCESS_PER_MODULE = ("conf", "http", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group tests for `pytest -n N --dist loadgroup`; all others, which are whole jobs, are spread one by one."""
+    for item in items:
+        path = item.path.relative_to(CHECKOUT / "tests")
+        folder = path.parts[0]
+        if folder in _IN_ONE_PROCESS:
+            item.add_marker(pytest.mark.xdist_group(folder))
+        elif folder in _A_PROCESS_PER_MODULE or path.stem == "test_existing_ray":
+            item.add_marker(pytest.mark.xdist_group(str(path)))
 
 
 @pytest.fixture(scope="session")
 def origin() -> Iterator[RunningOrigin]:
-    """One origin for the whole session; tests keep apart by using host names of their own."""
+    """One origin for the whole session. Each test uses host names of its own."""
     with running_origin(OriginOptions(tls=True)) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real lists and pictures; tests that need it are skipped without it."""
+    """The folder of real lists and pictures. Tests that need it are skipped without it."""
     folder = CHECKOUT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("there is no ../shared/data beside the checkout")

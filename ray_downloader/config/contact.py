@@ -1,7 +1,7 @@
 """The rule that a run which asks servers of other people names its contact, and the one exception from it.
 
 A configuration of the legacy project cannot name one, so such a run is warned where others are refused
-(docs/decisions/0007-contact-of-an-older-configuration.md).
+(docs/decisions/0007-contact-of-a-legacy-configuration.md).
 """
 
 from __future__ import annotations

@@ -102,11 +102,6 @@ class Header:
     exif: bytes = b""
 
     @property
-    def is_turned(self) -> bool:
-        """Whether height and width are swapped when the picture is put upright."""
-        return self.orientation >= 5
-
-    @property
     def shows_as_stored(self) -> bool:
         """Whether a simple reader of the received bytes shows what we would store: upright, opaque, 8 bit."""
         return not (self.odd or self.cut or self.has_alpha or self.bits > 8 or self.orientation != 1)

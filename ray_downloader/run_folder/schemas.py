@@ -66,7 +66,7 @@ BATCH_SCHEMA = pa.schema(
 )
 
 #: One input row that cannot be downloaded, with its reason. `line` is its place in its file (1-based), where that is
-#: known (docs/decisions/0008-what-is-said-of-a-rejected-row.md).
+#: known (docs/decisions/0008-details-of-a-rejected-row.md).
 REJECTED_SCHEMA = pa.schema(
     [
         pa.field("identifier", pa.string()),

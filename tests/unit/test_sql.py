@@ -14,17 +14,18 @@ AWKWARD = ["plain", "O'Brien", "''", 'a "b"', "'; DROP TABLE x; --", "back\\slas
 
 @pytest.mark.parametrize("text", AWKWARD)
 def test_a_literal_is_read_back_as_it_was(text: str) -> None:
-    assert duckdb.sql(f"SELECT {literal(text)}").fetchall() == [(text,)]
+    assert duckdb.connect().sql(f"SELECT {literal(text)}").fetchall() == [(text,)]
 
 
 def test_a_list_of_literals_selects_each_of_them() -> None:
-    found = duckdb.execute(f"SELECT x FROM unnest($1) AS t(x) WHERE x IN ({literals(AWKWARD[:4])})", [AWKWARD])
+    query = f"SELECT x FROM unnest($1) AS t(x) WHERE x IN ({literals(AWKWARD[:4])})"
+    found = duckdb.connect().execute(query, [AWKWARD])
     assert [text for (text,) in found.fetchall()] == AWKWARD[:4]
 
 
 @pytest.mark.parametrize("name", [name for name in AWKWARD if name])
 def test_an_identifier_names_a_column_whatever_is_in_it(name: str) -> None:
-    assert duckdb.sql(f"SELECT 1 AS {identifier(name)}").columns == [name]
+    assert duckdb.connect().sql(f"SELECT 1 AS {identifier(name)}").columns == [name]
 
 
 @pytest.mark.parametrize("name", ["a*b.parquet", "a?b.parquet", "a[1].parquet", "it's.parquet"])
@@ -32,4 +33,4 @@ def test_only_the_files_that_are_listed_are_read(tmp_path: Path, name: str) -> N
     pq.write_table(pa.table({"x": [1]}), tmp_path / name)
     pq.write_table(pa.table({"x": [2]}), tmp_path / "aXb.parquet")  # what `a*b` and `a?b` would match as patterns
     pq.write_table(pa.table({"x": [3]}), tmp_path / "a1.parquet")
-    assert duckdb.sql(f"SELECT x FROM read_parquet({file_list([tmp_path / name])})").fetchall() == [(1,)]
+    assert duckdb.connect().sql(f"SELECT x FROM read_parquet({file_list([tmp_path / name])})").fetchall() == [(1,)]

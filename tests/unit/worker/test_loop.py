@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
+from tests.support.running import CHECKOUT
 from tests.unit.worker.worker_run import POLITE, Run, found, picture
 
 
@@ -184,25 +188,42 @@ def test_a_bug_in_the_image_code_costs_one_row(tmp_path: Path) -> None:
     assert run.kinds() == {"internal": 1}
 
 
-def test_a_row_that_killed_a_worker_is_decoded_apart_next_time(tmp_path: Path) -> None:
-    apart: list[bool] = []
+#: A worker whose decoder kills it at the second picture, as a well-formed header may hide.
+_KILLED_WORKER = """
+import os, signal, sys
+from pathlib import Path
+from ray_downloader import image
+from tests.unit.worker.worker_run import Run
 
-    def die(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
-        raise KeyboardInterrupt  # stands for the death of the process: nothing is tidied up after it
+decoded = 0
 
-    def note(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
-        apart.append(is_suspect)
+def process(body, is_complete, is_suspect):
+    global decoded
+    decoded += 1
+    if decoded == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return image.process(body, image.ImageOptions(), complete=is_complete)
+
+Run(Path(sys.argv[1]), sys.argv[2:], process=process).slice()
+"""
+
+
+def test_a_row_that_killed_its_worker_is_isolated_next_time(tmp_path: Path) -> None:
+    urls = [f"http://a.example/{n}.jpg" for n in range(3)]
+    worker = subprocess.run([sys.executable, "-c", _KILLED_WORKER, tmp_path, *urls], cwd=CHECKOUT, check=False)
+    assert worker.returncode == -signal.SIGKILL
+
+    isolated: list[bool] = []
+
+    def process(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
+        isolated.append(is_suspect)
         return image.process(body, image.ImageOptions(), complete=is_complete)
 
-    run = Run(tmp_path, ["http://a.example/1.jpg"])
-    (item,) = run.work
-    note_file = run.layout.batch_folder(item.batch.server_name, item.batch.partition_id) / "under_decode"
-    note_file.parent.mkdir(parents=True)
-    note_file.write_bytes(b"0".ljust(64, b"\0"))
-    run.process = note
+    run = Run(tmp_path, urls, process=process)
     run.slice()
-    assert apart == [True]
-    assert not note_file.exists()
+    assert sorted(run.read(SUCCESSES, "identifier")) == urls
+    assert isolated.count(True) == 1, "the row that was being decoded when the worker died, and no other"
+    assert not list(run.layout.images.rglob("under_decode"))
 
 
 def test_a_slice_ends_on_time_and_the_next_one_goes_on(tmp_path: Path) -> None:
