@@ -58,8 +58,8 @@ class FaultJudge:
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
 
-    def notice_start(self, row: Row) -> None:
-        """A request for the row goes out: whether it is odd, and owes an attempt, is known now."""
+    def review(self, row: Row) -> None:
+        """A row that failed is tried again, or given back: whether it is odd, and owes an attempt, is known now."""
         if row.served_at_failure is None or self.served <= row.served_at_failure:
             return
         row.is_odd = True
@@ -75,6 +75,12 @@ class FaultJudge:
                 if suspect.row.owes_attempt:  # it failed together with others: the server was at fault, and it passed
                     suspect.row.owes_attempt, suspect.row.served_at_failure = False, None
         self._streak.clear()
+
+    def give_back(self, row: Row) -> None:
+        """The task ends: what failed alone stays suspect in the next one, what failed with others does not."""
+        self.review(row)
+        if len(self._streak) > 1 and id(row) in self._streak and row.owes_attempt:
+            row.owes_attempt, row.served_at_failure = False, None
 
     def judge(self, row: Row, failure: Failure) -> Fault:
         """A request for the row failed in a way that may pass."""

@@ -164,6 +164,7 @@ class Worker:
         is_idle = now_s >= self._report_at_s and len(self._requests) < FEW_IN_FLIGHT
         for batch in [batch for batch in self._open if batch.wants_chunk or (is_idle and batch.has_room)]:
             rows = list(batch.next_rows())
+            self._ports.rng.shuffle(rows)  # lists are sorted, and neighbours fail together: so they look like a server
             self._rows_of_server.update(row.server for row in rows)
             for row in rows:
                 learned = batch.learned(row)
@@ -454,6 +455,8 @@ class Worker:
         """Give everything back: permits, rows, and what was learned of them."""
         for row in self._requests.rows():  # cut by a drain: no attempt was spent on that
             row.move(RowState.REDIRECTED if row.hops else RowState.QUEUED)
+        for queue in self._queues.values():
+            queue.give_back()
         self._requests.close()
         self._report(self._ports.clock())
         now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()

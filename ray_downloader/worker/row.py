@@ -213,6 +213,8 @@ class Row:
             "redirected_at_unix_s": now_unix_s - (now_s - self.redirected_at_s),
             "not_before_unix_s": now_unix_s + max(0.0, self.not_before_s - now_s),
             "is_odd": self.is_odd,
+            "is_suspect": self.served_at_failure is not None,
+            "owes_attempt": self.owes_attempt,
             "has_started_over": self.has_started_over,
             "failure": self.failure.dump() if self.failure else None,
         }
@@ -221,6 +223,7 @@ class Row:
         """Go on from what `progress` said elsewhere; returns the URL that is to be asked next."""
         self.attempt, self.url, self.mirrors = known["attempt"], known["url"], list(known["mirrors"])
         self.hops, self.is_odd, self.has_started_over = known["hops"], known["is_odd"], known["has_started_over"]
+        self.owes_attempt, self.served_at_failure = known["owes_attempt"], 0 if known["is_suspect"] else None
         self.cookies = RedirectCookies.load(known["cookies"]) if known["cookies"] else None
         self.redirected_at_s = now_s - max(0.0, now_unix_s - known["redirected_at_unix_s"])
         self.not_before_s = now_s + max(0.0, known["not_before_unix_s"] - now_unix_s)

@@ -165,7 +165,7 @@ class ServerQueue:
         self._started_at_s = now_s
         work = self._take(is_probe)
         if isinstance(work, Row):
-            self.judge.notice_start(work)
+            self.judge.review(work)
         return work
 
     def _take(self, is_probe: bool) -> Work:
@@ -237,6 +237,12 @@ class ServerQueue:
         self.is_requesting = True
         self._pacer.requested(now_s)
         return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight)
+
+    def give_back(self) -> None:
+        """The task ends: what it has seen of the server goes along with the rows that failed."""
+        for _, _, work in self._deferred:
+            if isinstance(work, Row):
+                self.judge.give_back(work)
 
     def last_request(self, now_s: float) -> LeaseRequest:
         """Gives everything back, as the task ends."""

@@ -31,7 +31,7 @@ def test_refusals_and_lost_connections_speak_of_the_server(failure: Failure, is_
 
 
 def fail(judge: FaultJudge, row: Row, failure: Failure) -> Fault:
-    judge.notice_start(row)
+    judge.review(row)
     fault = judge.judge(row, failure)
     if fault is Fault.ROW:
         row.attempt += 1
@@ -43,10 +43,10 @@ def test_a_lonely_refusal_is_charged_when_others_were_served_after_it() -> None:
     assert fail(judge, odd, THROTTLED) is Fault.SERVER
     assert odd.attempt == 1
     judge.notice_served()
-    judge.notice_start(odd)
+    judge.review(odd)
     assert (odd.is_odd, odd.attempt) == (True, 2)
     assert judge.judge(odd, THROTTLED) is Fault.ROW
-    judge.notice_start(odd)
+    judge.review(odd)
     assert odd.attempt == 2, "charged once"
 
 
@@ -63,7 +63,7 @@ def test_rows_refused_together_owe_nothing_once_the_server_is_back() -> None:
         assert fail(judge, row, THROTTLED) is Fault.SERVER
     judge.notice_served()
     for row in rows:
-        judge.notice_start(row)
+        judge.review(row)
     assert [(row.is_odd, row.attempt) for row in rows] == [(False, 1)] * 3
 
 
