@@ -203,6 +203,7 @@ class DatasetSettings(_Group):
     licenses: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     checksum: Literal["note", "require"] = "note"
     variant: Literal["best", "good", "medium", "lower", "thumbnail"] = "best"
+    size: str | None = None
     drop_basis_of_record: tuple[str, ...] | None = None
     data_sources: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     excluded_servers: Path | None = None

@@ -31,8 +31,7 @@ from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, kept_column, url_schema
-from ray_downloader.sources.archive import TableNames
-from ray_downloader.sources.choose import UNDECIDED, choose_source, opening_source
+from ray_downloader.sources.choose import UNDECIDED, choose_source, opening_source, table_names
 from ray_downloader.sources.dialect import TextRules
 from ray_downloader.sources.inputs import InputReader
 from ray_downloader.sources.licenses import license_gate
@@ -73,7 +72,7 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
     refuse_legacy_run(layout)
     with _scratch(layout) as scratch:
         inputs = _open_inputs(settings, layout, scratch, report)
-        dataset, source = choose_source(settings.dataset, inputs, report)
+        dataset, source, inputs = choose_source(settings.dataset, inputs, report)
         _remove_earlier(layout)
         tables = [table for one in inputs for table in (one.media, *one.companions)]
         kept = columns_to_keep(source.keeps, settings.dataset.keep, tables)
@@ -128,8 +127,8 @@ def _open_inputs(
         encoding=text.encoding,
         headerless=source.headerless,
     )
-    paths = FileFinder(layout.root, report).find(settings.path_to_input)
-    names = TableNames(source.media_stems, source.companion.stems if source.companion else ())
+    names = table_names(settings.dataset)
+    paths = FileFinder(layout.root, report, names).find(settings.path_to_input)
     zips_hold_lists = is_undecided or source.companion is None
     return InputReader(rules, names, source.core is not None, zips_hold_lists, scratch, report).read(paths)
 

@@ -191,6 +191,8 @@ class _Stage:
         values["identifier"] = f"coalesce(left(refused, {MAX_LINE_LENGTH}), {values['identifier']})"
         columns = ", ".join(f"{sql} AS {name}" for name, sql in values.items())
         rows = joined_sql(scan_sql(tables, roles, self._columns(tables), first_row), tables, companion, self._kept)
+        for role, sql in source.derived.items():
+            rows = f"SELECT *, {sql} AS {role} FROM ({rows})"
         staged = (
             f"SELECT {columns}, file, line, is_completed, row_number,"
             f" CASE WHEN refused IS NOT NULL THEN 'unparsable_line' {whens} END AS reason FROM ({rows})"

@@ -96,23 +96,29 @@ class ZipArchive(Archive):
         return target
 
 
-def looks_like_archive(path: Path) -> bool:
-    """Whether a folder or zip is a Darwin Core Archive, rather than one of lists."""
-    if path.is_dir():
-        archive: Archive = FolderArchive(path)
-    elif zipfile.is_zipfile(path):
-        archive = ZipArchive(path, str(path), Scratch(path.parent))
-    else:
-        return False
-    return archive.named(META_FILE.partition(".")[0], (".xml",)) is not None or archive.named(MEDIA_STEM) is not None
-
-
 @dataclass(frozen=True, slots=True)
 class TableNames:
     """Names, without their endings, of the files that hold a dataset's tables where no descriptor names them."""
 
     media: tuple[str, ...] = (MEDIA_STEM,)
     companions: tuple[str, ...] = ()
+
+
+#: Names in GBIF's downloads.
+GBIF_NAMES = TableNames()
+
+
+def looks_like_archive(path: Path, names: TableNames = GBIF_NAMES) -> bool:
+    """Whether a folder or zip is an archive, rather than one of lists: by its descriptor or the names of its tables."""
+    if path.is_dir():
+        archive: Archive = FolderArchive(path)
+    elif zipfile.is_zipfile(path):
+        archive = ZipArchive(path, str(path), Scratch(path.parent))
+    else:
+        return False
+    if archive.named(META_FILE.partition(".")[0], (".xml",)) or archive.named(MEDIA_STEM):
+        return True
+    return any(map(archive.named, names.media)) and any(map(archive.named, names.companions))
 
 
 @dataclass(frozen=True, slots=True)

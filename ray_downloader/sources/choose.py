@@ -7,14 +7,18 @@ the URL is, if they have no header row (`Source.headerless`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ray_downloader.config.settings import DatasetSettings
+from ray_downloader.sources.archive import TableNames
 from ray_downloader.sources.base import SOURCES, Source
 from ray_downloader.sources.tables import MediaInput, Table, has_column
 
 #: Names under which nothing is known of a list before it is opened.
 UNDECIDED = ("auto", "generic")
 _ARCHIVES = "dwca"
+#: Share of the cells of a column that must be URLs.
+_MOST = 0.9
 
 
 def opening_source(settings: DatasetSettings) -> Source:
@@ -22,10 +26,20 @@ def opening_source(settings: DatasetSettings) -> Source:
     return SOURCES.get(_ARCHIVES if settings.name in UNDECIDED else settings.name)(settings)
 
 
+def table_names(settings: DatasetSettings) -> TableNames:
+    """What the dataset's tables are called; of `auto`, those of every dataset."""
+    of_any_size = settings.model_copy(update={"size": None})
+    sources = [SOURCES.get(name)(of_any_size) for name in (SOURCES if settings.name == "auto" else ())]
+    sources = sources or [opening_source(settings)]
+    media = dict.fromkeys(stem for one in sources for stem in one.media_stems)
+    beside = dict.fromkeys(stem for one in sources if one.companion for stem in one.companion.stems)
+    return TableNames(tuple(media), tuple(beside))
+
+
 def choose_source(
     settings: DatasetSettings, inputs: Sequence[MediaInput], report: Callable[[str], None]
-) -> tuple[str, Source]:
-    """The dataset as which the inputs are read, by name.
+) -> tuple[str, Source, list[MediaInput]]:
+    """The dataset as which the inputs are read, by name, and the inputs with its names for columns that have none.
 
     Args:
         settings: As given; a dataset that is named is taken, except that `generic` has archives read as archives.
@@ -40,17 +54,39 @@ def choose_source(
     elif name == "generic" and is_archive:
         name = _ARCHIVES
         report(f"{inputs[0].media.shown} is of a Darwin Core Archive and is read as dataset={name}")
-    return name, SOURCES.get(name)(settings)
+    source = SOURCES.get(name)(settings)
+    return name, source, [replace(one, media=_with_names(source, one.media)) for one in inputs]
+
+
+def _with_names(source: Source, table: Table) -> Table:
+    names = source.headerless.get(len(table.columns))
+    return replace(table, columns=names) if names and not table.has_header else table
 
 
 def _best_fit(settings: DatasetSettings, table: Table) -> str | None:
     """The dataset of which most telling columns are there."""
-    fits = {name: _fit(SOURCES.get(name)(settings), table) for name in SOURCES if name not in UNDECIDED}
+    of_any_size = settings.model_copy(update={"size": None})  # each dataset has its own sizes
+    fits = {name: _fit(SOURCES.get(name)(of_any_size), table) for name in SOURCES if name not in UNDECIDED}
     best = max(fits, key=lambda name: fits[name])
     return best if fits[best] else None
 
 
 def _fit(source: Source, table: Table) -> int:
-    return max(
-        (len(columns) for columns in source.known_by if all(has_column(table, name) for name in columns)), default=0
-    )
+    """How many columns tell that the table is of the dataset."""
+    if not table.has_header:
+        return _fit_without_header(source, table)
+    fitting = (columns for columns in source.known_by if all(has_column(table, name) for name in columns))
+    return max(map(len, fitting), default=0)
+
+
+def _fit_without_header(source: Source, table: Table) -> int:
+    """By how many columns there are, and whether the one that is to have URLs has them; beside it no ids, but words."""
+    names = source.headerless.get(len(table.columns))
+    if not names:
+        return 0
+    wanted = source.columns["identifier"].names
+    places = [index for index, name in enumerate(names) if name in wanted]
+    if not places or not table.evidence or table.evidence[places[0]].urls < _MOST:
+        return 0
+    first_other = table.evidence[0 if places[0] else 1]
+    return len(names) if len(names) > 2 or not (first_other.ids or first_other.urls) else 0

@@ -26,7 +26,7 @@ _CORE_IDS = ("coreid", "gbifID", "id", "_id", "occurrenceID", "occid", "observat
 _LICENSES = ("license", "rights", "UsageTerms", "WebStatement")
 
 #: Nothing says what it is: of GBIF's rows, none is an image then; elsewhere only the ending of the URL speaks against.
-_UNKNOWN = f"gbif_id IS NULL AND NOT coalesce({has_other_ending_sql('identifier')}, false)"
+_UNKNOWN = f"gbif_id IS NULL AND NOT coalesce({has_other_ending_sql('found_url')}, false)"
 
 
 @SOURCES.register("dwca")
@@ -44,11 +44,12 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
         label: What such rules ask of the core, as `companion_label`; SQL over `basis`.
     """
     core_ids = Column(_CORE_IDS)
+    others = [name for variant in _in_order(settings.variant) for name in _VARIANTS[variant]]
     return Source(
         columns={
             "core_id": core_ids,
             "source_id": core_ids,
-            "identifier": Column(("identifier",), required=True, others=_in_order(settings.variant) + _OTHER_URLS),
+            "identifier": Column(("identifier",), required=True, others=(*others, *_OTHER_URLS)),
             **{f"url_{name}": Column(names) for name, names in _VARIANTS.items()},
             "gbif_id": Column(("gbifID",)),
             "type": Column(("type",)),
@@ -62,16 +63,20 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
             "basis": Column(("basisOfRecord",)),  # lists that were joined with the core beforehand
         },
         rejects=(
-            RejectRule("no_source_id", "source_id IS NULL AND gbif_id IS NULL"),
-            RejectRule("no_identifier", "identifier IS NULL"),
-            RejectRule("not_an_image", f"NOT ({is_still_image_sql(_UNKNOWN)})"),
+            RejectRule("no_identifier", "found_url IS NULL"),
+            RejectRule("not_an_image", "NOT is_image"),
             *more_rejects,
         ),
         values={
             "source_id": "source_id" if "source_id" in (settings.columns or {}) else "core_id",
-            "identifier": _url_sql(settings),
+            "identifier": "found_url",
             "license": f"coalesce({', '.join(name.lower() for name in _LICENSES)})",
             "creator": "coalesce(creator, rights_holder)",
+        },
+        derived={
+            "variant_url": _variant_sql(settings),
+            "found_url": "CASE WHEN variant_url IS NULL THEN identifier ELSE url_of_cell(variant_url) END",
+            "is_image": is_still_image_sql(_UNKNOWN),
         },
         companion=Companion(
             stems=("occurrence", "occurrences", "observations"),
@@ -110,20 +115,17 @@ def _core(more_rejects: Sequence[RejectRule]) -> Source:
     )
 
 
-def _in_order(variant: str) -> tuple[str, ...]:
-    """Names of columns, those of the wanted variant first, then the better ones, then the others."""
+def _in_order(variant: str) -> list[str]:
+    """Variants, the wanted one first, then the better ones, then the others."""
     names = list(_VARIANTS)
     wanted = names.index(variant)
-    order = [*names[wanted::-1], *names[wanted + 1 :]]
-    return tuple(name for one in order for name in _VARIANTS[one])
+    return [*names[wanted::-1], *names[wanted + 1 :]]
 
 
-def _url_sql(settings: DatasetSettings) -> str:
-    """The first that is a URL; where none is, the first that is anything, to be named as what is wrong with the row."""
+def _variant_sql(settings: DatasetSettings) -> str:
+    """The first variant that has a URL, unless the configuration names the column."""
     if "identifier" in (settings.columns or {}):
-        return "identifier"
-    names = list(_VARIANTS)
-    wanted = names.index(settings.variant)
-    roles = [f"url_{name}" for name in (*names[wanted::-1], *names[wanted + 1 :])]
-    first_url = ", ".join(f"CASE WHEN contains({role}, '//') THEN {role} END" for role in roles)
-    return f"coalesce({first_url}, identifier, {', '.join(roles)})"
+        return "NULL::VARCHAR"
+    roles = [f"url_{name}" for name in _in_order(settings.variant)]
+    urls = [f"CASE WHEN contains({role}, '//') THEN {role} END" for role in roles]
+    return f"coalesce({', '.join(urls)})"

@@ -33,6 +33,7 @@ def gbif(settings: DatasetSettings) -> Source:
     source = darwin_core(settings, rules, _label_sql(drops))
     return replace(
         source,
+        rejects=(RejectRule("no_source_id", "source_id IS NULL"), *source.rejects),
         keeps=("gbifID", "datasetKey"),
         known_by=(("gbifID", "identifier", "type"), ("gbifID", "identifier", "format")),
         missing_hint=_SIMPLE_CSV_HINT,

@@ -75,7 +75,7 @@ class InputReader:
         opener = TableOpener(self.rules, self.scratch)
         if kind == "archive" and not workbook_kind(path):
             archive = ZipArchive(path, shown, self.scratch)
-            holds_lists = self.zips_hold_lists and not looks_like_archive(path)
+            holds_lists = self.zips_hold_lists and not looks_like_archive(path, self.names)
             return (holds_lists and list(self._zipped_lists(archive))) or self._open_archive(archive)
         if kind == "parquet":
             return _inputs(opener.parquet(path, shown))

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from ray_downloader.errors import UserError
 from ray_downloader.sources.coco import with_uuids
 from ray_downloader.sources.encoding import Utf8Text
+from ray_downloader.sources.iiif_documents import iiif_rows, is_iiif
 from ray_downloader.sources.lines import tidy_copy
 from ray_downloader.sources.locate import READABLE
 from ray_downloader.sources.names import URL_NAMES, bare
@@ -84,12 +85,14 @@ def _evidence(name: str, objects: list[dict[str, Any]]) -> Evidence:
 
 
 def _rows(document: object) -> Iterator[dict[str, Any]]:
-    """The rows of a document.
+    """The rows of a document; of IIIF's, the pictures.
 
     1. A list of objects or of URLs. 2. COCO's `images`, or the one list of a document that has one. 3. Columns by name,
     as pandas writes them. 4. Rows by their id.
     """
-    if isinstance(document, list):
+    if is_iiif(document):
+        yield from iiif_rows(document)
+    elif isinstance(document, list):
         yield from ({"url": item} if not isinstance(item, dict) else item for item in document)
     elif isinstance(document, dict):
         lists = [value for value in document.values() if isinstance(value, list) and value]

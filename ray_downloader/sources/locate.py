@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ray_downloader.errors import UserError
-from ray_downloader.sources.archive import looks_like_archive
+from ray_downloader.sources.archive import GBIF_NAMES, TableNames, looks_like_archive
 from ray_downloader.sources.unpack import COMPRESSED_ENDINGS, file_kind
 
 Kind = Literal["text", "json", "parquet", "arrow", "archive"]
@@ -47,10 +47,12 @@ class FileFinder:
     Args:
         exclude: A folder that is no input even if it lies in one: the run's own.
         report: Told about files that are passed over.
+        names: What the dataset's tables are called: a folder with a table of media and one beside it is an archive.
     """
 
     exclude: Path
     report: Callable[[str], None]
+    names: TableNames = GBIF_NAMES
 
     def find(self, path_to_input: str) -> list[Path]:
         """Files and folders of archives, in the order of their names.
@@ -61,7 +63,7 @@ class FileFinder:
         if path_to_input.startswith(_ELSEWHERE):
             raise UserError(f"path_to_input={path_to_input} is not on this machine; download the list first")
         path = Path(path_to_input).expanduser()
-        if path.is_dir() and not looks_like_archive(path):
+        if path.is_dir() and not looks_like_archive(path, self.names):
             done = older_batches_done(path)
             if done:
                 self.report(f"{path} is of distributed-downloader; {len(done)} batches that it completed are left out")
@@ -90,7 +92,7 @@ class FileFinder:
         files = {path: None for path in matches if not path.is_dir() and not self._is_excluded(path)}
         yield from files
         for folder in (path for path in matches if path.is_dir() and not self._is_excluded(path)):
-            inside = [folder] if looks_like_archive(folder) else self._lists_below(folder)
+            inside = [folder] if looks_like_archive(folder, self.names) else self._lists_below(folder)
             yield from (path for path in inside if path not in files)
 
     def _lists_below(self, folder: Path, done: frozenset[Path] = frozenset()) -> Iterator[Path]:
@@ -100,7 +102,7 @@ class FileFinder:
             if path in done:
                 continue
             if path.is_dir():
-                yield from [path] if looks_like_archive(path) else self._lists_below(path, done)
+                yield from [path] if looks_like_archive(path, self.names) else self._lists_below(path, done)
             elif _kind_by_name(path):
                 yield path
             else:

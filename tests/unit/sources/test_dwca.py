@@ -106,6 +106,7 @@ VARIANTS = "coreid,identifier,accessURI,thumbnailAccessURI,goodQualityAccessURI\
         ("best", ("", "t", "g"), "g"),
         ("best", ("", "t", ""), "t"),
         ("best", ("offline", "t", ""), "t"),
+        ("best", ("a", "", ""), "a"),
     ],
 )
 def test_the_wanted_variant_is_taken_or_else_the_next_better_one(
@@ -115,6 +116,13 @@ def test_the_wanted_variant_is_taken_or_else_the_next_better_one(
     (tmp_path / "m.csv").write_text(VARIANTS.format(*filled))
     result = partitioned(tmp_path / "m.csv", tmp_path / "out", {**DWCA, "variant": variant})
     assert _ids_and_urls(result) == {("1", taken)}
+
+
+def test_a_medium_needs_no_name_beside_its_url(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(
+        "coreid,identifier,accessURI\n1,,http://a.example/1.jpg\n2,http://a.example/2.jpg,\n"
+    )
+    assert _ids_and_urls(partitioned(tmp_path / "m.csv", tmp_path / "out", DWCA)) == {("1", "1.jpg"), ("2", "2.jpg")}
 
 
 def test_a_column_that_is_named_counts_whatever_else_there_is(tmp_path: Path) -> None:

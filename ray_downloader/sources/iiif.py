@@ -1,0 +1,69 @@
+"""IIIF: saved manifests and `info.json` files (a folder of them), or a list of URLs of image services or images.
+
+`dataset.size` is a size as the Image API spells it (`max`, `1024,`, `!512,512`, `pct:25`): the URL of each picture is
+built with it. Without it a listed image is taken as it is, and of a service the whole picture. A list of URLs of
+*manifests* says nothing of pictures; save them first, and name their folder.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ray_downloader.config.settings import DatasetSettings
+from ray_downloader.errors import UserError
+from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+from ray_downloader.sql import literal
+
+_SIZE = re.compile(r"\^?(?:max|full|\d+,|,\d+|!?\d+,\d+|pct:\d+(?:\.\d+)?)")
+#: Region, size, rotation, quality and format behind the address of a service.
+_REQUEST = (
+    r"/(full|square|[0-9.]+,[0-9.]+,[0-9.]+,[0-9.]+|pct:[0-9.,]+)/\^?[a-z0-9.,:!%]+/!?[0-9.]+/[a-z]+(\.[a-z0-9]+)?$"
+)
+_IS_MANIFEST = r"(?i)/manifest(\.json)?(\?.*)?$"
+_ADDRESS = f"""
+CASE WHEN service IS NOT NULL THEN regexp_replace(service, '/(info\\.json)?$', '')
+     WHEN regexp_matches(identifier, '/info\\.json$') THEN regexp_replace(identifier, '/info\\.json$', '')
+     WHEN regexp_matches(identifier, {literal(_REQUEST)}) THEN regexp_replace(identifier, {literal(_REQUEST)}, '')
+END
+"""
+_VERSION = "coalesce(version, CASE WHEN regexp_matches(address, '/iiif/3/|/v3/') THEN '3' ELSE '2' END)"
+
+
+@SOURCES.register("iiif")
+def iiif(settings: DatasetSettings) -> Source:
+    """Each picture, in the wanted size.
+
+    Raises:
+        UserError: The Image API has no such size.
+    """
+    size = settings.size
+    if size and not _SIZE.fullmatch(size):
+        raise UserError(f"dataset.size={size} is no size of IIIF's Image API; write it as max or 1024, or !512,512")
+    whole = "CASE WHEN api = '3' THEN 'max' ELSE 'full' END"
+    quality = "CASE WHEN api = '1' THEN 'native' ELSE 'default' END"
+    built = f"address || '/full/' || {literal(size) if size else whole} || '/0/' || {quality} || '.jpg'"
+    is_as_wanted = "false" if size else f"service IS NULL AND regexp_matches(identifier, {literal(_REQUEST)})"
+    return Source(
+        columns={
+            "identifier": Column(
+                ("image_url", "url", "identifier", "info", "iiif_url", "service"), required=True, by_content=True
+            ),
+            "service": Column(("service", "iiif_service")),
+            "version": Column(("version",)),
+            "source_id": Column(("canvas", "source_id", "id")),
+            "license": Column(("rights", "license")),
+            "source": Column(("manifest", "source")),
+            "title": Column(("label", "title")),
+            "creator": Column(("attribution", "creator")),
+            "uuid": Column(("uuid",)),
+        },
+        rejects=(
+            RejectRule("no_identifier", "coalesce(service, identifier) IS NULL"),
+            RejectRule("iiif_manifest", f"service IS NULL AND regexp_matches(identifier, {literal(_IS_MANIFEST)})"),
+        ),
+        values={"identifier": f"CASE WHEN {is_as_wanted} THEN identifier ELSE coalesce({built}, identifier) END"},
+        derived={"address": _ADDRESS, "api": _VERSION},
+        stated_license=settings.license,
+        known_by=(("image_url", "service", "canvas", "manifest"),),
+        missing_hint="a list of IIIF images has a column url with addresses of image services or images",
+    )
