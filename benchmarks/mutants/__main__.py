@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -70,8 +71,9 @@ def judge_all(modules: Sequence[str], seed: int, sample: int | None) -> list[Jud
     """
     found: dict[str, list[Judged]] = {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        first = copy_of(CHECKOUT, Path(folder, "first"))
         context = multiprocessing.get_context("fork")
-        with context.Pool(os.cpu_count(), _move, (Path(folder),)) as pool:
+        with context.Pool(os.cpu_count(), _move, (first,)) as pool:
             for judged, run in pool.imap_unordered(judge, [(module, seed, sample) for module in modules]):
                 if run.broken:
                     sys.exit(f"{run.tests} fail without a mutant:\n{run.broken[-3000:]}")
@@ -81,9 +83,9 @@ def judge_all(modules: Sequence[str], seed: int, sample: int | None) -> list[Jud
     return [mutant for module in modules for mutant in found.get(module, ())]
 
 
-def _move(folder: Path) -> None:
+def _move(first: Path) -> None:
     """Give a process of the pool its own copy."""
-    own = copy_of(CHECKOUT, folder / str(os.getpid()))
+    own = shutil.copytree(first, first.with_name(str(os.getpid())))
     move_into(own, CHECKOUT)
     import_libraries()
     _trees.append(Tree(own))

@@ -130,7 +130,7 @@ def _warm(tree: Tree, module: str, mutants: Sequence[Mutant], report: Path) -> i
     broken = ""
     for group in groups:
         started_s = time.monotonic()
-        if _in_fork(partial(_pytest, group, output), None):
+        if _in_fork(partial(_baseline, group, output), None):
             broken += output.read_text("utf-8", "replace")
         limits_s.append(GRACE_S + SLOWER * (time.monotonic() - started_s))
     outcomes = [] if broken else [_outcome(tree.root / module, mutant, groups, limits_s, output) for mutant in mutants]
@@ -153,6 +153,12 @@ def _outcome(
     return Outcome("killed" if found else "survived", round(time.monotonic() - started_s, 2))
 
 
+def _baseline(tests: Sequence[str], output: Path) -> int:
+    """Run the tests without a mutant, and let pytest keep what it made of their `assert`s for the runs with one."""
+    sys.dont_write_bytecode = False
+    return _pytest(tests, output)
+
+
 def _pytest(tests: Sequence[str], output: Path) -> int:
     """Run tests in this process, the output in a file."""
     import pytest  # noqa: PLC0415 (imported before the fork)
@@ -163,7 +169,15 @@ def _pytest(tests: Sequence[str], output: Path) -> int:
         os.dup2(file.fileno(), 2)
     scratch = output.with_suffix(".tmp")
     quick = ("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", f"--basetemp={scratch}")
-    warm = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of plugins that are imported already
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    warm = (
+        "-p",
+        "pytest_timeout",
+        "-p",
+        "_hypothesis_pytestplugin",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    )  # of plugins that are imported already
     return int(pytest.main([*quick, *warm, *tests]))
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 ROOMS = ("politeness", "worker", "schedule", "output", "fetch", "partition", "tools", "run_folder")
 PACKAGE = "ray_downloader"
 UNIT_TESTS = Path("tests", "unit")
+#: What everything uses is used by tests that say nothing of it: so many of them are tried, those of its room first.
+MOST_OTHERS = 12
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,21 @@ class Tree:
         return [str(path.relative_to(self.root)) for path in found]
 
     def tests_of(self, module: str) -> list[list[str]]:
-        """The test files that concern a module: its own, then others that use it; none where no test does.
+        """The test files that concern a module, in groups: each is tried where the one before it notices nothing.
 
-        Each group is tried where the one before it notices nothing.
+        1. Its own.
+        2. Others that import it.
+        3. Where it has none of its own: those of its room that use it through other modules.
         """
         own = str(UNIT_TESTS / Path(module).relative_to(PACKAGE).with_name(f"test_{Path(module).name}"))
         near = str(Path(own).parent)
-        others = [path for path in self._tests if path != own and name_of(module) in self._reached_by_test(path)]
-        others.sort(key=lambda path: (not path.startswith(near), path))
-        groups = [[own] if own in self._tests else [], others]
+        name = name_of(module)
+        direct = [path for path in self._tests if path != own and name in self._reached_by_test(path)]
+        direct.sort(key=lambda path: (not path.startswith(near), path))
+        groups = [[own] if own in self._tests else [], direct[:MOST_OTHERS]]
+        if own not in self._tests:
+            room = (path for path in self._tests if path.startswith(near) and path not in direct)
+            groups.append([path for path in room if name in self._closure(self._reached_by_test(path))])
         return [group for group in groups if group]
 
     def independent_of(self, module: str, tests: list[str]) -> list[str]:

@@ -1,0 +1,157 @@
+"""The budgets of many servers answer in order, learn over restarts, and send one probe through an outage."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings
+from ray_downloader.errors import ErrorKind
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
+from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.run_folder.server_states import SAVED_AT
+from ray_downloader.worker.budgets import BudgetReply, Budgets
+from ray_downloader.worker.progress import ProgressDelta
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def budgets(clock: Clock, saved: Mapping[str, Mapping[str, Any]] | None = None, **politeness: Any) -> Budgets:
+    policies = PolicyBook(PolitenessSettings.model_validate(politeness), DownloaderParameters(), {})
+    return Budgets(policies, saved, clock, random.Random(1), lambda: 5_000_000.0 + clock())
+
+
+def ask(given: Budgets, server: str, *outcomes: Outcome, wanted: int = 5, holder: str = "task") -> Lease:
+    (lease,) = given.lease([LeaseRequest(server, holder, wanted, outcomes=outcomes)]).leases
+    return lease
+
+
+def test_each_request_is_answered_in_order_by_its_own_budget(clock: Clock) -> None:
+    given = budgets(clock)
+    requests = [LeaseRequest(server, "task", 5) for server in ("b.org", "a.org", "b.org")]
+    reply = given.lease(requests)
+    assert [lease.server for lease in reply.leases] == ["b.org", "a.org", "b.org"]
+    assert reply.leases[0].permits > 0
+    assert not reply.is_draining
+
+
+def test_a_drain_is_told_with_every_answer_from_then_on(clock: Clock) -> None:
+    given = budgets(clock)
+    assert given.report(ProgressDelta({}, 0)) == BudgetReply((), False)
+    given.drain()
+    assert given.lease([]).is_draining
+    assert given.report(ProgressDelta({}, 0)).is_draining
+
+
+def test_what_tasks_did_is_counted_with_its_time(clock: Clock) -> None:
+    given = budgets(clock)
+    given.report(ProgressDelta({("a.org", ""): 2}, 10))
+    clock.now_s += 5
+    given.report(ProgressDelta({("a.org", ""): 1, ("a.org", "dns"): 1}, 7, is_busy=False))
+    assert given.progress.settled == {("a.org", ""): 3, ("a.org", "dns"): 1}
+    assert (given.progress.size_bytes, given.progress.busy_at_s) == (17, 1000.0)
+
+
+def test_what_was_learned_is_in_the_snapshot_and_goes_on_from_it(clock: Clock) -> None:
+    given = budgets(clock)
+    ask(given, "a.org")
+    ask(given, "a.org", Outcome(ErrorKind.HTTP_429, 429, retry_after_s=600.0))
+    ask(given, "b.org")
+    assert set(given.snapshots()) == {"a.org", "b.org"}
+    saved = {name: {**state, SAVED_AT: 5_001_000.0} for name, state in given.snapshots().items()}
+    clock.now_s += 100
+    again = budgets(clock, saved)
+    lease = ask(again, "a.org")
+    assert lease.permits == 0
+    assert lease.request_again_in_s == pytest.approx(500.0)
+    assert set(again.snapshots()) == {"a.org"}, "of the others nothing was asked"
+    fresh = budgets(clock)
+    assert ask(fresh, "a.org").permits > 0
+
+
+def test_a_snapshot_from_the_future_is_of_now(clock: Clock) -> None:
+    given = budgets(clock)
+    ask(given, "a.org", Outcome(ErrorKind.HTTP_429, 429, retry_after_s=600.0))
+    saved = {name: {**state, SAVED_AT: 6_000_000.0} for name, state in given.snapshots().items()}
+    assert ask(budgets(clock, saved), "a.org").request_again_in_s == pytest.approx(600.0)
+
+
+def test_an_order_reaches_a_server_that_was_not_asked_for_yet(clock: Clock) -> None:
+    given = budgets(clock)
+    given.order("a.org", "ban", None)
+    assert ask(given, "a.org").verdict is Verdict.BANNED
+    given.order("a.org", "resume", None)
+    given.order("a.org", "rate", 0.5)
+    assert ask(given, "a.org").interval_s >= 2.0
+    assert ask(given, "b.org").verdict is Verdict.OPEN
+
+
+def test_who_waits_is_listed_with_the_reason(clock: Clock) -> None:
+    given = budgets(clock)
+    ask(given, "a.org")
+    assert given.waiting() == {}
+    given.order("b.org", "pause", None)
+    (waiting,) = given.waiting().items()
+    assert (waiting[0], waiting[1].reason, waiting[1].until_s) == ("b.org", WaitReason.PAUSED_BY_OPERATOR, None)
+
+
+def test_during_an_outage_one_request_now_and_then_finds_out(clock: Clock) -> None:
+    given = budgets(clock)
+    given.note_outage(True)
+    assert ask(given, "a.org").permits > 0, "the first probe"
+    held = ask(given, "b.org")
+    assert (held.permits, held.verdict, held.reason) == (0, Verdict.PAUSED, WaitReason.OUTAGE)
+    assert held.request_again_in_s == pytest.approx(1.0)
+    clock.now_s += 1.0
+    assert ask(given, "b.org").permits > 0
+    assert ask(given, "c.org").request_again_in_s == pytest.approx(2.0)
+    given.note_outage(False)
+    assert ask(given, "c.org").permits > 0
+
+
+def test_a_request_that_wants_nothing_is_no_probe(clock: Clock) -> None:
+    given = budgets(clock)
+    given.note_outage(True)
+    ask(given, "a.org", wanted=0)
+    assert ask(given, "b.org").permits > 0
+
+
+class Noted:
+    """A state as far as it is told things."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, bool, float]] = []
+
+    def note_idle(self, is_idle: bool, now_s: float) -> None:
+        self.told.append(("idle", is_idle, now_s))
+
+    def note_outage(self, is_outage: bool, now_s: float) -> None:
+        self.told.append(("outage", is_outage, now_s))
+
+
+def test_every_server_learns_whether_the_run_is_idle_and_the_network_works(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = budgets(clock)
+    early, late = Noted(), Noted()
+    given._states["a.org"] = early  # type: ignore[assignment]  # the part of it that is used
+    given.note_idle(True)
+    given.note_outage(True)
+    assert early.told == [("idle", True, 1000.0), ("outage", True, 1000.0)]
+    monkeypatch.setattr("ray_downloader.worker.budgets.ServerState", lambda _policy, _now_s: late)
+    clock.now_s = 1007.0
+    given._state("b.org", clock())
+    assert late.told == [("idle", True, 1007.0), ("outage", True, 1007.0)], "also one that is asked for later"
