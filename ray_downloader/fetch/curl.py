@@ -70,7 +70,7 @@ class CurlFetcher:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
-        if network.connect_to is None and network.proxy is None:  # else libcurl counts by the address dialled
+        if network.connect_to is None and network.proxy is None:  # else libcurl counts by the address connected to
             self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, max_host_connections)
         self._multi.setopt(pycurl.M_MAXCONNECTS, KEPT_CONNECTIONS)
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)

@@ -28,27 +28,27 @@ class Destination:
     """Where the requests for one host and port go.
 
     Args:
-        dial: Host and port to connect to instead, if the operator named one.
+        connects_to: Host and port to connect to instead, if the operator named one.
         is_guarded: The address that is connected to must be public.
-        is_resolved_here: This machine looks up `host` (no proxy and no `dial`).
+        is_resolved_here: This machine looks up `host` (no proxy and no `connects_to`).
     """
 
     host: str
     port: int
-    dial: tuple[str, int] | None
+    connects_to: tuple[str, int] | None
     is_guarded: bool
     is_resolved_here: bool
 
     @property
     def endpoint(self) -> tuple[str, int]:
         """Host and port that are really connected to, where no proxy is used."""
-        return self.dial or (self.host, self.port)
+        return self.connects_to or (self.host, self.port)
 
     def curl_connect_to(self) -> str:
         """As a line of `CURLOPT_CONNECT_TO`; `:::` changes nothing (pycurl ignores an empty list)."""
-        if self.dial is None:
+        if self.connects_to is None:
             return ":::"
-        host, port = self.dial
+        host, port = self.connects_to
         return f"::[{host}]:{port}" if ":" in host else f"::{host}:{port}"
 
 
@@ -91,9 +91,9 @@ class Destinations:
         return destination
 
     def _of_host(self, host: str, port: int) -> Destination:
-        dial = self._connect_to.target(host, port)
-        is_guarded = dial is None and not self._allows_private
-        return Destination(host, port, dial, is_guarded, dial is None and not self._has_proxy)
+        connects_to = self._connect_to.target(host, port)
+        is_guarded = connects_to is None and not self._allows_private
+        return Destination(host, port, connects_to, is_guarded, connects_to is None and not self._has_proxy)
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -33,4 +33,4 @@ def _leads_out(url: str, destinations: Destinations) -> bool:
         destination = destinations.of(RequestUrl.parse(url))
     except RefusedUrlError:
         return False
-    return destination.dial is None and is_public_name(destination.host)
+    return destination.connects_to is None and is_public_name(destination.host)

@@ -12,7 +12,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ray_downloader.errors import UserError
@@ -28,6 +28,19 @@ NOT_PROBED = "few rows: not probed, default rate"
 _REQUIRED = ("server_name", "rate_limit")
 
 
+@dataclass(frozen=True, slots=True)
+class ProfiledWait:
+    """What one server asked the probe for, and what the download has to keep as well.
+
+    Args:
+        crawl_delay_s: Time between requests.
+        retry_at_unix_s: When a `Retry-After` is over.
+    """
+
+    crawl_delay_s: float | None = None
+    retry_at_unix_s: float | None = None
+
+
 def load_profiled_rates(layout: RunLayout) -> dict[str, float]:
     """Requests/s by server, for those that a profile gave a rate; empty before the profile stage.
 
@@ -41,6 +54,19 @@ def load_profiled_rates(layout: RunLayout) -> dict[str, float]:
         for name, row in load_rows(layout).items()
         if row["rate_limit"] and row["note"] != NOT_PROBED
     }
+
+
+def load_profiled_waits(layout: RunLayout) -> dict[str, ProfiledWait]:
+    """What servers asked the probe for, by server, where they asked for anything; other texts count as nothing.
+
+    Raises:
+        UserError: The table lacks a column.
+    """
+    waits = {
+        name: ProfiledWait(_seconds(row["crawl_delay_s"]), _seconds(row["retry_at_unix_s"]))
+        for name, row in load_rows(layout).items()
+    }
+    return {name: wait for name, wait in waits.items() if wait != ProfiledWait()}
 
 
 def load_rows(layout: RunLayout) -> dict[str, Row]:
@@ -123,6 +149,14 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if seconds > 0 and math.isfinite(seconds) else None
 
 
 def _rate(path: Path, server_name: str, text: str) -> float:

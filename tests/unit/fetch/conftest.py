@@ -12,7 +12,7 @@ import pytest
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.fetch import curl, curl_transfer
 from ray_downloader.fetch.curl import CurlFetcher
-from tests.unit.fetch.dialling import Dialling, install
+from tests.unit.fetch.connecting import Connecting, install
 from tests.unit.fetch.wire import AGENT, NAMES, MakeFetcher, Wire
 
 
@@ -48,9 +48,9 @@ def make_fetcher(wire: Wire) -> Iterator[MakeFetcher]:
 
 
 @pytest.fixture
-def dialling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dialling]:
+def far_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connecting]:
     """A network of socket pairs for Python's own sockets."""
-    dialling = install(monkeypatch)
-    yield dialling
-    for peer in dialling.wire.peers:
+    far_ends = install(monkeypatch)
+    yield far_ends
+    for peer in far_ends.wire.peers:
         peer.close()

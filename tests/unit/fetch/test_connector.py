@@ -15,7 +15,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import DnsFailure
 from ray_downloader.fetch.connector import UnknownNameError, connector_pools
 from ray_downloader.fetch.destination import Destinations, RefusedUrlError
-from tests.unit.fetch.dialling import Dialling
+from tests.unit.fetch.connecting import Connecting
 
 Connect = Callable[..., HTTPConnection]
 
@@ -57,49 +57,49 @@ def connect() -> Connect:
     return connected
 
 
-def test_a_public_host_is_connected_to_at_the_address_it_resolved_to(connect: Connect, dialling: Dialling) -> None:
+def test_a_public_host_is_connected_to_at_the_address_it_resolved_to(connect: Connect, far_ends: Connecting) -> None:
     connection = connect("Museum.org", 8080)
-    assert dialling.asked == [("museum.org", 8080)]
-    assert dialling.dialled == [("93.184.216.34", 8080)]
+    assert far_ends.asked == [("museum.org", 8080)]
+    assert far_ends.connected_to == [("93.184.216.34", 8080)]
     assert connection.sock.gettimeout() == pytest.approx(3.5, abs=0.5)
-    assert dialling.no_delay == [1], "a request of one packet does not wait for an acknowledgement"
+    assert far_ends.no_delay == [1], "a request of one packet does not wait for an acknowledgement"
     connection.close()
 
 
-def test_addresses_that_are_not_public_are_passed_over(connect: Connect, dialling: Dialling) -> None:
-    dialling.names["museum.org"] = ["10.0.0.1", "93.184.216.34", "127.0.0.1"]
+def test_addresses_that_are_not_public_are_passed_over(connect: Connect, far_ends: Connecting) -> None:
+    far_ends.names["museum.org"] = ["10.0.0.1", "93.184.216.34", "127.0.0.1"]
     connect("museum.org").close()
-    assert dialling.dialled == [("93.184.216.34", 80)]
+    assert far_ends.connected_to == [("93.184.216.34", 80)]
 
 
-def test_a_host_with_no_public_address_is_refused_and_not_dialled(connect: Connect, dialling: Dialling) -> None:
-    dialling.names["museum.org"] = ["10.0.0.1", "127.0.0.1"]
+def test_a_host_with_no_public_address_is_refused_and_not_connected_to(connect: Connect, far_ends: Connecting) -> None:
+    far_ends.names["museum.org"] = ["10.0.0.1", "127.0.0.1"]
     with pytest.raises(RefusedUrlError, match=r"museum\.org resolves to 10\.0\.0\.1, which is not public") as refusal:
         connect("museum.org")
     assert refusal.value.kind is ErrorKind.FORBIDDEN_ADDRESS
-    assert dialling.dialled == []
+    assert far_ends.connected_to == []
 
 
-def test_the_operator_may_allow_private_addresses_or_name_where_to_go(connect: Connect, dialling: Dialling) -> None:
-    dialling.names["inside.org"] = ["10.0.0.1"]
+def test_the_operator_may_allow_private_addresses_or_name_where_to_go(connect: Connect, far_ends: Connecting) -> None:
+    far_ends.names["inside.org"] = ["10.0.0.1"]
     connect("inside.org", allow_private_addresses=True).close()
     connect("museum.org", connect_to={"*": "10.0.0.2:8080"}).close()
-    assert dialling.dialled == [("10.0.0.1", 80), ("10.0.0.2", 8080)]
-    assert dialling.asked[-1] == ("10.0.0.2", 8080)
+    assert far_ends.connected_to == [("10.0.0.1", 80), ("10.0.0.2", 8080)]
+    assert far_ends.asked[-1] == ("10.0.0.2", 8080)
 
 
-def test_a_literal_in_brackets_is_dialled_as_an_address(connect: Connect, dialling: Dialling) -> None:
-    dialling.names["2606:4700::1111"] = ["2606:4700::1111"]
+def test_a_literal_in_brackets_is_connected_to_as_an_address(connect: Connect, far_ends: Connecting) -> None:
+    far_ends.names["2606:4700::1111"] = ["2606:4700::1111"]
     connect("[2606:4700::1111]").close()
-    assert dialling.asked == [("2606:4700::1111", 80)]
-    assert dialling.families == [socket.AF_INET6]
+    assert far_ends.asked == [("2606:4700::1111", 80)]
+    assert far_ends.families == [socket.AF_INET6]
 
 
-def test_the_next_address_is_tried_where_one_does_not_answer(connect: Connect, dialling: Dialling) -> None:
-    dialling.names["museum.org"] = ["93.184.216.34", "93.184.216.35", "93.184.216.36"]
-    dialling.failures["93.184.216.34"] = ConnectionRefusedError("refused")
+def test_the_next_address_is_tried_where_one_does_not_answer(connect: Connect, far_ends: Connecting) -> None:
+    far_ends.names["museum.org"] = ["93.184.216.34", "93.184.216.35", "93.184.216.36"]
+    far_ends.failures["93.184.216.34"] = ConnectionRefusedError("refused")
     connect("museum.org").close()
-    assert dialling.dialled == [("93.184.216.34", 80), ("93.184.216.35", 80)]
+    assert far_ends.connected_to == [("93.184.216.34", 80), ("93.184.216.35", 80)]
 
 
 @pytest.mark.parametrize(
@@ -107,45 +107,45 @@ def test_the_next_address_is_tried_where_one_does_not_answer(connect: Connect, d
     [(ConnectionRefusedError("refused"), NewConnectionError), (TimeoutError("slow"), ConnectTimeoutError)],
 )
 def test_where_none_answers_the_last_failure_is_told_as_urllib3_does(
-    connect: Connect, dialling: Dialling, failure: OSError, raised: type[Exception]
+    connect: Connect, far_ends: Connecting, failure: OSError, raised: type[Exception]
 ) -> None:
-    dialling.names["museum.org"] = ["93.184.216.34", "93.184.216.35"]
-    dialling.failures.update({"93.184.216.34": OSError("first"), "93.184.216.35": failure})
+    far_ends.names["museum.org"] = ["93.184.216.34", "93.184.216.35"]
+    far_ends.failures.update({"93.184.216.34": OSError("first"), "93.184.216.35": failure})
     with pytest.raises(raised, match=r"connection to museum\.org:80") as caught:
         connect("museum.org")
     assert caught.value.__cause__ is failure
-    assert all(made.fileno() == -1 for made in dialling.sockets), "none is left open"
+    assert all(made.fileno() == -1 for made in far_ends.sockets), "none is left open"
 
 
-def test_a_name_without_an_address_is_a_failed_connection(connect: Connect, dialling: Dialling) -> None:
-    dialling.names["museum.org"] = []
+def test_a_name_without_an_address_is_a_failed_connection(connect: Connect, far_ends: Connecting) -> None:
+    far_ends.names["museum.org"] = []
     with pytest.raises(NewConnectionError, match="the name has no address"):
         connect("museum.org", allow_private_addresses=True)
 
 
 @pytest.mark.parametrize("host", ["gone.org", "no..name"])
-def test_a_name_that_does_not_exist_is_told_as_such(connect: Connect, dialling: Dialling, host: str) -> None:
+def test_a_name_that_does_not_exist_is_told_as_such(connect: Connect, far_ends: Connecting, host: str) -> None:
     with pytest.raises(UnknownNameError, match=host) as caught:
         connect(host)
     assert caught.value.failure is DnsFailure.NO_SUCH_NAME
 
 
-def test_all_addresses_and_the_look_up_share_the_time(connect: Connect, dialling: Dialling) -> None:
-    dialling.names["museum.org"] = ["93.184.216.34", "93.184.216.35"]
-    dialling.failures = {address: TimeoutError("slow") for address in dialling.names["museum.org"]}
+def test_all_addresses_and_the_look_up_share_the_time(connect: Connect, far_ends: Connecting) -> None:
+    far_ends.names["museum.org"] = ["93.184.216.34", "93.184.216.35"]
+    far_ends.failures = {address: TimeoutError("slow") for address in far_ends.names["museum.org"]}
     with pytest.raises(ConnectTimeoutError):
         connect("museum.org")
-    first, second = dialling.timeouts
+    first, second = far_ends.timeouts
     assert 3.0 < second <= first <= 3.5
 
 
-def test_a_watcher_sees_the_set_up_and_the_socket_on_which_the_answer_is_waited_for(dialling: Dialling) -> None:
+def test_a_watcher_sees_the_set_up_and_the_socket_on_which_the_answer_is_waited_for(far_ends: Connecting) -> None:
     noted = Noted()
     pools = connector_pools(Destinations(NetworkSettings()), noted)
     connection = pools["http"].ConnectionCls("museum.org", port=80, timeout=5.0)
     connection.request("GET", "/a.jpg")
     assert noted.events == ["sets up", "resolved", "connected", "is set up"]
-    dialling.wire.peers[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    far_ends.wire.peers[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     assert connection.getresponse().status == 200
     assert noted.waits == [connection.sock]
     connection.close()

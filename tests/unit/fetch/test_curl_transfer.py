@@ -245,8 +245,10 @@ def transfer(monkeypatch: pytest.MonkeyPatch) -> Transfer:
     return Transfer({pycurl.NOSIGNAL: 1}, 100, [])
 
 
-def begin(transfer: Transfer, dial: tuple[str, int] | None = None, verify_tls: bool = True, **headers: str) -> None:
-    destination = Destination("a.org", 80, dial, dial is None, dial is None)
+def begin(
+    transfer: Transfer, connects_to: tuple[str, int] | None = None, verify_tls: bool = True, **headers: str
+) -> None:
+    destination = Destination("a.org", 80, connects_to, connects_to is None, connects_to is None)
     transfer.begin(get(1, "http://a.org/", headers), destination, verify_tls)
 
 
@@ -260,7 +262,7 @@ def test_a_certificate_is_verified_with_its_name_or_not_at_all(transfer: Transfe
 def test_lists_are_set_only_where_they_changed(transfer: Transfer) -> None:
     begin(transfer)
     begin(transfer)
-    begin(transfer, dial=("10.0.0.1", 80), key="1")
+    begin(transfer, connects_to=("10.0.0.1", 80), key="1")
     assert transfer.easy.values(pycurl.CONNECT_TO) == [[":::"], ["::10.0.0.1:80"]]
     identity = b"Accept-Encoding: identity"
     assert transfer.easy.values(pycurl.HTTPHEADER) == [[identity], [identity, b"key: 1"]]
@@ -288,7 +290,7 @@ def test_a_time_limit_is_told_by_how_far_the_request_came(
 
 
 def test_a_name_that_is_not_looked_up_here_cannot_be_what_took_so_long(transfer: Transfer) -> None:
-    begin(transfer, dial=("10.0.0.1", 80))
+    begin(transfer, connects_to=("10.0.0.1", 80))
     assert result_of(transfer, 28).kind is ErrorKind.CONNECT
 
 

@@ -34,7 +34,7 @@ def test_what_no_key_names_goes_where_it_always_goes() -> None:
 
 def test_a_public_name_is_resolved_here_and_guarded() -> None:
     destination = Destinations(NetworkSettings()).of(RequestUrl.parse("https://A.example/x"))
-    assert (destination.host, destination.port, destination.dial) == ("a.example", 443, None)
+    assert (destination.host, destination.port, destination.connects_to) == ("a.example", 443, None)
     assert destination.is_guarded
     assert destination.is_resolved_here
 
@@ -42,7 +42,7 @@ def test_a_public_name_is_resolved_here_and_guarded() -> None:
 def test_what_the_operator_named_is_not_guarded() -> None:
     destinations = Destinations(NetworkSettings(connect_to={"10.0.0.1:80": "127.0.0.1:8080"}))
     destination = destinations.of(RequestUrl.parse("http://10.0.0.1/x"))
-    assert destination.dial == ("127.0.0.1", 8080)
+    assert destination.connects_to == ("127.0.0.1", 8080)
     assert not destination.is_guarded
     assert not destination.is_resolved_here
 

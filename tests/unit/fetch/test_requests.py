@@ -21,15 +21,15 @@ from ray_downloader.fetch import requests as ours
 from ray_downloader.fetch.base import FETCHERS, FetchResult
 from ray_downloader.fetch.requests import RequestsFetcher
 from tests.support.fetching import get
-from tests.unit.fetch.dialling import Dialling
+from tests.unit.fetch.connecting import Connecting
 from tests.unit.fetch.wire import AGENT, answer_of
 
 MakeFetcher = Callable[..., RequestsFetcher]
 
 
 @pytest.fixture
-def make_fetcher(dialling: Dialling) -> Iterator[MakeFetcher]:
-    """Makes fetchers whose connections are those of `dialling`."""
+def make_fetcher(far_ends: Connecting) -> Iterator[MakeFetcher]:
+    """Makes fetchers whose connections are those of `far_ends`."""
     with ExitStack() as stack:
 
         def make(max_host_connections: int = 4, **network: object) -> RequestsFetcher:
@@ -44,15 +44,15 @@ def ended(fetcher: RequestsFetcher, patience_s: float = 5.0) -> FetchResult:
     return result
 
 
-def answered(fetcher: RequestsFetcher, dialling: Dialling, *parts: bytes, leave: bool = False) -> FetchResult:
+def answered(fetcher: RequestsFetcher, far_ends: Connecting, *parts: bytes, leave: bool = False) -> FetchResult:
     """The result of a request that the server answers so."""
-    before = len(dialling.wire.peers)
+    before = len(far_ends.wire.peers)
     fetcher.start(get(1, "http://museum.org/a.jpg"))
-    dialling.wait_for(before + 1)
-    dialling.wire.read()
-    dialling.wire.answer(*parts)
+    far_ends.wait_for(before + 1)
+    far_ends.wire.read()
+    far_ends.wire.answer(*parts)
     if leave:
-        dialling.wire.peers[-1].close()
+        far_ends.wire.peers[-1].close()
     return ended(fetcher)
 
 
@@ -62,7 +62,7 @@ def test_it_is_known_by_its_name() -> None:
 
 
 def test_a_request_names_its_asker_and_no_encoding_and_carries_its_own_headers(
-    make_fetcher: MakeFetcher, dialling: Dialling
+    make_fetcher: MakeFetcher, far_ends: Connecting
 ) -> None:
     fetcher = make_fetcher()
     before_s = time.monotonic()
@@ -70,16 +70,16 @@ def test_a_request_names_its_asker_and_no_encoding_and_carries_its_own_headers(
     ((token, at_s),) = fetcher.take_sent()
     assert (token, before_s <= at_s <= time.monotonic()) == (7, True)
     assert fetcher.take_sent() == []
-    dialling.wait_for()
-    request, *headers = dialling.wire.read().split("\r\n")[:-2]
+    far_ends.wait_for()
+    request, *headers = far_ends.wire.read().split("\r\n")[:-2]
     assert request == "GET /a.jpg HTTP/1.1"
     assert set(headers) == {
         "Host: museum.org", f"User-Agent: {AGENT}", "Accept: image/*", "Accept-Encoding: identity", "X-Key: 1",
     }  # fmt: skip
 
 
-def test_a_whole_answer_says_all_that_is_known_of_it(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
-    result = answered(make_fetcher(), dialling, answer_of(b"pixels", "200 OK", 'ETag: "x"', "X-Robots-Tag: noai"))
+def test_a_whole_answer_says_all_that_is_known_of_it(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
+    result = answered(make_fetcher(), far_ends, answer_of(b"pixels", "200 OK", 'ETag: "x"', "X-Robots-Tag: noai"))
     assert (result.token, result.kind, result.status, result.body) == (1, None, 200, b"pixels")
     assert result.headers == {"content-length": "6", "etag": '"x"', "x-robots-tag": "noai"}
     assert (result.redirect_url, result.message, result.http_version) == (None, "", "1.1")
@@ -88,8 +88,8 @@ def test_a_whole_answer_says_all_that_is_known_of_it(make_fetcher: MakeFetcher, 
     assert 0 < result.ttfb_s <= result.total_s < 5.0
 
 
-def test_an_old_server_is_told_by_its_version(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
-    result = answered(make_fetcher(), dialling, b"HTTP/1.0 200 OK\r\n\r\npixels", leave=True)
+def test_an_old_server_is_told_by_its_version(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
+    result = answered(make_fetcher(), far_ends, b"HTTP/1.0 200 OK\r\n\r\npixels", leave=True)
     assert (result.kind, result.body, result.http_version) == (None, b"pixels", "1.0")
 
 
@@ -98,9 +98,9 @@ def test_an_old_server_is_told_by_its_version(make_fetcher: MakeFetcher, diallin
     [("404 Gone", "http_4xx"), ("429 Slow", "http_429"), ("503 Busy", "http_5xx")],
 )
 def test_a_refusal_has_its_kind_headers_and_no_page(
-    make_fetcher: MakeFetcher, dialling: Dialling, status: str, kind: str
+    make_fetcher: MakeFetcher, far_ends: Connecting, status: str, kind: str
 ) -> None:
-    result = answered(make_fetcher(), dialling, answer_of(b"<html>", status, "Retry-After: 7"))
+    result = answered(make_fetcher(), far_ends, answer_of(b"<html>", status, "Retry-After: 7"))
     assert (result.kind, result.body, result.headers["retry-after"]) == (ErrorKind(kind), b"", "7")
     assert result.message == f"HTTP status {status[:3]}"
 
@@ -115,62 +115,64 @@ def test_a_refusal_has_its_kind_headers_and_no_page(
 )
 @pytest.mark.parametrize("status", [300, 301, 308])
 def test_a_redirect_is_told_with_its_absolute_target_and_not_followed(
-    make_fetcher: MakeFetcher, dialling: Dialling, location: str, target: str, status: int
+    make_fetcher: MakeFetcher, far_ends: Connecting, location: str, target: str, status: int
 ) -> None:
     header = f"Location: {location}".encode().decode("latin-1")
-    result = answered(make_fetcher(), dialling, answer_of(b"moved", f"{status} Moved", header))
+    result = answered(make_fetcher(), far_ends, answer_of(b"moved", f"{status} Moved", header))
     assert (result.kind, result.status, result.redirect_url) == (None, status, target)
     assert (result.body, result.message) == (b"", "")
-    assert len(dialling.dialled) == 1
+    assert len(far_ends.connected_to) == 1
 
 
 @pytest.mark.parametrize("status", ["299 Odd", "400 Bad"])
 def test_a_target_in_an_answer_that_is_no_redirect_is_not_gone_to(
-    make_fetcher: MakeFetcher, dialling: Dialling, status: str
+    make_fetcher: MakeFetcher, far_ends: Connecting, status: str
 ) -> None:
-    result = answered(make_fetcher(), dialling, answer_of(b"pixels", status, "Location: /b.jpg"))
+    result = answered(make_fetcher(), far_ends, answer_of(b"pixels", status, "Location: /b.jpg"))
     assert result.redirect_url is None
     assert (result.kind, result.body) == ((None, b"pixels") if status[0] == "2" else (ErrorKind.HTTP_4XX, b""))
 
 
-def test_a_redirect_without_a_target_is_a_refusal(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
-    result = answered(make_fetcher(), dialling, answer_of(b"moved", "302 Found"))
+def test_a_redirect_without_a_target_is_a_refusal(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
+    result = answered(make_fetcher(), far_ends, answer_of(b"moved", "302 Found"))
     assert (result.kind, result.redirect_url) == (ErrorKind.HTTP_4XX, None)
 
 
-def test_an_empty_file_a_torn_one_and_one_that_is_too_large(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
-    assert answered(make_fetcher(), dialling, answer_of(b"")).kind is ErrorKind.EMPTY
-    torn = answered(make_fetcher(), dialling, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npix", leave=True)
+def test_an_empty_file_a_torn_one_and_one_that_is_too_large(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
+    assert answered(make_fetcher(), far_ends, answer_of(b"")).kind is ErrorKind.EMPTY
+    torn = answered(make_fetcher(), far_ends, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npix", leave=True)
     assert (torn.kind, torn.body) == (ErrorKind.TRUNCATED, b"pix")
     assert torn.message
-    large = answered(make_fetcher(max_bytes=5), dialling, answer_of(b"pixels"))
+    large = answered(make_fetcher(max_bytes=5), far_ends, answer_of(b"pixels"))
     assert (large.kind, large.message) == (ErrorKind.TOO_LARGE, "6 bytes announced, 5 allowed")
-    assert answered(make_fetcher(), dialling, answer_of(b"", "204 No Content")).kind is ErrorKind.EMPTY
-    assert answered(make_fetcher(), dialling, answer_of(b"pix", "206 Partial")).kind is ErrorKind.TRUNCATED
+    assert answered(make_fetcher(), far_ends, answer_of(b"", "204 No Content")).kind is ErrorKind.EMPTY
+    assert answered(make_fetcher(), far_ends, answer_of(b"pix", "206 Partial")).kind is ErrorKind.TRUNCATED
 
 
 def test_gzip_that_nobody_asked_for_is_taken_off_within_the_limit(
-    make_fetcher: MakeFetcher, dialling: Dialling
+    make_fetcher: MakeFetcher, far_ends: Connecting
 ) -> None:
     packed = gzip.compress(bytes(500))
     answer = answer_of(packed, "200 OK", "Content-Encoding: gzip")
-    assert answered(make_fetcher(max_bytes=500), dialling, answer).body == bytes(500)
-    assert answered(make_fetcher(max_bytes=499), dialling, answer).body == packed
+    assert answered(make_fetcher(max_bytes=500), far_ends, answer).body == bytes(500)
+    assert answered(make_fetcher(max_bytes=499), far_ends, answer).body == packed
 
 
-def test_error_pages_keep_the_connection_within_their_own_limit(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
+def test_error_pages_keep_the_connection_within_their_own_limit(
+    make_fetcher: MakeFetcher, far_ends: Connecting
+) -> None:
     fetcher = make_fetcher(max_bytes=1)
-    assert answered(fetcher, dialling, answer_of(bytes(65536), "404 Not Found")).kind is ErrorKind.HTTP_4XX
+    assert answered(fetcher, far_ends, answer_of(bytes(65536), "404 Not Found")).kind is ErrorKind.HTTP_4XX
     fetcher.start(get(2, "http://museum.org/b.jpg"))
-    dialling.wire.read()
-    dialling.wire.answer(answer_of(bytes(65537), "404 Not Found"))
+    far_ends.wire.read()
+    far_ends.wire.answer(answer_of(bytes(65537), "404 Not Found"))
     assert ended(fetcher).kind is ErrorKind.HTTP_4XX
-    assert len(dialling.dialled) == 1
+    assert len(far_ends.connected_to) == 1
     with pytest.raises(ConnectionResetError):  # a longer page is dropped with its connection, not read to its end
-        dialling.wire.peers[0].recv(1)
+        far_ends.wire.peers[0].recv(1)
 
 
-def test_a_server_that_says_nothing_is_woken_at_its_time_limit(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
+def test_a_server_that_says_nothing_is_woken_at_its_time_limit(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
     fetcher = make_fetcher(request_timeout_s=0.2)
     fetcher.start(get(1, "http://museum.org/a.jpg"))
     result = ended(fetcher)
@@ -178,22 +180,22 @@ def test_a_server_that_says_nothing_is_woken_at_its_time_limit(make_fetcher: Mak
     assert 0.2 <= result.total_s < 2.0
 
 
-def test_a_body_that_never_ends_is_woken_at_its_time_limit(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
+def test_a_body_that_never_ends_is_woken_at_its_time_limit(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
     fetcher = make_fetcher(request_timeout_s=0.3)
-    result = answered(fetcher, dialling, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npix")
+    result = answered(fetcher, far_ends, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npix")
     assert (result.kind, result.body, result.status) == (ErrorKind.TIMEOUT, b"pix", 200)
 
 
 def test_a_poll_ends_with_the_first_result_and_not_before_its_time_without_one(
-    make_fetcher: MakeFetcher, dialling: Dialling
+    make_fetcher: MakeFetcher, far_ends: Connecting
 ) -> None:
     fetcher = make_fetcher()
     fetcher.start(get(1, "http://museum.org/a.jpg"))
     began_s = time.monotonic()
     assert fetcher.poll(0.15) == []
     assert 0.15 <= time.monotonic() - began_s < 2.0
-    dialling.wait_for()
-    dialling.wire.answer(answer_of(b"pixels"))
+    far_ends.wait_for()
+    far_ends.wire.answer(answer_of(b"pixels"))
     began_s = time.monotonic()
     assert ended(fetcher, 10.0).kind is None
     assert time.monotonic() - began_s < 5.0
@@ -208,7 +210,7 @@ def test_all_that_has_ended_comes_with_one_poll(make_fetcher: MakeFetcher) -> No
     assert fetcher.take_sent() == []
 
 
-def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
+def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
     fetcher = make_fetcher()
     messages = []
     for token in range(2):
@@ -217,16 +219,16 @@ def test_a_name_that_did_not_resolve_is_not_asked_again(make_fetcher: MakeFetche
         assert result.kind is ErrorKind.DNS
         messages.append(result.message)
     assert [("a moment ago" in message) for message in messages] == [False, True]
-    assert len(dialling.asked) == 1
+    assert len(far_ends.asked) == 1
 
 
-def test_a_name_that_leads_inside_is_not_connected_to(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
+def test_a_name_that_leads_inside_is_not_connected_to(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
     fetcher = make_fetcher()
     fetcher.start(get(1, "http://inside.org/a.jpg"))
     result = ended(fetcher)
     assert result.kind is ErrorKind.FORBIDDEN_ADDRESS
     assert result.message == "inside.org resolves to 10.0.0.1, which is not public"
-    assert dialling.dialled == []
+    assert far_ends.connected_to == []
 
 
 @pytest.mark.parametrize(
@@ -234,29 +236,29 @@ def test_a_name_that_leads_inside_is_not_connected_to(make_fetcher: MakeFetcher,
     [(ConnectionRefusedError("refused"), ErrorKind.CONNECT), (TimeoutError("slow"), ErrorKind.CONNECT)],
 )
 def test_a_connection_that_does_not_come_about_is_a_connect_failure(
-    make_fetcher: MakeFetcher, dialling: Dialling, failure: OSError, kind: ErrorKind
+    make_fetcher: MakeFetcher, far_ends: Connecting, failure: OSError, kind: ErrorKind
 ) -> None:
-    dialling.failures["93.184.216.34"] = failure
+    far_ends.failures["93.184.216.34"] = failure
     fetcher = make_fetcher()
     fetcher.start(get(1, "http://museum.org/a.jpg"))
     assert ended(fetcher).kind is kind
-    assert len(dialling.dialled) == 1, "nothing is tried again behind our back"
+    assert len(far_ends.connected_to) == 1, "nothing is tried again behind our back"
 
 
-def test_a_connection_that_ends_without_an_answer_is_a_reset(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
-    assert answered(make_fetcher(), dialling, leave=True).kind is ErrorKind.RESET
-    assert len(dialling.dialled) == 1
+def test_a_connection_that_ends_without_an_answer_is_a_reset(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
+    assert answered(make_fetcher(), far_ends, leave=True).kind is ErrorKind.RESET
+    assert len(far_ends.connected_to) == 1
 
 
-def test_a_proxy_is_dialled_as_the_operator_named_it_and_asked_for_the_whole_url(
-    make_fetcher: MakeFetcher, dialling: Dialling
+def test_a_proxy_is_connected_to_as_the_operator_named_it_and_asked_for_the_whole_url(
+    make_fetcher: MakeFetcher, far_ends: Connecting
 ) -> None:
     fetcher = make_fetcher(proxy="http://10.0.0.9:3128")
     fetcher.start(get(1, "http://museum.org/a.jpg"))
-    dialling.wait_for()
-    assert dialling.dialled == [("10.0.0.9", 3128)]
-    assert dialling.wire.read().startswith("GET http://museum.org/a.jpg HTTP/1.1\r\n")
-    dialling.wire.answer(answer_of(b"pixels"))
+    far_ends.wait_for()
+    assert far_ends.connected_to == [("10.0.0.9", 3128)]
+    assert far_ends.wire.read().startswith("GET http://museum.org/a.jpg HTTP/1.1\r\n")
+    far_ends.wire.answer(answer_of(b"pixels"))
     assert ended(fetcher).body == b"pixels"
 
 
@@ -297,18 +299,18 @@ def test_limits_and_verification_are_as_configured_unless_the_request_says_other
     assert proxies == {"http": "http://p:1", "https": "http://p:1"}
 
 
-def test_connections_to_a_host_are_bounded_and_kept(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
+def test_connections_to_a_host_are_bounded_and_kept(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
     fetcher = make_fetcher(max_host_connections=1)
     for token in range(2):
         fetcher.start(get(token, f"http://museum.org/{token}"))
-    dialling.wait_for()
+    far_ends.wait_for()
     bodies = set()
     for _ in range(2):
-        target = dialling.wire.read().split()[1]
-        dialling.wire.answer(answer_of(target.encode()))
+        target = far_ends.wire.read().split()[1]
+        far_ends.wire.answer(answer_of(target.encode()))
         bodies.add(ended(fetcher).body)
     assert bodies == {b"/0", b"/1"}
-    assert len(dialling.dialled) == 1
+    assert len(far_ends.connected_to) == 1
 
 
 def test_nobody_is_asked_before_the_bundle_is_there(tmp_path: Path) -> None:
@@ -316,15 +318,15 @@ def test_nobody_is_asked_before_the_bundle_is_there(tmp_path: Path) -> None:
         RequestsFetcher(NetworkSettings(ca_bundle=tmp_path / "none.pem"), AGENT, 1)
 
 
-def test_close_ends_threads_that_wait_without_a_result(make_fetcher: MakeFetcher, dialling: Dialling) -> None:
+def test_close_ends_threads_that_wait_without_a_result(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:
     fetcher = make_fetcher()
     fetcher.start(get(1, "http://museum.org/a.jpg"))
-    dialling.wait_for()
-    dialling.wire.read()
+    far_ends.wait_for()
+    far_ends.wire.read()
     while fetcher._under_way[1].socket is None:
         time.sleep(0.001)
     fetcher.close()
-    assert dialling.wire.peers[0].recv(1) == b""
+    assert far_ends.wire.peers[0].recv(1) == b""
     with pytest.raises(RuntimeError):
         fetcher._threads.submit(print)
 

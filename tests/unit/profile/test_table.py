@@ -5,7 +5,16 @@ import pytest
 from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import UserError
 from ray_downloader.profile.estimate import ServerProfile
-from ray_downloader.profile.table import append_part, fold_parts, load_profiled_rates, load_rows, row_of, save_rows
+from ray_downloader.profile.table import (
+    ProfiledWait,
+    append_part,
+    fold_parts,
+    load_profiled_rates,
+    load_profiled_waits,
+    load_rows,
+    row_of,
+    save_rows,
+)
 from ray_downloader.run_folder.layout import RunLayout
 
 
@@ -83,3 +92,18 @@ def test_the_torn_last_line_of_a_killed_rank_is_left_out(layout: RunLayout) -> N
     part.write_text(part.read_text("utf-8") + '{"server_name": "b.exa', "utf-8")
     assert fold_parts(layout) == 1
     assert set(load_rows(layout)) == {"a.example"}
+
+
+def test_what_a_server_asked_the_probe_for_outlives_it(layout: RunLayout) -> None:
+    profiles = [
+        ServerProfile("both.example", 1, crawl_delay_s=2.5, retry_at_unix_s=1_764_275_123),
+        ServerProfile("delay.example", 1, crawl_delay_s=10.0),
+        ServerProfile("free.example", 1),
+    ]
+    save_rows(
+        layout, [*map(row_of, profiles), {**row("odd.example"), "crawl_delay_s": "soon", "retry_at_unix_s": "inf"}]
+    )
+    assert load_profiled_waits(layout) == {
+        "both.example": ProfiledWait(2.5, 1_764_275_123.0),
+        "delay.example": ProfiledWait(10.0, None),
+    }

@@ -14,7 +14,7 @@ from tests.unit.fetch.wire import NAMES, Wire
 
 
 @dataclass(slots=True)
-class Dialling:
+class Connecting:
     """What was looked up and connected to, and how that ends.
 
     Args:
@@ -26,7 +26,7 @@ class Dialling:
     failures: dict[str, OSError] = field(default_factory=dict)
     wire: Wire = field(default_factory=Wire)
     asked: list[tuple[str, int]] = field(default_factory=list)
-    dialled: list[tuple[str, int]] = field(default_factory=list)
+    connected_to: list[tuple[str, int]] = field(default_factory=list)
     families: list[int] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     sockets: list[socket.socket] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Dialling:
         self.sockets.append(connecting)
         self.families.append(connecting.family)
         self.timeouts.append(connecting.gettimeout() or 0.0)
-        self.dialled.append(peer)
+        self.connected_to.append(peer)
         self.no_delay.append(connecting.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         if peer[0] in self.failures:
             raise self.failures[peer[0]]
@@ -71,10 +71,10 @@ class Dialling:
             time.sleep(0.001)
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> Dialling:
+def install(monkeypatch: pytest.MonkeyPatch) -> Connecting:
     """Put it in the place of the network."""
-    dialling = Dialling()
-    monkeypatch.setattr(socket, "getaddrinfo", dialling.look_up)
-    monkeypatch.setattr(socket.socket, "connect", lambda *a: dialling.connect(*a))  # noqa: PLW0108 (binds no instance)
-    monkeypatch.setattr(socket.socket, "getpeername", lambda *a: dialling.peer_name(*a))  # noqa: PLW0108 (as above)
-    return dialling
+    far_ends = Connecting()
+    monkeypatch.setattr(socket, "getaddrinfo", far_ends.look_up)
+    monkeypatch.setattr(socket.socket, "connect", lambda *a: far_ends.connect(*a))  # noqa: PLW0108 (binds no instance)
+    monkeypatch.setattr(socket.socket, "getpeername", lambda *a: far_ends.peer_name(*a))  # noqa: PLW0108 (as above)
+    return far_ends

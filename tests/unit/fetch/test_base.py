@@ -1,0 +1,48 @@
+"""The seam itself: requests do not show their secrets, and a fetcher's own failure costs one row and one log entry."""
+
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch import base
+from ray_downloader.fetch.base import DnsFailure, FetchResult, internal_failure
+from tests.support.fetching import get
+
+
+def failing(what: str) -> Exception:
+    try:
+        raise ValueError(what)
+    except ValueError as error:
+        return error
+
+
+def failing_elsewhere(what: str) -> Exception:
+    try:
+        raise ValueError(what)
+    except ValueError as error:
+        return error
+
+
+def test_each_cause_is_logged_once_and_every_row_has_its_message(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(base, "_LOGGED", set())
+    results = [internal_failure(token, failing(f"no {token}")) for token in range(3)]
+    assert results[2] == FetchResult(2, ErrorKind.INTERNAL, message="ValueError: no 2")
+    assert len(caplog.records) == 1
+    assert "ValueError: no 0" in caplog.text
+    internal_failure(3, failing_elsewhere("no 3"))
+    assert len(caplog.records) == 2
+    internal_failure(4, KeyError("never raised"))
+    assert len(caplog.records) == 3
+
+
+def test_a_request_does_not_show_its_headers() -> None:
+    request = get(1, "http://a.example/x", {"Authorization": "s3cret"})
+    assert request.url == "http://a.example/x"
+    assert "s3cret" not in repr(request)
+
+
+def test_why_a_name_has_no_address_has_two_answers() -> None:
+    assert {str(failure.value) for failure in DnsFailure} == {"no_such_name", "no_answer"}
