@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import pycurl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
@@ -44,8 +46,9 @@ def make_fetcher(request: pytest.FixtureRequest, origin: RunningOrigin) -> Itera
 
         def make(**network: object) -> Fetcher:
             values = {"connect_to": origin.connect_to, "ca_bundle": origin.ca_bundle, **LIMITS, **network}
-            settings = NetworkSettings.model_validate(values)
-            return stack.enter_context(closing(FETCHERS.get(request.param)(settings, AGENT, 8)))
+            return stack.enter_context(
+                closing(FETCHERS.get(request.param)(NetworkSettings.model_validate(values), AGENT, 8))
+            )
 
         yield make
 
@@ -147,6 +150,23 @@ def test_an_answer_that_breaks_the_rules_is_that_rows_error_and_no_exception(fet
         assert (result.body == b"hi") is (result.kind is None), (answer, result)
         assert bool(result.message) is (result.kind is not None)
         assert result.message.isprintable()
+
+
+_PIECES = st.sampled_from(
+    [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\n", b"HTTP/1.1 ", b"200", b"Content-Length: 2\r\n", b"\r\n", b"\n",
+     b"Location: ", b"http://", b"[", b"Set-Cookie: a=b; Domain=", b"Retry-After: ", b"Content-Encoding: gzip\r\n",
+     b"Transfer-Encoding: chunked\r\n", b"2\r\nhi\r\n0\r\n", b"Connection: close\r\n", b":", b"hi", b"\x1f\x8b", b" "]
+)  # fmt: skip
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_PIECES | st.binary(max_size=6), max_size=12).map(b"".join))
+def test_whatever_comes_one_result_comes_of_it(fetcher: Fetcher, answer: bytes) -> None:
+    result = fetch(fetcher, f"http://fuzz.example{raw(answer)}")
+    assert result.kind is not ErrorKind.INTERNAL, (answer, result)
+    assert result.message.isprintable()
+    assert not any("\r" in value or "\0" in value for value in result.headers.values())
+    RedirectCookies().add(RequestUrl.parse("http://fuzz.example/"), result.headers, 0.0)
 
 
 @pytest.mark.parametrize(
