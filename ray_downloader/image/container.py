@@ -13,7 +13,7 @@ _END_2000 = b"\xff\xd9"
 def ends_early(image_format: str, body: bytes) -> bool:
     """Whether `body` announces more bytes than it has. False for formats that do not announce their length."""
     if image_format == "tiff":
-        return _directory_offset(body) > len(body)
+        return len(body) < 8 or _directory_offset(body) > len(body)
     if body.startswith(_CODESTREAM_2000):
         return _END_2000 not in body[-64:]
     return image_format in _BOXED and _announced_bytes(body) > len(body)

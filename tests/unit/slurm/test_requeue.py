@@ -1,13 +1,63 @@
-"""How often a job may come back."""
+"""A stopped job is requeued, as often as it may be and unless it is being cancelled."""
 
 from __future__ import annotations
 
 import pytest
 
+from ray_downloader.config.settings import Settings
+from ray_downloader.slurm import requeue
 from ray_downloader.slurm.allocation import Allocation
-from ray_downloader.slurm.requeue import may_requeue
+from ray_downloader.slurm.requeue import may_requeue, requeue_stopped_job
+from tests.unit.slurm.conftest import Fake
 
 
 @pytest.mark.parametrize(("restarts", "may"), [(0, True), (1, True), (2, False), (3, False)])
 def test_a_job_comes_back_num_downloads_times(restarts: int, may: bool) -> None:
     assert may_requeue(Allocation(1, (2,), restarts=restarts), num_downloads=2) is may
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A job that was requeued once; what it slept."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_JOB_CPUS_PER_NODE", "2")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    slept: list[float] = []
+    monkeypatch.setattr(requeue.time, "sleep", slept.append)
+    return slept
+
+
+def settings(cluster: str = "slurm", num_downloads: int = 3) -> Settings:
+    values = {"path_to_input": "list.txt", "path_to_output": "out", "cluster": {"name": cluster}}
+    return Settings.from_config({**values, "downloader_parameters": {"num_downloads": num_downloads}})
+
+
+def scontrol(state: str, requeue_code: int = 0) -> str:
+    return f'case "$1" in show) echo "JobState={state}" ;; requeue) echo refused >&2; exit {requeue_code} ;; esac'
+
+
+def test_a_stopped_job_is_requeued_and_waits_for_its_end(fake: Fake, job: list[float]) -> None:
+    calls = fake("scontrol", scontrol("RUNNING"))
+    requeue_stopped_job(settings())
+    assert calls() == ["show job -o 7", "requeue 7"]
+    assert job == [60.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "state"),
+    [(settings(), "COMPLETING"), (settings(num_downloads=1), "RUNNING"), (settings(cluster="local"), "RUNNING")],
+)
+def test_a_cancelled_or_used_up_job_is_not(fake: Fake, job: list[float], options: Settings, state: str) -> None:
+    calls = fake("scontrol", scontrol(state))
+    requeue_stopped_job(options)
+    assert "requeue 7" not in calls()
+    assert job == []
+
+
+def test_a_refusal_of_slurm_is_logged_and_does_not_wait(
+    fake: Fake, job: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    fake("scontrol", scontrol("RUNNING", requeue_code=1))
+    requeue_stopped_job(settings())
+    assert "Slurm did not requeue the job: refused" in caplog.text
+    assert job == []
