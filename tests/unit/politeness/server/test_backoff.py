@@ -93,3 +93,92 @@ def test_short_waits_do_not_make_a_server_dead() -> None:
     for second in range(2 * FRUITLESS_INCIDENTS):
         begin(backoff, float(second), 1.0)
     assert not backoff.is_fruitless(2.0 * FRUITLESS_INCIDENTS)
+
+
+def test_a_new_server_is_left_alone_by_nothing() -> None:
+    backoff = Backoff(5.0)
+    assert (backoff.remaining_s(5.0), backoff.doublings, backoff.incidents) == (0.0, 0, 0)
+    assert backoff.is_new(5.0)
+    assert not backoff.is_new(4.9)
+    assert not backoff.is_fruitless(1e9)
+
+
+def test_incidents_and_doublings_are_counted_each_for_itself() -> None:
+    backoff = Backoff(0.0)
+    begin(backoff, 0.0)
+    begin(backoff, 100.0, 5.0)
+    begin(backoff, 200.0)
+    assert (backoff.incidents, backoff.doublings) == (3, 2), "a server that says when is believed, not feared"
+    assert backoff.remaining_s(200.0) == 120.0
+
+
+def test_a_pause_is_never_shortened_by_the_next() -> None:
+    backoff = Backoff(0.0)
+    begin(backoff, 0.0, 500.0)
+    begin(backoff, 10.0, 1.0)
+    assert backoff.remaining_s(10.0) == 490.0
+
+
+def test_quiet_is_counted_from_the_end_of_the_pause_and_of_its_permits() -> None:
+    backoff = Backoff(0.0)
+    backoff.begin(0.0, 0.0, None, 100.0, NoJitter())
+    assert begin(backoff, 100.0 + FORGIVEN_AFTER_S) == 120.0
+    again = Backoff(0.0)
+    again.begin(0.0, 0.0, None, 100.0, NoJitter())
+    assert begin(again, 100.1 + FORGIVEN_AFTER_S) == 60.0
+
+
+def test_a_longer_wait_moves_the_quiet_too() -> None:
+    backoff = Backoff(0.0)
+    begin(backoff, 0.0)
+    backoff.prolong(0.0, 1000.0)
+    assert not backoff.is_new(999.9)
+    assert begin(backoff, 1000.0 + FORGIVEN_AFTER_S) == 120.0
+    assert backoff.doublings == 2
+    day = Backoff(0.0)
+    begin(day, 0.0, 1.0)
+    day.prolong(0.0, 1e9)
+    assert day.remaining_s(0.0) == 86_400.0
+
+
+def test_the_jitter_makes_no_day_longer() -> None:
+    class Most(random.Random):
+        def uniform(self, a: float, b: float) -> float:
+            assert (a, b) == (0.0, 0.1)
+            return b
+
+    backoff = Backoff(0.0)
+    backoff.begin(0.0, 0.0, None, 0.0, Most())
+    assert backoff.remaining_s(0.0) == pytest.approx(66.0)
+    backoff.resume(0.0, 30, 0.0)
+    backoff.begin(0.0, 0.0, None, 0.0, Most())
+    assert backoff.remaining_s(0.0) == 86_400.0
+
+
+def test_a_pause_that_was_under_way_goes_on() -> None:
+    backoff = Backoff(0.0)
+    backoff.resume(50.0, 3, 10.0)
+    assert (backoff.remaining_s(10.0), backoff.doublings) == (50.0, 3)
+    assert (backoff.is_new(59.9), backoff.is_new(60.0)) == (False, True)
+    assert begin(backoff, 60.0 + FORGIVEN_AFTER_S) == 480.0
+
+
+@pytest.mark.parametrize(
+    ("incidents", "seconds", "is_fruitless"), [(4, 300.0, True), (4, 299.9, False), (3, 900.0, False)]
+)
+def test_four_incidents_over_five_minutes_are_fruitless(incidents: int, seconds: float, is_fruitless: bool) -> None:
+    backoff = Backoff(0.0)
+    for number in range(incidents):
+        begin(backoff, 7.0 + number, 1.0)
+    assert backoff.is_fruitless(7.0 + seconds) is is_fruitless
+
+
+def test_a_file_begins_the_count_of_fruitless_incidents_anew() -> None:
+    backoff = Backoff(0.0)
+    for number in range(3):
+        begin(backoff, float(number), 1.0)
+    backoff.on_success()
+    for number in range(4):
+        begin(backoff, 1000.0 + number, 1.0)
+    assert not backoff.is_fruitless(1299.0)
+    assert backoff.is_fruitless(1300.0)

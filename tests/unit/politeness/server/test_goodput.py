@@ -38,3 +38,42 @@ def test_the_mean_counts_from_the_restart() -> None:
     for number in range(10):
         meter.add(21.0 + number)
     assert meter.mean_rps(40.0) == pytest.approx(0.5)
+
+
+def test_eight_successes_are_a_measurement() -> None:
+    meter = meter_of([0.5 * number for number in range(8)])
+    assert meter.recent_rps() == pytest.approx(2.0)
+    assert meter.mean_rps(16.0) == pytest.approx(0.5)
+    assert meter.successes == 8
+
+
+def test_successes_at_one_moment_have_no_rate() -> None:
+    meter = meter_of([3.0] * 9)
+    assert meter.recent_rps() is None
+    assert meter.mean_rps(0.0) is None
+    assert meter.mean_rps(1e-3) == pytest.approx(9000.0)
+
+
+def test_reports_that_come_out_of_order_do_not_move_the_time_back() -> None:
+    meter = meter_of([10.0 + number / 10 for number in range(11)])
+    meter.add(10.05)
+    assert meter.recent_rps() == pytest.approx(11.0)
+    meter.add(11.3)
+    assert meter.recent_rps() == pytest.approx((9 - 1 + 1) / 1.0, rel=0.3)
+
+
+def test_the_window_is_a_second_to_its_very_edge() -> None:
+    meter = meter_of([number / 10 for number in range(31)])
+    assert meter.recent_rps() == pytest.approx(10.0)
+    assert len(meter._times_s) == 11, "those at 2.0 and at 3.0 are both in"
+
+
+def test_a_restart_forgets_what_came_before() -> None:
+    meter = meter_of([0.1 * number for number in range(100)])
+    meter.restart(50.0)
+    assert (meter.successes, meter.recent_rps(), meter.mean_rps(60.0)) == (0, None, None)
+    for number in range(8):
+        meter.add(50.0 + number)
+    assert meter.recent_rps() == pytest.approx(1.0)
+    assert meter.mean_rps(50.0) is None
+    assert meter.mean_rps(58.0) == pytest.approx(1.0)

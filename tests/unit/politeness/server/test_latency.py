@@ -44,3 +44,35 @@ def test_a_server_that_became_slower_for_good_is_accepted() -> None:
     feed(sign, 0.1)
     assert feed(sign, 5.0) is Load.HIGH
     assert feed(sign, 5.0, REMEMBERED) is Load.NORMAL
+
+
+@pytest.mark.parametrize(
+    ("unloaded_s", "ttfb_s", "load"),
+    [
+        (1.0, 2.0, Load.NORMAL), (1.0, 2.01, Load.RISING), (1.0, 4.0, Load.RISING), (1.0, 4.01, Load.HIGH),
+        (0.1, 0.35, Load.NORMAL), (0.1, 0.36, Load.RISING), (0.1, 1.1, Load.RISING), (0.1, 1.11, Load.HIGH),
+    ],
+)  # fmt: skip
+def test_a_sign_is_both_a_multiple_and_more_than_noise(unloaded_s: float, ttfb_s: float, load: Load) -> None:
+    sign = LatencySign()
+    assert sign.load is Load.NORMAL
+    feed(sign, unloaded_s)
+    assert feed(sign, ttfb_s) is load
+
+
+def test_the_lowest_of_32_windows_is_what_others_are_held_against() -> None:
+    sign = LatencySign()
+    feed(sign, 0.1)
+    assert feed(sign, 5.0, 31) is Load.HIGH
+    assert feed(sign, 5.0) is Load.NORMAL
+
+
+def test_windows_do_not_overlap() -> None:
+    sign = LatencySign()
+    feed(sign, 0.1)
+    for _ in range(19):
+        assert not sign.add(9.0)
+    assert sign.load is Load.NORMAL
+    assert sign.add(9.0)
+    assert sign.load is Load.HIGH
+    assert not sign.add(9.0)

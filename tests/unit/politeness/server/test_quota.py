@@ -68,3 +68,68 @@ def test_without_a_limit_sizes_cost_nothing() -> None:
     rate = ByteRate(None, 0.0)
     rate.add(10_000, 3.0)
     assert (rate.is_unmeasured, rate.interval_s, rate.paid_s) == (False, 0.0, 0.0)
+
+
+def test_a_use_is_kept_until_its_hour_has_wholly_left_the_day() -> None:
+    quota = DayQuota(100, 1000.0)
+    quota.add(60, 1000.0)
+    quota.add(30, 1000.0 + 3599.0)
+    quota.add(5, 1000.0 + 3600.0)
+    assert (quota.used, quota.left(1000.0 + 3600.0)) == (95, 5)
+    assert quota.wait_s(1000.0) == 25 * HOUR_S
+    assert quota.left(1000.0 + 25 * HOUR_S - 0.1) == 5
+    assert quota.left(1000.0 + 25 * HOUR_S) == 95
+    assert quota.used == 5
+    assert quota.wait_s(1000.0 + 25 * HOUR_S) == HOUR_S
+    assert quota.wait_s(1000.0 + 99 * HOUR_S) == 0.0
+
+
+def test_nothing_used_is_nothing_to_wait_for_and_more_than_all_leaves_nothing() -> None:
+    quota = DayQuota(10, 0.0)
+    assert (quota.wait_s(5.0), quota.left(5.0), quota.used) == (0.0, 10, 0.0)
+    quota.add(25, 0.0)
+    assert quota.left(0.0) == 0
+
+
+def test_no_more_is_given_back_than_was_used_in_the_hour() -> None:
+    quota = DayQuota(10, 0.0)
+    quota.add(4, 0.0)
+    quota.add(-9, 10.0)
+    assert (quota.used, quota.left(10.0)) == (0.0, 10)
+    quota.add(3, HOUR_S)
+    assert quota.used == 3
+
+
+def test_uses_are_kept_by_their_age() -> None:
+    quota = DayQuota(100, 50.0)
+    quota.add(1, 50.0)
+    quota.add(2, 50.0 + 2 * HOUR_S)
+    assert quota.dump(50.0 + 2 * HOUR_S + 7.0) == [(2 * HOUR_S + 7.0, 1), (7.0, 2)]
+    again = DayQuota(100, 0.0)
+    again.load([(30 * HOUR_S, 50), (2 * HOUR_S, 1)], HOUR_S, 0.0)
+    assert again.used == 1, "what is older than a day is forgotten"
+    assert again.left(0.0) == 99
+
+
+def test_the_mean_size_moves_by_a_tenth() -> None:
+    rate = ByteRate(1000.0, 0.0)
+    rate.add(500, 0.0)
+    rate.add(1500, 0.0)
+    assert rate.mean_bytes == pytest.approx(600.0)
+    assert rate.interval_s == pytest.approx(0.6)
+    assert rate.paid_s == pytest.approx(2.0)
+    rate.add(0, 5.0)
+    assert rate.mean_bytes == pytest.approx(600.0), "an answer without a body says nothing of sizes"
+    assert rate.paid_s == pytest.approx(5.0)
+    rate.add(1000, 5.0)
+    assert rate.paid_s == pytest.approx(6.0)
+
+
+def test_a_limit_is_unmeasured_until_the_first_size() -> None:
+    rate = ByteRate(1000.0, 7.0)
+    assert (rate.is_unmeasured, rate.interval_s, rate.paid_s, rate.mean_bytes) == (True, 0.0, 7.0, None)
+    rate.add(10, 7.0)
+    assert not rate.is_unmeasured
+    free = ByteRate(None, 0.0)
+    free.add(10, 0.0)
+    assert (free.mean_bytes, free.interval_s) == (10, 0.0)
