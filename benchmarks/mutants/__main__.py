@@ -92,9 +92,10 @@ def _move(first: Path) -> None:
 
 
 def _progress(module: str, judged: Sequence[Judged], run: ModuleRun) -> str:
-    alive = sum(mutant.verdict == "survived" for mutant in judged)
+    alive = [mutant for mutant in judged if mutant.verdict == "survived"]
     seconds = sum(mutant.seconds for mutant in judged)
-    return f"{module}: {alive} of {len(judged)} survive {len(run.tests)} test files ({seconds:.0f} s)"
+    told = f"{module}: {len(alive)} of {len(judged)} survive {len(run.tests)} test files ({seconds:.0f} s)"
+    return "\n".join([told, *(f"  {mutant.line} {mutant.function}: {mutant.description}" for mutant in alive)])
 
 
 def main() -> int:
