@@ -1,49 +1,88 @@
-"""`python -m ray_downloader.control OUT pause|resume|rate|ban SERVER [VALUE]`: steer a running job, without a port.
+"""`python -m ray_downloader.control OUT list|pause|resume|rate|ban [SERVER [VALUE]]`: steer a job, without a port.
 
-The order is a line in a file of the run folder; the driver reads it within a second and tells the server's actor.
-Nothing runs at present: the order waits for the next run.
+The order is a line in a file of the run folder; the driver reads it within a second and passes it to the server's
+actor. While nothing runs, the order waits for the next run. A host of a group may be paused, resumed or banned alone;
+the rate is always the group's.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.monitor.waiting import iso_time
+from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.profile.table import load_profiled_rates
+from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.orders import OrderFile, ServerOrder
+from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
 
 ORDERS = ("pause", "resume", "rate", "ban")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Give one order; returns the exit code."""
+    """Give one order, or list those in force; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m ray_downloader.control", description="Steer a running job; takes effect within 5 s."
     )
     parser.add_argument("out", type=Path, help="run folder (path_to_output)")
-    parser.add_argument("action", choices=ORDERS)
-    parser.add_argument("server", help="canonical server name, or the name of a group")
+    parser.add_argument("action", choices=("list", *ORDERS), help="list: the orders in force")
+    parser.add_argument("server", nargs="?", help="a server, in any spelling, or the name of a group")
     parser.add_argument("value", type=float, nargs="?", help="requests per second, for rate")
     given = parser.parse_args(arguments)
     try:
-        _give(given.out, ServerOrder(given.action, given.server.lower(), given.value))
+        said = _list(given) if given.action == "list" else _give(given)
     except UserError as error:
         print(f"ray_downloader.control: {error}", file=sys.stderr)  # noqa: T201
         return ExitCode.USAGE
+    print(said)  # noqa: T201
     return ExitCode.SETTLED
 
 
-def _give(out: Path, order: ServerOrder) -> None:
-    if order.action == "rate" and not (order.value and order.value > 0):
+def _give(given: argparse.Namespace) -> str:
+    """Write the order; a sentence about what it means."""
+    action, value = given.action, given.value
+    if given.server is None:
+        raise UserError(f"{action} needs a server: python -m ray_downloader.control {given.out} {action} SERVER")
+    if action == "rate" and not (value and value > 0 and math.isfinite(value)):
         raise UserError("rate needs a value: requests per second, more than 0")
-    if order.action != "rate" and order.value is not None:
-        raise UserError(f"{order.action} takes no value")
-    layout = RunLayout.of(Settings.load(out / "settings.json"))
-    OrderFile(layout.orders_file).append(order)
+    if action != "rate" and value is not None:
+        raise UserError(f"{action} takes no value")
+    settings = Settings.load(given.out / "settings.json")
+    layout = RunLayout.of(settings.model_copy(update={"path_to_output": given.out}))
+    policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
+    server = KnownServers.of_run(layout, policies).find(given.server)
+    group = policies.budget_key(server)
+    target = group if action == "rate" else server
+    OrderFile(layout.orders_file).append(ServerOrder(action, target, value))
+    return _sentence(action, server, group, value)
+
+
+def _sentence(action: str, server: str, group: str, value: float | None) -> str:
+    if group == server:
+        return f"{action} {server}" + (f" {value:g} requests/s" if value else "")
+    if action == "rate":
+        return f"rate {group} {value:g} requests/s: {server} shares its budget, so the rate is the group's"
+    return f"{action} {server}: this host alone, the others of the group {group} go on"
+
+
+def _list(given: argparse.Namespace) -> str:
+    if given.server is not None:
+        raise UserError("list takes no server: it shows all orders in force")
+    settings = Settings.load(given.out / "settings.json")
+    layout = RunLayout.of(settings.model_copy(update={"path_to_output": given.out}))
+    orders = [order for order in in_force(OrderFile(layout.orders_file).new()) if order.action != "resume"]
+    lines = [
+        f"{order.action} {order.server}{f' {order.value:g} requests/s' if order.value else ''}"
+        f" (since {iso_time(order.given_at_unix_s)})"
+        for order in orders
+    ]
+    return "\n".join(lines) or "no orders are in force"
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from ray_downloader.monitor.summary import StageFigures, figures_of, save_summar
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
+from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.guards import (
     apply_reset,
@@ -41,9 +42,11 @@ from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
     refuse_replaced_images,
 )
+from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.lock import holding_run
 from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
+from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped
 from ray_downloader.tools.publish import applied_folders, applied_tools
@@ -51,6 +54,8 @@ from ray_downloader.tools.publish import applied_folders, applied_tools
 if TYPE_CHECKING:
     from ray_downloader.cluster.driver import DownloadResult
 
+#: Names of unknown servers that are said.
+SHOWN_NAMES = 5
 #: What is said where nobody knows the command.
 AGAIN = "the same call with retry_errors=transient"
 
@@ -106,6 +111,7 @@ class _Shown:
 def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, shown: _Shown) -> ExitCode:
     shown.report.enter("partition")
     _partition(settings, layout)
+    _say_ignored(settings, layout)
     check_contact(settings, layout, contact_rule)
     warn_of_unused_proxy(settings.network, os.environ)
     shown.report.enter("profile")
@@ -143,6 +149,21 @@ def _partition(settings: Settings, layout: RunLayout) -> None:
             summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
         )  # fmt: skip
     _note(layout, batched=True)
+
+
+def _say_ignored(settings: Settings, layout: RunLayout) -> None:
+    """A name in `ignored.csv` that the run does not know may be a slip; lists that serve many runs have others."""
+    ignored = load_ignored_servers(layout)
+    if not ignored or not layout.servers_table.exists():
+        return
+    policies = PolicyBook(settings.politeness, settings.downloader_parameters, {})
+    unknown = KnownServers.of_run(layout, policies).unknown(ignored)
+    _log.info("%s: %d of its %d names are servers or groups of this run", layout.ignored_table.name,
+              len(ignored) - len(unknown), len(ignored))  # fmt: skip
+    if unknown:
+        more = f" and {len(unknown) - SHOWN_NAMES} more" if len(unknown) > SHOWN_NAMES else ""
+        _log.warning("%s: no server of this run is named %s%s", layout.ignored_table.name,
+                     "; ".join(unknown[:SHOWN_NAMES]), more)  # fmt: skip
 
 
 def _profile(settings: Settings, layout: RunLayout) -> None:

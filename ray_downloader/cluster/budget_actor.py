@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from ray.exceptions import RayError
 
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.monitor.waiting import Waiting
-from ray_downloader.politeness.messages import Lease, LeaseRequest
-from ray_downloader.politeness.server.state import Order
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
+from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from ray_downloader.run_folder.server_states import load_server_states
 from ray_downloader.worker.budgets import BudgetReply, Budgets
 from ray_downloader.worker.progress import Progress, ProgressDelta
@@ -34,6 +34,7 @@ class BudgetActor:
     def __init__(self, settings_file: str) -> None:
         context = RunContext.load(Path(settings_file))
         self._host = Budgets(context.policies, load_server_states(context.layout))
+        self._host.remember(OrderFile(context.layout.orders_file).new())
 
     def lease(self, requests: Sequence[LeaseRequest]) -> BudgetReply:
         """Answer a task's requests."""
@@ -43,9 +44,9 @@ class BudgetActor:
         """Count a task's progress."""
         return self._host.report(delta)
 
-    def order(self, budget: str, action: Order, value: float | None) -> None:
+    def order(self, order: ServerOrder) -> None:
         """Obey the operator."""
-        self._host.order(budget, action, value)
+        self._host.order(order)
 
     def note_idle(self, is_idle: bool) -> None:
         """The run has nothing to do but wait for servers in trouble, or has again."""
@@ -85,6 +86,8 @@ class RayBudgets:
 
     def __init__(self, directory: Directory[Any]) -> None:
         self.is_draining = False
+        #: Hosts of groups that the operator paused or banned.
+        self.hosts: Mapping[str, Verdict] = {}
         self._directory = directory
         self._calls: dict[ray.ObjectRef, tuple[Any, list[LeaseRequest]]] = {}
         self._resend: list[tuple[float, Any, list[LeaseRequest]]] = []
@@ -122,6 +125,7 @@ class RayBudgets:
                 self._resend.append((time.monotonic() + RESEND_AFTER_S, host, requests))
             return ()
         self.is_draining |= answer.is_draining
+        self.hosts = answer.hosts
         return answer.leases
 
     def _send_again(self) -> None:

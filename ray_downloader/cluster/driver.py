@@ -16,7 +16,7 @@ from ray_downloader.cluster.ports import DriverPorts, RunMode, RunView, SliceLos
 from ray_downloader.cluster.progress_sum import ProgressSum
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.outage import NetworkState, OutageDetector
-from ray_downloader.run_folder.orders import OrderFile
+from ray_downloader.run_folder.orders import OrderFile, in_force
 from ray_downloader.schedule.planner import Planner, WorkItem
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.progress import Progress
@@ -170,7 +170,7 @@ class Driver:
         if now_s < self._watch_at_s and not is_final:
             return
         self._watch_at_s = now_s + WATCH_INTERVAL_S
-        for order in self._orders.new():
+        for order in in_force(self._orders.new()):
             _log.info("order: %s %s %s", order.action, order.server, order.value or "")
             self._actors.order(order)
         reported = self._actors.progress()

@@ -86,9 +86,10 @@ class ServerActors(Generic[T]):
         return _has_answered(self._snapshots.get(self._context.policies.budget_key(server), {}))
 
     def order(self, order: ServerOrder) -> None:
-        """Pass an operator's order to the actor that holds the server's budget."""
+        """Pass an operator's order to the actor that holds the server's budget; all know of single hosts of a group."""
         budget = self._context.policies.budget_key(order.server)
-        self._calls.tell([self._directory.actor_of(budget)], "order", budget, order.action, order.value)
+        is_of_host = budget != order.server and order.action != "rate"
+        self._calls.tell(self._directory.hosts if is_of_host else [self._directory.actor_of(budget)], "order", order)
 
     def enter(self, mode: RunMode) -> None:
         """Say what the run is in now."""

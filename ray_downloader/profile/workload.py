@@ -67,7 +67,7 @@ def plan_workload(settings: Settings, layout: RunLayout, ignored: Collection[str
     jobs: list[ProbeJob] = []
     unprobed: list[ServerProfile] = []
     for name, rows, batch_count in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        if name in known or name in ignored:
+        if name in known or name in ignored or rates.policies.budget_key(name) in ignored:
             continue
         if rows < fewest or name not in batches:
             unprobed.append(_unprobed(name, batch_count, rates.limits(name).default_rps))

@@ -47,8 +47,13 @@ class KnownServers:
         if name in self:
             return name
         near = self.near(name)
-        hint = f"did you mean {' or '.join(near)}?" if near else "out/urls/servers.parquet lists them all"
+        hint = f"did you mean {' or '.join(near)}?" if near else "urls/servers.parquet in its folder lists them all"
         raise UserError(f"no server of this run is named {name}; {hint}")
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Names that the run does not know, each with what is near."""
+        missed = sorted(name for name in names if name not in self)
+        return [f"{name} (near: {', '.join(near)})" if (near := self.near(name)) else name for name in missed]
 
     def near(self, name: str) -> list[str]:
         """Names that look like it."""

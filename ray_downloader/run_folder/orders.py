@@ -1,10 +1,16 @@
-"""The orders of a run's operator: one JSON line each in `schedules/orders.jsonl`, which is only ever appended to."""
+"""The orders of a run's operator: one JSON line each in `schedules/orders.jsonl`, which is only ever appended to.
+
+An order is on disk before anybody acts on it, so it outlives the restart of whoever was about to. Whoever starts
+applies those in force first.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -13,12 +19,16 @@ class ServerOrder:
     """What the operator wants of one server.
 
     Args:
+        action: `pause`, `resume`, `rate` or `ban`.
+        server: A server, which may be one of a group, or a group.
         value: Requests/s, for `rate`.
+        given_at_unix_s: When.
     """
 
     action: str
     server: str
     value: float | None = None
+    given_at_unix_s: float = field(default=0.0, compare=False)
 
 
 class OrderFile:
@@ -29,10 +39,13 @@ class OrderFile:
         self._read_bytes = 0
 
     def append(self, order: ServerOrder) -> None:
-        """Give an order."""
+        """Give an order; it is on disk when this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        given = {**asdict(order), "given_at_unix_s": order.given_at_unix_s or time.time()}
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**asdict(order), "given_at_unix_s": time.time()}) + "\n")
+            file.write(json.dumps(given) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def new(self) -> list[ServerOrder]:
         """Orders given since the last call (all, at first)."""
@@ -42,5 +55,23 @@ class OrderFile:
             file.seek(self._read_bytes)
             whole_lines = file.read().rpartition(b"\n")
         self._read_bytes += len(whole_lines[0]) + len(whole_lines[1])
-        orders = [json.loads(line) for line in whole_lines[0].splitlines()]
-        return [ServerOrder(order["action"], order["server"], order["value"]) for order in orders]
+        return [order for line in whole_lines[0].splitlines() if (order := _parse(line)) is not None]
+
+
+def _parse(line: bytes) -> ServerOrder | None:
+    """The order of a line; None for one that a full disk or a lost machine has torn."""
+    try:
+        order = json.loads(line)
+        return ServerOrder(order["action"], order["server"], order.get("value"), order.get("given_at_unix_s", 0.0))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def in_force(orders: Iterable[ServerOrder]) -> list[ServerOrder]:
+    """The orders that still count: of each server the last rate, and the last of pause, ban and resume."""
+    latest: dict[tuple[str, bool], ServerOrder] = {}
+    for order in orders:
+        key = (order.server, order.action == "rate")
+        latest.pop(key, None)
+        latest[key] = order
+    return list(latest.values())

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
-from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.politeness.server.outage_probes import OutageProbes
 from ray_downloader.politeness.server.state import Order, ServerState, Wait
+from ray_downloader.run_folder.orders import ServerOrder, in_force
 from ray_downloader.run_folder.server_states import SAVED_AT
+from ray_downloader.worker.host_orders import HostOrders
 from ray_downloader.worker.progress import Progress, ProgressDelta
+
+#: Clocks of machines may differ by so much: an order that is older than a snapshot by more is in the snapshot.
+CLOCKS_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +28,12 @@ class BudgetReply:
 
     Args:
         is_draining: The run is ending: start nothing new and give everything back.
+        hosts: Hosts of groups that the operator paused or banned.
     """
 
     leases: tuple[Lease, ...]
     is_draining: bool = False
+    hosts: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 class Budgets:
@@ -51,6 +59,9 @@ class Budgets:
         self._rng = rng or random.Random()
         self._states: dict[str, ServerState] = {}
         self._is_draining = False
+        self._orders: defaultdict[str, list[ServerOrder]] = defaultdict(list)
+        self._saved_at_s: dict[str, float] = {}
+        self._hosts = HostOrders()
         self._is_idle = False
         self._outage = OutageProbes()
         self.progress = Progress()
@@ -58,7 +69,8 @@ class Budgets:
     def lease(self, requests: Sequence[LeaseRequest]) -> BudgetReply:
         """Answer each request, in order."""
         now_s = self._clock()
-        return BudgetReply(tuple(self._lease(request, now_s) for request in requests), self._is_draining)
+        leases = tuple(self._lease(request, now_s) for request in requests)
+        return BudgetReply(leases, self._is_draining, self._hosts.verdicts)
 
     def _lease(self, request: LeaseRequest, now_s: float) -> Lease:
         """During an outage each state refuses, but now and then one may let a single request find out if it is over."""
@@ -79,11 +91,13 @@ class Budgets:
             if snapshot:
                 age_s = max(0.0, self._wall_clock() - snapshot[SAVED_AT])
                 state = ServerState.restore(policy, snapshot, age_s, now_s)
+                self._saved_at_s[budget] = snapshot[SAVED_AT]
             else:
                 state = ServerState(policy, now_s)
             state.note_idle(self._is_idle, now_s)
             state.note_outage(self._outage.is_outage, now_s)
             self._states[budget] = state
+            self._obey(budget)
         return state
 
     def note_idle(self, is_idle: bool) -> None:
@@ -103,16 +117,40 @@ class Budgets:
         """Budgets that wait, with why and, on this clock, until when."""
         now_s = self._clock()
         waits = ((budget, state.wait(now_s)) for budget, state in self._states.items())
-        return {budget: wait for budget, wait in waits if wait is not None}
+        paused = {host: Wait(WaitReason.PAUSED_BY_OPERATOR, None, "") for host in self._hosts.paused}
+        return {**paused, **{budget: wait for budget, wait in waits if wait is not None}}
 
     def report(self, delta: ProgressDelta) -> BudgetReply:
         """Count what a task did."""
         self.progress.add(delta, self._clock())
-        return BudgetReply((), self._is_draining)
+        return BudgetReply((), self._is_draining, self._hosts.verdicts)
 
-    def order(self, budget: str, action: Order, value: float | None) -> None:
+    def remember(self, orders: Iterable[ServerOrder]) -> None:
+        """Take in what was ordered before this process was started; the state of a budget obeys when it is needed."""
+        for order in in_force(orders):
+            self._take(order)
+
+    def order(self, order: ServerOrder) -> None:
         """Obey the operator."""
-        self._state(budget, self._clock()).order(action, value)
+        budget = self._take(order)
+        if budget is not None:
+            self._state(budget, self._clock())
+            self._obey(budget)
+
+    def _take(self, order: ServerOrder) -> str | None:
+        """Keep an order until the state of its budget is there; the budget, or None where one host alone is meant."""
+        budget = self._policies.budget_key(order.server)
+        if budget != order.server and order.action != "rate":
+            self._hosts.obey(order.server, order.action)
+            return None
+        self._orders[budget].append(order)
+        return budget
+
+    def _obey(self, budget: str) -> None:
+        for order in self._orders.pop(budget, ()):
+            is_known = order.action == "rate" and order.given_at_unix_s < self._saved_at_s.get(budget, 0.0) - CLOCKS_S
+            if not is_known:  # else what was learned since then stands
+                self._states[budget].order(cast("Order", order.action), order.value)
 
     def drain(self) -> None:
         """From now on every answer says that the run is ending."""

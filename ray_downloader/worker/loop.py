@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -42,6 +42,8 @@ DRAIN_GRACE_S = 10.0
 SLOW_S = 10.0
 #: Progress is reported (and journals are flushed) so often; the answer says whether the run drains.
 PROGRESS_INTERVAL_S = 1.0
+#: A task whose rows are all paused looks again after so long.
+PAUSED_RECHECK_S = 5.0
 #: Answers of an actor come without waking the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
@@ -89,6 +91,8 @@ class Worker:
         self._unreached: Counter[str] = Counter()
         self._reported_bytes = 0
         self._slow: set[int] = set()
+        self._hosts: Mapping[str, Verdict] = {}
+        self._paused: list[Row] = []
 
     def run(self) -> SliceReport:
         """Work until all is settled, time is up, the run drains, or no server may be asked again in this slice."""
@@ -113,7 +117,8 @@ class Worker:
         """When a request could start at the earliest; now, where rows were not assigned yet."""
         if any(batch.wants_chunk or batch.has_room for batch in self._open):
             return now_s
-        return min((queue.next_start_s(now_s) for queue in self._queues.values()), default=now_s)
+        starts_s = [queue.next_start_s(now_s) for queue in self._queues.values()]
+        return min([*starts_s, now_s + PAUSED_RECHECK_S] if self._paused else starts_s, default=now_s)
 
     def next_turn_s(self) -> float:
         """When a turn can do something if nothing comes before, a lease or a result; for who runs turns by itself."""
@@ -135,6 +140,7 @@ class Worker:
             self._assign(now_s)
         for lease in self._ports.budgets.receive():
             self._queues[lease.server].granted(lease, self._ports.clock())
+        self._obey(self._ports.budgets.hosts)
         # Reading rows takes its time; a permit counted from before that would be used too early.
         now_s = self._ports.clock()
         wake_at_s = self._advance_all(now_s)
@@ -197,7 +203,26 @@ class Worker:
             if isinstance(robots_route, Route):
                 self._queue(robots_route.budget).add_first(RobotsRequest(route.server, robots_route))
 
+    def _obey(self, hosts: Mapping[str, Verdict]) -> None:
+        """Keep to what is ordered for single hosts of a group; the group's other rows go on."""
+        if hosts == self._hosts:
+            return
+        self._hosts = hosts
+        moved, self._paused = self._paused, []
+        for queue in self._queues.values():
+            moved += queue.take_rows_of(hosts)
+        for row in moved:
+            assert row.route is not None
+            self._enter(row, row.route)
+
     def _enter(self, row: Row, route: Route) -> None:
+        ordered = self._hosts.get(route.server)
+        if ordered is Verdict.BANNED:
+            self._fail(row, Failure.of_ban())
+            return
+        if ordered is not None:
+            self._paused.append(row)
+            return
         queue = self._queue(route.budget)
         queue.obey_crawl_delay(self._robots.crawl_delay_s(route.server))
         if row.state is RowState.DEFERRED:

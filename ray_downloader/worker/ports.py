@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,7 +13,7 @@ from ray_downloader.fetch.base import Fetcher
 from ray_downloader.image import ProcessedImage
 from ray_downloader.output.batch_folder import BatchCounts
 from ray_downloader.partition.batches import Batch
-from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.progress import ProgressDelta
 
@@ -43,6 +43,10 @@ class BudgetClient(Protocol):
     @property
     def is_draining(self) -> bool:
         """Whether the run is ending."""
+
+    @property
+    def hosts(self) -> Mapping[str, Verdict]:
+        """Hosts of groups that the operator paused or banned, while the others of their group go on."""
 
 
 def publishing_thread() -> Executor:

@@ -71,6 +71,11 @@ class Failure:
         kind, message = _VERDICT_FAILURES[lease.verdict]
         return cls(kind, f"{message}: {lease.said}" if lease.said else message)
 
+    @classmethod
+    def of_ban(cls) -> Failure:
+        """What the rows of a banned host end with."""
+        return cls(*_VERDICT_FAILURES[Verdict.BANNED])
+
     def dump(self) -> dict[str, Any]:
         """The failure as JSON has it."""
         return {**asdict(self), "kind": self.kind.value}
@@ -116,7 +121,7 @@ class RequestPolicy:
     Args:
         settings: The run's settings.
         policies: Limits by server.
-        ignored: Servers that are not to be asked (`ignored.csv`).
+        ignored: Servers and groups that are not to be asked (`ignored.csv`).
         secrets: Headers of requests for rows of the list.
     """
 
@@ -149,9 +154,10 @@ class RequestPolicy:
             target = RequestUrl.parse(url)
         except BadUrlError as error:
             return Failure(ErrorKind.BAD_URL, f"{url}: {error}")
-        if target.server in self._ignored:
-            return Failure(ErrorKind.IGNORED_SERVER, f"{target.server} is in the table of ignored servers")
         budget, verify_tls = self._facts(target.server)
+        for name in (target.server, budget):
+            if name in self._ignored:
+                return Failure(ErrorKind.IGNORED_SERVER, f"{name} is in the table of ignored servers")
         headers = self._secrets.of(target.server) if self._is_listed(target, start) else {}
         return Route(target, budget, verify_tls, headers)
 

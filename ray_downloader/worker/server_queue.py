@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 
@@ -117,6 +118,21 @@ class ServerQueue:
         """A robots.txt asks for so much time between requests; of the hosts of a group the strictest counts."""
         if delay_s is not None:
             self.crawl_delay_s = max(delay_s, self.crawl_delay_s or 0.0)
+
+    def take_rows_of(self, hosts: Collection[str]) -> list[Row]:
+        """Rows whose next request would go to one of these hosts; they are no longer here."""
+
+        def is_of(work: Work) -> bool:
+            return isinstance(work, Row) and work.route is not None and work.route.server in hosts
+
+        deferred, held = (one for _, _, one in self._deferred), (one for one, _, _ in self._held)
+        everything = [*self._first, *self._fresh, *deferred, *held]
+        self._first = deque(one for one in self._first if not is_of(one))
+        self._fresh = deque(one for one in self._fresh if not is_of(one))
+        self._deferred = [entry for entry in self._deferred if not is_of(entry[2])]
+        self._held = [held for held in self._held if not is_of(held[0])]
+        heapq.heapify(self._deferred)
+        return [one for one in everything if isinstance(one, Row) and is_of(one)]
 
     # -- rows that a 403 refused -----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import hashlib
 import pickle
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -19,7 +19,8 @@ from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image import ImageError, ProcessedImage
-from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
+from ray_downloader.run_folder.orders import OrderFile
 from ray_downloader.run_folder.server_states import load_server_states
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.batch_work import BatchOptions, BatchWork
@@ -86,6 +87,7 @@ class Actor:
             rng=random.Random(f"{cluster.name} actor {self.number} {self.incarnation}"),
             wall_clock=cluster.wall_clock,
         )
+        self.budgets.remember(OrderFile(cluster.context.layout.orders_file).new())
 
     def die(self, down_s: float) -> None:
         """Gone, and back after that time."""
@@ -131,6 +133,7 @@ class BudgetLine:
 
     def __init__(self, cluster: Cluster, owner: Slice) -> None:
         self.is_draining = False
+        self.hosts: Mapping[str, Verdict] = {}
         self._cluster = cluster
         self._owner = owner
         self._leases: list[Lease] = []
@@ -177,6 +180,7 @@ class BudgetLine:
 
     def _come(self, reply: BudgetReply) -> None:
         self.is_draining |= reply.is_draining
+        self.hosts = reply.hosts
         self._leases.extend(reply.leases)
         self._owner.wake()
 

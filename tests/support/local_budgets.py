@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 from ray_downloader.worker.budgets import Budgets
 from ray_downloader.worker.progress import ProgressDelta
 
@@ -16,16 +16,19 @@ class LocalBudgets:
         self._host = host
         self._leases: list[Lease] = []
         self.is_draining = False
+        self.hosts: Mapping[str, Verdict] = {}
 
     def request(self, requests: Sequence[LeaseRequest]) -> None:
         """Answered at once; the answer waits for `receive`."""
         answer = self._host.lease(requests)
         self._leases.extend(answer.leases)
         self.is_draining = answer.is_draining
+        self.hosts = answer.hosts
 
     def report(self, delta: ProgressDelta) -> None:
         """Count progress."""
-        self.is_draining = self._host.report(delta).is_draining
+        answer = self._host.report(delta)
+        self.is_draining, self.hosts = answer.is_draining, answer.hosts
 
     def receive(self) -> list[Lease]:
         """Leases that have come since the last call."""

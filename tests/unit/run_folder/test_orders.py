@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from ray_downloader.run_folder.orders import OrderFile, ServerOrder
+from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
 
 
 def test_each_order_is_read_once_and_in_order(tmp_path: Path) -> None:
@@ -41,3 +41,17 @@ def test_an_order_says_when_it_was_given(tmp_path: Path) -> None:
     order = json.loads(line)
     assert before_s <= order.pop("given_at_unix_s") <= time.time()
     assert order == {"action": "rate", "server": "a.example", "value": 1.5}
+
+
+def test_of_each_server_the_last_rate_and_the_last_of_the_others_count() -> None:
+    given = [
+        ServerOrder("rate", "a", 2.0), ServerOrder("pause", "a"), ServerOrder("ban", "b"),
+        ServerOrder("rate", "a", 5.0), ServerOrder("resume", "b"), ServerOrder("pause", "a"),
+    ]  # fmt: skip
+    assert in_force(given) == [ServerOrder("rate", "a", 5.0), ServerOrder("resume", "b"), ServerOrder("pause", "a")]
+
+
+def test_a_torn_line_in_the_middle_costs_itself(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    path.write_text('{"action": "ban"\n[1]\n{"action": "ban", "server": "a", "value": null}\n', "utf-8")
+    assert OrderFile(path).new() == [ServerOrder("ban", "a")]

@@ -18,8 +18,11 @@ def test_without_a_list_no_server_is_ignored(tmp_path: Path) -> None:
 
 def test_servers_are_known_in_any_spelling_and_gaps_are_passed_over(tmp_path: Path) -> None:
     lines = ("why,server_name", "slow, B.Example ", "port,a.example%3A8080", "nothing,", "short")
+    lines += ("tls,c.example:443", "dot,d.example.", "name,müller.example", "group,All of A")
     (tmp_path / "ignored.csv").write_text("\ufeff" + "\n".join(lines) + "\n", "utf-8")
-    assert load_ignored_servers(RunLayout(tmp_path, OutputStructure())) == {"b.example", "a.example:8080"}
+    assert load_ignored_servers(RunLayout(tmp_path, OutputStructure())) == {
+        "b.example", "a.example:8080", "c.example", "d.example", "xn--mller-kva.example", "all of a",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

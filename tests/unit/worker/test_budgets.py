@@ -12,6 +12,7 @@ from ray_downloader.config.settings import DownloaderParameters, PolitenessSetti
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.budgets import BudgetReply, Budgets
 from ray_downloader.worker.progress import ProgressDelta
@@ -91,10 +92,10 @@ def test_a_snapshot_from_the_future_is_of_now(clock: Clock) -> None:
 
 def test_an_order_reaches_a_server_that_was_not_asked_for_yet(clock: Clock) -> None:
     given = budgets(clock)
-    given.order("a.org", "ban", None)
+    given.order(ServerOrder("ban", "a.org"))
     assert ask(given, "a.org").verdict is Verdict.BANNED
-    given.order("a.org", "resume", None)
-    given.order("a.org", "rate", 0.5)
+    given.order(ServerOrder("resume", "a.org"))
+    given.order(ServerOrder("rate", "a.org", 0.5))
     assert ask(given, "a.org").interval_s >= 2.0
     assert ask(given, "b.org").verdict is Verdict.OPEN
 
@@ -103,7 +104,7 @@ def test_who_waits_is_listed_with_the_reason(clock: Clock) -> None:
     given = budgets(clock)
     ask(given, "a.org")
     assert given.waiting() == {}
-    given.order("b.org", "pause", None)
+    given.order(ServerOrder("pause", "b.org"))
     (waiting,) = given.waiting().items()
     assert (waiting[0], waiting[1].reason, waiting[1].until_s) == ("b.org", WaitReason.PAUSED_BY_OPERATOR, None)
 
