@@ -42,6 +42,9 @@ class SecretHeaders:
         by_rule = [(rule.server, _of_variables(rule.headers_env, environ)) for rule in rules if rule.headers_env]
         return cls(_everywhere(settings, environ), tuple(by_rule))
 
+    def __bool__(self) -> bool:
+        return bool(self.everywhere or self.by_rule)
+
     def of(self, server: str) -> Mapping[str, str]:
         """What requests to a server of the list carry; a rule beats what is for all."""
         if not self.by_rule:

@@ -158,17 +158,9 @@ class RequestPolicy:
         for name in (target.server, budget):
             if name in self._ignored:
                 return Failure(ErrorKind.IGNORED_SERVER, f"{name} is in the table of ignored servers")
-        headers = self._secrets.of(target.server) if self._is_listed(target, start) else {}
+        is_listed = bool(self._secrets) and start is not None and (start == url or _is_same_server(target, start))
+        headers = self._secrets.of(target.server) if is_listed else {}
         return Route(target, budget, verify_tls, headers)
-
-    def _is_listed(self, target: RequestUrl, start: str | None) -> bool:
-        if start is None or start == target.text:
-            return start is not None
-        try:
-            listed = RequestUrl.parse(start)
-        except BadUrlError:
-            return False
-        return listed.server == target.server and target.scheme in {listed.scheme, "https"}
 
     def _facts(self, server: str) -> tuple[str, bool | None]:
         """Budget and TLS rule of a server, looked up once."""
@@ -220,6 +212,15 @@ class RequestPolicy:
         if isinstance(decision, GiveUp):
             return None
         return max(decision.delay_s, ODD_DELAY_S * (attempt - 1)) if is_odd else decision.delay_s
+
+
+def _is_same_server(target: RequestUrl, start: str) -> bool:
+    """Whether a request that began at `start` is still at its server, and no easier to listen to."""
+    try:
+        listed = RequestUrl.parse(start)
+    except BadUrlError:
+        return False
+    return listed.server == target.server and target.scheme in {listed.scheme, "https"}
 
 
 def _retry_after_s(result: FetchResult, now_unix_s: float) -> float | None:

@@ -7,7 +7,7 @@ from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.politeness.messages import Lease
-from ray_downloader.worker.in_flight import InFlightRequests
+from ray_downloader.worker.in_flight import InFlightRequests, _with_cookies
 from ray_downloader.worker.request_policy import Route
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.server_queue import ServerQueue
@@ -88,3 +88,8 @@ def test_closing_drops_what_is_under_way() -> None:
     requests = InFlightRequests(fetcher)
     requests.close()
     assert fetcher.is_closed
+
+
+def test_cookies_of_redirects_join_a_cookie_of_the_configuration() -> None:
+    assert _with_cookies({"Authorization": "x"}, "a=1") == {"Authorization": "x", "Cookie": "a=1"}
+    assert _with_cookies({"Cookie": "own=1"}, "a=1") == {"Cookie": "own=1; a=1"}

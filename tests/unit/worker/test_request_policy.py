@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import TRANSIENT_KINDS, ErrorKind
 from ray_downloader.fetch.base import FetchResult
@@ -146,3 +148,29 @@ def test_an_odd_row_waits_longer_each_time() -> None:
         usual_s = policy.retry_delay_s(failure, attempt, rng)
         assert usual_s is not None
         assert usual_s <= 8.0
+
+
+@pytest.mark.parametrize(
+    ("url", "start", "is_carried"),
+    [
+        ("http://a.example/1", "http://a.example/1", True),
+        ("HTTP://A.example/1 2", "HTTP://A.example/1 2", True),
+        ("http://a.example/2", "http://a.example/1", True),
+        ("https://a.example/2", "http://a.example/1", True),
+        ("http://a.example/2", "https://a.example/1", False),
+        ("http://b.example/1", "http://a.example/1", False),
+        ("http://a.example:81/1", "http://a.example/1", False),
+        ("http://a.example/1", None, False),
+        ("http://a.example/1", "not a url", False),
+    ],
+)
+def test_the_headers_of_the_configuration_stay_with_the_server_of_the_row(
+    url: str, start: str | None, is_carried: bool
+) -> None:
+    settings = Settings(path_to_input="list.txt", path_to_output=Path("out"))
+    policies = PolicyBook(settings.politeness, settings.downloader_parameters, {})
+    policy = RequestPolicy(settings, policies, (), SecretHeaders({"Authorization": "s3cret"}))
+    route = policy.route(url, start)
+    assert isinstance(route, Route)
+    assert dict(route.headers) == ({"Authorization": "s3cret"} if is_carried else {})
+    assert "s3cret" not in repr(route)
