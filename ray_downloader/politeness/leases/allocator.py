@@ -92,7 +92,7 @@ class LeaseAllocator:
         connections = holder.allowed if holder and runs_on and verdict is Verdict.OPEN else 0
         if holder:
             holder.allow(connections)
-            holder.interval = holder.interval if runs_on and connections else None
+            holder.interval = holder.interval if connections else None
         return Lease(request.server, 0, connections=connections, request_again_in_s=wait_s, verdict=verdict)
 
     def offer(self, request: LeaseRequest, terms: Terms, now_s: float) -> Lease:

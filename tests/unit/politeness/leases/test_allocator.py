@@ -217,3 +217,17 @@ def test_without_a_rate_all_that_is_wanted_goes_out_at_once() -> None:
     assert lease.connections == 6, "a fourth stays for the next holder"
     again = offer(allocator, request(wanted=50, in_flight=6), 1.0, free)
     assert again.serial == lease.serial + 1
+
+
+def test_a_wait_is_counted_from_now_and_not_from_the_clocks_beginning() -> None:
+    allocator = LeaseAllocator(500.0)
+    assert offer(allocator, request(), 490.0, replace(TERMS, not_before_s=0.0)).request_again_in_s == pytest.approx(9.5)
+
+
+def test_connections_without_a_rate_are_held_as_long_as_the_lease_runs() -> None:
+    free = replace(TERMS, interval_s=0.0, connections=8)
+    for asked_again_s, connections in ((29.9, 2), (30.0, 4)):
+        allocator = LeaseAllocator(0.0)
+        offer(allocator, request("a", wanted=50), 0.0, free)
+        allocator.receive(request("a", wanted=50), asked_again_s)
+        assert offer(allocator, request("b", wanted=50), asked_again_s, free).connections == connections

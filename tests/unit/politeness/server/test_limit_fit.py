@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from ray_downloader.politeness.server.limit_fit import KEPT, MIN_ANSWERED, LimitFit
@@ -69,3 +71,49 @@ def test_only_so_many_requests_are_remembered() -> None:
         fit.answered(float(number))
     assert fit.mean_rps() == pytest.approx(1.0, rel=0.01)
     assert fit.limit_rps(1.0, is_careful=False) is None
+
+
+FITS: dict[str, tuple[Server, list[float]]] = {
+    "window": (SlidingWindow(30), [10.0, 50.0, 36.0]),
+    "shallow bucket": (TokenBucket(30.0, 2.0), [10.0, 25.0, 45.0, 38.0]),
+    "bucket of one": (TokenBucket(30.0, 1.0), [10.0, 20.0, 28.0, 33.0, 31.0]),
+    "deep bucket": (TokenBucket(30.0, 60.0), [20.0, 90.0, 45.0, 40.0]),
+}
+
+
+@pytest.mark.parametrize("is_careful", [False, True])
+@pytest.mark.parametrize("name", FITS)
+def test_the_fit_of_a_known_log_is_the_measured_one(name: str, is_careful: bool) -> None:
+    server, rates_rps = FITS[name]
+    limit_rps = fit_of(copy.deepcopy(server), rates_rps, seconds=4.0).limit_rps(90.0, is_careful=is_careful)
+    assert limit_rps == pytest.approx(EXPECTED[name, is_careful], rel=1e-6)
+
+
+EXPECTED = {
+    ("window", False): 30,
+    ("window", True): 30,
+    ("shallow bucket", False): 28.7176627,
+    ("shallow bucket", True): 28.7176627,
+    ("bucket of one", False): 29.4618397,
+    ("bucket of one", True): 29.4618397,
+    ("deep bucket", False): 30.0096637,
+    ("deep bucket", True): 30.0096637,
+}
+
+
+def test_the_mean_is_of_the_last_256_answers() -> None:
+    fit = LimitFit()
+    for number in range(300):
+        fit.answered(float(number) if number < 200 else 200 + (number - 200) / 10)
+    assert fit.mean_rps() == pytest.approx(256 / (209.9 - 44))
+    one = LimitFit()
+    one.answered(5.0)
+    assert one.mean_rps() == pytest.approx(1000.0)
+
+
+def test_answers_that_are_reported_late_are_put_in_their_place() -> None:
+    fit = LimitFit()
+    for at_s in (0.3, 0.1, 0.2, 0.5, 0.4, 0.6, 0.7, 0.8):
+        fit.answered(at_s)
+    fit.refused(0.85)
+    assert fit.limit_rps(99.0, is_careful=False) == pytest.approx(12.6269068)

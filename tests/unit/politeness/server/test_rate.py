@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from ray_downloader.politeness.server.backoff import FORGIVEN_AFTER_S
 from ray_downloader.politeness.server.latency import WINDOW
 from ray_downloader.politeness.server.rate import BACK_OFF, COSTLY_PAUSE_S, MIN_RATE_RPS, PLATEAU_SHARE, AdaptiveRate
+from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket
 
 
 def use(rate: AdaptiveRate, from_s: float, seconds: float, share: float = 1.0, ttfb_s: float | None = None) -> float:
@@ -175,3 +178,73 @@ def test_half_of_what_slow_start_asked_is_the_way_back_but_never_above_the_plate
     assert rate.incident_rps is not None
     assert rate.rate_rps == pytest.approx(min(BACK_OFF * asked_rps, PLATEAU_SHARE * rate.incident_rps))
     assert rate.rate_rps > 1.2 * BACK_OFF * rate.incident_rps
+
+
+def course(
+    server: Server, start_rps: float, ceiling_rps: float, seconds: float, pause_s: float, ttfb_s: float | None = None
+) -> list[float]:
+    """Ask at the rate, pause at each refusal; the rate after each incident, and at the end."""
+    rate, now_s, rates = AdaptiveRate(start_rps, ceiling_rps, 0.0), 0.0, []
+    while now_s < seconds:
+        now_s += 1 / rate.rate_rps
+        if server.answer(now_s).kind is None:
+            rate.on_success(now_s + (ttfb_s or 0.0), ttfb_s)
+            continue
+        rate.on_incident(now_s, now_s + pause_s)
+        rates += [rate.rate_rps, rate.incident_rps or 0.0, rate.plateau_factor]
+        now_s += pause_s
+    return [*rates, rate.rate_rps, rate.incident_rps or 0.0]
+
+
+COURSES: dict[str, tuple[Callable[[], list[float]], list[float]]] = {
+    "window, short pauses": (
+        lambda: course(SlidingWindow(30), 10.0, 200.0, 200.0, 1.0),
+        [23.6215504, 31.3281756, 1, 15.0693654, 30.1387308, 2, 15.0346727, 30.0693454, 4, 28.5884595, 30],
+    ),
+    "shallow bucket, short pauses": (
+        lambda: course(TokenBucket(30.0, 5.0), 3.0, 200.0, 120.0, 2.0),
+        [24.1740815, 31.8378724, 1, 15.2254402, 30.4508804, 2, 29.5982169, 30.4508804],
+    ),
+    "deep bucket, short pauses": (
+        lambda: course(TokenBucket(20.0, 60.0), 10.0, 100.0, 90.0, 1.0),
+        [
+            50,
+            100,
+            1,
+            34.2092093,
+            56.279203,
+            1,
+            26.7435842,
+            36.7659285,
+            1,
+            17.4831039,
+            23.6145818,
+            1,
+            11.2995186,
+            20.0082863,
+            2,
+            19.5986964,
+            20.0082863,
+        ],
+    ),
+    "window, long pauses": (
+        lambda: course(SlidingWindow(30), 10.0, 200.0, 900.0, 60.0),
+        [21.8874916, 23.0394648, 2, 15.0256396, 28.829894, 40, 27.7375554, 28.829894],
+    ),
+    "bucket, long pauses": (
+        lambda: course(TokenBucket(30.0, 30.0), 10.0, 200.0, 900.0, 60.0),
+        [34.5694467, 36.3888913, 2, 17.3324647, 26.181981, 40, 28.127972, 29.1160172],
+    ),
+    "slow server": (
+        lambda: course(TokenBucket(0.5, 1.0), 0.3, 3.0, 900.0, 5.0),
+        [0.252268925, 0.504537849, 1, 0.48975489, 0.504537849],
+    ),
+    "no limit, slow first bytes": (lambda: course(SlidingWindow(10_000), 10.0, 60.0, 20.0, 1.0, ttfb_s=0.4), [60, 0]),
+}
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_the_course_of_the_rate_is_the_measured_one(name: str) -> None:
+    """It changes with new figures in `benchmarks/politeness`, not by a slip."""
+    run, expected = COURSES[name]
+    assert run() == pytest.approx(expected, rel=1e-6)
