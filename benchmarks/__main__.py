@@ -1,6 +1,6 @@
 """Lists and runs the benchmarks: `python -m benchmarks [--list] [name ...]`; without names, all of them.
 
-Each is a program of its own that prints its figures; what they were on our machine stands in the README beside it.
+Each is a separate program that prints its figures; the README beside it has those of our machine.
 """
 
 from __future__ import annotations

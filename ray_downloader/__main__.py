@@ -30,7 +30,7 @@ def _given_arguments() -> list[str]:
 
 
 def main() -> NoReturn:
-    """Run, and end with the exit code that the outcome asks for; the user's mistakes are one message, no traceback."""
+    """Run, and exit with the code of the outcome; a mistake of the user's is one message without a traceback."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own printing and exit code 1
     sys.argv[1:] = as_hydra_reads(sys.argv[1:])
     with sentences():

@@ -116,7 +116,7 @@ def error_code(kind: ErrorKind, http_status: int | None) -> int:
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller (`DESIGN` section 1, README "Exit codes")."""
+    """The exit codes of the process; the README has their meaning."""
 
     SETTLED = 0
     FAILED = 1

@@ -68,7 +68,7 @@ def _stop(number: int, _frame: object) -> None:
 def draining_on_signals(drain: Callable[[str], None]) -> Iterator[None]:
     """Call `drain` with the signal's name, instead of raising; entered after `ray.init`, which takes SIGTERM.
 
-    Only the main thread hears of signals; elsewhere nothing changes.
+    Only the main thread receives signals; in other threads nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

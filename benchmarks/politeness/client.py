@@ -1,4 +1,4 @@
-"""Runs laws of others against the origin: one asyncio process, a task for each client ("node") and server."""
+"""Runs laws of others against the origin: one asyncio process, one task per client ("node") and server."""
 
 from __future__ import annotations
 

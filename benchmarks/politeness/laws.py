@@ -18,7 +18,7 @@ class Law(Protocol):
         concurrency: Requests under way at once.
         max_attempts: Requests for one image at most.
         waits_in_place: How often a request is sent again at once, after the wait that the server asked for, before
-            the law hears of it (an HTTP library's own retries).
+            the law is notified (an HTTP library's own retries).
     """
 
     concurrency: int

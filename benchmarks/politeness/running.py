@@ -88,7 +88,7 @@ def _environment() -> dict[str, str]:
 
 
 def _drain_after(process: subprocess.Popen[bytes], origin: RunningOrigin, seconds: float) -> None:
-    """Wait for the end; after `seconds` since the first request ask for it, and do not wait for ever."""
+    """Wait for the end. `seconds` after the first request, request it, and do not wait forever."""
     started_s = time.monotonic()
     before = len(origin.log())
     try:

@@ -16,7 +16,7 @@ ROWS = 100
 
 
 def plan_all(servers: int) -> tuple[float, float, int]:
-    """Seconds, peak memory in GB and number of slices, from loading the batches until the last is dealt and done."""
+    """Seconds, peak memory in GB and number of slices, from loading the batches until the last is assigned and done."""
     started_s = time.perf_counter()
     planner = Planner(lambda _: RATE_RPS, SLOTS, task_seconds=60.0)
     planner.add((_only_batch(number) for number in range(servers)), now_s=0.0)

@@ -48,7 +48,7 @@ def usual_rate_rps(rank: int, rows: int, rng: random.Random) -> float:
 
 
 def generous_rate_rps(rank: int, rows: int, rng: random.Random) -> float:
-    """A world of cloud buckets: every server allows what brings its rows in 10 minutes to 4.5 hours, at least 3/s.
+    """A world of cloud buckets: every server allows a rate that takes 10 minutes to 4.5 hours, and at least 3/s.
 
     The total then keeps 32 cores busy for nearly as long as the slowest server takes, which is the hardest case for a
     planner: neither bound hides its losses.

@@ -14,7 +14,7 @@ from benchmarks.speed.pictures import make_pictures
 from benchmarks.speed.race import Task, contenders, race, running_origins
 from benchmarks.speed.report import draw, table
 
-#: Rows, and rows a batch: about ten seconds each for the slowest of ours, and batches small enough to end together.
+#: Rows, and rows per batch: about ten seconds each for the slowest of ours, and batches small enough to end together.
 SIZES = {"small": (6000, 250), "big": (2000, 100)}
 
 

@@ -52,7 +52,7 @@ def _task(queue: multiprocessing.Queue[float], *work: object) -> None:
 
 
 def floor_images_per_s(files: list[Path], images: int, options: ImageOptions) -> float:
-    """Images/s of the bare calls on both cores, for the decoding that `options` ask for."""
+    """Images/s of the bare calls on both cores, for the decoding that `options` request."""
     bodies = [path.read_bytes() for path in files]
     context = multiprocessing.get_context("spawn")
     start, queue = context.Barrier(CORES), context.Queue()

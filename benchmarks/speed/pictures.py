@@ -50,7 +50,7 @@ def make_pictures(folder: Path) -> dict[str, list[Path]]:
 
 
 def make_jpeg(kind: Kind, seed: int) -> bytes:
-    """One picture; `seed` tells them apart."""
+    """One picture, different for each `seed`."""
     rng = np.random.default_rng(seed)
     brightness = _BRIGHTNESS + _CONTRAST * _pink(rng, kind) + rng.normal(0, _NOISE, (kind.height, kind.width))
     planes = [brightness, *(128 + _CHROMA * _pink(rng, kind) for _ in range(2))]

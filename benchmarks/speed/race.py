@@ -69,7 +69,7 @@ def _plain(run: Callable[[Sequence[str]], Timing]) -> Run:
 
 
 def contenders(distributed_downloader: Path | None) -> dict[str, Run]:
-    """Who takes part, by name; each `floor` stands for the calls that the `ours` of the same name makes."""
+    """The contenders by name; each `floor` makes just the calls that the `ours` of the same name makes."""
     runs: dict[str, Run] = {
         "ours": _ours(),
         "img2dataset": _img2dataset(),

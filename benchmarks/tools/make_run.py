@@ -2,7 +2,7 @@
 
 python benchmarks/tools/make_run.py FOLDER
 
-What stands in `image` is 2 kB of noise: these tools never read it.
+The column `image` is 2 kB of noise: these tools never read it.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ SERVERS: tuple[DemoServer, ...] = (
         faults={Fault.DRIP: (20, 40)},
     ),
     DemoServer("portfolio.artist.example", 24, "opted out by X-Robots-Tag", faults={Fault.OPTED_OUT: range(0, 24, 3)}),
-    DemoServer("zoo.example", 40, "robots.txt asks for a delay", robots="User-agent: *\nCrawl-delay: 0.1\n"),
+    DemoServer("zoo.example", 40, "robots.txt has a Crawl-delay", robots="User-agent: *\nCrawl-delay: 0.1\n"),
     DemoServer("gone.collection.example", 12, "nothing listens there", faults={Fault.DEAD: range(12)}),
     *(
         DemoServer(

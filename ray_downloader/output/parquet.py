@@ -31,7 +31,7 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
     Args:
         path: Where to write.
-        schema: What the file holds. Columns that a batch lacks, as an earlier run did not ask for them, are null.
+        schema: The columns of the file. Those that a batch lacks, because an earlier run did not make them, are null.
         batches: In order; small ones are put together and large ones cut.
     """
     groups = row_groups(_shaped(batch, schema) for batch in batches)

@@ -1,4 +1,4 @@
-"""The pixel work for frameworks that bring none of their own: the calls that all contenders make, with their results.
+"""The pixel work for frameworks that have none of their own: the calls that all contenders make, with their results.
 
 It runs in the peers' environments, so it imports nothing of ours.
 """

@@ -27,6 +27,8 @@ def test_sql_and_python_agree(rows: list[tuple[str | None, str]]) -> None:
     with duckdb.connect() as connection:
         connection.execute(ROW_UUID_MACRO)
         connection.execute("CREATE TABLE t (source_id VARCHAR, identifier VARCHAR)")
-        connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.execute(
+            "INSERT INTO t SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[])", list(map(list, zip(*rows, strict=False)))
+        )
         found = connection.execute("SELECT row_uuid(source_id, identifier), source_id, identifier FROM t").fetchall()
     assert [row[0] for row in found] == [row_uuid(*row[1:]) for row in found]

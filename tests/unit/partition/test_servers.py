@@ -23,7 +23,7 @@ _URLS = st.lists(_PARTS | st.characters(exclude_categories=["Cs"]), min_size=1, 
 def _server_by_origin(urls: list[str]) -> dict[str, str | None]:
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE staged (identifier VARCHAR, reason VARCHAR, origin VARCHAR)")
-        connection.executemany("INSERT INTO staged (identifier) VALUES (?)", [(url,) for url in urls])
+        connection.execute("INSERT INTO staged (identifier) SELECT unnest(?::VARCHAR[])", [urls])
         connection.execute(f"UPDATE staged SET origin = {ORIGIN_SQL}")
         name_servers(connection)
         return dict(connection.sql("SELECT identifier, server_name FROM staged JOIN origins USING (origin)").fetchall())
