@@ -63,12 +63,13 @@ def judge(task: tuple[str, int, int | None]) -> tuple[list[Judged], ModuleRun]:
     return judged, run
 
 
-def judge_all(modules: Sequence[str], seed: int, sample: int | None) -> list[Judged]:
+def judge_all(modules: Sequence[str], seed: int, sample: int | None) -> tuple[list[Judged], list[str]]:
     """The mutants of all modules, in their order; progress goes to stderr.
 
-    Raises:
-        SystemExit: The tests of a module fail without any mutant.
+    Returns:
+        The mutants, and what was said of modules whose tests fail without any: of these nothing is known.
     """
+    broken: list[str] = []
     found: dict[str, list[Judged]] = {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         first = copy_of(CHECKOUT, Path(folder, "first"))
@@ -76,11 +77,13 @@ def judge_all(modules: Sequence[str], seed: int, sample: int | None) -> list[Jud
         with context.Pool(os.cpu_count(), _move, (first,)) as pool:
             for judged, run in pool.imap_unordered(judge, [(module, seed, sample) for module in modules]):
                 if run.broken:
-                    sys.exit(f"{run.tests} fail without a mutant:\n{run.broken[-3000:]}")
+                    broken.append(f"{run.tests} fail without a mutant:\n{run.broken[-3000:]}")
+                    print(broken[-1], file=sys.stderr, flush=True)
+                    continue
                 for name in {mutant.module for mutant in judged}:
                     found[name] = judged
                     print(_progress(name, judged, run), file=sys.stderr, flush=True)
-    return [mutant for module in modules for mutant in found.get(module, ())]
+    return [mutant for module in modules for mutant in found.get(module, ())], broken
 
 
 def _move(first: Path) -> None:
@@ -111,16 +114,17 @@ def main() -> int:
     if not modules:
         parser.error(f"no file of the rooms begins with {', '.join(chosen)}")
     started_s = time.monotonic()
-    judged = judge_all(modules, arguments.seed, arguments.sample or None)
+    judged, broken = judge_all(modules, arguments.seed, arguments.sample or None)
     rows = rows_of(judged)
     seconds = time.monotonic() - started_s
     print(survivors(judged))
     print(table(rows))
+    print("\n".join(broken))
     print(f"\nseed {arguments.seed}, {arguments.sample or 'all'} mutants of each module, {seconds:.0f} s")
     if arguments.json:
         kept = as_json(judged, arguments.seed, arguments.sample, seconds)
         arguments.json.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
-    return int(any(row.share < GOAL for row in rows))
+    return int(bool(broken) or any(row.share < GOAL for row in rows))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -31,6 +32,7 @@ from benchmarks.mutants.targets import Tree, name_of
 #: A mutant is killed as hanging after this many times what the tests took without it, and this much more.
 SLOWER = 3.0
 GRACE_S = 3.0
+PR_SET_PDEATHSIG = 1
 #: Of address space; a mutant that eats memory dies of it alone.
 MEMORY_BYTES = 12 * 1024**3
 LIBRARIES = (
@@ -188,6 +190,7 @@ def _in_fork(act: Callable[[], int], limit_s: float | None) -> int:
         code = 1
         try:
             os.setpgid(0, 0)
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it does not outlive who waits for it
             code = act()
         except BaseException as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
