@@ -171,15 +171,7 @@ def _pytest(tests: Sequence[str], output: Path) -> int:
         os.dup2(file.fileno(), 2)
     scratch = output.with_suffix(".tmp")
     quick = ("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", f"--basetemp={scratch}")
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    warm = (
-        "-p",
-        "pytest_timeout",
-        "-p",
-        "_hypothesis_pytestplugin",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    )  # of plugins that are imported already
+    warm = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of plugins that are imported already
     return int(pytest.main([*quick, *warm, *tests]))
 
 
