@@ -6,7 +6,7 @@ which server it belongs to, so that servers are worked out once for each of them
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ from ray_downloader.partition.refused import MAX_LINE_LENGTH, note_lines
 from ray_downloader.partition.scan import BYTES_MACROS, SqlColumn, SqlType, parquet_rows, scan_sql, scanned_columns
 from ray_downloader.partition.url_cells import URL_MACROS
 from ray_downloader.sources.base import LISTED_COLUMNS, VALUE_COLUMNS, Column, Companion, Source
-from ray_downloader.sources.tables import MediaInput, Table, find_columns, how_read
+from ray_downloader.sources.tables import MediaInput, Table, defaults_of, find_columns, how_read
 from ray_downloader.sql import literal
 
 Overrides = Mapping[str, tuple[str, ...]] | None
@@ -74,6 +74,9 @@ def stage_rows(
     for listed in ("all", "the rest"):
         stage.core([one.media for one in inputs if one.core_lists == listed], is_rest=listed == "the rest")
     divide_rows(connection)
+    scopes = Counter(one.media.scope for one in inputs if one.media.scope and one.core_lists is None)
+    if any(tables > 1 for tables in scopes.values()):
+        connection.execute(_REPEATED_SQL)
     return Staged(tuple(stage.read_as), stage.lines)
 
 
@@ -97,14 +100,23 @@ class _Stage:
             " is_completed BOOLEAN, is_part BOOLEAN, row_number BIGINT)"
         )
         connection.execute(URL_MACROS + BYTES_MACROS)
-        connection.execute("CREATE OR REPLACE TABLE files (path VARCHAR, name VARCHAR, scope VARCHAR)")
+        connection.execute("CREATE OR REPLACE TABLE files (path VARCHAR, name VARCHAR, scope VARCHAR, place INTEGER)")
 
     def note_files(self, tables: Sequence[Table]) -> None:
         """Fill `files`: what the user knows each by, and the archive that it is of."""
         paths = [str(table.path) for table in tables]
-        noted = pa.table({"path": paths, "name": [one.shown for one in tables], "scope": [one.scope for one in tables]})
+        noted = pa.table(
+            {
+                "path": paths,
+                "name": [one.shown for one in tables],
+                "scope": [one.scope for one in tables],
+                "place": range(len(tables)),
+            }
+        )
         self._connection.register("noted", noted)
-        self._connection.execute("INSERT INTO files SELECT DISTINCT * FROM noted")
+        self._connection.execute(
+            "INSERT INTO files SELECT path, any_value(name), any_value(scope), min(place) FROM noted GROUP BY path"
+        )
         self._connection.unregister("noted")
 
     def companions(self, tables: Sequence[Table], companion: Companion) -> None:
@@ -190,7 +202,15 @@ class _Stage:
             values["mirrors"] = "mirrors"
         values["identifier"] = f"coalesce(left(refused, {MAX_LINE_LENGTH}), {values['identifier']})"
         columns = ", ".join(f"{sql} AS {name}" for name, sql in values.items())
-        rows = joined_sql(scan_sql(tables, roles, self._columns(tables), first_row), tables, companion, self._kept)
+        rows = scan_sql(tables, roles, self._columns(tables), first_row)
+        wanted = {**source.columns, **self._kept_columns()}
+        stated_values = defaults_of(wanted, {role: roles[role] for role in wanted}, tables[0])
+        if stated_values:
+            filled = ", ".join(f"coalesce({role}, {literal(text)}) AS {role}" for role, text in stated_values.items())
+            rows = f"SELECT * REPLACE ({filled}) FROM ({rows})"
+        rows = joined_sql(rows, tables, companion, self._kept)
+        missing = ", ".join(literal(role) for role, index in roles.items() if index is None)
+        rows = f"SELECT *, [{missing}]::VARCHAR[] AS missing_columns FROM ({rows})"
         for role, sql in source.derived.items():
             rows = f"SELECT *, {sql} AS {role} FROM ({rows})"
         staged = (
@@ -205,7 +225,7 @@ class _Stage:
         """Tables with the same columns and format, together, so that 10,000 part files are one scan."""
         groups: dict[object, list[Table]] = defaultdict(list)
         for table in tables:
-            groups[(table.columns, table.text, table.types, table.core_id)].append(table)
+            groups[(table.columns, table.text, table.types, table.core_id, table.defaults)].append(table)
         hint = self._source.missing_hint
         return [(alike, find_columns(wanted, overrides, alike[0], hint)) for alike in groups.values()]
 
@@ -229,6 +249,17 @@ SELECT core.*, scope FROM ({}) AS core JOIN files ON file = path
 WHERE identifier IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM staged JOIN files AS theirs ON staged.file = theirs.path
     WHERE staged.source_id = core.source_id AND theirs.scope = files.scope)
+"""
+
+
+#: Publishers list a medium in several tables of one archive, in Simple Multimedia and in Audubon Core: one row counts.
+_REPEATED_SQL = """
+UPDATE staged SET reason = 'repeated' FROM (
+    SELECT number FROM (
+        SELECT staged.rowid AS number, place, min(place) OVER (PARTITION BY scope, source_id, identifier) AS first_place
+        FROM staged JOIN files ON file = path WHERE reason IS NULL AND scope <> '')
+    WHERE place > first_place) AS later
+WHERE staged.rowid = later.number
 """
 
 

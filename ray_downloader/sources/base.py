@@ -78,7 +78,8 @@ class Source:
         rejects: Why a row is not downloaded, in order of precedence. (That a URL is none is found later.)
         values: SQL over the roles for those of `VALUE_COLUMNS` that are not simply the role of that name (nor, where
             there is no such role, NULL). `mirrors` is a list of text.
-        derived: SQL for further roles, in order: each sees those before it, and is worked out once a row.
+        derived: SQL for further roles, in order: each sees those before it, and `missing_columns`, the roles that the
+            table has no column for; it is worked out once a row.
         companion: A second table to look rows up in.
         keeps: Columns that are carried along whether or not `dataset.keep` names them, where the list has them.
         stated_license: The licence of rows for which no table states one.

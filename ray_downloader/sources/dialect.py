@@ -62,6 +62,7 @@ class Reading:
         has_header: Whether the first row names the columns.
         columns: How many there are.
         fit: Share of the rows that have as many cells.
+        broken_header: The line of the header, where its quotes are broken and its names are what is between delimiters.
     """
 
     delimiter: str
@@ -71,6 +72,7 @@ class Reading:
     has_header: bool
     columns: int
     fit: float
+    broken_header: str = ""
 
     @property
     def data(self) -> list[Row]:
@@ -138,11 +140,34 @@ def _cuts_urls(reading: Reading, ending: str) -> bool:
 def _reading(lines: Sequence[str], delimiter: str, ending: str, rules: TextRules) -> Reading:
     quoting = _quoting(lines, delimiter, ending, rules)
     rows = quoting.rows
+    mended = _mended_header(lines[0], rows, delimiter, quoting.quote)
+    if mended:
+        rows = (mended, *rows[1:])
     has_header = _has_header(rows, rules)
     data = [row for row in rows[int(has_header) :] if row is not None]
     named = len(rows[0]) if has_header and rows[0] is not None else 0
     columns, fit = _width([len(row) for row in data], named)
-    return Reading(delimiter, quoting.quote, quoting.escape, rows, has_header, columns, fit)
+    broken = lines[0] if mended and has_header else ""
+    return Reading(delimiter, quoting.quote, quoting.escape, rows, has_header, columns, fit, broken)
+
+
+def _mended_header(line: str, rows: Sequence[Row | None], delimiter: str, quote: str) -> Row | None:
+    """The names in a header whose quotes are broken or misplaced; None where they are sound, or it is no header.
+
+    It has as many names as the rows, of which some have URLs, have cells only without its quotes, and some of them are
+    well known.
+    """
+    data = [row for row in rows[1:] if row is not None]
+    widths = Counter(map(len, data))
+    first = rows[0] if rows else None
+    if not quote or quote not in line or not url_share(data):
+        return None
+    width = max(widths, key=lambda cells: widths[cells])
+    names = tuple(cell.strip() for cell in line.replace(quote, "").split(delimiter))
+    is_sound = first is not None and len(first) == width
+    if is_sound or len(names) != width or width < 2 or not all(name and may_be_name(name) for name in names):
+        return None
+    return names if sum(map(is_known_name, names)) > 1 else None
 
 
 def _width(widths: list[int], named: int) -> tuple[int, float]:

@@ -21,12 +21,15 @@ _VARIANTS = {
     "thumbnail": ("thumbnailAccessURI", "thumbnailURL"),
 }
 #: Where the bytes are, if none of those says so. `identifier` may be a URL, too, or no more than a name.
-_OTHER_URLS = ("url", "imageURL", "image_url", "associatedMedia")
+_OTHER_URLS = ("url", "imageURL", "image_url", "media", "associatedMedia")
 _CORE_IDS = ("coreid", "gbifID", "id", "_id", "occurrenceID", "occid", "observationID", "catalogNumber", "taxonID")
 _LICENSES = ("license", "rights", "UsageTerms", "WebStatement")
 
-#: Nothing says what it is: of GBIF's rows, none is an image then; elsewhere only the ending of the URL speaks against.
-_UNKNOWN = f"gbif_id IS NULL AND NOT coalesce({has_other_ending_sql('found_url')}, false)"
+_SAYS_NOTHING = (
+    "gbif_id IS NULL OR (list_contains(missing_columns, 'type') AND list_contains(missing_columns, 'format'))"
+)
+#: Neither cell says what it is: no row of GBIF's is an image then; elsewhere only the URL's ending speaks against it.
+_UNKNOWN = f"({_SAYS_NOTHING}) AND NOT coalesce({has_other_ending_sql('found_url')}, false)"
 
 
 @SOURCES.register("dwca")
@@ -86,7 +89,12 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
             global_column="gbifID",
         ),
         core=_core(more_rejects),
-        known_by=(("coreid", "identifier"), ("coreid", "accessURI"), ("accessURI", "format")),
+        known_by=(
+            ("coreid", "identifier"),
+            ("coreid", "accessURI"),
+            ("accessURI", "format"),
+            ("identifier", "type", "format"),
+        ),
         stated_license=settings.license,
         quoted_tabs=False,
         missing_hint="an archive's table of media has the column identifier or accessURI; name another one with "

@@ -35,7 +35,12 @@ def gbif(settings: DatasetSettings) -> Source:
         source,
         rejects=(RejectRule("no_source_id", "source_id IS NULL"), *source.rejects),
         keeps=("gbifID", "datasetKey"),
-        known_by=(("gbifID", "identifier", "type"), ("gbifID", "identifier", "format")),
+        known_by=(
+            ("gbifID", "identifier", "type", "format"),
+            ("gbifID", "identifier", "type"),
+            ("gbifID", "identifier", "format"),
+            ("gbifID", "datasetKey"),  # a download that has no media, which is said then
+        ),
         missing_hint=_SIMPLE_CSV_HINT,
     )
 

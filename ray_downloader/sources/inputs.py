@@ -134,7 +134,12 @@ class InputReader:
     def _texts(self, found: Iterable[ArchiveTable], archive: Archive) -> tuple[Table, ...]:
         tables = ((one, self._text(one)) for one in found)
         return tuple(
-            replace(table, scope=archive.shown, core_id=one.description.core_id if one.description else None)
+            replace(
+                table,
+                scope=archive.shown,
+                core_id=one.description.core_id if one.description else None,
+                defaults=tuple(one.description.defaults.items()) if one.description else (),
+            )
             for one, table in tables
             if table
         )

@@ -82,6 +82,7 @@ class Table:
         places: Where the rows of a text are.
         core_id: Position of the column that a Darwin Core Archive says links its tables.
         scope: The archive that it is of, where core ids mean something in their own archive only.
+        defaults: Names of columns, and what an archive's descriptor says of cells that are empty or not there.
     """
 
     path: Path
@@ -94,6 +95,7 @@ class Table:
     places: LinePlaces | None = field(default=None, compare=False)
     core_id: int | None = None
     scope: str = ""
+    defaults: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_header(self) -> bool:
@@ -156,6 +158,17 @@ def find_columns(
                 )
             )
         found[role] = index
+    return found
+
+
+def defaults_of(wanted: Mapping[str, Column], roles: Mapping[str, int | None], table: Table) -> dict[str, str]:
+    """What empty cells of a role stand for: values that the descriptor states for its column, or for one it may be."""
+    stated = {bare(name): value for name, value in table.defaults}
+    found: dict[str, str] = {}
+    for role, index in roles.items():
+        names = (table.columns[index],) if index is not None else (*wanted[role].names, *wanted[role].others)
+        values = [stated[bare(name)] for name in names if bare(name) in stated]
+        found |= {role: values[0]} if values else {}
     return found
 
 

@@ -71,6 +71,8 @@ def read_text_table(text: Utf8Text, shown: str, ending: str, rules: TextRules, s
     if not any(line.strip("\x1a \t") for line in lines):
         return None
     form = _form(lines, ending, rules)
+    if form.reading.broken_header:
+        form = replace(form, edit=_with_header(form.reading, form.edit))
     path = _tidied(text, form, scratch)
     reading = form.reading
     header_at = next((number for number, line in enumerate(sample_lines(path)) if line.strip()), 0)
@@ -106,6 +108,8 @@ def described_text_table(text: Utf8Text, shown: str, description: TableDescripti
         )
     rules = TextRules(bool(description.header_lines), delimiter=delimiter, quote=quote)
     reading = read_sample([line for line in lines if line.strip()], ".csv", rules)
+    if reading.broken_header:
+        path = tidy_copy(path, scratch.new_path(path.name), _with_header(reading, None))
     header = next((row for row in reading.rows if row is not None), ())
     beyond = [name for index, name in description.names.items() if index >= len(header)]
     if beyond:
@@ -233,6 +237,17 @@ def _with_quoted_iiif(_: int, line: str) -> str:
 
 def _without_first(edit: Callable[[int, str], str] | None) -> Callable[[int, str], str]:
     return lambda number, line: "" if number == 0 else edit(number, line) if edit else line
+
+
+def _with_header(reading: Reading, edit: Callable[[int, str], str] | None) -> Callable[[int, str], str]:
+    """The header's broken quotes would swallow rows; its names need none."""
+
+    def edited(number: int, line: str) -> str:
+        if line.lstrip("\ufeff") == reading.broken_header:
+            return line.replace(reading.quote, "")
+        return edit(number, line) if edit else line
+
+    return edited
 
 
 def _without_comments(reading: Reading) -> Callable[[int, str], str]:

@@ -184,3 +184,70 @@ def test_a_table_that_the_descriptor_names_and_that_is_missing_is_said(tmp_path:
     )
     with pytest.raises(UserError, match=r"meta\.xml of .* names m\.csv, which is not there"):
         partitioned(archive, tmp_path / "out", DWCA)
+
+
+def test_a_medium_in_two_tables_of_an_archive_is_one(tmp_path: Path) -> None:
+    files = {
+        "o.csv": "id\n1\n",
+        "a.csv": "coreid,u\n1,http://a.example/1.jpg\n1,http://a.example/2.jpg\n",
+        "s.csv": "coreid,u\n1,http://a.example/1.jpg\n2,http://a.example/1.jpg\n",
+    }
+    core = _table("core", ["o.csv"], "http://rs.tdwg.org/dwc/terms/Occurrence", [])
+    audubon = _table("extension", ["a.csv"], AUDUBON, ["http://rs.tdwg.org/ac/terms/accessURI"])
+    simple = _table("extension", ["s.csv"], SIMPLE, ["http://purl.org/dc/terms/identifier"])
+    result = partitioned(_archive(tmp_path / "d", files, core, audubon, simple), tmp_path / "out", DWCA)
+    assert _ids_and_urls(result) == {("1", "1.jpg"), ("1", "2.jpg"), ("2", "1.jpg")}
+    assert [(row["source_id"], row["reason"], row["file"][-5:], row["line"]) for row in result.rejected()] == [
+        ("1", "repeated", "s.csv", 2)
+    ]
+
+
+def test_what_a_descriptor_states_for_all_rows_counts(tmp_path: Path) -> None:
+    files = {"o.csv": "id\n1\n", "m.csv": "coreid,u,t\n1,http://a.example/1.jpg,\n2,http://a.example/2.jpg,Sound\n"}
+    stated = (
+        '<field term="http://purl.org/dc/terms/license" default="CC0"/>'
+        '<field index="2" term="http://purl.org/dc/terms/type" default="StillImage"/>'
+    )
+    table = _table("extension", ["m.csv"], AUDUBON, ["http://rs.tdwg.org/ac/terms/accessURI"], stated)
+    core = _table("core", ["o.csv"], "http://rs.tdwg.org/dwc/terms/Occurrence", [])
+    result = partitioned(_archive(tmp_path / "d", files, core, table), tmp_path / "out", DWCA)
+    assert [(row["source_id"], row["license"], row["license_from"]) for row in result.rows()] == [("1", "CC0", "media")]
+    assert result.summary.rejected_by_reason == {"not_an_image": 1}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '"id,type,format,identifier,title',
+        'id,type,format,identifier,title"',
+        'id,type,format,identifier,"title',
+        'id,"type,format",identifier,title',
+        '"id"",""type"",""format"",""identifier"",""title"',
+        '""id"",""type"",""format"",""identifier"",""title""',
+        '"id,""type"",""format"",""identifier"",""title"""',
+        '"id,type,format,identifier,title"',
+        '\ufeff"id","type","format","identifier","title"',
+    ],
+)
+@pytest.mark.parametrize("name", ["dwca", "auto"])
+def test_broken_quotes_of_a_header_cost_no_row(tmp_path: Path, header: str, name: str) -> None:
+    rows = (
+        '1,StillImage,image/jpeg,http://a.example/1.jpg,"A ""t"", x"\n2,StillImage,image/jpeg,http://a.example/2.jpg,T\n'
+        "3,Sound,audio/mpeg,http://a.example/3.mp3,\n"
+    )
+    (tmp_path / "media.csv").write_text(f"{header}\n{rows}", "utf-8")
+    result = partitioned(tmp_path / "media.csv", tmp_path / "out", {"name": name})
+    assert [(row["source_id"], row["title"]) for row in result.rows()] == [("1", 'A "t", x'), ("2", "T")]
+    assert result.summary.rejected_by_reason == {"not_an_image": 1}
+
+
+def test_a_gbif_download_of_another_kind_is_said_by_any_name(tmp_path: Path) -> None:
+    for name in ("gbif", "auto"):
+        with pytest.raises(UserError, match="'Darwin Core Archive'"):
+            partitioned(shared_case("gbif_simple.csv"), tmp_path / "out", {"name": name})
+
+
+def test_media_nested_in_rows_are_rows_of_their_own(tmp_path: Path) -> None:
+    result = partitioned(shared_case("gbif_sql.parquet"), tmp_path / "out", {"name": "gbif"})
+    assert len(result.rows()) == 2
+    assert {row["source_id"] for row in result.rows()} == {"1"}
