@@ -49,9 +49,9 @@ def test_each_server_gets_a_line_and_only_reachable_ones_a_rate(origin: RunningO
     lines = load_rows(layout)
     assert set(lines) == {*hosts, "tiny.example"}
     rates = load_profiled_rates(layout)
-    assert set(rates) == {"good.example", "limited.example", "tiny.example"}
+    assert set(rates) == {"good.example", "limited.example"}
     assert rates["limited.example"] == 10.0  # half the pace of the probe
-    assert rates["tiny.example"] == 20.0
+    assert lines["tiny.example"]["rate_limit"] == "20"  # shown, and no rate of its own
     assert lines["hanging.example"]["note"].startswith("stopped")
     assert lines["good.example"]["statuses"] == "200:5"
     assert origin.seen("tiny.example") == []

@@ -166,7 +166,18 @@ def test_any_location_is_ascii_and_does_not_raise(location: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("12", 12), ("0", 0), ("", None), ("-1", None), ("1e3", None), ("12\n12", None), ("²", None), ("9" * 5000, None)],
+    [
+        ("12", 12),
+        ("0", 0),
+        ("", None),
+        ("-1", None),
+        ("1e3", None),
+        ("12\n12", None),
+        ("²", None),
+        ("9" * 19, int("9" * 19)),
+        ("9" * 20, None),
+        ("9" * 5000, None),
+    ],
 )
 def test_only_a_plain_number_is_a_declared_size(text: str, size: int | None) -> None:
     assert declared_size_bytes({"content-length": text}) == size
@@ -244,6 +255,7 @@ def test_a_page_that_repeats_a_secret_is_quoted_without_it() -> None:
     page = b"<p>Bearer abcd1234 is not valid; abcd1234 has expired</p>"
     assert first_words(page, HTML, ["Bearer abcd1234"]) == "[redacted] is not valid; [redacted] has expired"
     assert first_words(b"a is not b", HTML, ["a"]) == "a is not b"
+    assert first_words(b"abc or abcd", HTML, ["abc", "Bearer abcd"]) == "abc or [redacted]"
 
 
 @given(

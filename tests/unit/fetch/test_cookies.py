@@ -143,3 +143,8 @@ def test_no_line_breaks_the_reading_or_gets_a_control_character_into_a_request(l
     assert header is None or (header.isprintable() or not any(ord(char) < 32 or ord(char) == 127 for char in header))
     header_elsewhere = sent(jar_of(*lines), "https://elsewhere.example/")
     assert header_elsewhere is None
+
+
+def test_a_file_at_the_top_sets_cookies_for_all() -> None:
+    jar = jar_of("a=1", url="https://www.museum.example/a.jpg")
+    assert sent(jar, "https://www.museum.example/elsewhere/b.jpg") == "a=1"

@@ -55,7 +55,7 @@ def test_a_group_of_another_name_is_not_ours(name: str) -> None:
     assert others.crawl_delay_s == (7.0 if name == "*" else None)
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 410, 999])
+@pytest.mark.parametrize("status", [199, 300, 301, 400, 401, 403, 404, 410, 999])
 def test_a_file_that_is_not_there_allows_all(status: int) -> None:
     assert rules(status).state is RobotsState.UNAVAILABLE
     assert rules(status).can_fetch("http://a.org/ours/1.jpg")
