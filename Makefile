@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 4
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint check bench bench-politeness bench-speed mutants clean
+.PHONY: help demo test test-fast coverage lint check bench bench-politeness bench-speed mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ demo: $(BIN)/.user ## a whole job on loopback servers of its own, into demo-out/
 test: $(BIN)/.developer ## all tests (5 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
-test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (under a minute), and how much they cover
+test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (about a minute)
+	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup
+
+coverage: $(BIN)/.developer ## the same, and which share of the lines they run
 	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --cov --cov-report=
 	@echo "these tests run $$($(BIN)/python -m coverage report --format=total) % of the lines of ray_downloader"
 
