@@ -48,7 +48,7 @@ from ray_downloader.run_folder.lock import holding_run
 from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.schedule.run_status import scan
-from ray_downloader.signals import run_until_stopped
+from ray_downloader.signals import run_until_stopped, same_command
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
 if TYPE_CHECKING:
@@ -213,7 +213,8 @@ def _say_why(result: DownloadResult, settings: Settings) -> None:
     check = "check this machine's network, its DNS, and whether it needs a proxy (network.proxy=...)"
     if result.is_outage:
         patience_s = settings.network.outage_patience_s
-        _log.error("no server could be reached for %g s: %s; then the same command goes on", patience_s, check)
+        again = same_command(settings)
+        _log.error("no server could be reached for %g s: %s; then %s goes on", patience_s, check, again)
     elif not result.progress.answered and result.progress.unreached:
         _log.warning("not one server answered in this run; if they should have, %s", check)
 

@@ -27,13 +27,18 @@ def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitC
         with stopping_on_signals():
             exit_code = work()
     except StopRequested as request:
-        _log.warning("%s: stopped; the same command continues", request)
+        _log.warning("%s: stopped; %s continues", request, same_command(settings))
         exit_code = ExitCode.STOPPED
     if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
         from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)
 
         requeue_stopped_job(settings)
     return exit_code
+
+
+def same_command(settings: Settings) -> str:
+    """What continues a run, in words: `reset` would start over instead, except in a job that Slurm requeues itself."""
+    return f"the same command without reset={settings.reset}" if settings.reset else "the same command"
 
 
 @contextmanager

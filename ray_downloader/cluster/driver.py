@@ -18,6 +18,7 @@ from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.outage import NetworkState, OutageDetector
 from ray_downloader.run_folder.orders import OrderFile, in_force
 from ray_downloader.schedule.planner import Planner, WorkItem
+from ray_downloader.signals import same_command
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
@@ -110,7 +111,8 @@ class Driver:
 
     def _drain_if_stopped(self) -> None:
         if self._stop_reason and not self._result.is_stopped:
-            _log.warning("%s: finishing what is under way; the same command continues later", self._stop_reason)
+            again = same_command(self._context.settings)
+            _log.warning("%s: finishing what is under way; %s continues later", self._stop_reason, again)
             self._result.is_stopped = True
             self._enter(replace(self._mode, is_draining=True))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -26,7 +26,7 @@ def server_status(layout: RunLayout, name: str, waiting: Sequence[Mapping[str, A
     """What is known of a server of the run.
 
     Args:
-        name: The server, in any spelling.
+        name: The server, in any spelling, or a group.
         waiting: The servers that wait now.
 
     Raises:
@@ -36,9 +36,11 @@ def server_status(layout: RunLayout, name: str, waiting: Sequence[Mapping[str, A
     policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
     server = KnownServers.of_run(layout, policies).find(name)
     budget = policies.budget_key(server)
-    batches = [batch for batch in load_batches(layout) if batch.server_name in {server, POOLED}]
-    kinds = scan(layout, batches, load_retry_order(layout)).settled.get(server, Counter())
-    total = _rows_of(layout, server)
+    rows = _rows_of(layout, lambda host: server in {host, policies.budget_key(host)})
+    batches = [batch for batch in load_batches(layout) if batch.server_name in {*rows, POOLED}]
+    settled = scan(layout, batches, load_retry_order(layout)).settled
+    kinds: Counter[str] = sum((settled.get(host, Counter()) for host in rows), Counter())
+    total = sum(rows.values())
     state = load_server_states(layout).get(budget, {})
     return {
         "server": server,
@@ -57,9 +59,11 @@ def server_status(layout: RunLayout, name: str, waiting: Sequence[Mapping[str, A
     }
 
 
-def _rows_of(layout: RunLayout, server: str) -> int:
-    table = pq.read_table(layout.servers_table, columns=["rows"], filters=[("server_name", "=", server)])
-    return sum(table["rows"].to_pylist())
+def _rows_of(layout: RunLayout, is_meant: Callable[[str], bool]) -> dict[str, int]:
+    """Rows of the list, by server: of one, or of all that a group has."""
+    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
+    rows = zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True)
+    return {server: count for server, count in rows if is_meant(server)}
 
 
 def server_text(status: Mapping[str, Any]) -> str:
