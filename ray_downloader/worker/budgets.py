@@ -152,6 +152,11 @@ class Budgets:
             if not is_known:  # else what was learned since then stands
                 self._states[budget].order(cast("Order", order.action), order.value)
 
+    def forget(self, holder: str) -> None:
+        """A worker is known to be gone: its connections are free again."""
+        for state in self._states.values():
+            state.forget(holder)
+
     def drain(self) -> None:
         """From now on every answer says that the run is ending."""
         self._is_draining = True

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.politeness.server.incidents import is_throttled
+from ray_downloader.politeness.server.evidence import is_throttled
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.row import Row
 
@@ -43,7 +43,7 @@ class _Suspect:
 
 def blames_server(failure: Failure) -> bool:
     """Whether a failure by itself says more of the server than of the row."""
-    is_refusal = is_throttled(failure.kind, failure.http_status) or failure.kind is ErrorKind.HTTP_403_BAN
+    is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind is ErrorKind.HTTP_403_BAN
     return is_refusal or failure.kind in _UNREACHED
 
 

@@ -16,7 +16,7 @@ from itertools import count
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.leases.pacer import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
-from ray_downloader.politeness.server.incidents import is_throttled
+from ray_downloader.politeness.server.evidence import stops_its_holder
 from ray_downloader.worker.evidence import FaultJudge
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.robots_gate import RobotsRequest
@@ -240,7 +240,7 @@ class ServerQueue:
         """A request ended."""
         self.in_flight -= 1
         self._outcomes.append((now_s, outcome))
-        if is_throttled(outcome.kind, outcome.http_status) and not outcome.is_odd:
+        if stops_its_holder(outcome):
             # The server says stop: no permit of before is used after that, nor one that is on its way.
             self._unused += self._pacer.give_back()
             self._awaits_stale_lease = self.is_requesting

@@ -73,9 +73,19 @@ class LeaseAllocator:
         """Requests under way, as far as was reported."""
         return self._holders.in_flight
 
+    def is_wanted(self, now_s: float) -> bool:
+        """Whether somebody waits for permits."""
+        return self._holders.active(now_s) > 0
+
+    def forget(self, worker: str) -> None:
+        """A worker is known to be gone, and its transfers with it."""
+        for name in self._holders.names():
+            if name.split(" ", 1)[0] == worker:
+                self._holders.forget(name)
+
     def receive(self, request: LeaseRequest, now_s: float) -> None:
         """Note what the holder says of itself."""
-        name = _name(request)
+        name = holder_name(request)
         holder = self._holders.heard(name, request.wanted, request.in_flight, now_s)
         if request.unused or not request.wanted:
             self._timeline.release(name, now_s)
@@ -87,7 +97,7 @@ class LeaseAllocator:
 
     def refuse(self, request: LeaseRequest, wait_s: float, verdict: Verdict, now_s: float) -> Lease:
         """No permits; a lease that still runs keeps its connections, unless the verdict ends it."""
-        holder = self._holders.get(_name(request))
+        holder = self._holders.get(holder_name(request))
         runs_on = holder is not None and holder.interval is not None and holder.interval.end_s > now_s
         connections = holder.allowed if holder and runs_on and verdict is Verdict.OPEN else 0
         if holder:
@@ -97,7 +107,7 @@ class LeaseAllocator:
 
     def offer(self, request: LeaseRequest, terms: Terms, now_s: float) -> Lease:
         """As many permits as the terms and the other holders allow; maybe none yet."""
-        name = _name(request)
+        name = holder_name(request)
         holder = self._holders.get(name)
         connections = self._holders.connections_for(name, terms.connections, terms.turn_connections)
         if holder is None or not connections:
@@ -155,7 +165,7 @@ class LeaseAllocator:
         )
 
 
-def _name(request: LeaseRequest) -> str:
+def holder_name(request: LeaseRequest) -> str:
     """One worker may ask for several hosts of a group, each with its own pacer: these are several holders."""
     return f"{request.holder} {request.server}"
 

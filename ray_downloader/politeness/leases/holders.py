@@ -1,15 +1,18 @@
 """Who works on a server at this moment, and how its connections are shared among them.
 
 A holder keeps what it has in flight, and what its last two leases allowed it, until it reports less; the share of
-one that has not been heard of for `HOLDER_TIMEOUT_S` returns. So the sum never exceeds the server's connections.
+one that fell silent returns only when its transfers must have ended. So the sum never exceeds the server's connections.
 """
 
 from __future__ import annotations
 
 from ray_downloader.politeness.leases.timeline import Interval
 
-#: A worker reports at least every few seconds while it has anything in flight; after this long it is taken for lost.
+#: A holder that has fallen silent and can have nothing under way is forgotten after this long.
 HOLDER_TIMEOUT_S = 30.0
+#: One that can have transfers under way is slow to report, or lost: they end with `network.request_timeout_s`. Where
+#: the driver knows that a worker is lost, it says so (`forget`).
+TRANSFER_TIMEOUT_S = 330.0
 #: Holders that asked within this time share a server's seconds in short leases.
 ACTIVE_S = 2.0
 
@@ -40,6 +43,11 @@ class Holder:
         """Connections that it could use."""
         return self.wanted + self.in_flight
 
+    def is_forgotten(self, now_s: float) -> bool:
+        """Whether its share returns: nobody has heard of it for long, and what it was allowed must have ended."""
+        timeout_s = TRANSFER_TIMEOUT_S if self.held else HOLDER_TIMEOUT_S
+        return now_s - max(self.asked_s, self.until_s) > timeout_s
+
     def allow(self, connections: int) -> None:
         """A new lease: the one before it may still be in use until the answer arrives."""
         self.allowed_before, self.allowed = self.allowed, connections
@@ -55,12 +63,20 @@ class Holders:
 
     def heard(self, name: str, wanted: int, in_flight: int, now_s: float) -> Holder:
         """Note that a holder spoke, and drop those that fell silent."""
-        silent = [other for other, it in self._known.items() if now_s - it.asked_s > HOLDER_TIMEOUT_S]
+        silent = [other for other, it in self._known.items() if it.is_forgotten(now_s)]
         for other in silent:
             del self._known[other]
         holder = self._known.setdefault(name, Holder())
         holder.asked_s, holder.wanted, holder.in_flight = now_s, wanted, in_flight
         return holder
+
+    def forget(self, name: str) -> None:
+        """A holder is known to be gone."""
+        self._known.pop(name, None)
+
+    def names(self) -> list[str]:
+        """Those that are known."""
+        return list(self._known)
 
     def get(self, name: str) -> Holder | None:
         """A holder that is known, or None."""

@@ -1,100 +1,123 @@
-"""How long a server is left alone after an incident, and when it is given up.
+"""How long a server is left alone: as long as it asks for, or else seconds at first, and then minutes that double.
 
-Constants as apache/stormcrawler (pull requests 1973 and 1984): 60 s without `Retry-After`, doubled by each incident,
+Minutes as apache/stormcrawler (pull requests 1973 and 1984): 60 s without `Retry-After`, doubled by each incident,
 at most a day, forgiven after 30 quiet minutes, up to 10 % longer by chance so that hosts do not all come back at once.
 """
 
 from __future__ import annotations
 
-import random
+from typing import Any
 
 from ray_downloader.politeness.headers.retry_after import MAX_RETRY_AFTER_S
+from ray_downloader.politeness.server.snapshot import Reader
 
+#: A single refusal may be about its URL: so long until another one is asked for, doubled while that tells nothing new.
+FIRST_SECONDS_S = 2.0
+MAX_SECONDS_S = 60.0
+LEAST_SECONDS_S = 0.2
 FIRST_PAUSE_S = 60.0
 MAX_PAUSE_S = 86_400.0
 FORGIVEN_AFTER_S = 1_800.0
 JITTER_SHARE = 0.10
-#: This many incidents without a single file in between, over at least this long: the server is as good as dead.
-#: 60 + 120 + 240 s of headerless pauses make seven minutes.
-FRUITLESS_INCIDENTS = 4
-FRUITLESS_S = 300.0
+#: Times that were told as ages are added up again: a request is not of before a pause for less than this.
+_CLOCK_ERROR_S = 1e-3
 
 
 class Backoff:
     """Pauses of one server."""
 
-    __slots__ = (
-        "_first_fruitless_s",
-        "_fruitless",
-        "_quiet_from_s",
-        "doublings",
-        "epoch_s",
-        "incidents",
-        "pause_until_s",
-    )
+    __slots__ = ("_quiet_from_s", "_seconds_s", "doublings", "epoch_s", "incidents", "is_asked", "length_s", "until_s")
 
     def __init__(self, now_s: float) -> None:
-        self.pause_until_s = now_s
+        self.until_s = now_s
+        #: Requests sent before are of the last incident, whatever comes of them.
         self.epoch_s = now_s
         self.doublings = 0
         self.incidents = 0
+        #: Whether the server said how long; then nothing shortens the pause.
+        self.is_asked = False
+        self.length_s = 0.0
+        self._seconds_s = FIRST_SECONDS_S
         self._quiet_from_s = now_s
-        self._first_fruitless_s = now_s
-        self._fruitless = 0
 
     def is_new(self, sent_s: float) -> bool:
-        """Whether a throttled answer against a request sent then is news: earlier ones belong to the last incident."""
-        return sent_s >= self.epoch_s
+        """Whether what came of a request sent then is news."""
+        return sent_s >= self.epoch_s - _CLOCK_ERROR_S
 
     def remaining_s(self, now_s: float) -> float:
         """How long the server is still to be left alone."""
-        return max(0.0, self.pause_until_s - now_s)
+        return max(0.0, self.until_s - now_s)
 
-    def is_fruitless(self, now_s: float) -> bool:
-        """Whether incident follows incident without a file, for long enough to stop."""
-        return self._fruitless >= FRUITLESS_INCIDENTS and now_s - self._first_fruitless_s >= FRUITLESS_S
+    def end(self, now_s: float) -> None:
+        """The pause has no reason any more."""
+        self.until_s = self.epoch_s = now_s
 
-    def resume(self, pause_s: float, doublings: int, now_s: float) -> None:
-        """Go on with a pause that was under way."""
-        self.doublings = doublings
-        self.pause_until_s = self.epoch_s = self._quiet_from_s = now_s + pause_s
+    def begin_seconds(self, odd_urls: int) -> None:
+        """A new suspicion begins with seconds; with less where the last refusals were all about their URLs."""
+        self._seconds_s = max(LEAST_SECONDS_S, FIRST_SECONDS_S / (1 + odd_urls))
 
-    def on_success(self) -> None:
-        """The server delivers."""
-        self._fruitless = 0
-
-    def begin(
-        self, now_s: float, answered_s: float, retry_after_s: float | None, free_s: float, rng: random.Random
-    ) -> None:
-        """A new incident.
+    def pause_seconds(self, now_s: float, free_s: float) -> None:
+        """Ask another URL in a moment.
 
         Args:
             now_s: Monotonic time.
-            answered_s: When the answer came.
-            retry_after_s: What it asked for.
             free_s: Until when permits handed out before may be used: their answers belong to this incident too.
-            rng: For the jitter.
         """
+        self.incidents += 1
+        self._begin(now_s, now_s, self._seconds_s, free_s)
+        self._seconds_s = min(MAX_SECONDS_S, 2 * self._seconds_s)
+
+    def pause_minutes(self, now_s: float, free_s: float, jitter: float) -> None:
+        """Leave it alone for a minute, or twice as long as the last time; `jitter` from 0 to 1 makes it longer."""
         if now_s - self._quiet_from_s > FORGIVEN_AFTER_S:
             self.doublings = 0
-        if self._fruitless == 0:
-            self._first_fruitless_s = now_s
-        self._fruitless += 1
+        pause_s = FIRST_PAUSE_S * 2.0 ** min(self.doublings, 20) * (1 + JITTER_SHARE * jitter)
+        self.doublings += 1
         self.incidents += 1
-        if retry_after_s is None:
-            pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0**self.doublings)
-            pause_s = min(MAX_PAUSE_S, pause_s * (1 + rng.uniform(0.0, JITTER_SHARE)))
-            self.doublings += 1
-        else:
-            pause_s = min(retry_after_s, MAX_RETRY_AFTER_S)
-        self.pause_until_s = max(self.pause_until_s, answered_s + pause_s)
-        self.epoch_s = max(self.pause_until_s, free_s)
+        self._begin(now_s, now_s, min(MAX_PAUSE_S, pause_s), free_s)
         self._quiet_from_s = self.epoch_s
 
-    def prolong(self, answered_s: float, retry_after_s: float | None) -> None:
-        """Another answer of the last incident: only a longer `Retry-After` counts."""
-        if retry_after_s is None:
-            return
-        self.pause_until_s = max(self.pause_until_s, answered_s + min(retry_after_s, MAX_RETRY_AFTER_S))
-        self.epoch_s = max(self.epoch_s, self.pause_until_s)
-        self._quiet_from_s = max(self._quiet_from_s, self.pause_until_s)
+    def pause_as_asked(self, now_s: float, answered_s: float, wait_s: float, free_s: float) -> None:
+        """The server said how long, counted from when its answer came."""
+        self.incidents += 1
+        self._begin(now_s, answered_s, min(wait_s, MAX_RETRY_AFTER_S), free_s)
+        self.is_asked = True
+
+    def pause_for(self, now_s: float, pause_s: float, free_s: float) -> None:
+        """A pause of a given length, which is no incident: nobody said that we are too fast."""
+        self._begin(now_s, now_s, pause_s, free_s)
+
+    def prolong(self, answered_s: float, wait_s: float) -> None:
+        """Another answer asks for a wait: only a longer one counts."""
+        until_s = answered_s + min(wait_s, MAX_RETRY_AFTER_S)
+        if until_s > self.until_s:
+            self.until_s, self.is_asked = until_s, True
+            self.epoch_s = max(self.epoch_s, until_s)
+
+    def begins_again(self, sent_s: float) -> None:
+        """A probe may go out then: what comes of it is news."""
+        self.epoch_s = min(self.epoch_s, sent_s)
+
+    def _begin(self, now_s: float, from_s: float, pause_s: float, free_s: float) -> None:
+        self.is_asked = False
+        self.length_s = pause_s
+        self.until_s = max(now_s, from_s + pause_s)
+        self.epoch_s = max(self.until_s, free_s)
+
+    def dump(self, now_s: float) -> dict[str, Any]:
+        """The pause, as JSON has it."""
+        return {
+            "pause_s": self.remaining_s(now_s),
+            "pause_length_s": self.length_s,
+            "is_asked": self.is_asked,
+            "doublings": self.doublings,
+            "incidents": self.incidents,
+        }
+
+    def load(self, saved: Reader, elapsed_s: float, now_s: float) -> None:
+        """Go on with a pause that was under way `elapsed_s` ago."""
+        pause_s = max(0.0, min(saved.number("pause_s", 0.0), MAX_PAUSE_S) - elapsed_s)
+        self.doublings, self.incidents = saved.count("doublings"), saved.count("incidents")
+        self.is_asked = saved.flag("is_asked")
+        self.length_s = saved.number("pause_length_s", pause_s)
+        self.until_s = self.epoch_s = self._quiet_from_s = now_s + pause_s

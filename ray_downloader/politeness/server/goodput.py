@@ -26,6 +26,13 @@ class GoodputMeter:
         self._latest_s = self._since_s = since_s
         self.successes = 0
 
+    def copy(self) -> GoodputMeter:
+        """The same, to go on with later."""
+        meter = GoodputMeter(self._since_s)
+        meter._times_s.extend(self._times_s)
+        meter._latest_s, meter.successes = self._latest_s, self.successes
+        return meter
+
     def add(self, at_s: float) -> None:
         """Count one success; holders report in batches, so the times come only roughly in order."""
         self.successes += 1

@@ -55,6 +55,11 @@ class LimitFit:
         """A request sent then was the first that an incident refused."""
         insort(self._refused_s, sent_s)
 
+    def was_not_refused(self, sent_s: float) -> None:
+        """That refusal had nothing to do with the rate."""
+        if sent_s in self._refused_s:
+            self._refused_s.remove(sent_s)
+
     def mean_rps(self) -> float:
         """Rate of the last answered requests."""
         latest_s = self._answered_s[-MEAN_OF:]

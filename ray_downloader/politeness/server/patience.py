@@ -11,7 +11,7 @@ NEVER_ANSWERED_S = 120.0
 #: Less than this is left: it is used up, as another probe would tell nothing new.
 LEAST_S = 0.5
 #: A worker that waits asks again at least so often: the run may become idle, and the wait is shorter then.
-CHECKS = 20
+CHECKS = 10
 LEAST_CHECK_S = 0.25
 
 
@@ -23,19 +23,21 @@ class Patience:
         now_s: Monotonic time.
     """
 
-    __slots__ = ("_is_idle", "_is_outage", "_is_trouble", "_noted_s", "_patience_s", "_spent_s", "has_answered")
+    __slots__ = ("_is_idle", "_is_trouble", "_noted_s", "_patience_s", "_spent_s", "has_answered", "is_outage")
 
     def __init__(self, patience_s: float, now_s: float) -> None:
         self._patience_s = patience_s
         self._noted_s = now_s
         self._spent_s = 0.0
-        self._is_trouble = self._is_idle = self._is_outage = False
+        self._is_trouble = self._is_idle = False
+        #: Whether our own network is out of order.
+        self.is_outage = False
         #: Whether it answered in this run or an earlier one, whatever it said.
         self.has_answered = False
 
     @property
     def _is_counting(self) -> bool:
-        return self._is_trouble and self._is_idle and not self._is_outage
+        return self._is_trouble and self._is_idle and not self.is_outage
 
     @property
     def allowed_s(self) -> float:
@@ -55,7 +57,7 @@ class Patience:
     def note_outage(self, is_outage: bool, now_s: float) -> None:
         """Whether our own network is out of order: then nothing is the server's fault."""
         self._count(now_s)
-        self._is_outage = is_outage
+        self.is_outage = is_outage
 
     def note_trouble(self, is_trouble: bool, now_s: float) -> None:
         """Whether the server is in trouble; once it is well, the next trouble finds all the patience again."""

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 
+from ray_downloader.politeness.messages import LeaseRequest
+
 HOUR_S = 3600.0
 #: A day's use is kept by the hour; the oldest hour counts in full until it has wholly left the last 24.
 HOURS_KEPT = 24
+#: A message may be this long under way: permits are taken for lapsed only so long after their lease.
+LAPSE_CHECK_S = 1.0
+#: A holder that has said nothing for so long after its lease's end is lost, and may have used what it had.
+LOST_AFTER_S = 600.0
 #: Weight of a new size in the mean: some ten images.
 _SIZE_WEIGHT = 0.1
 
@@ -76,6 +82,80 @@ class DayQuota:
         while self._hours and self._hours[0][0] < oldest:
             self._hours.popleft()
             self.used = sum(part for _, part in self._hours)
+
+
+class DayRequests:
+    """A limit on requests in any 24 hours, kept by what may still be sent: permits count until they are used or lapse.
+
+    Args:
+        limit: Most that may be sent, or None for no limit.
+        now_s: Monotonic time.
+    """
+
+    __slots__ = ("_in_flight", "_outstanding", "_sent")
+
+    def __init__(self, limit: float | None, now_s: float) -> None:
+        self._sent = DayQuota(limit, now_s)
+        self._outstanding: dict[str, deque[tuple[float, int]]] = {}
+        self._in_flight: dict[str, int] = {}
+
+    def heard(self, request: LeaseRequest, holder: str, now_s: float) -> None:
+        """A holder says what it has under way and how many requests ended: so many permits were used.
+
+        Those of leases that have ended, and those that it gives back, were not used and can be given again.
+        """
+        in_flight, ended = request.in_flight, len(request.outcomes)
+        has_dropped = request.unused > 0 or not request.wanted
+        sent = max(0, ended + in_flight - self._in_flight.pop(holder, 0))
+        if in_flight:
+            self._in_flight[holder] = in_flight
+        running = _without(self._outstanding.pop(holder, deque()), sent, now_s)
+        if running and not has_dropped:
+            self._outstanding[holder] = running
+        self._sent.add(sent, now_s)
+
+    def granted(self, holder: str, permits: int, ends_s: float) -> None:
+        """A lease was given."""
+        self._outstanding.setdefault(holder, deque()).append((ends_s, permits))
+
+    def left(self, now_s: float) -> float:
+        """Permits that may still be given now."""
+        return max(0.0, self._sent.left(now_s) - self._unused(now_s))
+
+    def wait_s(self, now_s: float) -> float:
+        """When there may be some again: permits that are out lapse, or the oldest use is forgotten."""
+        if self._sent.left(now_s) >= 1:
+            ends_s = (leases[0][0] for leases in self._outstanding.values())
+            return max(LAPSE_CHECK_S, min(ends_s, default=now_s) - now_s)
+        return self._sent.wait_s(now_s)
+
+    def dump(self, now_s: float) -> list[tuple[float, float]]:
+        """Uses as (age in seconds, amount); permits that are out are taken for used."""
+        unused = self._unused(now_s)
+        return [*self._sent.dump(now_s), *([(0.0, unused)] if unused else [])]
+
+    def load(self, uses: list[tuple[float, float]], elapsed_s: float, now_s: float) -> None:
+        """Take over what `dump` gave `elapsed_s` ago."""
+        self._sent.load(uses, elapsed_s, now_s)
+
+    def _unused(self, now_s: float) -> float:
+        """Permits that are out; those of a holder that was not heard of long after count as sent."""
+        for holder, leases in list(self._outstanding.items()):
+            if leases[-1][0] + LOST_AFTER_S < now_s:
+                self._sent.add(sum(permits for _, permits in leases), now_s)
+                del self._outstanding[holder]
+        return float(sum(permits for leases in self._outstanding.values() for _, permits in leases))
+
+
+def _without(leases: deque[tuple[float, int]], sent: int, now_s: float) -> deque[tuple[float, int]]:
+    """Leases that still run, without the permits that were used, the oldest first."""
+    running: deque[tuple[float, int]] = deque()
+    for ends_s, permits in leases:
+        used = min(sent, permits)
+        sent -= used
+        if ends_s + LAPSE_CHECK_S > now_s and permits > used:
+            running.append((ends_s, permits - used))
+    return running
 
 
 class ByteRate:

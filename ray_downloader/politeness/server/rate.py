@@ -10,8 +10,9 @@ the way back is longer than the half hour after which the incident is forgiven.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from ray_downloader.politeness.server.goodput import GoodputMeter
+from ray_downloader.politeness.server.goodput import MIN_SUCCESSES, GoodputMeter
 from ray_downloader.politeness.server.latency import LatencySign, Load
 from ray_downloader.politeness.server.limit_fit import LimitFit
 
@@ -56,8 +57,25 @@ COSTLY_PROBING_FACTOR = 10
 #: A dear incident's estimate is this share of a rate that so many successes stand behind, or of what was fitted.
 PROVEN_SHARE = 0.97
 PROVEN_SUCCESSES = 1000
+#: Refusals that come before so few answers are not taken for the limit, but so many in a row are.
+MOST_INEXPLICABLE = 6
 #: At most this much of a pause counts as time in which the server's bucket refilled.
 REFILL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What was known before an incident, in case the incident turns out to have been something else."""
+
+    rate_rps: float
+    incident_rps: float | None
+    plateau_factor: int
+    was_costly: bool
+    in_a_row: int
+    incident_s: float
+    goodput: GoodputMeter
+    sent_s: float
+    at_s: float
 
 
 class AdaptiveRate:
@@ -75,6 +93,7 @@ class AdaptiveRate:
         "_goodput",
         "_in_a_row",
         "_incident_s",
+        "_inexplicable",
         "_latency",
         "_refines_s",
         "_refused_rps",
@@ -90,6 +109,7 @@ class AdaptiveRate:
         self._ceiling_rps = ceiling_rps
         self.plateau_factor = 1
         self._in_a_row = 0
+        self._inexplicable = 0
         self._incident_s = -math.inf
         self._goodput = GoodputMeter(now_s)
         self._fit = LimitFit()
@@ -139,14 +159,22 @@ class AdaptiveRate:
         if is_used and self._latency.load is Load.NORMAL:
             self._rise()
 
-    def on_incident(self, now_s: float, resumes_s: float, sent_s: float | None = None) -> None:
-        """The server pushed back: remember where, and halve.
+    def on_incident(self, now_s: float, resumes_s: float, sent_s: float | None = None) -> Lesson:
+        """The server pushed back: remember where, and halve. Returns what was known before.
 
         Slow start may ask for twice what is delivered, and then half of it is the way back already.
         """
-        self._fit.refused(now_s if sent_s is None else sent_s)
+        sent_s = now_s if sent_s is None else sent_s
+        lesson = Lesson(
+            self.rate_rps, self.incident_rps, self.plateau_factor, self.was_costly, self._in_a_row,
+            self._incident_s, self._goodput.copy(), sent_s, now_s,
+        )  # fmt: skip
+        self._fit.refused(sent_s)
         before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
         is_costly = resumes_s - now_s >= COSTLY_PAUSE_S
+        if not is_costly and self._is_inexplicable():
+            self.slow_down()
+            return lesson
         limit_rps = self._careful_estimate_rps(now_s) if is_costly else self._limit_estimate_rps(now_s)
         self.plateau_factor = self._next_plateau_factor(limit_rps, is_costly)
         self._remember(limit_rps, now_s)
@@ -155,6 +183,33 @@ class AdaptiveRate:
         self._goodput.restart(max(now_s, resumes_s - REFILL_S))
         self._refines_s = math.inf if is_costly and (is_first or is_proven) else resumes_s
         self._refused_rps, self.was_costly = before_rps, is_costly
+        return lesson
+
+    def _is_inexplicable(self) -> bool:
+        """A refusal nearly at once after the last one, at half the rate that was served before: it may be about a URL.
+
+        Several in a row are believed: the limit is much lower now.
+        """
+        self._inexplicable = self._inexplicable + 1 if self._goodput.successes < MIN_SUCCESSES else 0
+        return self.incident_rps is not None and 0 < self._inexplicable <= MOST_INEXPLICABLE
+
+    def slow_down(self) -> None:
+        """The server is in trouble, maybe because of us: halve, and learn nothing of its limit."""
+        self.rate_rps = max(min(self.rate_rps, MIN_RATE_RPS), BACK_OFF * self.rate_rps)
+
+    def unlearn(self, lesson: Lesson) -> None:
+        """What was refused was something else than the rate: as before, but the rate that success has raised stays."""
+        self._fit.was_not_refused(lesson.sent_s)
+        self.rate_rps = min(max(self.rate_rps, lesson.rate_rps), self._ceiling_rps)
+        self.incident_rps, self.plateau_factor = lesson.incident_rps, lesson.plateau_factor
+        self.was_costly = lesson.was_costly
+        self._in_a_row, self._incident_s = lesson.in_a_row, lesson.incident_s
+
+    def learn_with_care(self, lesson: Lesson, resumes_s: float) -> Lesson:
+        """The last incident costs a long pause after all: the same once more, with a careful estimate."""
+        self.unlearn(lesson)
+        self._goodput = lesson.goodput
+        return self.on_incident(lesson.at_s, resumes_s, lesson.sent_s)
 
     def _refine(self) -> None:
         """After the pause all holders have told what was answered before it: now the limit can be fitted."""

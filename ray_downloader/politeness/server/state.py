@@ -1,7 +1,8 @@
 """One budget, whole: who may send how many requests when, and what the server's answers change about that.
 
 A state machine without clock, chance or network. `handle` is the only way in for workers: a message comes with what
-ended, a lease goes out. `order` is the operator's. What was learned survives by `snapshot` and `restore`.
+ended, a lease goes out. `order` is the operator's, `note_idle` and `note_outage` are the driver's. What was learned
+survives by `snapshot` and `restore`. What the server is in, and why, is `ServerCondition`'s.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.headers.x_robots_tag import OptOutBreaker
-from ray_downloader.politeness.leases.allocator import LEAD_S, RECHECK_S, LeaseAllocator, Terms
+from ray_downloader.politeness.leases.allocator import LEAD_S, RECHECK_S, LeaseAllocator, Terms, holder_name
 from ray_downloader.politeness.leases.timeline import ALONE_SLACK_S, MAX_SLACK_S, spacing_s
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.retry import RetryBudget
-from ray_downloader.politeness.server.backoff import Backoff
-from ray_downloader.politeness.server.incidents import IncidentDetector
-from ray_downloader.politeness.server.liveness import Liveness
+from ray_downloader.politeness.server.ceiling import Ceiling
+from ray_downloader.politeness.server.condition import Consequence, Event, ServerCondition
+from ray_downloader.politeness.server.connections import Connections
+from ray_downloader.politeness.server.evidence import Evidence, evidence_of, wait_asked_for_s
+from ray_downloader.politeness.server.lessons import Lessons
 from ray_downloader.politeness.server.patience import Patience
-from ray_downloader.politeness.server.quota import ByteRate, DayQuota
+from ray_downloader.politeness.server.quota import ByteRate, DayQuota, DayRequests
 from ray_downloader.politeness.server.rate import AdaptiveRate
+from ray_downloader.politeness.server.snapshot import Reader
 
 Order = Literal["pause", "resume", "rate", "ban"]
 
@@ -40,6 +45,8 @@ BUSY_WEIGHT = 0.05
 CONNECTION_HEADROOM = 1.15
 #: How long a hint of `RateLimit` headers holds, at most.
 MAX_HINT_S = 3_600.0
+#: A connection that failed to be made shows the server's limit only if others were answered so shortly before.
+OTHERS_ANSWERED_S = 5.0
 
 
 class Wait(NamedTuple):
@@ -60,24 +67,29 @@ class ServerState:
 
     def __init__(self, policy: ServerPolicy, now_s: float) -> None:
         self._policy = policy
-        self._ceiling_rps = policy.ceiling_rps
+        self._ceiling = Ceiling(policy.ceiling_rps)
         self._rate = _rate_of(policy, now_s)
+        self._lessons = Lessons(self._rate) if self._rate else None
         self._allocator = LeaseAllocator(now_s)
-        self._backoff = Backoff(now_s)
-        self._detector = IncidentDetector()
-        self._liveness = Liveness(policy.dead_probe_delays_s)
         self._patience = Patience(policy.patience_s, now_s)
+        self._condition = ServerCondition(policy.dead_probe_delays_s, self._patience, now_s)
+        self._connections = Connections(policy.max_connections, now_s)
         self._opt_out = OptOutBreaker()
         self._retries = RetryBudget()
         self._byte_rate = ByteRate(policy.max_bytes_per_s, now_s)
         self._day_bytes = DayQuota(policy.max_bytes_per_day, now_s)
-        self._day_requests = DayQuota(policy.max_requests_per_day, now_s)
+        self._day_requests = DayRequests(policy.max_requests_per_day, now_s)
         self._hint_rps = 0.0
         self._hint_until_s = now_s
+        self._answered_s = -math.inf
         self._busy_s = 0.0
+        self._open_elsewhere = 0
         self._ordered: Verdict | None = None
         self._charged_serial = 0
         self._counted: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        return f"ServerState({self._condition!r}, ordered={self._ordered}, rate={self._rate and self._rate.rate_rps})"
 
     # -- what a worker says ----------------------------------------------------------------------------------------
 
@@ -85,25 +97,26 @@ class ServerState:
         """Take in a worker's message and answer it."""
         self._take_in(request, now_s, rng)
         verdict = self.verdict(now_s)
-        if verdict is not Verdict.OPEN or not request.wanted:
-            return self._allocator.refuse(request, self._pause_s(now_s), verdict, now_s)
-        return self._offer(request, now_s)
+        is_open = verdict is Verdict.OPEN and request.wanted > 0
+        lease = self._offer(request, now_s) if is_open else self._refuse(request, verdict, now_s)
+        return self._explained(lease, now_s)
 
     def hold(self, request: LeaseRequest, wait_s: float, now_s: float, rng: random.Random) -> Lease:
         """Take in a worker's message and give no permit: an outage of our own network lasts."""
         self._take_in(request, now_s, rng)
-        lease = self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s)
-        return replace(lease, reason=WaitReason.OUTAGE)
+        return self._explained(self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s), now_s)
 
     def _take_in(self, request: LeaseRequest, now_s: float, rng: random.Random) -> None:
         self._allocator.receive(request, now_s)
-        self._day_requests.add(-request.unused, now_s)
+        self._open_elsewhere = self._allocator.in_flight - request.in_flight
+        self._day_requests.heard(request, holder_name(request), now_s)
         if request.crawl_delay_s:
-            self._lower_ceiling(1 / request.crawl_delay_s)
+            self._ceiling.note_crawl_delay(request.crawl_delay_s, now_s)
+            self._apply_ceiling()
         for outcome in sorted(request.outcomes, key=lambda it: -it.age_s):
             self._learn(outcome, now_s, rng)
         if not request.in_flight:
-            self._liveness.has_nothing_under_way(request.holder, now_s)
+            self._condition.probe.has_nothing_under_way(holder_name(request), now_s)
 
     def _learn(self, outcome: Outcome, now_s: float, rng: random.Random) -> None:
         ended_s = now_s - outcome.age_s
@@ -111,50 +124,107 @@ class ServerState:
         self._counted["bytes"] += outcome.size_bytes
         self._byte_rate.add(outcome.size_bytes, ended_s)
         self._day_bytes.add(outcome.size_bytes, now_s)
-        self._liveness.observe(outcome.kind, ended_s)
-        self._opt_out.observe(outcome.kind)
+        if outcome.is_row:
+            self._opt_out.observe(outcome.kind)
         self._take_hint(outcome, ended_s)
+        self._judge(outcome, now_s, ended_s, rng)
+        if outcome.http_status is not None or outcome.kind is None:
+            self._patience.has_answered = True
+            self._answered_s = max(self._answered_s, ended_s)
         if outcome.kind is None:
             self._on_success(outcome, ended_s)
-        if self._detector.sees_incident(outcome) and self._rate:
-            self._on_throttled(outcome, now_s, ended_s, rng)
+
+    def _judge(self, outcome: Outcome, now_s: float, ended_s: float, rng: random.Random) -> None:
+        """What the answer says of the server, and what follows from that."""
+        sent_s = ended_s - (outcome.total_s or outcome.ttfb_s or 0.0)
+        evidence = self._evidence_of(outcome, sent_s)
+        if outcome.kind is ErrorKind.RESET or evidence is Evidence.CROWDED:
+            self._connections.lost_one(self._open_with(outcome), sent_s, now_s)
+        event = Event(
+            evidence=evidence,
+            now_s=now_s,
+            ended_s=ended_s,
+            sent_s=sent_s,
+            url_hash=outcome.url_hash,
+            wait_s=_wait_s(outcome),
+            free_s=self._allocator.expires_s,
+            jitter=rng.random() if evidence not in {Evidence.SERVED, Evidence.ANSWERED} else 0.0,
+            is_answer=outcome.http_status is not None,
+            said=outcome.said or (outcome.kind.value if outcome.kind else ""),
+        )
+        self._counted["throttled"] += evidence is Evidence.REFUSED
+        self._draw(self._condition.on(event), event)
+        if outcome.is_odd and outcome.kind:
+            self._condition.was_odd(outcome.url_hash)
+            if self._lessons:
+                self._lessons.was_odd(outcome.url_hash)
+
+    def _draw(self, consequence: Consequence, event: Event) -> None:
+        """What the rate learns of it."""
+        if self._rate is None or self._lessons is None or not self._policy.adaptive:
+            return
+        resumes_s = self._condition.backoff.epoch_s
+        if consequence is Consequence.REFUSED:
+            self._lessons.refused(event.url_hash, event.now_s, resumes_s, event.sent_s)
+        elif consequence is Consequence.REFUSED_FOR_LONG:
+            self._lessons.refused_for_long(event.now_s, resumes_s, event.sent_s)
+        elif consequence is Consequence.FAILED:
+            self._rate.slow_down()
+
+    def _evidence_of(self, outcome: Outcome, sent_s: float) -> Evidence:
+        is_other_answered = outcome.kind is ErrorKind.RESET or self._answered_s >= sent_s - OTHERS_ANSWERED_S
+        evidence = evidence_of(outcome, are_others_open=self._open_with(outcome) > 1 and is_other_answered)
+        if evidence is Evidence.UNREACHED and (self._patience.is_outage or not self._may_park):
+            return Evidence.NOTHING
+        if self._patience.is_outage and evidence is Evidence.FAILED and outcome.http_status is None:
+            return Evidence.NOTHING
+        return evidence if self._rate else _unlimited(evidence, outcome)
+
+    def _open_with(self, outcome: Outcome) -> int:
+        """Connections that were open when that request ended, as far as is known."""
+        return max(outcome.connections, 1) + self._open_elsewhere
 
     def _on_success(self, outcome: Outcome, ended_s: float) -> None:
         self._counted["successes"] += 1
-        self._backoff.on_success()
+        self._connections.served(ended_s)
         busy_s = outcome.total_s or outcome.ttfb_s
         if busy_s is not None:
             self._busy_s += BUSY_WEIGHT * (busy_s - self._busy_s)
         if self._rate and self._policy.adaptive:
             self._rate.on_success(ended_s, outcome.ttfb_s)
 
-    def _on_throttled(self, outcome: Outcome, now_s: float, ended_s: float, rng: random.Random) -> None:
-        """The server says that we are too fast: pause and slow down, once however many answers say so."""
-        self._counted["throttled"] += 1
-        sent_s = ended_s - (outcome.ttfb_s or 0.0)
-        if not self._backoff.is_new(sent_s):
-            self._backoff.prolong(ended_s, outcome.retry_after_s)
-            return
-        self._backoff.begin(now_s, ended_s, outcome.retry_after_s, self._allocator.expires_s, rng)
-        if self._rate and self._policy.adaptive:
-            self._rate.on_incident(now_s, self._backoff.epoch_s, sent_s)
-
     def _take_hint(self, outcome: Outcome, ended_s: float) -> None:
         if outcome.ratelimit_rps is not None:
             self._hint_rps = outcome.ratelimit_rps
             self._hint_until_s = ended_s + min(outcome.ratelimit_reset_s or 0.0, MAX_HINT_S)
 
-    # -- what the driver says ------------------------------------------------------------------------------------
+    # -- what the driver and the operator say ----------------------------------------------------------------------
 
     def note_idle(self, is_idle: bool, now_s: float) -> None:
         """Whether the run has nothing else to do: only then does the patience with this server run out."""
         self._patience.note_idle(is_idle, now_s)
 
     def note_outage(self, is_outage: bool, now_s: float) -> None:
-        """Whether our own network is out of order: until it works again no failure says anything of this server."""
-        self._patience.note_outage(is_outage, now_s)
+        """Whether our own network is out of order: until it works again no silence says anything of this server."""
+        if is_outage != self._patience.is_outage:
+            self._patience.note_outage(is_outage, now_s)
+            self._condition.probe_now(now_s)
 
-    # -- what it is answered ---------------------------------------------------------------------------------------
+    def forget(self, holder: str) -> None:
+        """A holder is known to be gone: its connections are free."""
+        self._allocator.forget(holder)
+
+    def order(self, order: Order, value: float | None = None) -> None:
+        """Obey the operator: `rate` sets the rate and its ceiling; `resume` ends an ordered pause or ban."""
+        if order == "rate":
+            if self._rate and value:
+                self._ceiling.ordered_rps = value
+                self._apply_ceiling()
+                self._rate.resume(value, None)
+            return
+        self._ordered = {"pause": Verdict.PAUSED, "ban": Verdict.BANNED, "resume": None}[order]
+
+    # -- what is answered ------------------------------------------------------------------------------------------
 
     def verdict(self, now_s: float) -> Verdict:
         """What may be done with rows of this server."""
@@ -162,9 +232,34 @@ class ServerState:
             return Verdict.BANNED
         if self._opt_out.is_open:
             return Verdict.OPTED_OUT
-        if (self._liveness.is_dead and self._may_park) or self._backoff.is_fruitless(now_s):
-            return Verdict.DEAD
+        given_up = self._condition.verdict
+        if given_up:
+            return given_up
         return Verdict.PAUSED if self._pause_s(now_s) > 0 else Verdict.OPEN
+
+    def wait(self, now_s: float) -> Wait | None:
+        """Why there are no permits now, if the server, the operator or an outage is why."""
+        if self._ordered is Verdict.BANNED or self._opt_out.is_open or self._condition.verdict:
+            return None
+        if self._ordered is Verdict.PAUSED:
+            return Wait(WaitReason.PAUSED_BY_OPERATOR, None, "")
+        if self._patience.is_outage:
+            return Wait(WaitReason.OUTAGE, None, "")
+        pause_s, reason = self._condition.pause_s(now_s), self._condition.reason
+        if reason and (pause_s > 0 or self._condition.needs_probe):
+            return Wait(reason, now_s + pause_s if pause_s > 0 else None, self._condition.said)
+        return self._slow_wait(now_s)
+
+    def _slow_wait(self, now_s: float) -> Wait | None:
+        """A limit that is used up, or a delay that is long."""
+        hint_s, quota_s = self._hint_pause_s(now_s), self._quota_pause_s(now_s)
+        if hint_s > 0:
+            return Wait(WaitReason.RETRY_AFTER, now_s + hint_s, "RateLimit headers: nothing left")
+        if quota_s > 0:
+            return Wait(WaitReason.QUOTA, now_s + quota_s, "")
+        if self._ceiling.is_long_delay and self._allocator.is_wanted(now_s):
+            return Wait(WaitReason.CRAWL_DELAY, None, f"Crawl-delay: {self._ceiling.crawl_delay_s:g}")
+        return None
 
     @property
     def _may_park(self) -> bool:
@@ -173,45 +268,59 @@ class ServerState:
 
     def _pause_s(self, now_s: float) -> float:
         """How long nothing may be sent; 0: it may."""
-        pauses_s = [self._backoff.remaining_s(now_s)]
-        if self._ordered is Verdict.PAUSED:
-            pauses_s.append(RECHECK_S)
-        if self._rate and not self._hint_rps:
-            pauses_s.append(self._hint_until_s - now_s)
-        if self._day_requests.left(now_s) < 1:
-            pauses_s.append(self._day_requests.wait_s(now_s))
-        if self._day_bytes.left(now_s) < (self._byte_rate.mean_bytes or 1.0):
-            pauses_s.append(self._day_bytes.wait_s(now_s))
-        return max(pauses_s)
+        ordered_s = RECHECK_S if self._ordered is Verdict.PAUSED else 0.0
+        pause_s = self._condition.pause_s(now_s)
+        return max(ordered_s, pause_s, self._hint_pause_s(now_s), self._quota_pause_s(now_s))
 
-    def wait(self, now_s: float) -> Wait | None:
-        """Why there are no permits now, if the server, the operator or an outage is why."""
-        if self._ordered is Verdict.PAUSED:
-            return Wait(WaitReason.PAUSED_BY_OPERATOR, None, "")
-        pause_s = self._backoff.remaining_s(now_s)
-        return Wait(WaitReason.BACKOFF, now_s + pause_s, "") if pause_s > 0 else None
+    def _hint_pause_s(self, now_s: float) -> float:
+        return self._hint_until_s - now_s if self._rate and not self._hint_rps else 0.0
+
+    def _quota_pause_s(self, now_s: float) -> float:
+        pause_s = self._day_requests.wait_s(now_s) if self._day_requests.left(now_s) < 1 else 0.0
+        if self._day_bytes.left(now_s) < (self._byte_rate.mean_bytes or 1.0):
+            return max(pause_s, self._day_bytes.wait_s(now_s))
+        return pause_s
+
+    def _refuse(self, request: LeaseRequest, verdict: Verdict, now_s: float) -> Lease:
+        """No permit now. A wait of ours may become shorter when the run is idle, so it is asked after now and then."""
+        wait_s = self._pause_s(now_s)
+        if self._condition.is_trouble and not self._condition.backoff.is_asked:
+            wait_s = min(wait_s, self._patience.check_s)
+        return self._allocator.refuse(request, wait_s, verdict, now_s)
 
     def _offer(self, request: LeaseRequest, now_s: float) -> Lease:
-        is_probe = self._liveness.is_parked and self._may_park
-        if is_probe and (wait_s := self._liveness.wait_s(request.holder, now_s)) > 0:
-            return self._allocator.refuse(request, wait_s, Verdict.OPEN, now_s)
+        condition = self._condition
+        is_probe = condition.needs_probe or self._patience.is_outage
+        if condition.needs_probe and condition.probe.is_under_way(now_s):
+            return self._allocator.refuse(request, RECHECK_S, Verdict.OPEN, now_s)
         lease = self._allocator.offer(request, self._probe_terms(now_s) if is_probe else self._terms(now_s), now_s)
         if lease.permits and is_probe:
-            self._liveness.probe(request.holder, now_s + lease.first_in_s, now_s + lease.valid_s)
+            condition.probe_given(holder_name(request), now_s + lease.first_in_s, now_s + lease.valid_s)
         if lease.serial > self._charged_serial:
             self._charged_serial = lease.serial
-            self._day_requests.add(lease.permits, now_s)
-        return replace(lease, is_403_ban=True) if self._detector.is_403_ban else lease
+            self._day_requests.granted(holder_name(request), lease.permits, now_s + lease.valid_s)
+        return replace(lease, is_probe=is_probe and lease.permits > 0)
+
+    def _explained(self, lease: Lease, now_s: float) -> Lease:
+        """The lease with what its holder is to know of the server."""
+        wait = None if lease.permits else self.wait(now_s)
+        return replace(
+            lease,
+            reason=wait.reason if wait else None,
+            said=self._condition.said if wait or self._condition.verdict else "",
+            is_403_ban=self._condition.is_403_ban,
+            has_served=self._condition.runs.has_history,
+        )
 
     def _terms(self, now_s: float) -> Terms:
         is_moving = self._rate is not None and self._policy.adaptive and not self._rate.is_settled
         by_bytes = self._day_bytes.left(now_s) / (self._byte_rate.mean_bytes or 1.0)
         return Terms(
-            not_before_s=max(now_s, self._backoff.epoch_s, self._byte_rate.paid_s),
+            not_before_s=max(now_s, self._condition.backoff.epoch_s, self._byte_rate.paid_s),
             interval_s=self._interval_s(now_s),
-            least_s=spacing_s(self._ceiling_rps) if self._ceiling_rps else 0.0,
+            least_s=spacing_s(self._ceiling.rps) if self._ceiling.rps else 0.0,
             burst=self._policy.burst,
-            connections=self._policy.max_connections,
+            connections=self._connections.limit,
             turn_connections=self._turn_connections(now_s),
             length_s=MOVING_LEASE_S if is_moving else SETTLED_LEASE_S,
             most_permits=1 if self._byte_rate.is_unmeasured else min(by_bytes, self._day_requests.left(now_s)),
@@ -222,87 +331,110 @@ class ServerState:
         """Connections that the rate keeps busy (Little's law), as far as there are so many."""
         interval_s = self._interval_s(now_s)
         busy = math.ceil(CONNECTION_HEADROOM * self._busy_s / interval_s) if interval_s else 1
-        return max(1, min(busy, self._policy.max_connections))
+        return max(1, min(busy, self._connections.limit))
 
     def _probe_terms(self, now_s: float) -> Terms:
         """One request, whatever it is: retries may be all that is left."""
-        interval_s = self._interval_s(now_s) or MAX_SLACK_S
         return replace(
-            self._terms(now_s), interval_s=interval_s, burst=1, turn_connections=1, most_permits=1, retries=math.inf
+            self._terms(now_s),
+            not_before_s=max(now_s, self._byte_rate.paid_s),
+            interval_s=self._interval_s(now_s) or MAX_SLACK_S,
+            burst=1,
+            turn_connections=1,
+            most_permits=1,
+            retries=math.inf,
         )
 
     def _interval_s(self, now_s: float) -> float:
         """Distance between requests: the strictest of the learned rate, the ceiling, the server's hint and bytes/s."""
-        if self._rate is None or self._ceiling_rps is None:
+        if self._rate is None or self._ceiling.rps is None:
             return self._byte_rate.interval_s
-        interval_s = max(1 / self._rate.rate_rps, spacing_s(self._ceiling_rps), self._byte_rate.interval_s)
+        interval_s = max(1 / self._rate.rate_rps, spacing_s(self._ceiling.rps), self._byte_rate.interval_s)
         return max(interval_s, 1 / self._hint_rps) if self._hint_rps and now_s < self._hint_until_s else interval_s
 
-    def _lower_ceiling(self, ceiling_rps: float) -> None:
-        if self._rate and self._ceiling_rps and ceiling_rps < self._ceiling_rps:
-            self._ceiling_rps = ceiling_rps
-            self._rate.cap(ceiling_rps)
+    def _apply_ceiling(self) -> None:
+        if self._rate and self._ceiling.rps:
+            self._rate.cap(self._ceiling.rps)
 
-    # -- the operator, and what outlives the process ---------------------------------------------------------------
-
-    def order(self, order: Order, value: float | None = None) -> None:
-        """Obey the operator: `rate` sets the rate and its ceiling; `resume` ends an ordered pause or ban."""
-        if order == "rate":
-            if self._rate and value:
-                self._ceiling_rps = value
-                self._rate.cap(value)
-                self._rate.resume(value, None)
-            return
-        self._ordered = {"pause": Verdict.PAUSED, "ban": Verdict.BANNED, "resume": None}[order]
+    # -- what outlives the process ---------------------------------------------------------------------------------
 
     def snapshot(self, now_s: float) -> dict[str, Any]:
-        """What was learned and counted, as JSON has it; times are relative to now."""
+        """What was learned, ordered and counted, as JSON has it; times are relative to now."""
+        wait = self.wait(now_s)
         return {
             "verdict": self.verdict(now_s).value,
             "ordered": self._ordered.value if self._ordered else None,
             "rate_rps": self._rate.rate_rps if self._rate else None,
-            "ceiling_rps": self._ceiling_rps,
+            "ceiling_rps": self._ceiling.rps,
             "incident_rps": self._rate.incident_rps if self._rate else None,
             "plateau_factor": self._rate.plateau_factor if self._rate else 1,
             "was_costly": self._rate.was_costly if self._rate else False,
-            "pause_s": self._backoff.remaining_s(now_s),
-            "doublings": self._backoff.doublings,
+            "hint_rps": self._hint_rps,
+            "hint_s": max(0.0, self._hint_until_s - now_s),
             "mean_bytes": self._byte_rate.mean_bytes,
             "day_bytes": self._day_bytes.dump(now_s),
             "day_requests": self._day_requests.dump(now_s),
             "requests": self._retries.requests,
             "retries": self._retries.retries,
             "successes": self._counted["successes"],
-            "incidents": self._backoff.incidents,
             "throttled": self._counted["throttled"],
             "bytes": self._counted["bytes"],
             "in_flight": self._allocator.in_flight,
+            "waiting": wait and _relative(wait, now_s),
+            **self._condition.dump(now_s),
+            **self._connections.dump(),
+            **self._ceiling.dump(now_s),
         }
 
     @classmethod
     def restore(cls, policy: ServerPolicy, snapshot: Mapping[str, Any], elapsed_s: float, now_s: float) -> ServerState:
         """Go on from a snapshot that was taken `elapsed_s` ago, by the same process or another.
 
-        Whether a server is dead or opts out is found out anew. Leases of a process that just died may still be used,
-        so the first new one waits until they have ended.
+        Whether a server is given up or opts out is found out anew. Leases of a process that just died may still be
+        used, so the first new one waits until they have ended. What cannot be understood is left out, key by key.
         """
-        state = cls(policy, now_s)
-        if state._rate and snapshot["rate_rps"]:
-            learned = snapshot["rate_rps"], snapshot["incident_rps"], snapshot.get("plateau_factor", 1)
-            state._rate.resume(*learned, was_costly=snapshot.get("was_costly", False))
+        state, saved = cls(policy, now_s), Reader(snapshot)
+        state._ceiling.load(saved, elapsed_s, now_s)
+        state._condition.load(saved, elapsed_s, now_s)
+        state._connections.load(saved)
+        state._load_rate(saved)
         if elapsed_s < FRESH_S:
             state._allocator = LeaseAllocator(
                 now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + policy.burst * state._interval_s(now_s)
             )
-        state._backoff.resume(max(0.0, snapshot["pause_s"] - elapsed_s), snapshot["doublings"], now_s)
-        state._backoff.incidents = snapshot["incidents"]
-        state._byte_rate.mean_bytes = snapshot["mean_bytes"]
-        state._day_bytes.load(snapshot["day_bytes"], elapsed_s, now_s)
-        state._day_requests.load(snapshot["day_requests"], elapsed_s, now_s)
-        state._retries = RetryBudget(snapshot["requests"], snapshot["retries"])
-        state._counted.update({key: snapshot[key] for key in ("successes", "throttled", "bytes")})
-        state._ordered = Verdict(snapshot["ordered"]) if snapshot["ordered"] else None
+        state._hint_rps = saved.number("hint_rps", 0.0)
+        state._hint_until_s = now_s + max(0.0, min(saved.number("hint_s", 0.0), MAX_HINT_S) - elapsed_s)
+        state._byte_rate.mean_bytes = saved.number("mean_bytes", 0.0) or None
+        state._day_bytes.load(saved.uses("day_bytes"), elapsed_s, now_s)
+        state._day_requests.load(saved.uses("day_requests"), elapsed_s, now_s)
+        state._retries = RetryBudget(saved.count("requests"), saved.count("retries"))
+        state._counted.update({key: saved.count(key) for key in ("successes", "throttled", "bytes")})
+        state._ordered = saved.choice("ordered", Verdict)
         return state
+
+    def _load_rate(self, saved: Reader) -> None:
+        rate_rps = saved.number("rate_rps", 0.0)
+        if self._rate and rate_rps > 0:
+            self._apply_ceiling()
+            incident_rps = saved.number("incident_rps", 0.0) or None
+            plateau_factor = max(1, saved.count("plateau_factor"))
+            self._rate.resume(rate_rps, incident_rps, plateau_factor, was_costly=saved.flag("was_costly"))
+
+
+def _unlimited(evidence: Evidence, outcome: Outcome) -> Evidence:
+    """Without a limit on the rate no request comes too soon: only a run of refusals is trouble, or a `Retry-After`."""
+    if evidence is Evidence.REFUSED and _wait_s(outcome) is None:
+        return Evidence.FAILED
+    return Evidence.ANSWERED if evidence is Evidence.FORBIDDEN else evidence
+
+
+def _wait_s(outcome: Outcome) -> float | None:
+    return wait_asked_for_s(outcome.kind, outcome.http_status, outcome.retry_after_s)
+
+
+def _relative(wait: Wait, now_s: float) -> dict[str, Any]:
+    wait_s = None if wait.until_s is None else max(0.0, wait.until_s - now_s)
+    return {"reason": wait.reason.value, "wait_s": wait_s, "said": wait.said}
 
 
 def _rate_of(policy: ServerPolicy, now_s: float) -> AdaptiveRate | None:

@@ -15,7 +15,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.leases.pacer import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
 from ray_downloader.politeness.policy import ServerPolicy
-from ray_downloader.politeness.server.incidents import is_throttled
+from ray_downloader.politeness.server.evidence import stops_its_holder
 from ray_downloader.politeness.server.state import ServerState
 
 REPORT_INTERVAL_S = 1.0
@@ -145,7 +145,7 @@ class VirtualRun:
             return
         self.refused.append(self.now_s)
         worker.waiting += 1
-        if is_throttled(outcome.kind, outcome.http_status):
+        if stops_its_holder(outcome):
             worker.unused += worker.pacer.give_back()
             worker.told_s = 0.0
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_downloader.politeness.leases.holders import HOLDER_TIMEOUT_S, Holder, Holders
+from ray_downloader.politeness.leases.holders import HOLDER_TIMEOUT_S, TRANSFER_TIMEOUT_S, Holder, Holders
 
 
 def ask(holders: Holders, name: str, *, now_s: float = 0.0, wanted: int = 9, in_flight: int = 0, limit: int = 4) -> int:
@@ -36,11 +36,18 @@ def test_more_holders_than_connections_get_one_each_as_far_as_they_go() -> None:
     assert [ask(holders, name, wanted=1, limit=2) for name in "abc"] == [1, 1, 0]
 
 
-def test_connections_of_a_silent_holder_return() -> None:
+def test_a_silent_holder_keeps_its_connections_as_long_as_a_transfer_may_take() -> None:
+    holders = Holders()
+    ask(holders, "slow")
+    assert ask(holders, "b", now_s=HOLDER_TIMEOUT_S + 0.1) == 0
+    assert ask(holders, "b", now_s=TRANSFER_TIMEOUT_S + 0.1) == 4
+
+
+def test_a_holder_that_is_known_to_be_gone_frees_its_connections_at_once() -> None:
     holders = Holders()
     ask(holders, "lost")
-    assert ask(holders, "b", now_s=HOLDER_TIMEOUT_S) == 0
-    assert ask(holders, "b", now_s=HOLDER_TIMEOUT_S + 0.1) == 4
+    holders.forget("lost")
+    assert ask(holders, "b") == 4
 
 
 def test_a_holder_that_stops_keeps_what_is_in_flight() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.headers.x_robots_tag import OPT_OUT_ANSWERS
 from ray_downloader.politeness.leases.timeline import spacing_s
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import ServerPolicy
-from ray_downloader.politeness.server.liveness import FAILURES_TO_PARK
+from ray_downloader.politeness.server.backoff import FIRST_SECONDS_S
 from ray_downloader.politeness.server.rate import COSTLY_PLATEAU_FACTOR
+from ray_downloader.politeness.server.runs import UNREACHED_RUN
 from ray_downloader.politeness.server.state import ServerState
 
 POLICY = ServerPolicy(10.0, 100.0)
@@ -29,6 +31,14 @@ def ask(
 
 def refused(retry_after_s: float | None = None, age_s: float = 0.0, status: int = 429) -> Outcome:
     return Outcome(ErrorKind.HTTP_429, status, retry_after_s=retry_after_s, age_s=age_s)
+
+
+def named(url_hash: int, kind: ErrorKind | None = ErrorKind.HTTP_429, status: int = 429) -> Outcome:
+    return Outcome(kind, status, url_hash=url_hash)
+
+
+def condition_of(state: ServerState, now_s: float = 0.0) -> str:
+    return str(state.snapshot(now_s)["condition"])
 
 
 def rate_of(state: ServerState, now_s: float = 0.0) -> float:
@@ -124,11 +134,37 @@ def test_an_incident_counts_once_however_many_requests_were_under_way() -> None:
     assert rate_of(state) == 5.0
 
 
-def test_a_refusal_after_the_pause_is_another_incident() -> None:
+def pause_of(state: ServerState, now_s: float) -> float:
+    return float(state.snapshot(now_s)["pause_s"])
+
+
+def test_a_first_refusal_costs_seconds_and_only_another_url_makes_it_minutes_that_double() -> None:
     state = ServerState(POLICY, 0.0)
-    pause_s = ask(state, 1.0, refused()).request_again_in_s
-    assert 60.0 <= pause_s <= 66.0
-    assert 120.0 <= ask(state, 62.0 + pause_s, refused()).request_again_in_s <= 132.0
+    ask(state, 1.0, named(1))
+    assert pause_of(state, 1.0) == FIRST_SECONDS_S
+    assert ask(state, 3.5).is_probe
+    ask(state, 3.6, named(1))
+    assert pause_of(state, 3.6) == pytest.approx(2 * FIRST_SECONDS_S), "the same URL says nothing new"
+    ask(state, 8.0, named(2))
+    assert 60.0 <= pause_of(state, 8.0) <= 66.0
+    ask(state, 80.0, named(3))
+    assert 120.0 <= pause_of(state, 80.0) <= 132.0
+    ask(state, 300.0, named(4, kind=None, status=200))
+    assert condition_of(state) == "healthy"
+
+
+def test_a_url_that_is_refused_while_others_are_served_gives_back_what_its_refusal_took() -> None:
+    state = ServerState(POLICY, 0.0)
+    ask(state, 0.0)
+    ask(state, 1.0, *[replace(SUCCESS, url_hash=number) for number in range(100, 120)])
+    before_rps = rate_of(state)
+    ask(state, 1.1, named(1))
+    assert rate_of(state) < before_rps
+    ask(state, 3.5, named(2, kind=None, status=200))
+    ask(state, 9.0, replace(named(1), is_odd=True))
+    assert rate_of(state) >= before_rps
+    assert state.snapshot(9.0)["incident_rps"] is None
+    assert condition_of(state) == "healthy"
 
 
 def test_a_fixed_rate_stays_and_pauses_all_the_same() -> None:
@@ -144,11 +180,26 @@ def test_a_run_of_403_pauses_and_workers_hear_that_it_is_a_ban() -> None:
     assert ask(state, 1.0 + lease.request_again_in_s + 2.0).is_403_ban
 
 
-def test_incident_after_incident_without_a_file_ends_dead() -> None:
+def test_refusals_without_a_file_end_refused_only_while_the_run_has_nothing_else_to_do() -> None:
     state, now_s = ServerState(POLICY, 0.0), 0.0
-    for _ in range(4):
-        now_s += ask(state, now_s, refused()).request_again_in_s + 3.0
-    assert ask(state, now_s).verdict is Verdict.DEAD
+    for number in range(8):
+        ask(state, now_s, replace(named(number + 1), said="429 not you"))
+        now_s += pause_of(state, now_s) + 3.0
+    assert ask(state, now_s).verdict is Verdict.OPEN
+    state.note_idle(True, now_s)
+    now_s += 900.0
+    assert ask(state, now_s).is_probe
+    lease = ask(state, now_s + 1.0, replace(named(99), said="429 not you"))
+    assert (lease.verdict, lease.said) == (Verdict.REFUSED, "429 not you")
+
+
+def test_a_server_that_only_says_how_long_is_asked_after_that_before_it_is_given_up() -> None:
+    state = ServerState(POLICY, 0.0)
+    state.note_idle(True, 0.0)
+    ask(state, 1.0, *[replace(named(number), retry_after_s=2000.0) for number in (1, 2)])
+    assert ask(state, 1999.0).verdict is Verdict.PAUSED
+    assert ask(state, 2002.0).is_probe
+    assert ask(state, 2003.0, replace(named(3), retry_after_s=2000.0)).verdict is Verdict.REFUSED
 
 
 def test_a_hint_of_the_server_slows_and_never_quickens() -> None:
@@ -168,15 +219,30 @@ def test_a_hint_of_the_server_slows_and_never_quickens() -> None:
 def test_requests_a_day_are_never_passed() -> None:
     state = ServerState(ServerPolicy(100.0, 100.0, max_requests_per_day=30), 0.0)
     assert ask(state, 0.0, wanted=20).permits == 20
-    assert ask(state, 1.0, wanted=20).permits == 10
-    assert ask(state, 2.0).verdict is Verdict.PAUSED
+    assert ask(state, 0.3, *[SUCCESS] * 20, wanted=20).permits == 10
+    assert ask(state, 2.0, *[SUCCESS] * 10).verdict is Verdict.PAUSED
+    assert state.wait(2.0) == (WaitReason.QUOTA, pytest.approx(25 * 3600.0), "")
     assert ask(state, 25 * 3600.0, wanted=20).permits == 20
+
+
+def test_permits_that_are_out_count_until_their_lease_has_ended() -> None:
+    state = ServerState(ServerPolicy(100.0, 100.0, max_requests_per_day=30), 0.0)
+    ask(state, 0.0, wanted=30)
+    assert ask(state, 0.2, holder="b").verdict is Verdict.PAUSED
+
+
+def test_permits_that_lapse_do_not_eat_the_requests_of_the_day() -> None:
+    state = ServerState(ServerPolicy(100.0, 100.0, max_requests_per_day=30), 0.0)
+    for second in range(0, 100, 5):
+        assert ask(state, float(second), wanted=20).permits == 20
+    state.handle(LeaseRequest("s", "a", 9, 3, 0, (SUCCESS,) * 7), 101.0, RNG)
+    assert state.snapshot(101.0)["day_requests"][0][1] == 10
 
 
 def test_permits_that_come_back_can_be_used_the_same_day() -> None:
     state = ServerState(ServerPolicy(100.0, 100.0, max_requests_per_day=30), 0.0)
     ask(state, 0.0, wanted=30)
-    assert ask(state, 0.1, unused=25, wanted=50).permits == 25
+    assert ask(state, 0.1, *[SUCCESS] * 5, unused=25, wanted=50).permits == 25
 
 
 def test_bytes_a_second_space_the_requests() -> None:
@@ -192,11 +258,13 @@ def test_bytes_a_day_pause_the_server() -> None:
 
 
 def test_a_server_that_cannot_be_reached_is_probed_by_one_and_then_dead() -> None:
-    state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,)), 0.0)
+    state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,), patience_s=4.0), 0.0)
+    state.note_idle(True, 0.0)
     down = Outcome(ErrorKind.CONNECT)
-    assert ask(state, 0.0, *[down] * FAILURES_TO_PARK).request_again_in_s == pytest.approx(5.0)
+    ask(state, 0.0, *[down] * UNREACHED_RUN)
+    assert pause_of(state, 0.0) == pytest.approx(5.0)
     probe = ask(state, 5.0)
-    assert (probe.permits, probe.retries) == (1, 1)
+    assert (probe.permits, probe.retries, probe.is_probe) == (1, 1, True)
     assert ask(state, 5.1, holder="b").permits == 0
     assert ask(state, 6.0, down).verdict is Verdict.DEAD
     assert ask(state, 6.1, holder="b").verdict is Verdict.DEAD
@@ -234,7 +302,7 @@ def test_the_operator_pauses_resumes_bans_and_sets_the_rate() -> None:
 def test_what_was_learned_survives_as_json() -> None:
     state = ServerState(ServerPolicy(10.0, 100.0, max_requests_per_day=500), 0.0)
     ask(state, 0.0, wanted=7)
-    ask(state, 1.0, SUCCESS, refused())
+    ask(state, 1.0, SUCCESS, refused(retry_after_s=100.0))
     snapshot = json.loads(json.dumps(state.snapshot(11.0)))
     again = ServerState.restore(POLICY, snapshot, 20.0, 1000.0)
     after = again.snapshot(1000.0)
@@ -246,7 +314,7 @@ def test_what_was_learned_survives_as_json() -> None:
 def test_how_sure_a_rate_is_survives_a_restart() -> None:
     before = ServerState(ServerPolicy(10.0, 100.0), 0.0)
     for at_s in (0.0, 100.0, 300.0):
-        ask(before, at_s, *[SUCCESS] * 20, refused())
+        ask(before, at_s, *[SUCCESS] * 20, refused(retry_after_s=40.0))
     after = ServerState.restore(POLICY, before.snapshot(301.0), 600.0, 0.0).snapshot(0.0)
     assert (after["plateau_factor"], after["was_costly"]) == (COSTLY_PLATEAU_FACTOR, True)
 

@@ -1,0 +1,66 @@
+"""The rate that a server is never asked beyond: the policy's or the operator's, and what robots.txt asks for. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray_downloader.politeness.server.snapshot import Reader
+
+#: No delay that one file asks for puts a server off for longer.
+MAX_CRAWL_DELAY_S = 86_400.0
+#: A robots.txt is read again after a day (RFC 9309), so what an older one said is not remembered for longer.
+CRAWL_DELAY_KEPT_S = 86_400.0
+#: A delay as long as this is told as a reason to wait.
+LONG_DELAY_S = 5.0
+
+
+class Ceiling:
+    """The ceiling of one server.
+
+    Args:
+        policy_rps: What is configured; None: no limit on the rate.
+    """
+
+    __slots__ = ("_policy_rps", "_told_s", "crawl_delay_s", "ordered_rps")
+
+    def __init__(self, policy_rps: float | None) -> None:
+        self._policy_rps = policy_rps
+        self._told_s = 0.0
+        #: What the operator ordered instead of the policy's.
+        self.ordered_rps: float | None = None
+        #: The longest Crawl-delay that was told of.
+        self.crawl_delay_s = 0.0
+
+    @property
+    def rps(self) -> float | None:
+        """The strictest of them."""
+        if self._policy_rps is None:
+            return None
+        base_rps = self.ordered_rps or self._policy_rps
+        return min(base_rps, 1 / self.crawl_delay_s) if self.crawl_delay_s else base_rps
+
+    @property
+    def is_long_delay(self) -> bool:
+        """Whether robots.txt is why requests are far apart."""
+        return self._policy_rps is not None and self.crawl_delay_s >= LONG_DELAY_S
+
+    def note_crawl_delay(self, delay_s: float, now_s: float) -> None:
+        """A robots.txt asks for that distance; of several hosts of a group the longest holds."""
+        if delay_s > 0:
+            self.crawl_delay_s = max(self.crawl_delay_s, min(delay_s, MAX_CRAWL_DELAY_S))
+            self._told_s = now_s
+
+    def dump(self, now_s: float) -> dict[str, Any]:
+        """What was learned or ordered."""
+        return {
+            "ordered_rps": self.ordered_rps,
+            "crawl_delay_s": self.crawl_delay_s,
+            "crawl_delay_age_s": now_s - self._told_s,
+        }
+
+    def load(self, saved: Reader, elapsed_s: float, now_s: float) -> None:
+        """Take over what `dump` gave `elapsed_s` ago."""
+        self.ordered_rps = saved.number("ordered_rps", 0.0) or None
+        age_s = saved.number("crawl_delay_age_s", 0.0) + elapsed_s
+        if age_s < CRAWL_DELAY_KEPT_S:
+            self.note_crawl_delay(saved.number("crawl_delay_s", 0.0), now_s - age_s)

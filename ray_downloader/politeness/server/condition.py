@@ -1,0 +1,424 @@
+"""What a server is in right now: one named condition, and the only place where it changes. Pure.
+
+`healthy`      asked as fast as its rate allows.
+`suspect`      refused once, or ten URLs failed in a row: left alone for seconds, then one other URL is asked.
+`throttled`    refused another URL too: left alone for a minute, then two, four ..., one probe after each.
+`waiting`      said itself how long it wants to be left alone; asked again after that, whatever happened before.
+`unreachable`  no address or no connection, five times in a row: single probes on growing delays.
+`dead`         silent to its last probe, when its patience was used up.
+`refused`      answered its last probe with a refusal, when its patience was used up.
+
+    healthy -> suspect (refused / a run of failures) -> throttled (refused again, by another URL) -> healthy (served)
+    suspect -> healthy (served);  any but dead -> waiting (Retry-After) -> healthy (served) or throttled
+    healthy -> unreachable (a run) -> healthy (any answer);  throttled, waiting, unreachable -> dead or refused
+
+Each event that changes something is logged, and a log can be replayed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ray_downloader.politeness.messages import Verdict, WaitReason
+from ray_downloader.politeness.server.backoff import Backoff
+from ray_downloader.politeness.server.evidence import Evidence
+from ray_downloader.politeness.server.patience import Patience
+from ray_downloader.politeness.server.probe import Probe
+from ray_downloader.politeness.server.runs import DistinctUrls, Runs
+from ray_downloader.politeness.server.snapshot import Reader
+
+#: A suspect whose probe fails without being refused (a 500, a time-out) is asked so many other URLs, seconds apart,
+#: before it is left alone for a minute: neighbours in a sorted list fail together.
+STRIKES = 3
+#: After a wait as long as this the first request is a single one: the server may be restarting.
+PROBE_AFTER_S = 5.0
+#: So many redirects or robots.txt in a row show that a suspect is well: its files are elsewhere, then.
+HOPS_TO_RECOVER = 3
+#: The longest delay between two probes of a server that cannot be reached.
+MAX_PROBE_DELAY_S = 1_800.0
+#: Events that are remembered.
+LOGGED = 100
+#: ... and so many of them stand in a snapshot.
+LOG_SHOWN = 10
+#: Where no delays are configured.
+FIRST_DELAY_S = 5.0
+
+
+class Condition(str, Enum):
+    """What a server is in: see the module's documentation for the transitions."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    THROTTLED = "throttled"
+    WAITING = "waiting"
+    UNREACHABLE = "unreachable"
+    DEAD = "dead"
+    REFUSED = "refused"
+
+
+#: Trouble that distinct URLs have shown, or that has nothing to do with URLs.
+_SERVER_WIDE = frozenset({Condition.THROTTLED, Condition.UNREACHABLE})
+
+
+class Consequence(Enum):
+    """What an event means for the server's rate."""
+
+    NONE = "none"
+    #: It was refused: the rate at that moment was too high, as far as is known.
+    REFUSED = "refused"
+    #: It was refused again after a pause of seconds: the pause is long now, and the limit is to be guessed with care.
+    REFUSED_FOR_LONG = "refused for long"
+    #: URLs fail one after the other: slower, but nothing is learned about a limit.
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One answer, as far as the condition goes.
+
+    Args:
+        evidence: What it is evidence of.
+        now_s: When it was heard of.
+        ended_s: When it came.
+        sent_s: When its request was sent.
+        url_hash: Whose answer it was; 0: unknown, and taken for another one each time.
+        wait_s: How long the server asks to be left alone, if it does.
+        free_s: Until when permits handed out before may be used.
+        jitter: From 0 to 1, how much longer a pause of minutes becomes.
+        is_answer: Whether the server said it; a time-out says nothing.
+        said: What a refusal said.
+    """
+
+    evidence: Evidence
+    now_s: float
+    ended_s: float
+    sent_s: float
+    url_hash: int = 0
+    wait_s: float | None = None
+    free_s: float = 0.0
+    jitter: float = 0.0
+    is_answer: bool = False
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log: what happened, and what the server was in afterwards."""
+
+    event: Event
+    after: Condition
+
+    def __str__(self) -> str:
+        return f"{self.event.now_s:.1f} s: {self.event.evidence.value} ({self.event.said}) -> {self.after.value}"
+
+
+class ServerCondition:
+    """The condition of one server.
+
+    Args:
+        probe_delays_s: Waits before the first, second, ... probe of a server that cannot be reached; then they double.
+        patience: How long it is waited for.
+        now_s: Monotonic time.
+    """
+
+    __slots__ = (
+        "_culprits",
+        "_delays_s",
+        "_has_waited",
+        "_hops",
+        "_last_is_answer",
+        "_probes_failed",
+        "_strikes",
+        "backoff",
+        "bans",
+        "log",
+        "name",
+        "patience",
+        "probe",
+        "runs",
+        "said",
+    )
+
+    def __init__(self, probe_delays_s: tuple[float, ...], patience: Patience, now_s: float) -> None:
+        self.name = Condition.HEALTHY
+        self.backoff = Backoff(now_s)
+        self.patience = patience
+        self.probe = Probe()
+        self.runs = Runs()
+        #: Runs of 403 after a history of files, so far.
+        self.bans = 0
+        self.said = ""
+        self.log: deque[Entry] = deque(maxlen=LOGGED)
+        self._delays_s = probe_delays_s
+        self._culprits = DistinctUrls()
+        self._strikes = self._hops = self._probes_failed = 0
+        self._has_waited = False
+        self._last_is_answer = False
+
+    def __repr__(self) -> str:
+        return f"ServerCondition({self.name.value}, until={self.backoff.until_s:.1f}, said={self.said!r})"
+
+    # -- what happened -------------------------------------------------------------------------------------------
+
+    def on(self, event: Event) -> Consequence:
+        """Take in one answer."""
+        was_well = self.name is Condition.HEALTHY and self.runs.is_empty
+        consequence = self._take(event)
+        if not (was_well and self.name is Condition.HEALTHY and self.runs.is_empty):
+            self.log.append(Entry(event, self.name))
+        self.patience.note_trouble(self.is_trouble, event.now_s)
+        return consequence
+
+    def was_odd(self, url_hash: int) -> None:
+        """That URL failed while others were served: what it was refused for is its own."""
+        self.runs.own.was_odd(url_hash)
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Go through logged events again."""
+        for event in events:
+            self.on(event)
+
+    def _take(self, event: Event) -> Consequence:
+        evidence = event.evidence
+        if evidence is Evidence.FORBIDDEN and not self.runs.has_history:
+            evidence = Evidence.ANSWERED
+        ends_run = self.runs.is_complete_with(evidence, event.url_hash)
+        if evidence in {Evidence.SERVED, Evidence.ANSWERED, Evidence.HOP}:
+            self._on_answer(evidence, event)
+            return Consequence.NONE
+        if evidence in {Evidence.NOTHING, Evidence.CROWDED}:
+            self._on_nothing(event)
+            return Consequence.NONE
+        if self.verdict or (
+            not self.backoff.is_new(event.sent_s) and (self.is_trouble or evidence is Evidence.REFUSED)
+        ):
+            self._on_late(event)
+            return Consequence.NONE
+        self._last_is_answer, self.said = event.is_answer, event.said or self.said
+        if evidence is Evidence.REFUSED:
+            return self._on_refusal(event)
+        if self.is_trouble:
+            return self._on_failed_probe(event, is_refusal=evidence is Evidence.FORBIDDEN)
+        return self._on_run(evidence, event) if ends_run else Consequence.NONE
+
+    def _on_answer(self, evidence: Evidence, event: Event) -> None:
+        """The server is not refusing; a redirect or robots.txt alone does not show that it gives files, though."""
+        is_new = self.backoff.is_new(event.sent_s)
+        if self.name is Condition.UNREACHABLE:
+            self._recover()
+        elif evidence is not Evidence.HOP:
+            if is_new or not self.is_trouble:
+                self._recover()
+        elif is_new and self.is_trouble:
+            self.probe.clear()
+            self._hops += 1
+            if self._hops >= HOPS_TO_RECOVER:
+                self._recover()
+
+    def _on_nothing(self, event: Event) -> None:
+        """A probe that says nothing of the server; what it asks for is obeyed."""
+        if event.wait_s is not None:
+            self._wait_as_asked(event)
+        elif self.patience.is_outage:
+            self.probe.clear()
+            self.backoff.end(event.now_s)
+        elif self.is_trouble and self.backoff.is_new(event.sent_s):
+            self.probe.clear()
+            self.backoff.pause_for(event.now_s, self.backoff.length_s, event.free_s)
+
+    def _on_late(self, event: Event) -> None:
+        """The answer to a request of before the pause: only a longer wait that it asks for is news."""
+        if event.wait_s is None or event.ended_s + event.wait_s <= max(event.now_s, self.backoff.until_s):
+            return
+        if self.is_trouble:
+            self.backoff.prolong(event.ended_s, event.wait_s)
+        else:
+            self._wait_as_asked(event)
+
+    def _on_refusal(self, event: Event) -> Consequence:
+        """429, 503 and their like.
+
+        1. It says how long: so long, from one answer.
+        2. It was well until now: this may be about the URL, so another one is asked after seconds.
+        3. It was in trouble already: a failed probe.
+        """
+        if event.wait_s is not None:
+            was_asked_as_usual = not self.needs_probe
+            self._note_failure(event)
+            self._wait_as_asked(event)
+            self._judge(event.now_s)
+            return Consequence.REFUSED if was_asked_as_usual else Consequence.NONE
+        self.runs.own.refused(event.url_hash)
+        if not self.is_trouble or self.name is Condition.UNREACHABLE:
+            self._suspect(event)
+            return Consequence.NONE if self.runs.own.is_used_to_refusals else Consequence.REFUSED
+        return self._on_failed_probe(event, is_refusal=True)
+
+    def _on_run(self, evidence: Evidence, event: Event) -> Consequence:
+        """Failures in a row, with nothing served in between."""
+        if evidence is Evidence.UNREACHED:
+            self.name = Condition.UNREACHABLE
+            self._probes_failed = 0
+            self.backoff.pause_for(event.now_s, self._delay_s(), event.free_s)
+            return Consequence.NONE
+        self._suspect(event)
+        if evidence is Evidence.FORBIDDEN:
+            self.bans += 1
+            return Consequence.REFUSED
+        return Consequence.FAILED
+
+    def _on_failed_probe(self, event: Event, *, is_refusal: bool) -> Consequence:
+        """The trouble lasts: it is left alone for longer, and given up when its patience is used up."""
+        is_other = self._note_failure(event)
+        consequence = Consequence.NONE
+        if self.name is Condition.UNREACHABLE:
+            self._probes_failed += 1
+            self.backoff.pause_for(event.now_s, self._delay_s(), event.free_s)
+        elif self.name is Condition.THROTTLED or (is_other and self._is_proven(is_refusal=is_refusal)):
+            if self.name is Condition.SUSPECT and is_refusal:
+                consequence = Consequence.REFUSED_FOR_LONG
+            self.name = Condition.THROTTLED
+            self.backoff.pause_minutes(event.now_s, event.free_s, event.jitter)
+        else:
+            self.name = Condition.SUSPECT
+            self.backoff.pause_seconds(event.now_s, event.free_s)
+        self._judge(event.now_s)
+        return consequence
+
+    def _is_proven(self, *, is_refusal: bool) -> bool:
+        """Whether so many other URLs failed after the first that it is about the server."""
+        if is_refusal:
+            return self._strikes >= self.runs.own.needed(Evidence.REFUSED, 1)
+        return self._strikes >= self.runs.own.needed(Evidence.FAILED, STRIKES)
+
+    def _note_failure(self, event: Event) -> bool:
+        """Enter a failed request; True where its URL had not failed in this trouble."""
+        self.probe.clear()
+        self._hops = 0
+        is_other = self._culprits.add(event.url_hash)
+        self._strikes += is_other
+        return is_other
+
+    def _suspect(self, event: Event) -> None:
+        self.name = Condition.SUSPECT
+        self._culprits.clear()
+        self._culprits.add(event.url_hash)
+        self._strikes = self._hops = 0
+        self.probe.clear()
+        self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
+        self.backoff.pause_seconds(event.now_s, event.free_s)
+
+    def _wait_as_asked(self, event: Event) -> None:
+        if self.verdict is None:
+            self._has_waited = self.name is Condition.WAITING
+            self.name = Condition.WAITING
+            self.probe.clear()
+            self.backoff.pause_as_asked(event.now_s, event.ended_s, event.wait_s or 0.0, event.free_s)
+
+    def _recover(self) -> None:
+        self.name = Condition.HEALTHY
+        self._culprits.clear()
+        self._strikes = self._hops = self._probes_failed = 0
+        self._has_waited = False
+        self.said = ""
+        self.runs.clear()
+        self.probe.clear()
+
+    def _judge(self, now_s: float) -> None:
+        """Right after a failed probe: is it the last? One URL alone decides nothing, however often it is refused."""
+        is_server_wide = self.name in _SERVER_WIDE or (self.name is Condition.WAITING and len(self._culprits) > 1)
+        if is_server_wide and self.patience.is_used_up(now_s):
+            self.name = Condition.REFUSED if self._last_is_answer else Condition.DEAD
+
+    def _delay_s(self) -> float:
+        delays_s, failed = self._delays_s or (FIRST_DELAY_S,), self._probes_failed
+        if failed < len(delays_s):
+            return delays_s[failed]
+        return min(MAX_PROBE_DELAY_S, delays_s[-1] * 2.0 ** min(failed - len(delays_s) + 1, 20))
+
+    # -- what it means -------------------------------------------------------------------------------------------
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether it is not to be asked as usual."""
+        return self.name is not Condition.HEALTHY
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What becomes of the rows, if it was given up."""
+        return {Condition.DEAD: Verdict.DEAD, Condition.REFUSED: Verdict.REFUSED}.get(self.name)
+
+    @property
+    def needs_probe(self) -> bool:
+        """Whether a single request is to find out first."""
+        if self.name is Condition.WAITING:
+            return self._has_waited or self.backoff.length_s >= PROBE_AFTER_S
+        return self.is_trouble
+
+    @property
+    def is_403_ban(self) -> bool:
+        """Whether a 403 may be about the server: it gave files, and is in trouble now or has answered so before."""
+        return self.runs.has_history and (self.is_trouble or self.bans > 0)
+
+    @property
+    def reason(self) -> WaitReason | None:
+        """Why it waits."""
+        if self.name is Condition.HEALTHY:
+            return None
+        if self.backoff.is_asked:
+            return WaitReason.RETRY_AFTER
+        return WaitReason.BACKOFF if self._last_is_answer else WaitReason.DEFERRED
+
+    def pause_s(self, now_s: float) -> float:
+        """How long nothing may be sent; a pause of ours ends with the patience, for the last probe."""
+        pause_s = self.backoff.remaining_s(now_s)
+        last_probe_s = self.patience.last_probe_s(now_s) if self.name in _SERVER_WIDE else None
+        if last_probe_s is not None and not self.backoff.is_asked:
+            return min(pause_s, last_probe_s - now_s)
+        return pause_s
+
+    def probe_given(self, holder: str, first_s: float, ends_s: float) -> None:
+        """A single permit was given, for use from `first_s` to `ends_s`."""
+        self.backoff.begins_again(first_s)
+        self.probe.given(holder, ends_s)
+
+    def probe_now(self, now_s: float) -> None:
+        """An outage of our own network began or ended: silence said nothing of the server, so a probe is due."""
+        if self.is_trouble and self.reason is WaitReason.DEFERRED:
+            self.probe.clear()
+            self.backoff.end(now_s)
+        if not self.is_trouble:
+            self.runs.clear()
+
+    # -- what outlives the process -------------------------------------------------------------------------------
+
+    def dump(self, now_s: float) -> dict[str, Any]:
+        """What it is in, as JSON has it; times are relative to now."""
+        return {
+            "condition": self.name.value,
+            "said": self.said,
+            "is_answer": self._last_is_answer,
+            "has_answered": self.patience.has_answered,
+            "files": self.runs.files,
+            "bans": self.bans,
+            "probes_failed": self._probes_failed,
+            "log": [str(entry) for entry in list(self.log)[-LOG_SHOWN:]],
+            **self.backoff.dump(now_s),
+        }
+
+    def load(self, saved: Reader, elapsed_s: float, now_s: float) -> None:
+        """Take over what `dump` gave `elapsed_s` ago; what was given up is tried again."""
+        name = saved.choice("condition", Condition)
+        self.name = Condition.HEALTHY if name in {None, Condition.DEAD, Condition.REFUSED} else name
+        self.backoff.load(saved, elapsed_s, now_s)
+        if self.name is Condition.HEALTHY and self.backoff.remaining_s(now_s) > 0:
+            self.name = Condition.WAITING
+        self.said, self._last_is_answer = saved.text("said"), saved.flag("is_answer")
+        self.runs.files = saved.count("files") or saved.count("successes")
+        self.bans, self._probes_failed = saved.count("bans"), saved.count("probes_failed")
+        self.patience.has_answered = saved.flag("has_answered") or self.runs.files > 0
+        self.patience.note_trouble(self.is_trouble, now_s)

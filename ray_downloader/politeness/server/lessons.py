@@ -1,0 +1,50 @@
+"""What refusals taught, by the URL that was refused: taken back where that turns out to be about the URL. Pure."""
+
+from __future__ import annotations
+
+from ray_downloader.politeness.server.rate import AdaptiveRate, Lesson
+
+#: Refusals that are remembered.
+KEPT = 16
+
+
+class Lessons:
+    """The last refusals that changed a server's rate.
+
+    Args:
+        rate: What they changed.
+    """
+
+    __slots__ = ("_rate", "_taught")
+
+    def __init__(self, rate: AdaptiveRate) -> None:
+        self._rate = rate
+        self._taught: list[tuple[int, Lesson]] = []
+
+    def refused(self, url_hash: int, now_s: float, resumes_s: float, sent_s: float) -> None:
+        """A request was refused."""
+        self._taught.append((url_hash, self._rate.on_incident(now_s, resumes_s, sent_s)))
+        del self._taught[:-KEPT]
+
+    def refused_for_long(self, now_s: float, resumes_s: float, sent_s: float) -> None:
+        """... and so was the one after a pause of seconds, so the pause is long now."""
+        if not self._taught:
+            self.refused(0, now_s, resumes_s, sent_s)
+            return
+        url_hash, lesson = self._taught.pop()
+        self._taught.append((url_hash, self._rate.learn_with_care(lesson, resumes_s)))
+
+    def was_odd(self, url_hash: int) -> None:
+        """That URL is refused while others are served: what it taught is forgotten.
+
+        Where another refusal came after it, that one is told what was known before both.
+        """
+        found = [number for number, (taught_by, _) in enumerate(self._taught) if url_hash and taught_by == url_hash]
+        if not found:
+            return
+        number = found[-1]
+        _, lesson = self._taught.pop(number)
+        if number == len(self._taught):
+            self._rate.unlearn(lesson)
+        else:
+            self._taught[number] = (self._taught[number][0], lesson)

@@ -1,0 +1,33 @@
+"""The one request that finds out whether a server's trouble lasts: who may send it, and until when it is waited for."""
+
+from __future__ import annotations
+
+#: A probe that is not reported within this time after its permit ended is given to another holder.
+PROBE_TIMEOUT_S = 60.0
+
+
+class Probe:
+    """The probe of one server; at most one is under way."""
+
+    __slots__ = ("_ends_s", "_expires_s", "_holder")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Its answer came, or nobody waits for it."""
+        self._holder = ""
+        self._ends_s = self._expires_s = float("-inf")
+
+    def given(self, holder: str, ends_s: float) -> None:
+        """`holder` may use a permit until then."""
+        self._holder, self._ends_s, self._expires_s = holder, ends_s, ends_s + PROBE_TIMEOUT_S
+
+    def is_under_way(self, now_s: float) -> bool:
+        """Whether its answer is still waited for."""
+        return now_s < self._expires_s
+
+    def has_nothing_under_way(self, holder: str, now_s: float) -> None:
+        """What a holder says of itself: if it was to probe, it let the permit lapse, and another may go out."""
+        if holder == self._holder and now_s > self._ends_s:
+            self.clear()

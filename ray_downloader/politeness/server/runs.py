@@ -1,0 +1,105 @@
+"""Runs of failures: what a single answer cannot say of its server, several distinct URLs in a row do. Pure."""
+
+from __future__ import annotations
+
+from ray_downloader.politeness.server.evidence import Evidence
+from ray_downloader.politeness.server.own_faults import OwnFaults
+
+#: Googlebot slows down on a "significant number" of 5xx; a single 500 is that file's.
+TROUBLE_RUN = 10
+#: 403 "so often just means forbidden" (StormCrawler), yet some servers limit by it (Nutch): only a run counts, after
+#: a history of files.
+FORBIDDEN_RUN = 5
+FORBIDDEN_HISTORY = 10
+#: Failures to connect or resolve are not about a URL: so many in a row, whichever they were for.
+UNREACHED_RUN = 5
+#: So many redirects or robots.txt in a row end a run of failures, though no file came: files are elsewhere, then.
+HOPS_FOR_A_FILE = 10
+
+
+class DistinctUrls:
+    """URLs that failed; one that is not told apart (hash 0) counts each time."""
+
+    __slots__ = ("_hashes", "_unnamed")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def __len__(self) -> int:
+        return len(self._hashes) + self._unnamed
+
+    def add(self, url_hash: int) -> bool:
+        """Enter one; True where it was not there."""
+        before = len(self)
+        if url_hash:
+            self._hashes.add(url_hash)
+        else:
+            self._unnamed += 1
+        return len(self) > before
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._hashes: set[int] = set()
+        self._unnamed = 0
+
+
+class Runs:
+    """Failures in a row, with nothing served in between."""
+
+    __slots__ = ("_failed", "_forbidden", "_hops", "_unreached", "files", "own")
+
+    def __init__(self, files: int = 0) -> None:
+        self._failed, self._forbidden = DistinctUrls(), DistinctUrls()
+        self._unreached = 0
+        self._hops = 0
+        self.own = OwnFaults()
+        #: Files that the server ever delivered.
+        self.files = files
+
+    @property
+    def has_history(self) -> bool:
+        """Whether a 403 may mean more than "forbidden"."""
+        return self.files >= FORBIDDEN_HISTORY
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has failed since the last file."""
+        return not (len(self._failed) or len(self._forbidden) or self._unreached)
+
+    def is_complete_with(self, evidence: Evidence, url_hash: int) -> bool:
+        """Take in one answer; True where it completes a run, which then begins anew."""
+        self._hops = self._hops + 1 if evidence is Evidence.HOP else 0
+        if evidence in {Evidence.SERVED, Evidence.ANSWERED} or self._hops >= HOPS_FOR_A_FILE:
+            self._end_well(evidence, url_hash)
+            return False
+        if evidence in {Evidence.HOP, Evidence.REFUSED, Evidence.FORBIDDEN}:
+            self._unreached = 0
+        if evidence is Evidence.UNREACHED:
+            self._unreached += 1
+        elif evidence is Evidence.FAILED:
+            self._failed.add(url_hash)
+        elif evidence is Evidence.FORBIDDEN:
+            self._forbidden.add(url_hash)
+        return self._ends()
+
+    def _ends(self) -> bool:
+        is_ban = len(self._forbidden) >= self.own.needed(Evidence.FORBIDDEN, FORBIDDEN_RUN) and self.has_history
+        is_trouble = len(self._failed) >= self.own.needed(Evidence.FAILED, TROUBLE_RUN)
+        if is_ban or is_trouble or self._unreached >= UNREACHED_RUN:
+            self.clear()
+            return True
+        return False
+
+    def _end_well(self, evidence: Evidence, url_hash: int) -> None:
+        self.own.passed(Evidence.FAILED, len(self._failed))
+        self.own.passed(Evidence.FORBIDDEN, len(self._forbidden))
+        if evidence is Evidence.SERVED:
+            self.files += 1
+            self.own.served(url_hash)
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._failed.clear()
+        self._forbidden.clear()
+        self._unreached = 0
