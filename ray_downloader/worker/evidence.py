@@ -43,7 +43,9 @@ class _Suspect:
 
 def blames_server(failure: Failure) -> bool:
     """Whether a failure by itself says more of the server than of the row."""
-    is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind is ErrorKind.HTTP_403_BAN
+    is_refusal = (
+        is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind is ErrorKind.HTTP_403_BAN
+    )
     return is_refusal or failure.kind in _UNREACHED
 
 

@@ -69,8 +69,7 @@ class Backoff:
 
     def pause_minutes(self, now_s: float, free_s: float, jitter: float) -> None:
         """Leave it alone for a minute, or twice as long as the last time; `jitter` from 0 to 1 makes it longer."""
-        if now_s - self._quiet_from_s > FORGIVEN_AFTER_S:
-            self.doublings = 0
+        self._forgive(now_s)
         pause_s = FIRST_PAUSE_S * 2.0 ** min(self.doublings, 20) * (1 + JITTER_SHARE * jitter)
         self.doublings += 1
         self.incidents += 1
@@ -79,8 +78,10 @@ class Backoff:
 
     def pause_as_asked(self, now_s: float, answered_s: float, wait_s: float, free_s: float) -> None:
         """The server said how long, counted from when its answer came."""
+        self._forgive(now_s)
         self.incidents += 1
         self._begin(now_s, answered_s, min(wait_s, MAX_RETRY_AFTER_S), free_s)
+        self._quiet_from_s = self.epoch_s
         self.is_asked = True
 
     def pause_for(self, now_s: float, pause_s: float, free_s: float) -> None:
@@ -93,15 +94,22 @@ class Backoff:
         if until_s > self.until_s:
             self.until_s, self.is_asked = until_s, True
             self.epoch_s = max(self.epoch_s, until_s)
+            self._quiet_from_s = max(self._quiet_from_s, until_s)
 
     def begins_again(self, sent_s: float) -> None:
         """A probe may go out then: what comes of it is news."""
         self.epoch_s = min(self.epoch_s, sent_s)
+        self.until_s = min(self.until_s, sent_s)
+
+    def _forgive(self, now_s: float) -> None:
+        """Suspicions of seconds, which may be about single URLs, do not disturb the quiet."""
+        if now_s - self._quiet_from_s > FORGIVEN_AFTER_S:
+            self.doublings = 0
 
     def _begin(self, now_s: float, from_s: float, pause_s: float, free_s: float) -> None:
         self.is_asked = False
         self.length_s = pause_s
-        self.until_s = max(now_s, from_s + pause_s)
+        self.until_s = max(self.until_s, now_s, from_s + pause_s)
         self.epoch_s = max(self.until_s, free_s)
 
     def dump(self, now_s: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ NEVER_ANSWERED_S = 120.0
 #: Less than this is left: it is used up, as another probe would tell nothing new.
 LEAST_S = 0.5
 #: A worker that waits asks again at least so often: the run may become idle, and the wait is shorter then.
-CHECKS = 10
+CHECKS = 20
 LEAST_CHECK_S = 0.25
 
 

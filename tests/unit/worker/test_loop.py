@@ -115,6 +115,7 @@ def test_an_ignored_server_is_not_asked(tmp_path: Path) -> None:
 
 def test_a_dead_server_is_parked_probed_and_given_up(tmp_path: Path) -> None:
     run = Run(tmp_path, [f"http://dead.example/{n}.jpg" for n in range(200)], lambda _: Reply(ErrorKind.CONNECT, None))
+    run.host.note_idle(True)
     run.slice()
     assert run.work == []
     assert run.kinds()["server_dead"] > 150
@@ -260,7 +261,8 @@ def test_rows_of_many_dead_servers_do_not_keep_those_of_others_waiting(tmp_path:
         return found(request)
 
     run = Run(tmp_path, urls, script)
+    run.host.note_idle(True)
     run.slice()
     assert len(delivered) == 400
-    assert max(delivered) < 15.0, "the dead are given up after 65 s"
+    assert max(delivered) < 15.0, "the dead are given up after two minutes"
     assert run.kinds().total() == 800

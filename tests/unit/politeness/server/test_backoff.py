@@ -40,8 +40,8 @@ def test_suspicions_take_seconds_that_double_up_to_a_minute_until_the_server_is_
     assert pauses_s[:3] == [FIRST_SECONDS_S, 2 * FIRST_SECONDS_S, 4 * FIRST_SECONDS_S]
     assert pauses_s[-1] == MAX_SECONDS_S
     backoff.begin_seconds(0)
-    backoff.pause_seconds(0.0, 0.0)
-    assert backoff.remaining_s(0.0) == FIRST_SECONDS_S
+    backoff.pause_seconds(500.0, 500.0)
+    assert backoff.remaining_s(500.0) == FIRST_SECONDS_S
 
 
 @pytest.mark.parametrize(("jitter", "longer"), [(0.0, 1.0), (1.0, 1 + JITTER_SHARE)])
@@ -89,3 +89,38 @@ def test_a_later_answer_of_an_incident_can_only_prolong_it() -> None:
     backoff.prolong(1.0, 30.0)
     assert backoff.remaining_s(0.0) == 31.0
     assert not backoff.is_new(30.0)
+
+
+def test_a_longer_wait_moves_the_quiet_too() -> None:
+    backoff = Backoff(0.0)
+    minutes(backoff, 0.0)
+    backoff.prolong(0.0, 1000.0)
+    assert not backoff.is_new(999.9)
+    assert minutes(backoff, 1000.0 + FORGIVEN_AFTER_S) == 2 * FIRST_PAUSE_S
+
+
+def test_suspicions_do_not_disturb_the_quiet() -> None:
+    backoff = Backoff(0.0)
+    minutes(backoff, 0.0)
+    backoff.pause_seconds(1000.0, 1000.0)
+    assert minutes(backoff, FIRST_PAUSE_S + FORGIVEN_AFTER_S + 1) == FIRST_PAUSE_S
+
+
+def test_a_pause_is_never_shortened_by_the_next() -> None:
+    backoff = Backoff(0.0)
+    asked(backoff, 0.0, 500.0)
+    assert asked(backoff, 10.0, 1.0) == 490.0
+
+
+def test_incidents_and_doublings_are_counted_each_for_itself() -> None:
+    backoff = Backoff(0.0)
+    minutes(backoff, 0.0)
+    asked(backoff, 100.0, 5.0)
+    minutes(backoff, 200.0)
+    assert (backoff.incidents, backoff.doublings) == (3, 2), "a server that says when is believed, not feared"
+
+
+def test_the_jitter_makes_no_day_longer() -> None:
+    backoff = Backoff(0.0)
+    backoff.doublings = 50
+    assert minutes(backoff, 0.0, 1.0) == MAX_PAUSE_S
