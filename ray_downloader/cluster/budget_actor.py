@@ -18,6 +18,7 @@ from ray.exceptions import RayError
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
+from ray_downloader.profile.table import load_profiled_waits
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from ray_downloader.run_folder.server_states import load_server_states
 from ray_downloader.worker.budgets import BudgetReply, Budgets
@@ -34,6 +35,7 @@ class BudgetActor:
     def __init__(self, settings_file: str) -> None:
         context = RunContext.load(Path(settings_file))
         self._host = Budgets(context.policies, load_server_states(context.layout))
+        self._host.heed_probes(load_profiled_waits(context.layout))
         self._host.remember(OrderFile(context.layout.orders_file).new())
 
     def lease(self, requests: Sequence[LeaseRequest]) -> BudgetReply:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict, WaitReason
+from ray_downloader.errors import ErrorKind
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.politeness.server.outage_probes import OutageProbes
 from ray_downloader.politeness.server.state import Order, ServerState, Wait
+from ray_downloader.profile.table import ProfiledWait
 from ray_downloader.run_folder.orders import ServerOrder, in_force
 from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.host_orders import HostOrders
@@ -20,6 +22,9 @@ from ray_downloader.worker.progress import Progress, ProgressDelta
 
 #: Clocks of machines may differ by so much: an order that is older than a snapshot by more is in the snapshot.
 CLOCKS_S = 10.0
+
+#: Who asks in the name of the profile stage.
+_PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Budgets:
         self._wall_clock = wall_clock
         self._rng = rng or random.Random()
         self._states: dict[str, ServerState] = {}
+        self._probed: defaultdict[str, list[ProfiledWait]] = defaultdict(list)
         self._is_draining = False
         self._orders: defaultdict[str, list[ServerOrder]] = defaultdict(list)
         self._saved_at_s: dict[str, float] = {}
@@ -97,8 +103,25 @@ class Budgets:
             state.note_idle(self._is_idle, now_s)
             state.note_outage(self._outage.is_outage, now_s)
             self._states[budget] = state
+            self._heed_probes_of(budget, state, now_s)
             self._obey(budget)
         return state
+
+    def heed_probes(self, waits: Mapping[str, ProfiledWait]) -> None:
+        """Keep what servers asked the profile's probes for, as if they had asked the download for it.
+
+        Args:
+            waits: By server; of a group each is the whole group's.
+        """
+        for server, wait in waits.items():
+            self._probed[self._policies.budget_key(server)].append(wait)
+
+    def _heed_probes_of(self, budget: str, state: ServerState, now_s: float) -> None:
+        for wait in self._probed.pop(budget, ()):
+            left_s = (wait.retry_at_unix_s or 0.0) - self._wall_clock()
+            told = (Outcome(ErrorKind.HTTP_5XX, 503, retry_after_s=left_s, is_row=False),) if left_s > 0 else ()
+            request = LeaseRequest(budget, _PROBE, wanted=0, outcomes=told, crawl_delay_s=wait.crawl_delay_s)
+            state.handle(request, now_s, self._rng)
 
     def note_idle(self, is_idle: bool) -> None:
         """Whether the run has nothing to do but wait for servers in trouble."""

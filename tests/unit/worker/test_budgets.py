@@ -12,6 +12,7 @@ from ray_downloader.config.settings import DownloaderParameters, PolitenessSetti
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.profile.table import ProfiledWait
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.budgets import BudgetReply, Budgets
@@ -156,3 +157,23 @@ def test_every_server_learns_whether_the_run_is_idle_and_the_network_works(
     clock.now_s = 1007.0
     given._state("b.org", clock())
     assert late.told == [("idle", True, 1007.0), ("outage", True, 1007.0)], "also one that is asked for later"
+
+
+def test_what_servers_asked_the_probe_for_is_kept(clock: Clock) -> None:
+    given = budgets(clock, rules=[{"server": "*.grouped.example", "group": "grouped"}])
+    now_unix_s = given._wall_clock()
+    given.heed_probes(
+        {
+            "waits.example": ProfiledWait(None, now_unix_s + 120.0),
+            "over.example": ProfiledWait(None, now_unix_s - 1.0),
+            "slow.example": ProfiledWait(20.0, None),
+            "a.grouped.example": ProfiledWait(None, now_unix_s + 60.0),
+        }
+    )
+    assert ask(given, "waits.example").permits == 0
+    assert ask(given, "grouped").permits == 0
+    assert ask(given, "over.example").permits > 0
+    assert ask(given, "slow.example").interval_s >= 20.0
+    assert {"waits.example", "grouped"} <= set(given.waiting())
+    clock.now_s += 121.0
+    assert ask(given, "waits.example").permits > 0
