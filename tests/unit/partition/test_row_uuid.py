@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from ray_downloader.partition.row_uuid import NAMESPACE, ROW_UUID_MACRO, row_uuid
 
+_DATABASE = duckdb.connect()
+_DATABASE.execute(ROW_UUID_MACRO)
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)
 
 
@@ -24,11 +26,8 @@ def test_a_row_keeps_its_uuid_for_ever() -> None:
 
 @given(st.lists(st.tuples(st.none() | _TEXT, _TEXT), min_size=1, max_size=20))
 def test_sql_and_python_agree(rows: list[tuple[str | None, str]]) -> None:
-    with duckdb.connect() as connection:
-        connection.execute(ROW_UUID_MACRO)
-        connection.execute("CREATE TABLE t (source_id VARCHAR, identifier VARCHAR)")
-        connection.execute(
-            "INSERT INTO t SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[])", list(map(list, zip(*rows, strict=False)))
-        )
-        found = connection.execute("SELECT row_uuid(source_id, identifier), source_id, identifier FROM t").fetchall()
+    sources, identifiers = (list(column) for column in zip(*rows, strict=True))
+    _DATABASE.execute("CREATE OR REPLACE TABLE t (source_id VARCHAR, identifier VARCHAR)")
+    _DATABASE.execute("INSERT INTO t SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[])", [sources, identifiers])
+    found = _DATABASE.execute("SELECT row_uuid(source_id, identifier), source_id, identifier FROM t").fetchall()
     assert [row[0] for row in found] == [row_uuid(*row[1:]) for row in found]
