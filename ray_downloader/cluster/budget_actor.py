@@ -62,7 +62,7 @@ class BudgetActor:
         """Budgets that get no request now, and why."""
         clock_ahead_s = time.time() - time.monotonic()
         return {
-            budget: Waiting(wait.reason, wait.until_s and wait.until_s + clock_ahead_s, wait.said)
+            budget: Waiting(wait.reason, None if wait.until_s is None else wait.until_s + clock_ahead_s, wait.said)
             for budget, wait in self._host.waiting().items()
         }
 

@@ -52,7 +52,7 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     rows_by_server = _rows_by_server(layout, status)
     rows_left = RowsLeft(rows_by_server, context.policies.budget_key)
     figures = RunFigures(load_partition_summary(layout), status.by_kind, rows_left)
-    report.write("running", figures.of(Progress(), {}, time.monotonic()))
+    report.write("running", figures.of(Progress(), {}, time.monotonic(), time.time()))
     if not status.work:
         return DownloadResult()
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:

@@ -38,18 +38,20 @@ class ReportWatcher:
     Args:
         report: Writes the file.
         figures: What is in it.
+        wall_clock: Unix time.
     """
 
-    def __init__(self, report: RunReport, figures: RunFigures) -> None:
+    def __init__(self, report: RunReport, figures: RunFigures, wall_clock: Callable[[], float] = time.time) -> None:
         self._report = report
         self._figures = figures
+        self._wall_clock = wall_clock
         self._report_at_s = 0.0
 
     def update(self, view: RunView, now_s: float) -> None:
         """Write the figures, every few seconds and at the end."""
         if now_s >= self._report_at_s or view.is_final:
             self._report_at_s = now_s + REPORT_INTERVAL_S
-            figures = self._figures.of(view.progress, view.waiting, now_s)
+            figures = self._figures.of(view.progress, view.waiting, now_s, self._wall_clock())
             self._report.write("draining" if view.mode.is_draining else "running", figures)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ray_downloader.monitor.waiting import Waiting
@@ -18,7 +18,7 @@ MOST_WAITING = 1_000
 
 
 class RowsLeft:
-    """Rows that are left of each budget.
+    """Rows that are left of each budget, and of each host of a group.
 
     Args:
         at_start: Rows left when the run began, by server.
@@ -28,7 +28,8 @@ class RowsLeft:
     def __init__(self, at_start: Mapping[str, int], budget_key: Callable[[str], str]) -> None:
         self._at_start: Counter[str] = Counter()
         for server, rows in at_start.items():
-            self._at_start[budget_key(server)] += rows
+            for name in {server, budget_key(server)}:
+                self._at_start[name] += rows
         self._budget_key = budget_key
         self._settled: Counter[str] = Counter()
 
@@ -36,11 +37,12 @@ class RowsLeft:
         """Take in what this run settled so far."""
         self._settled.clear()
         for (server, _), rows in progress.settled.items():
-            self._settled[self._budget_key(server)] += rows
+            for name in {server, self._budget_key(server)}:
+                self._settled[name] += rows
 
-    def of(self, budget: str) -> int:
-        """Rows left of a budget."""
-        return max(0, self._at_start[budget] - self._settled[budget])
+    def of(self, name: str) -> int:
+        """Rows left of a budget or host."""
+        return max(0, self._at_start[name] - self._settled[name])
 
 
 class RunFigures:
@@ -58,13 +60,14 @@ class RunFigures:
         self._rows_left = rows_left
         self._seen: deque[tuple[float, int, int]] = deque()
 
-    def of(self, progress: Progress, waiting: Mapping[str, Waiting], now_s: float) -> dict[str, Any]:
+    def of(self, progress: Progress, waiting: Mapping[str, Waiting], now_s: float, now_unix_s: float) -> dict[str, Any]:
         """The figures now.
 
         Args:
             progress: Sums of this run.
             waiting: Budgets that get no request.
-            now_s: Monotonic time.
+            now_s: Monotonic time, by which speed is measured.
+            now_unix_s: The time of day, by which waits end.
         """
         kinds = Counter(self._settled)
         for (_, kind), rows in progress.settled.items():
@@ -72,6 +75,7 @@ class RunFigures:
         images, rows = kinds[SUCCESS], kinds.total()
         images_per_s, rows_per_s = self._speed(now_s, images, rows)
         left = max(0, self._partition.accepted_rows - rows)
+        listed = self._with_rows(progress, waiting)
         return {
             "rows": {
                 "input": self._partition.input_rows,
@@ -81,8 +85,8 @@ class RunFigures:
                 "left": left,
             },
             "images_per_s": round(images_per_s, 2),
-            "eta_s": round(left / rows_per_s) if rows_per_s else None,
-            "waiting": self._waiting(progress, waiting),
+            "eta_s": _eta_s(left / rows_per_s, listed, now_unix_s) if rows_per_s else None,
+            "waiting": [_entry(*item) for item in listed],
             "errors_by_kind": dict(sorted((kind, count) for kind, count in kinds.items() if kind != SUCCESS)),
         }
 
@@ -95,13 +99,19 @@ class RunFigures:
         seconds = now_s - then_s
         return ((images - images_then) / seconds, (rows - rows_then) / seconds) if seconds else (0.0, 0.0)
 
-    def _waiting(self, progress: Progress, waiting: Mapping[str, Waiting]) -> list[dict[str, Any]]:
+    def _with_rows(self, progress: Progress, waiting: Mapping[str, Waiting]) -> list[tuple[str, int, Waiting]]:
+        """Those that wait and have rows left, with how many; the largest first."""
         if not waiting:
             return []
         self._rows_left.take(progress)
-        rows = {budget: self._rows_left.of(budget) for budget in waiting}
-        most = sorted((budget for budget in waiting if rows[budget]), key=lambda budget: (-rows[budget], budget))
-        return [_entry(budget, rows[budget], waiting[budget]) for budget in most[:MOST_WAITING]]
+        listed = [(name, rows, wait) for name, wait in waiting.items() if (rows := self._rows_left.of(name))]
+        return sorted(listed, key=lambda item: (-item[1], item[0]))[:MOST_WAITING]
+
+
+def _eta_s(by_speed_s: float, waiting: Sequence[tuple[str, int, Waiting]], now_unix_s: float) -> int:
+    """Seconds to go: what the speed of the last minute says, but not before a server may be asked again."""
+    waits_s = (wait.until_unix_s - now_unix_s for _, _, wait in waiting if wait.until_unix_s is not None)
+    return round(max(by_speed_s, max(waits_s, default=0.0)))
 
 
 def _entry(budget: str, rows: int, wait: Waiting) -> dict[str, Any]:
