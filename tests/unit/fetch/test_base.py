@@ -46,3 +46,23 @@ def test_a_request_does_not_show_its_headers() -> None:
 
 def test_why_a_name_has_no_address_has_two_answers() -> None:
     assert {str(failure.value) for failure in DnsFailure} == {"no_such_name", "no_answer"}
+
+
+def test_a_cause_is_where_it_was_raised_whoever_called(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(base, "_LOGGED", set())
+
+    def raising() -> None:
+        raise ValueError("deep down")
+
+    for call in (raising, lambda: [raising()]):
+        try:
+            call()
+        except ValueError as error:
+            internal_failure(1, error)
+    assert len(caplog.records) == 1
+
+
+def test_a_result_of_nothing_took_no_time() -> None:
+    assert FetchResult(1, None).total_s == 0.0

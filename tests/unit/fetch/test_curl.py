@@ -286,3 +286,33 @@ def test_a_result_of_each_of_many(make_fetcher: MakeFetcher, wire: Wire) -> None
         wire.answer(answer_of(target.encode()), peer=peer)
     results = collected(fetcher, 8)
     assert {token: result.body for token, result in results.items()} == {n: f"/{n}".encode() for n in range(8)}
+
+
+def test_a_name_whose_look_up_failed_is_forgotten_by_libcurl_until_it_resolves(
+    make_fetcher: MakeFetcher, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(curl, "_DOUBTFUL", {("museum.org", 80)})
+    forgotten: list[tuple[str, int]] = []
+    monkeypatch.setattr(curl.Transfer, "forget_name", lambda transfer, *name: _forget(transfer, forgotten, name))
+    fetcher = make_fetcher()
+    for _ in range(2):
+        fetcher.start(get(1, "http://no..name/a.jpg"))
+        assert ended(fetcher).dns_failure is DnsFailure.NO_ANSWER
+    assert forgotten == [("no..name", 80)], "not before its first failure"
+    for _ in range(2):
+        fetcher.start(get(1, "http://museum.org/a.jpg"))
+        fetcher.poll(0.0)
+        wire.read()
+        wire.answer(answer_of(b"pixels"))
+        assert ended(fetcher).kind is None
+    assert forgotten[1:] == [("museum.org", 80)], "not once it resolved"
+    assert {("no..name", 80)} == curl._DOUBTFUL
+
+
+def _forget(transfer: curl.Transfer, forgotten: list[tuple[str, int]], name: tuple[str, int]) -> None:
+    transfer.forgets_name = True
+    forgotten.append(name)
