@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from benchmarks.mutants.mutations import Mutant
@@ -128,31 +128,54 @@ def _warm(tree: Tree, module: str, mutants: Sequence[Mutant], report: Path) -> i
     if name_of(module) in sys.modules:
         raise RuntimeError(f"{module} was imported before its mutants")
     output = tree.root.with_name(f"{tree.root.name}.txt")
-    limits_s: list[float] = []
+    tried = [_Group(group, output) for group in groups]
+    outcomes: list[Outcome] = []
     broken = ""
-    for group in groups:
-        started_s = time.monotonic()
-        if _in_fork(partial(_baseline, group, output), None):
-            broken += output.read_text("utf-8", "replace")
-        limits_s.append(GRACE_S + SLOWER * (time.monotonic() - started_s))
-    outcomes = [] if broken else [_outcome(tree.root / module, mutant, groups, limits_s, output) for mutant in mutants]
-    report.write_text(json.dumps(asdict(ModuleRun(tests, outcomes, broken))), "utf-8")
+    try:
+        outcomes = [_outcome(tree.root / module, mutant, tried) for mutant in mutants]
+    except _BrokenTestsError as error:
+        broken = str(error)
+    report.write_text(json.dumps(asdict(ModuleRun(tests, [] if broken else outcomes, broken))), "utf-8")
     return 0
 
 
-def _outcome(
-    path: Path, mutant: Mutant, groups: Sequence[Sequence[str]], limits_s: Sequence[float], output: Path
-) -> Outcome:
+class _BrokenTestsError(Exception):
+    """Tests fail without a mutant; the message is what they printed."""
+
+
+class _Group:
+    """Tests that are run together. How long they may take is found out when they are first needed."""
+
+    def __init__(self, tests: Sequence[str], output: Path) -> None:
+        self._tests = tests
+        self._output = output
+
+    @cached_property
+    def limit_s(self) -> float:
+        """More than this and a mutant hangs."""
+        started_s = time.monotonic()
+        if _in_fork(partial(_baseline, self._tests, self._output), None):
+            raise _BrokenTestsError(self._output.read_text("utf-8", "replace"))
+        return GRACE_S + SLOWER * (time.monotonic() - started_s)
+
+    def notice(self) -> bool:
+        """Whether a test fails or hangs."""
+        return bool(_in_fork(partial(_pytest, self._tests, self._output), self.limit_s))
+
+
+def _outcome(path: Path, mutant: Mutant, groups: Sequence[_Group]) -> Outcome:
     original = path.read_bytes()
-    path.write_text(mutant.source, "utf-8")
     started_s = time.monotonic()
-    try:
-        found = any(
-            _in_fork(partial(_pytest, group, output), limit_s) for group, limit_s in zip(groups, limits_s, strict=True)
-        )
-    finally:
-        path.write_bytes(original)
-    return Outcome("killed" if found else "survived", round(time.monotonic() - started_s, 2))
+    for group in groups:
+        _ = group.limit_s  # of the module as it is
+        path.write_text(mutant.source, "utf-8")
+        try:
+            is_noticed = group.notice()
+        finally:
+            path.write_bytes(original)
+        if is_noticed:
+            return Outcome("killed", round(time.monotonic() - started_s, 2))
+    return Outcome("survived", round(time.monotonic() - started_s, 2))
 
 
 def _baseline(tests: Sequence[str], output: Path) -> int:
