@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ray_downloader.sources.quotes import quoted_rows
 from ray_downloader.sources.tables import TextFormat
-from ray_downloader.sources.url_text import continues_url, is_known_name, is_number, is_url, may_be_name, names_image
+from ray_downloader.sources.url_text import continues_url, ends_as_image, is_known_name, is_number, is_url, may_be_name
 
 #: Delimiters in the order in which they are believed where two readings are equally good.
 _DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|"}
@@ -133,7 +133,7 @@ def _cuts_urls(reading: Reading, ending: str) -> bool:
     cut = sum(any(map(continues_url, row, row[1:])) or all(map(is_url, row)) for row in rows)
     if ending == ".csv":
         return cut > 0.3 * len(rows)
-    whole = sum(any(is_url(cell) and names_image(cell) for cell in row) for row in rows)
+    whole = sum(any(is_url(cell) and ends_as_image(cell) for cell in row) for row in rows)
     return cut > 0 or whole < 0.9 * len(rows)
 
 
@@ -255,7 +255,7 @@ def _has_header(rows: Sequence[Row | None], rules: TextRules) -> bool:
     2. A cell is a URL, a place of another kind or a word for "no value", or empty over a column of URLs: it is a row.
     3. A cell has a well-known name: it is a header.
     4. A cell is a number: it is a row.
-    5. Over a column of URLs, or everywhere in a table without one, there is what may be a name: it is a header.
+    5. There is what may be a name in every cell: it is a header.
     """
     if rules.has_header is not None:
         return rules.has_header
@@ -268,4 +268,4 @@ def _has_header(rows: Sequence[Row | None], rules: TextRules) -> bool:
         return False
     if any(map(is_known_name, filled)):
         return True
-    return not any(map(is_number, filled)) and (bool(over_urls) or len(filled) == len(first))
+    return not any(map(is_number, filled)) and len(filled) == len(first)

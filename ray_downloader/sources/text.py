@@ -198,7 +198,7 @@ def _blank_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
     """`id URL` or `URL label`, divided by blanks: the first blanks become a tab."""
     for pattern in (_ID_AND_URL, _URL_AND_REST):
         found = [pattern.fullmatch(row) for row in rows]
-        if sum(map(bool, found)) < 0.9 * len(rows) or any("\t" in row.strip() for row in rows):
+        if sum(map(bool, found)) < 0.9 * len(rows) or all("\t" in row.strip() for row in rows):
             continue
         cut = ["\t".join(match.groups()) if match else row for match, row in zip(found, rows, strict=True)]
 

@@ -32,6 +32,11 @@ def names_image(cell: str) -> bool:
     return bool(_IMAGE.search(cell))
 
 
+def ends_as_image(cell: str) -> bool:
+    """Whether the last characters are the ending of an image file, so that no query follows."""
+    return bool(_IMAGE.search(f"{cell.rstrip()} ")) and not re.search(r"[?#]", cell)
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell is a number."""
     return bool(_NUMBER.fullmatch(cell))
