@@ -37,6 +37,8 @@ def show_plan(settings: Settings, layout: RunLayout, console: Console) -> None:
 
 def _show_totals(layout: RunLayout, seconds: list[float], console: Console) -> None:
     summary = load_partition_summary(layout)
+    for sentence in summary.read_as:
+        console.print(sentence, markup=False)
     console.print(
         f"{summary.input_rows} rows: {summary.accepted_rows} to download from {summary.servers} servers, "
         f"{summary.input_rows - summary.accepted_rows} rejected"

@@ -123,7 +123,7 @@ def _is_good(reading: Reading, ending: str) -> bool:
 def _cuts_urls(reading: Reading, ending: str) -> bool:
     """Whether the delimiter seems to be part of the URLs, or to separate URLs within one cell.
 
-    In `.txt` only the tab is believed without more evidence.
+    Where lines begin with URLs only `.csv` promises cells; elsewhere URLs must end in a picture before the delimiter.
     """
     if reading.delimiter == "\t":
         return False
@@ -131,7 +131,8 @@ def _cuts_urls(reading: Reading, ending: str) -> bool:
     if not rows:
         return False
     cut = sum(any(map(continues_url, row, row[1:])) or all(map(is_url, row)) for row in rows)
-    if ending == ".csv":
+    begins_with_url = sum(is_url(row[0]) for row in rows) > 0.3 * len(rows)
+    if ending == ".csv" or not begins_with_url:
         return cut > 0.3 * len(rows)
     whole = sum(any(is_url(cell) and ends_as_image(cell) for cell in row) for row in rows)
     return cut > 0 or whole < 0.9 * len(rows)

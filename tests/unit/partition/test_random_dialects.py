@@ -102,10 +102,11 @@ def write(dialect: Dialect, rows: int, seed: int) -> Truth:
     return Truth(whole.replace("\n", dialect.line_end).encode(dialect.encoding), accepted, rejected)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(DIALECTS, st.integers(6, 60), st.integers(0, 10_000), st.sampled_from([".csv", ".tsv", ".txt"]))
 @example(Dialect("\t", "\r\n", "cp1252", True, csv.QUOTE_MINIMAL, False, 2), 40, 1, ".csv")
 @example(Dialect(",", "\n", "utf-8", False, csv.QUOTE_MINIMAL, True, 0), 40, 2, ".csv")
+@example(Dialect(",", "\n", "utf-8", False, csv.QUOTE_MINIMAL, False, 0), 6, 0, ".tsv")
 def test_every_row_is_accepted_whole_or_rejected_with_its_line(
     tmp_path_factory: pytest.TempPathFactory, dialect: Dialect, rows: int, seed: int, ending: str
 ) -> None:

@@ -31,6 +31,7 @@ def _read(text: str, ending: str = ".csv", **rules: object) -> tuple[str, str, b
         (f"url\n{U}?x=1;y=2\n{V}?x=1;y=2", ".csv", "", True, 1),
         (f"{U}|{V}\n{W}|{U}", ".txt", "", False, 1),
         (f"{U};cat\n{V};dog\n{W};cow", ".txt", ";", False, 2),
+        (f"1,{U}?a=1,cat\n2,{V}?a=2,dog", ".txt", ",", False, 3),
         # A first line that is no http URL is a row; one that may be a name is a header.
         (f"s3://bucket/a.jpg\n{U}", ".txt", "", False, 1),
         (f"//a.example/1.jpg\n{U}", ".txt", "", False, 1),
