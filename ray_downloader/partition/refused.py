@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ray_downloader.partition.line_numbers import LineNumbers, StagedText
 from ray_downloader.sources.lines import lines_at
+from ray_downloader.sources.quotes import spoil_of
 from ray_downloader.sources.tables import Table
 from ray_downloader.sql import literal
 
@@ -43,8 +44,9 @@ def note_lines(
         numbers = np.array(lines_at(table.path, [place for place, _ in bad]), np.int64)
         if table.places:
             lines.add(path, StagedText(*rows.get(path, (first_row, 0)), table.places, numbers))
-        if bad:
-            _stage(connection, path, [text for _, text in bad], (numbers + 1).tolist())
+        if bad and table.text:
+            texts = [text.removesuffix(spoil_of(table.text, len(table.columns))) for _, text in bad]
+            _stage(connection, path, texts, (numbers + 1).tolist())
 
 
 def _rows_of_files(

@@ -40,7 +40,7 @@ CREATE OR REPLACE TEMP MACRO with_scheme(cell) AS
          ELSE 'https://' || cell END;
 CREATE OR REPLACE TEMP MACRO one_url(cell) AS with_scheme(without_entities(without_quotes(cell)));
 CREATE OR REPLACE TEMP MACRO marked(cell) AS
-    CASE WHEN contains(substring(cell, 3), '//') THEN
+    CASE WHEN contains(substring(cell, 3), '//') AND regexp_matches(cell, '^(?i:https?:)?//') THEN
         regexp_replace(cell, '{_SEPARATORS}', '{PART_MARK}\1\2', 'g') ELSE cell END;
 CREATE OR REPLACE TEMP MACRO urls_in_quotes(cell) AS
     nullif(array_to_string(regexp_extract_all(cell, '{_URLS_IN_QUOTES}', 1), '{PART_MARK}'), '');

@@ -96,12 +96,14 @@ def _rows(document: object) -> Iterator[dict[str, Any]]:
         yield from ({"url": item} if not isinstance(item, dict) else item for item in document)
     elif isinstance(document, dict):
         lists = [value for value in document.values() if isinstance(value, list) and value]
-        if isinstance(document.get("images"), list):
+        if isinstance(document.get("images"), list) and all(isinstance(item, dict) for item in document["images"]):
             yield from _rows(with_uuids([item for item in document["images"] if isinstance(item, dict)]))
         elif len(document) > 1 and len(lists) == len(document) and len(set(map(len, lists))) == 1:
             yield from (dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True))
         elif len(lists) == 1 and any(map(_has_url, lists[0])):
             yield from _rows(lists[0])
+        elif _has_url(document) and not any(isinstance(value, dict) for value in document.values()):
+            yield document
         elif document and all(isinstance(value, dict) for value in document.values()):
             yield from _keyed_rows(document)
         elif document and all(isinstance(value, str) and _has_url(value) for value in document.values()):

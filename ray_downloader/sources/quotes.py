@@ -46,12 +46,17 @@ def with_sound_quotes(path: Path, text: TextFormat, columns: int, copy: Path) ->
             line += row.lines
     if not any_broken:
         return QuotedText(path, continued)
-    spoil = (text.delimiter + "?").encode() * columns
+    spoil = spoil_of(text, columns).encode()
     quote = text.quote.encode()
     with path.open("rb") as lines, copy.open("wb") as target:
         for row in quoted_rows(lines, text):
             target.write(row.text.rstrip(b"\r\n").replace(quote, b"") + spoil + b"\n" if row.is_broken else row.text)
     return QuotedText(copy, continued)
+
+
+def spoil_of(text: TextFormat, columns: int) -> str:
+    """What is put behind a row with broken quotes: more cells than there are columns, so that a reader refuses it."""
+    return (text.delimiter + "?") * columns
 
 
 @dataclass(slots=True)

@@ -265,7 +265,12 @@ def _has_cells(line: str, reading: Reading) -> bool:
 def _tidied(text: Utf8Text, form: _Form, scratch: Scratch) -> Path:
     if form.edit is None and not text.census.is_untidy:
         return text.path
-    return tidy_copy(text.path, scratch.new_path(text.path.name), form.edit)
+    edit = form.edit or (_stripped if form.reading.columns == 1 else None)
+    return tidy_copy(text.path, scratch.new_path(text.path.name), edit)
+
+
+def _stripped(_: int, line: str) -> str:
+    return line.strip()
 
 
 def _names(reading: Reading) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def test_a_stated_form_is_taken(tmp_path: Path) -> None:
         ("mixed line ends", f"url,title\r\n{U},x\nbad,y\r\n", [U], [("bad_url", 3)]),
         ("old mac", f"url,title\r{U},x\rbad,y\r", [U], [("bad_url", 3)]),
         ("nul", f"url,title\n{U},a\x00b\nbad\x00,y\n", [U], [("bad_url", 3)]),
+        ("blanks around", f"  {U}\n\t{V}\n", [U, V], []),
         ("blanks between", f"n1   {U}\nn2 \t{V}\n", [U, V], []),
         ("label behind", f"{U} a cat\n{V} a dog\n", [U, V], []),
         ("names of rows", f'"url","title"\n"1","{U}","x"\n"2","{V}","y"\n', [U, V], []),
@@ -118,6 +119,7 @@ def test_rejected_rows_have_their_line_in_each_of_several_files(tmp_path: Path) 
         ("//a.example/x.jpg", ["https://a.example/x.jpg"]),
         ("a.example:81/x.jpg", ["https://a.example:81/x.jpg"]),
         (f"<{U}>", [U]),
+        (f"{U}\n{V}", [U, V]),
         (f"http://web.archive.org/web/2020/{U}", [f"http://web.archive.org/web/2020/{U}"]),
     ],
 )
@@ -153,6 +155,8 @@ def test_a_part_that_is_no_url_is_rejected_with_the_rows_line(tmp_path: Path) ->
         {"a": U, "b": V},
         [{"image": {"bytes": None, "path": U}}, {"image": {"bytes": None, "path": V}}],
         [{"images": [U, V]}],
+        {"images": [U, V]},
+        {"id": 1, "url": [U, V], "title": "x"},
     ],
 )
 def test_json_documents(tmp_path: Path, document: Any) -> None:
@@ -294,3 +298,13 @@ def test_how_a_list_is_read_is_said(tmp_path: Path) -> None:
         "URLs without a scheme, completed with https://: 1",
         "rows with several URLs: 1; each URL has a row of its own, 2 in all",
     ]
+
+
+def test_what_is_kept_of_a_refused_line_is_the_line(tmp_path: Path) -> None:
+    result = _read(tmp_path, "l.csv", f'url,title\n{U},x\n{V},"never closed\n{W},a,b\n')
+    assert {row["identifier"] for row in result.rejected()} == {f"{V},never closed", f"{W},a,b"}
+
+
+def test_text_before_a_url_does_not_make_it_a_second_one(tmp_path: Path) -> None:
+    rejected = _read(tmp_path, "l.csv", f"id;url\n1;{U}\n2;see also, {V}\n").rejected()
+    assert [(row["reason"], row["identifier"]) for row in rejected] == [("bad_url", f"see also, {V}")]
