@@ -75,7 +75,7 @@ class BudgetActors(Protocol):
         """Whether the server, or any server, ever answered: in this run (as last saved) or an earlier one."""
 
     def enter(self, mode: RunMode) -> None:
-        """Say what the run is in now; said again with each `save`, as an actor may have been restarted."""
+        """Report what the run is in now; repeated with each `save`, as an actor may have been restarted."""
 
     def save(self) -> None:
         """Write what was learned to the run folder."""

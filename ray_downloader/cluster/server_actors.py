@@ -92,7 +92,7 @@ class ServerActors(Generic[T]):
         self._calls.tell(self._directory.hosts if is_of_host else [self._directory.actor_of(budget)], "order", order)
 
     def enter(self, mode: RunMode) -> None:
-        """Say what the run is in now."""
+        """Report what the run is in now."""
         before, self._mode = self._mode, mode
         hosts = self._directory.hosts
         if mode.is_idle is not before.is_idle:

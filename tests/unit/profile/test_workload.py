@@ -5,7 +5,7 @@ import pytest
 from ray_downloader.config.settings import OutputStructure, Settings
 from ray_downloader.errors import UserError
 from ray_downloader.profile.estimate import ServerProfile
-from ray_downloader.profile.table import row_of, save_rows
+from ray_downloader.profile.table import load_profiled_rates, row_of, save_rows
 from ray_downloader.profile.workload import Rates, plan_workload, sample_urls
 from ray_downloader.run_folder.layout import RunLayout
 from tests.support.partitioned import partitioned_run
@@ -36,6 +36,18 @@ def test_servers_that_have_a_line_or_are_ignored_are_left_out(tmp_path: Path) ->
     save_rows(layout, [row_of(ServerProfile("big.example", 1)), row_of(ServerProfile("tiny.example", 1))])
     workload = plan_workload(settings, layout, ignored={"middle.example"})
     assert workload.pieces == () and workload.unprobed == ()
+
+
+def test_servers_of_an_ignored_group_are_left_out(tmp_path: Path) -> None:
+    urls = [f"http://c{host}.staticflickr.com/{number}.jpg" for host in (1, 2) for number in range(30)]
+    settings, layout = partitioned_run(tmp_path, urls)
+    assert plan_workload(settings, layout, ignored={"staticflickr.com"}).pieces == ()
+
+
+def test_a_server_that_was_not_probed_has_no_rate_of_its_own(tmp_path: Path) -> None:
+    settings, layout = partitioned_run(tmp_path, [*BIG, *SMALL])
+    save_rows(layout, map(row_of, plan_workload(settings, layout, ignored=()).unprobed))
+    assert load_profiled_rates(layout) == {}
 
 
 def test_servers_of_one_budget_stay_in_one_piece_at_its_pace(tmp_path: Path) -> None:

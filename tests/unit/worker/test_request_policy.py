@@ -42,6 +42,16 @@ def test_a_route_names_url_server_and_budget() -> None:
     assert other.verify_tls is False
 
 
+def test_a_group_may_be_ignored_as_a_whole_and_a_host_of_it_alone() -> None:
+    one, other = "http://c1.staticflickr.com/1.jpg", "http://c2.staticflickr.com/1.jpg"
+    for ignored, are_asked in (("staticflickr.com", [False, False]), ("c1.staticflickr.com", [False, True])):
+        policy = a_policy(ignored=(ignored,))
+        assert [isinstance(policy.route(url), Route) for url in (one, other)] == are_asked
+        failure = policy.route(one)
+        assert isinstance(failure, Failure)
+        assert failure.message == f"{ignored} is in the table of ignored servers"
+
+
 @pytest.mark.parametrize(
     ("url", "kind"),
     [("ftp://a.example/", ErrorKind.BAD_URL), ("http://no.example/1.jpg", ErrorKind.IGNORED_SERVER)],
