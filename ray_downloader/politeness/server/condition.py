@@ -34,6 +34,8 @@ from ray_downloader.politeness.server.snapshot import Reader
 #: A suspect whose probe fails without being refused (a 500, a time-out) is asked so many other URLs, seconds apart,
 #: before it is left alone for a minute: neighbours in a sorted list fail together.
 STRIKES = 3
+#: Probes go to other URLs while there are any; one that fails so often again, with no other between, is the only one.
+ONLY_URL_FAILURES = 3
 #: After a wait as long as this the first request is a single one: the server may be restarting.
 PROBE_AFTER_S = 5.0
 #: So many redirects or robots.txt in a row show that a suspect is well: its files are elsewhere, then.
@@ -126,6 +128,7 @@ class ServerCondition:
     """
 
     __slots__ = (
+        "_alone",
         "_culprits",
         "_delays_s",
         "_has_waited",
@@ -155,7 +158,7 @@ class ServerCondition:
         self.log: deque[Entry] = deque(maxlen=LOGGED)
         self._delays_s = probe_delays_s
         self._culprits = DistinctUrls()
-        self._strikes = self._hops = self._probes_failed = 0
+        self._strikes = self._alone = self._hops = self._probes_failed = 0
         self._has_waited = False
         self._last_is_answer = False
 
@@ -278,7 +281,7 @@ class ServerCondition:
         if self.name is Condition.UNREACHABLE:
             self._probes_failed += 1
             self.backoff.pause_for(event.now_s, self._delay_s(), event.free_s)
-        elif self.name is Condition.THROTTLED or (is_other and self._is_proven(is_refusal=is_refusal)):
+        elif self._is_server_wide(is_other, is_refusal=is_refusal):
             if self.name is Condition.SUSPECT and is_refusal:
                 consequence = Consequence.REFUSED_FOR_LONG
             self.name = Condition.THROTTLED
@@ -288,6 +291,11 @@ class ServerCondition:
             self.backoff.pause_seconds(event.now_s, event.free_s)
         self._judge(event.now_s)
         return consequence
+
+    def _is_server_wide(self, is_other: bool, *, is_refusal: bool) -> bool:
+        """Whether a failed probe is about the server: it was already, other URLs failed, or there is only this one."""
+        is_proven = is_other and self._is_proven(is_refusal=is_refusal)
+        return self.name is Condition.THROTTLED or is_proven or self._alone >= ONLY_URL_FAILURES
 
     def _is_proven(self, *, is_refusal: bool) -> bool:
         """Whether so many other URLs failed after the first that it is about the server."""
@@ -301,13 +309,14 @@ class ServerCondition:
         self._hops = 0
         is_other = self._culprits.add(event.url_hash)
         self._strikes += is_other
+        self._alone = 0 if is_other else self._alone + 1
         return is_other
 
     def _suspect(self, event: Event) -> None:
         self.name = Condition.SUSPECT
         self._culprits.clear()
         self._culprits.add(event.url_hash)
-        self._strikes = self._hops = 0
+        self._strikes = self._alone = self._hops = 0
         self.probe.clear()
         self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
         self.backoff.pause_seconds(event.now_s, event.free_s)
@@ -322,15 +331,16 @@ class ServerCondition:
     def _recover(self) -> None:
         self.name = Condition.HEALTHY
         self._culprits.clear()
-        self._strikes = self._hops = self._probes_failed = 0
+        self._strikes = self._alone = self._hops = self._probes_failed = 0
         self._has_waited = False
         self.said = ""
         self.runs.clear()
         self.probe.clear()
 
     def _judge(self, now_s: float) -> None:
-        """Right after a failed probe: is it the last? One URL alone decides nothing, however often it is refused."""
-        is_server_wide = self.name in _SERVER_WIDE or (self.name is Condition.WAITING and len(self._culprits) > 1)
+        """Right after a failed probe: is it the last? One URL alone decides nothing, as long as there are others."""
+        is_shown = len(self._culprits) > 1 or self._alone >= ONLY_URL_FAILURES
+        is_server_wide = self.name in _SERVER_WIDE or (self.name is Condition.WAITING and is_shown)
         if is_server_wide and self.patience.is_used_up(now_s):
             self.name = Condition.REFUSED if self._last_is_answer else Condition.DEAD
 
