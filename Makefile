@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 4
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage lint check bench bench-politeness bench-speed mutants clean
+.PHONY: help demo test test-fast coverage lint check bench bench-politeness bench-speed mutants soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (about a min
 coverage: $(BIN)/.developer ## the same, and which share of the lines they run
 	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --cov --cov-report=
 	@echo "these tests run $$($(BIN)/python -m coverage report --format=total) % of the lines of ray_downloader"
+
+soak: $(BIN)/.developer ## 10,000 simulated worlds, others with FIRST=20000; prints each that fails (20 minutes)
+	$(BIN)/python -m tests.simulation --worlds $(or $(WORLDS),10000) --first $(or $(FIRST),1000)
 
 lint: $(BIN)/.developer ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.simulation.generate import world_of
 from tests.simulation.invariants import breaches
+from tests.simulation.printing import source_of
 from tests.simulation.shrink import shrunk
 from tests.simulation.simulation import Run, simulate
 from tests.simulation.world import World
@@ -47,6 +48,19 @@ def found_in(world: World) -> dict[str, list[str]]:
 def shrink(world: World, invariant: str) -> World:
     """The smallest world that was found of which this does not hold."""
     return shrunk(world, lambda smaller: invariant in found_in(smaller))
+
+
+def report(seeds: list[int]) -> str:
+    """What fails in these worlds, how to see it again, and the smallest world that fails like the first."""
+    lines = []
+    for seed in seeds:
+        lines += [f"world {seed} fails; replay it with: python -m tests.simulation {seed}"]
+        lines += [sentence(found_in(world_of_seed(seed)))]
+    if seeds:
+        world = world_of_seed(seeds[0])
+        small = shrink(world, next(iter(found_in(world))))
+        lines += [f"a small world that fails like {seeds[0]}:", source_of(small), sentence(found_in(small))]
+    return "\n".join(lines)
 
 
 def sentence(found: dict[str, list[str]]) -> str:

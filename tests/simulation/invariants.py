@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from ray_downloader.errors import ExitCode
+from ray_downloader.errors import ErrorKind, ExitCode
 from tests.simulation import oracle
 from tests.simulation.listing import row_uuid
 from tests.simulation.oracle import IMAGE
@@ -15,6 +15,7 @@ from tests.simulation.simulation import Run
 from tests.simulation.world import (
     ActorRestarted,
     Drained,
+    Fails,
     NodeLost,
     Ordered,
     Requeued,
@@ -50,9 +51,10 @@ def terminates(run: Run) -> Iterator[str]:
 def nothing_crashes(run: Run) -> Iterator[str]:
     """No slice raises, and no row ends as `internal`."""
     yield from (f"a slice raised {crash!r}" for crash in run.crashes)
-    for uuid, kinds in run.settled.items():
-        if "internal" in kinds:
-            yield f"row {uuid} ended as internal: {run.messages[uuid]}"
+    for number, row in enumerate(run.world.rows):
+        uuid = row_uuid(number, 0)
+        if "internal" in run.settled.get(uuid, []) and row.fate != Fails(ErrorKind.INTERNAL):
+            yield f"row {number} ended as internal: {run.messages[uuid]}"
     if ExitCode.FAILED in run.exits:
         yield "a run ended with exit 1"
 

@@ -41,6 +41,13 @@ _IMAGE: Ends = frozenset({IMAGE})
 #: What rows of a server end with that never answers, and of one that always refuses.
 DEAD: Ends = frozenset({"server_dead", "dns", "connect"})
 REFUSED: Ends = frozenset({"server_refused"})
+#: Distinct URLs that have to fail in a row before their server is taken to be at fault; with some that failed before.
+FEW_FAILING, FEW_FORBIDDEN = 14, 8
+PATIENCE_S, NEVER_ANSWERED_S = 900.0, 120.0
+#: Trouble that lasts for this share of patience may outlast it: patience begins before it and ends with a probe.
+LONG_SHARE = 0.6
+#: So many servers must fail before it is us.
+OUTAGE_SERVERS = 3
 MAX_ATTEMPTS = 3
 MAX_REDIRECTS = 5
 RATE_MULTIPLIER = 0.5
@@ -61,13 +68,52 @@ def ends_of(world: World, number: int) -> Ends:
 
 def _ends_at(world: World, server: int, fate: Fate) -> Ends:
     verdict = verdict_of(world, server)
-    ends = _ends_of_fate(world, server, fate)
+    ends = _ends_of_fate(world, server, fate) | _ends_in_passing_trouble(world, server, fate)
     if any(isinstance(fault, Ordered) and fault.action == "ban" and fault.server == server for fault in world.faults):
         ends = ends | {"ignored_server"}
     if verdict is None:
         return ends
     starts_s = [trouble.start_s for trouble in world.servers[server].troubles if trouble.end_s == FOREVER]
     return verdict if min(starts_s, default=0.0) == 0 else ends | verdict
+
+
+def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
+    """What a row may end with although the server comes back.
+
+    1. What lasts as long as patience does, or longer, is not told from what lasts for ever.
+    2. Of a few rows nobody can tell whether they or their server is at fault; and a server that begins with 403 was
+       never seen to serve anybody.
+    3. The attempts of a row that fails by itself may meet the trouble as well.
+    """
+    ends: set[str] = set()
+    distinct = sum(row.server == server for row in world.rows)
+    is_failing = isinstance(fate, Fails | Says) and bool(fate.times)
+    for trouble in (*world.servers[server].troubles, *_losses(world)):
+        if trouble.end_s - trouble.start_s >= LONG_SHARE * _patience_s(world, trouble):
+            ends |= _verdict_of(trouble)
+        is_few = distinct < (FEW_FORBIDDEN if trouble.how == 403 else FEW_FAILING)
+        may_be_url = trouble.how not in {429, 503, ErrorKind.DNS, ErrorKind.CONNECT}
+        never_served = trouble.how == 403 and trouble.start_s == 0
+        if is_failing or (may_be_url and (is_few or never_served)):
+            ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
+    if is_failing and (ends or world.servers[server].limits):
+        ends |= _failing_kinds(fate)
+    return frozenset(ends)
+
+
+def _losses(world: World) -> list[Trouble]:
+    """Outages of our own network, where there are too few servers to tell them from theirs."""
+    if len({row.server for row in world.rows}) >= OUTAGE_SERVERS:
+        return []
+    losses = [fault for fault in world.faults if isinstance(fault, NetworkLost)]
+    return [Trouble(loss.at_s, loss.end_s, loss.kind) for loss in losses]
+
+
+def _patience_s(world: World, trouble: Trouble) -> float:
+    """For a server that never answered it is two minutes at most."""
+    patience_s = float(world.politeness.get("patience_s", PATIENCE_S))  # type: ignore[arg-type]
+    has_answered = trouble.start_s > 0 or not isinstance(trouble.how, ErrorKind)
+    return patience_s if has_answered else min(NEVER_ANSWERED_S, patience_s)
 
 
 def verdict_of(world: World, server: int) -> Ends | None:
@@ -222,7 +268,7 @@ def _waits_s(world: World, number: int) -> float:
         waits_s += _asked_s(getattr(limit, "retry_after", None)) + (limit.seconds if isinstance(limit, Window) else 0)
     slow_s = [row.fate.seconds for row in world.rows if row.server == number and isinstance(row.fate, Slow)]
     timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
-    waits_s += sum(min(one, timeout_s) for one in slow_s)
+    waits_s += sum(one if one <= timeout_s else MAX_ATTEMPTS * timeout_s for one in slow_s)
     for row in world.rows:
         if row.server == number and isinstance(row.fate, Fails | Says):
             waits_s += _failing_s(row.fate, timeout_s)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.answer import kind_of_status
 from ray_downloader.fetch.base import DnsFailure
 from tests.simulation.world import (
     FOREVER,
@@ -110,8 +111,8 @@ class Origin:
         row = None if parts.path == ROBOTS else int(parts.path[1:].partition(".")[0])
         hop = int(parts.query[4:]) if parts.query.startswith("hop=") else 0
         answer = self._answer(url, row, hop, parts.query == "mirror", headers, now_s)
-        is_fine = answer.kind is None and answer.status is not None and answer.status < 300
-        is_failure = not (is_fine or answer.location)
+        has_file = answer.kind is None and answer.status and kind_of_status(answer.status, answer.headers) is None
+        is_failure = not (has_file or answer.location)
         if row is None and answer.status in {200, 404}:
             is_failure = False
         arrival = Arrival(

@@ -51,9 +51,8 @@ from tests.simulation.world import (
 #: No world of the generator takes so long, whatever goes wrong in it.
 DEADLINE_S = 4 * 86_400.0
 MOST_STEPS = 2_000_000
-#: Somebody who reads "run the same command again" does so this much later, so often at most.
+#: Somebody who reads "run the same command again" does so this much later.
 AGAIN_S = 600.0
-MOST_RUNS = 12
 
 
 @dataclass
@@ -116,7 +115,7 @@ class Simulation:
             self._plan(fault)
         with _fast_disk(), _quiet():
             try:
-                while len(run.exits) < MOST_RUNS:
+                while len(run.exits) < self._world.runs:
                     run.exits.append(self._run_once())
                     run.ends_s.append(self._scheduler.now_s)
                     if run.exits[-1] not in {None, ExitCode.STOPPED}:

@@ -275,6 +275,7 @@ class World:
         nodes: Machines, each with `slots` slices.
         politeness: The group of settings, where they differ from the default.
         network: Likewise.
+        runs: How often the command is given again at most.
         chance: Seed of all that is left to chance in the run itself (latencies, jitter).
     """
 
@@ -290,6 +291,7 @@ class World:
     rate_rps: float = 10.0
     politeness: dict[str, object] = field(default_factory=dict)
     network: dict[str, object] = field(default_factory=dict)
+    runs: int = 12
     chance: int = 0
 
     def url(self, number: int) -> str:
