@@ -15,7 +15,7 @@ import pytest
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch import curl_transfer
-from ray_downloader.fetch.base import FetchResult
+from ray_downloader.fetch.base import FetchResult, NewConnection
 from ray_downloader.fetch.curl import CurlFetcher
 from ray_downloader.fetch.curl_transfer import Transfer
 from ray_downloader.fetch.destination import Destination
@@ -60,6 +60,7 @@ def test_an_old_server_is_told_by_its_version(make_fetcher: MakeFetcher, wire: W
         (pycurl.CURL_HTTP_VERSION_2TLS, "2"),
         (pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE, "2"),
         (pycurl.CURL_HTTP_VERSION_3, "3"),
+        (31, "3"),  # CURL_HTTP_VERSION_3ONLY
     ],
 )
 def test_versions_are_named_as_people_do(version: int, name: str) -> None:
@@ -341,6 +342,24 @@ def test_the_time_of_sending_is_noted(transfer: Transfer) -> None:
     assert (token, before_s <= at_s <= time.monotonic()) == (1, True)
     begin(transfer)
     assert transfer._before_sending() == pycurl.PREREQFUNC_OK
+
+
+def test_a_head_that_breaks_off_is_no_refusal_below_400(transfer: Transfer) -> None:
+    for status, kind in ((200, ErrorKind.RESET), (302, ErrorKind.RESET), (404, ErrorKind.HTTP_4XX)):
+        begin(transfer)
+        transfer.header_lines[:] = [f"HTTP/1.1 {status} X".encode()]
+        assert result_of(transfer, 8).kind is kind
+
+
+def test_a_new_connection_tells_its_times_and_a_kept_one_none(transfer: Transfer) -> None:
+    begin(transfer)
+    measured = {pycurl.NAMELOOKUP_TIME: 0.25, pycurl.CONNECT_TIME: 0.75, pycurl.PRETRANSFER_TIME: 1.5}
+    transfer.easy.measured = measured
+    assert result_of(transfer, 0).connection is None
+    transfer.has_address = True
+    assert result_of(transfer, 0).connection == NewConnection(dns_s=0.25, connect_s=0.5, setup_s=1.5)
+    transfer.easy.measured = {}
+    assert result_of(transfer, 7).connection is None
 
 
 def result_of(transfer: Transfer, code: int) -> FetchResult:

@@ -56,3 +56,12 @@ def test_names_that_a_proxy_resolves_are_not_ours_to_remember() -> None:
 
 def test_a_refused_url_ends_with_its_kind() -> None:
     assert _kind(RequestGate(NetworkSettings()), "http://10.0.0.1/", now_s=0.0) is ErrorKind.FORBIDDEN_ADDRESS
+
+
+def test_a_name_that_does_not_exist_is_reached_where_the_operator_leads_it() -> None:
+    gate = RequestGate(NetworkSettings(connect_to={"gone.example:443": "127.0.0.1:1"}))
+    destination = gate.admit(get(1, "http://gone.example/a"), now_s=0.0)
+    assert isinstance(destination, Destination)
+    gate.note(destination, NO_SUCH_NAME, now_s=0.0)
+    assert _kind(gate, "http://gone.example/a", now_s=0.0) is ErrorKind.DNS
+    assert _kind(gate, "https://gone.example/a", now_s=0.0) is None

@@ -48,6 +48,8 @@ def test_a_name_that_does_not_exist_is_told_from_a_resolver_that_does_not_answer
     with pytest.raises(NameLookupError, match=r"a\.example: ") as raised:
         look_up("a.example", 80, 1.0, failing(error))
     assert raised.value.failure is failure
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    assert str(raised.value) == f"a.example: {said}"
 
 
 def test_a_look_up_returns_what_the_resolver_says() -> None:
