@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import TRANSIENT_KINDS, ErrorKind
 from ray_downloader.politeness.headers.retry_after import MAX_RETRY_AFTER_S
 
 #: Share of a server's requests that may be retries.
@@ -20,22 +20,11 @@ RETRY_ALLOWANCE = 10
 BASE_S = 0.5
 MAX_BACKOFF_S = 60.0
 
-#: Failures that may go away. The rest are answers: another request would only repeat them.
-TRANSIENT = frozenset(
-    {
-        ErrorKind.DNS,
-        ErrorKind.CONNECT,
-        ErrorKind.TIMEOUT,
-        ErrorKind.TOO_SLOW,
-        ErrorKind.RESET,
-        ErrorKind.HTTP_403_BAN,
-        ErrorKind.HTTP_429,
-        ErrorKind.HTTP_5XX,
-        ErrorKind.EMPTY,
-        ErrorKind.TRUNCATED,
-        ErrorKind.CHECKSUM_MISMATCH,
-    }
-)
+#: Failures for which a row is tried again in the same run. A server that was given up, or a bug of ours, may do better
+#: in a later run only; bytes that are not the listed ones may have been garbled on their way.
+TRANSIENT = (TRANSIENT_KINDS - {ErrorKind.SERVER_DEAD, ErrorKind.SERVER_REFUSED, ErrorKind.INTERNAL}) | {
+    ErrorKind.CHECKSUM_MISMATCH
+}
 #: Requests for which a failure counts as transient, where that is fewer than `max_attempts`: bytes that were garbled on
 #: their way come well the second time; if not, the file is another one than it was.
 MAX_REQUESTS = {ErrorKind.CHECKSUM_MISMATCH: 2}
