@@ -32,9 +32,9 @@ EQUIVALENTS = Path(__file__).with_name("equivalents.yaml")
 _trees: list[Tree] = []
 
 
-def draw(module: str, seed: int, sample: int | None) -> list[Change]:
+def draw(root: Path, module: str, seed: int, sample: int | None) -> list[Change]:
     """Some mutants of a module, the same for the same seed; all of them without a number."""
-    changes = mutants_of((CHECKOUT / module).read_text("utf-8"))
+    changes = mutants_of((root / module).read_text("utf-8"))
     if sample is None or sample >= len(changes):
         return changes
     drawn = set(random.Random(f"{seed}:{module}").sample(range(len(changes)), sample))
@@ -51,7 +51,7 @@ def judge(task: tuple[str, int, int | None]) -> tuple[list[Judged], ModuleRun]:
     """Draw and try the mutants of one module."""
     module, seed, sample = task
     known = equivalents()
-    changes = draw(module, seed, sample)
+    changes = draw(_trees[0].root, module, seed, sample)
     open_questions = [change for change in changes if (module, change.function, change.description) not in known]
     run = run_module(_trees[0], module, [change.mutant() for change in open_questions])
     outcomes = dict(zip(map(id, open_questions), run.outcomes, strict=False))
