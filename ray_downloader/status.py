@@ -84,7 +84,19 @@ def layout_of(out: Path) -> RunLayout:
 
 def status_of(layout: RunLayout) -> dict[str, Any]:
     """How the run is doing; a folder in which no download was begun has nothing but its state."""
-    return {**NOTHING, "state": "stopped", "stage": "", **(read_report(layout.progress_file) or {})}
+    found = read_report(layout.progress_file) or _from_summary(layout)
+    return {**NOTHING, "state": "stopped", "stage": "", **found}
+
+
+def _from_summary(layout: RunLayout) -> dict[str, Any]:
+    """What a run of an earlier version left of itself."""
+    try:
+        summary = json.loads(layout.summary_file.read_text("utf-8"))
+        rows = {**summary["rows"], "left": summary["unsettled_rows"]}
+        state = "stopped" if rows["left"] else "finished"
+        return {"state": state, "rows": rows, "errors_by_kind": summary["errors_by_kind"]}
+    except (FileNotFoundError, ValueError, KeyError):
+        return {}
 
 
 def text_of(status: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from ray_downloader.config.compose import CONF, settings_from_file, settings_from_hydra
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import UserError
+from ray_downloader.errors import TRANSIENT_KINDS, UserError
 
 REQUIRED = ["path_to_input=list.txt", "path_to_output=out"]
 OPTIONS = sorted(
@@ -35,6 +35,11 @@ def test_every_option_validates_and_carries_its_name(option: str) -> None:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_validates(experiment: str) -> None:
     assert isinstance(composed(f"+experiment={experiment}"), Settings)
+
+
+@pytest.mark.parametrize("override", ["retry_errors=transient", "retry_errors=[dns,transient]"])
+def test_all_errors_that_may_pass_can_be_named_on_the_command_line(override: str) -> None:
+    assert set(composed(override).retry_errors) == TRANSIENT_KINDS
 
 
 def test_the_yaml_defaults_are_the_models_defaults() -> None:

@@ -132,3 +132,11 @@ def test_watching_ends_with_the_run(out: Path, capsys: pytest.CaptureFixture[str
         report.keep({"rows": {**ROWS, "left": 0}})
     assert main([str(out), "--json", "--watch"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_run_of_an_earlier_version_is_known_by_its_summary(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {"input": 10, "rejected": 1, "successes": 8, "errors": 1}
+    summary = {"rows": rows, "unsettled_rows": 0, "errors_by_kind": {"dns": 1}}
+    (out / "summary.json").write_text(json.dumps(summary), "utf-8")
+    assert shown(out, capsys)["state"] == "finished"
+    assert shown(out, capsys)["rows"] == {**rows, "left": 0}
