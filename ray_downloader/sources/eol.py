@@ -27,5 +27,6 @@ def eol(settings: DatasetSettings) -> Source:
             RejectRule("no_identifier", "identifier IS NULL"),
         ),
         known_by=(("EOL content ID", "EOL Full-Size Copy URL"),),
+        stated_license=settings.license,
         missing_hint="EOL's media manifest has the columns 'EOL content ID' and 'EOL Full-Size Copy URL'",
     )

@@ -54,5 +54,6 @@ def inaturalist(settings: DatasetSettings) -> Source:
         ),
         media_stems=("photos",),
         known_by=(("photo_id", "observation_uuid", "extension"),),
+        stated_license=settings.license,
         missing_hint="iNaturalist's photos.csv has the columns photo_id, observation_uuid and extension",
     )

@@ -36,5 +36,6 @@ def lila(settings: DatasetSettings) -> Source:
             "mirrors": f"nullif({_URLS}[2:], [])",
         },
         known_by=(("image_id", "url_gcp"), ("image_id", "url_aws"), ("image_id", "url_azure")),
+        stated_license=settings.license,
         missing_hint="LILA's list of all images has the columns image_id, url_gcp, url_aws, url_azure, original_label",
     )

@@ -30,5 +30,6 @@ def openimages(settings: DatasetSettings) -> Source:
         rejects=(RejectRule("no_identifier", "identifier IS NULL AND thumbnail IS NULL"),),
         values={"identifier": "identifier" if is_original else "coalesce(thumbnail, identifier)"},
         known_by=(("ImageID", "OriginalURL", "OriginalLandingURL"),),
+        stated_license=settings.license,
         missing_hint="a list of Open Images has the columns ImageID and OriginalURL",
     )

@@ -39,5 +39,6 @@ def tol200m(settings: DatasetSettings) -> Source:
         },
         rejects=tuple(rejects),
         known_by=(("uuid", "source_id", "data_source", "source_url"),),
+        stated_license=settings.license,
         missing_hint="the catalog of TreeOfLife-200M has the columns uuid, source_id, data_source and source_url",
     )

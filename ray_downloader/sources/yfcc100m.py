@@ -38,6 +38,7 @@ def yfcc100m(settings: DatasetSettings) -> Source:
         headerless={23: _COLUMNS, 24: ("line", *_COLUMNS), 25: ("line", _COLUMNS[0], "hash", *_COLUMNS[1:])},
         known_by=(("photoid", "downloadurl", "pageurl"),),
         quoted_tabs=False,
+        stated_license=settings.license,
         missing_hint="yfcc100m_dataset has 23 or 25 columns without a header row",
     )
 

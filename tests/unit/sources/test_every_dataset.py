@@ -30,3 +30,10 @@ def test_a_dataset_is_an_experiment_too(name: str) -> None:
     assert text.startswith("# @package _global_\n")
     config = compose_over({"path_to_input": "a", "path_to_output": "b"}, [f"+experiment={name}"])
     assert settings_from_hydra(config).dataset.name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_licence_can_be_stated_for_every_dataset(name: str) -> None:
+    config = compose_over({"path_to_input": "a", "path_to_output": "b"}, [f"dataset={name}", "dataset.license=CC0"])
+    settings = settings_from_hydra(config)
+    assert SOURCES.get(name)(settings.dataset).stated_license == "CC0"
