@@ -199,7 +199,7 @@ class Driver:
 
     def _note_outage(self, progress: Progress, now_s: float) -> None:
         """Nobody can be reached: the run as a whole waits, spends nothing, and after a while gives up for today."""
-        state = self._outage.observe(progress.answered, progress.unreached, now_s)
+        state = self._outage.observe(progress.answered, progress.unreached, now_s, progress.unresolved)
         is_outage, patience_s = state is NetworkState.OUTAGE, self._context.settings.network.outage_patience_s
         if is_outage and not self._mode.is_outage:
             _log.warning(

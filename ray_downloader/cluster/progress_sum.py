@@ -33,5 +33,6 @@ def _added(before: Progress, latest: Progress) -> Progress:
         disallowed=before.disallowed + latest.disallowed,
         answered=before.answered + latest.answered,
         unreached=before.unreached + latest.unreached,
+        unresolved=before.unresolved + latest.unresolved,
         busy_at_s=latest.busy_at_s,
     )

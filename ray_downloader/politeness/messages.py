@@ -33,6 +33,7 @@ class Outcome:
         is_odd: The URL failed before while others of the server were served, so its failure says nothing of the server.
         connections: Requests that its worker had under way at the server when it ended, this one included.
         said: What a refusal said: its status and the first words of its body.
+        is_no_such_name: The resolver said that the host's name does not exist.
     """
 
     kind: ErrorKind | None
@@ -50,6 +51,7 @@ class Outcome:
     is_odd: bool = False
     connections: int = 1
     said: str = ""
+    is_no_such_name: bool = False
 
     def aged(self, age_s: float) -> Outcome:
         """The same outcome, told `age_s` after it happened."""
@@ -118,6 +120,7 @@ class Lease:
         reason: Why there are no permits, where the server or the operator is why.
         is_probe: The server is in trouble and this one permit finds out whether it lasts: it goes to a row that has
             not failed, as far from those that did as there is one.
+        is_no_such_name: For `DEAD`: it has no address any more, and its rows end as `dns`.
         has_served: The server has delivered files, in this run or an earlier one.
         retries: How many of the permits may be spent on retries (the retry budget).
         serial: Number of the lease; one that is given again keeps it.
@@ -140,3 +143,4 @@ class Lease:
     reason: WaitReason | None = None
     is_probe: bool = False
     has_served: bool = False
+    is_no_such_name: bool = False

@@ -12,6 +12,8 @@ from enum import Enum
 
 #: So many distinct servers must fail; one or two may be down by themselves.
 LEAST_SERVERS = 3
+#: Or so many look-ups must come to nothing, with no answer of any server in between.
+LEAST_LOOK_UPS = 3
 #: ... for so long, with no answer in between: a slow server's first answer may come after the failures of fast ones.
 LEAST_S = 5.0
 #: A failure counts for so long. A parked server is probed within a minute.
@@ -48,6 +50,8 @@ class OutageDetector:
         self._answered = 0
         self._failures: Mapping[str, int] = {}
         self._failed_at_s: dict[str, float] = {}
+        self._unresolved_before = 0
+        self._is_resolver_silent = False
 
     def __repr__(self) -> str:
         return f"<OutageDetector {self.state.value} since {self.since_s:.1f}, failing: {sorted(self._failed_at_s)}>"
@@ -57,23 +61,27 @@ class OutageDetector:
         """Servers that could not be reached lately, and have not answered since."""
         return sorted(self._failed_at_s)
 
-    def observe(self, answered: int, unreached: Mapping[str, int], now_s: float) -> NetworkState:
+    def observe(self, answered: int, unreached: Mapping[str, int], now_s: float, unresolved: int = 0) -> NetworkState:
         """Take in the sums since the start of the run.
 
         Args:
             answered: Requests that a server answered.
             unreached: Requests that reached nobody, by server.
             now_s: Monotonic time.
+            unresolved: Requests whose names the resolver said nothing about. A resolver is ours, however many servers
+                the list has.
         """
         is_answered = answered > self._answered
         failed = [server for server, count in unreached.items() if count > self._failures.get(server, 0)]
         self._answered, self._failures = answered, dict(unreached)
         if is_answered:
+            self._unresolved_before = unresolved
             self._has_anybody_answered = True
             self._failed_at_s.clear()
             self._enter(NetworkState.UP, now_s)
             return self.state
         self._failed_at_s.update(dict.fromkeys(failed, now_s))
+        self._is_resolver_silent = unresolved - self._unresolved_before >= LEAST_LOOK_UPS
         if self.state is NetworkState.OUTAGE:
             return self.state
         for server in [name for name, at_s in self._failed_at_s.items() if at_s < now_s - WINDOW_S]:
@@ -88,6 +96,8 @@ class OutageDetector:
 
     @property
     def _fails_all_over(self) -> bool:
+        if self._is_resolver_silent and self._failed_at_s:
+            return True
         if len(self._failed_at_s) < LEAST_SERVERS:
             return False
         return not self._has_anybody_answered or any(map(self._has_answered, self._failed_at_s))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchResult
+from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.image import ImageError
 from ray_downloader.politeness.messages import LeaseRequest, Outcome, Verdict
@@ -89,6 +89,7 @@ class Worker:
         self._settled_rows: Counter[tuple[str, str]] = Counter()
         self._answered = 0
         self._unreached: Counter[str] = Counter()
+        self._unresolved = 0
         self._reported_bytes = 0
         self._slow: set[int] = set()
         self._hosts: Mapping[str, Verdict] = {}
@@ -307,13 +308,14 @@ class Worker:
                 disallowed=dict(self._robots.disallowed),
                 answered=self._answered,
                 unreached=dict(self._unreached),
+                unresolved=self._unresolved,
                 holder=self._holder,
                 is_busy=bool(self._bodies) or any(queue.is_busy for queue in self._queues.values()),
             )
         )
         for counter in (self._settled_rows, self._robots.disallowed, self._unreached):
             counter.clear()
-        self._answered = 0
+        self._answered = self._unresolved = 0
         self._reported_bytes += size_bytes
 
     # -- what comes back -------------------------------------------------------------------------------------------
@@ -367,6 +369,7 @@ class Worker:
             self._answered += 1
         elif result.kind in _UNREACHED and route is not None:
             self._unreached[route.server] += 1
+            self._unresolved += result.dns_failure is DnsFailure.NO_ANSWER
 
     def _receive_robots(self, queue: ServerQueue, request: RobotsRequest, result: FetchResult) -> None:
         now_s = self._ports.clock()

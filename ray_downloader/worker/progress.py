@@ -17,6 +17,7 @@ class ProgressDelta:
         disallowed: Rows that robots.txt would exclude, by server.
         answered: Requests that a server answered, whatever it said.
         unreached: Requests that reached nobody (no address, no connection), by server.
+        unresolved: Requests whose names the resolver said nothing about: it does not answer.
         holder: Unique name of the task.
         is_busy: It moves bytes, or has rows that only wait for their turn: not for a server in trouble.
     """
@@ -26,6 +27,7 @@ class ProgressDelta:
     disallowed: Mapping[str, int] = field(default_factory=dict)
     answered: int = 0
     unreached: Mapping[str, int] = field(default_factory=dict)
+    unresolved: int = 0
     holder: str = ""
     is_busy: bool = True
 
@@ -43,6 +45,7 @@ class Progress:
     disallowed: Counter[str] = field(default_factory=Counter)
     answered: int = 0
     unreached: Counter[str] = field(default_factory=Counter)
+    unresolved: int = 0
     busy_at_s: float = 0.0
 
     def add(self, delta: ProgressDelta, now_s: float) -> None:
@@ -52,5 +55,6 @@ class Progress:
         self.disallowed.update(delta.disallowed)
         self.answered += delta.answered
         self.unreached.update(delta.unreached)
+        self.unresolved += delta.unresolved
         if delta.is_busy:
             self.busy_at_s = now_s

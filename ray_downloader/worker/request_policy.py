@@ -14,7 +14,7 @@ from typing import Any
 from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
-from ray_downloader.fetch.base import FetchResult
+from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.partition.server_key import BadUrlError, RequestUrl
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
@@ -68,6 +68,8 @@ class Failure:
     @classmethod
     def of_verdict(cls, lease: Lease) -> Failure:
         """What rows end with where their server is not asked any more."""
+        if lease.is_no_such_name:
+            return cls(ErrorKind.DNS, "the resolver said again and again that the name does not exist")
         kind, message = _VERDICT_FAILURES[lease.verdict]
         return cls(kind, f"{message}: {lease.said}" if lease.said else message)
 
@@ -194,6 +196,7 @@ class RequestPolicy:
             ratelimit_rps=hint.rate_rps if hint else None,
             ratelimit_reset_s=hint.reset_s if hint else None,
             said=result.said,
+            is_no_such_name=result.dns_failure is DnsFailure.NO_SUCH_NAME,
         )
 
     def may_pass(self, failure: Failure) -> bool:

@@ -26,6 +26,7 @@ from ray_downloader.politeness.server.condition import Consequence, Event, Serve
 from ray_downloader.politeness.server.connections import Connections
 from ray_downloader.politeness.server.evidence import Evidence, evidence_of, wait_asked_for_s
 from ray_downloader.politeness.server.lessons import Lessons
+from ray_downloader.politeness.server.name_watch import NameWatch
 from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.quota import ByteRate, DayQuota, DayRequests
 from ray_downloader.politeness.server.rate import AdaptiveRate
@@ -75,6 +76,7 @@ class ServerState:
         self._condition = ServerCondition(policy.dead_probe_delays_s, self._patience, now_s)
         self._connections = Connections(policy.max_connections, now_s)
         self._opt_out = OptOutBreaker()
+        self._name = NameWatch()
         self._retries = RetryBudget()
         self._byte_rate = ByteRate(policy.max_bytes_per_s, now_s)
         self._day_bytes = DayQuota(policy.max_bytes_per_day, now_s)
@@ -126,6 +128,8 @@ class ServerState:
         self._day_bytes.add(outcome.size_bytes, now_s)
         if outcome.is_row:
             self._opt_out.observe(outcome.kind)
+        is_no_such_name = outcome.is_no_such_name and not self._patience.is_outage
+        self._name.observe(is_no_such_name=is_no_such_name, ended_s=ended_s)
         self._take_hint(outcome, ended_s)
         self._judge(outcome, now_s, ended_s, rng)
         if outcome.http_status is not None or outcome.kind is None:
@@ -232,6 +236,8 @@ class ServerState:
             return Verdict.BANNED
         if self._opt_out.is_open:
             return Verdict.OPTED_OUT
+        if self._is_name_gone:
+            return Verdict.DEAD
         given_up = self._condition.verdict
         if given_up:
             return given_up
@@ -260,6 +266,10 @@ class ServerState:
         if self._ceiling.is_long_delay and self._allocator.is_wanted(now_s):
             return Wait(WaitReason.CRAWL_DELAY, None, f"Crawl-delay: {self._ceiling.crawl_delay_s:g}")
         return None
+
+    @property
+    def _is_name_gone(self) -> bool:
+        return self._may_park and self._name.is_gone
 
     @property
     def _may_park(self) -> bool:
@@ -310,6 +320,7 @@ class ServerState:
             said=self._condition.said if wait or self._condition.verdict else "",
             is_403_ban=self._condition.is_403_ban,
             has_served=self._condition.runs.has_history,
+            is_no_such_name=self._is_name_gone,
         )
 
     def _terms(self, now_s: float) -> Terms:

@@ -67,3 +67,12 @@ def test_the_detector_says_what_it_is_in() -> None:
     watched = Watched()
     watched.sees(0.0, "a", "b", "c")
     assert repr(watched.detector) == "<OutageDetector suspect since 0.0, failing: ['a', 'b', 'c']>"
+
+
+def test_a_silent_resolver_is_ours_however_few_servers_there_are() -> None:
+    detector = OutageDetector(lambda _: False, has_anybody_answered=True)
+    assert detector.observe(0, {"a.example": 2}, 1.0, unresolved=2) is NetworkState.UP
+    assert detector.observe(0, {"a.example": 3}, 2.0, unresolved=3) is NetworkState.SUSPECT
+    assert detector.observe(0, {"a.example": 3}, 2.0 + LEAST_S, unresolved=3) is NetworkState.OUTAGE
+    assert detector.observe(1, {"a.example": 3}, 9.0, unresolved=3) is NetworkState.UP
+    assert detector.observe(1, {"a.example": 5}, 10.0, unresolved=5) is NetworkState.UP, "counted anew since the answer"

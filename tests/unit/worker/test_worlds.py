@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchRequest
+from ray_downloader.fetch.base import DnsFailure, FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from tests.unit.worker.worker_run import POLITE, Run, found
@@ -365,3 +365,21 @@ def test_an_only_url_that_always_asks_for_a_minute_is_given_up(tmp_path: Path) -
     slices(run, seconds=70.0, most=60)
     assert run.kinds() == {"server_refused": 1}
     assert 900.0 < run.clock() < 1_100.0
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_name_that_is_gone_ends_as_dns_while_others_go_on(tmp_path: Path, count: int) -> None:
+    def script(request: FetchRequest) -> Reply:
+        if "gone" in request.url:
+            return Reply(ErrorKind.DNS, None, dns_failure=DnsFailure.NO_SUCH_NAME, after_s=0.05)
+        return found(request)
+
+    run = Run(
+        tmp_path, [*urls(count, "gone.example"), *urls(1500, "a.example")], script, politeness(max_rate_limit=8.0)
+    )
+    slices(run, seconds=60.0, most=40)
+    assert images(run) == 1500
+    assert run.kinds() == {"dns": count}
+    gone = [at_s for at_s, request in run.fetcher.started if "gone" in request.url]
+    assert len(gone) <= 12
+    assert 30.0 <= gone[-1] - gone[0] <= 130.0
