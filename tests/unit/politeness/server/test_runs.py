@@ -1,0 +1,78 @@
+"""Several distinct URLs that fail in a row say of their server what a single one cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.politeness.server.evidence import Evidence
+from ray_downloader.politeness.server.runs import DistinctUrls, Runs
+
+
+def complete(runs: Runs, evidence: Evidence, hashes: range | list[int]) -> list[int]:
+    """Which of the answers, from 1, complete a run."""
+    return [number for number, url in enumerate(hashes, 1) if runs.is_complete_with(evidence, url)]
+
+
+def test_urls_are_counted_once_and_those_without_a_name_each_time() -> None:
+    urls = DistinctUrls()
+    assert [urls.add(url) for url in (5, 5, 6, 0, 0)] == [True, False, True, True, True]
+    assert len(urls) == 4
+    urls.clear()
+    assert len(urls) == 0
+    assert urls.add(5)
+
+
+@pytest.mark.parametrize(("evidence", "length"), [(Evidence.FAILED, 10), (Evidence.UNREACHED, 5)])
+def test_a_run_is_complete_at_its_length_and_begins_anew(evidence: Evidence, length: int) -> None:
+    runs = Runs()
+    assert complete(runs, evidence, range(1, 2 * length + 1)) == [length, 2 * length]
+    assert runs.is_empty
+
+
+def test_one_url_again_and_again_is_no_run_of_failures_and_one_of_servers_that_are_not_reached() -> None:
+    assert complete(Runs(), Evidence.FAILED, [7] * 50) == []
+    assert complete(Runs(), Evidence.UNREACHED, [7] * 5) == [5]
+
+
+def test_403_is_a_ban_only_after_a_history_of_files() -> None:
+    assert complete(Runs(9), Evidence.FORBIDDEN, range(1, 40)) == []
+    assert complete(Runs(10), Evidence.FORBIDDEN, range(1, 6)) == [5]
+    runs = Runs(9)
+    assert not runs.has_history
+    runs.is_complete_with(Evidence.SERVED, 99)
+    assert runs.has_history
+    assert runs.files == 10
+
+
+@pytest.mark.parametrize("ending", [Evidence.SERVED, Evidence.ANSWERED])
+def test_a_file_or_a_plain_answer_ends_every_run(ending: Evidence) -> None:
+    runs = Runs(10)
+    for evidence in (Evidence.FAILED, Evidence.FORBIDDEN, Evidence.UNREACHED):
+        for url in range(1, 5):
+            runs.is_complete_with(evidence, url)
+    assert not runs.is_empty
+    assert not runs.is_complete_with(ending, 50)
+    assert runs.is_empty
+    assert runs.files == 10 + (ending is Evidence.SERVED)
+    assert complete(runs, Evidence.UNREACHED, range(1, 5)) == []
+
+
+@pytest.mark.parametrize("evidence", [Evidence.HOP, Evidence.REFUSED, Evidence.FORBIDDEN])
+def test_who_answers_at_all_is_reached(evidence: Evidence) -> None:
+    runs = Runs()
+    complete(runs, Evidence.UNREACHED, range(1, 5))
+    assert not runs.is_complete_with(evidence, 60)
+    assert complete(runs, Evidence.UNREACHED, range(1, 5)) == []
+
+
+def test_ten_redirects_in_a_row_end_a_run_though_no_file_came() -> None:
+    runs = Runs()
+    complete(runs, Evidence.FAILED, range(1, 10))
+    complete(runs, Evidence.HOP, range(1, 10))
+    assert not runs.is_empty
+    runs.is_complete_with(Evidence.NOTHING, 0)
+    complete(runs, Evidence.HOP, range(1, 10))
+    assert not runs.is_empty, "not in a row"
+    runs.is_complete_with(Evidence.HOP, 0)
+    assert runs.is_empty
+    assert runs.files == 0
