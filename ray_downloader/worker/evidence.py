@@ -60,9 +60,13 @@ class FaultJudge:
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
 
+    def would_be_odd(self, row: Row) -> bool:
+        """Whether others were served since it failed, so that another failure would be its own."""
+        return row.served_at_failure is not None and self.served > row.served_at_failure
+
     def review(self, row: Row) -> None:
         """A row that failed is tried again, or given back: whether it is odd, and owes an attempt, is known now."""
-        if row.served_at_failure is None or self.served <= row.served_at_failure:
+        if not self.would_be_odd(row):
             return
         row.is_odd = True
         if row.owes_attempt:

@@ -2,7 +2,8 @@
 
 Plain state without clock or network: the worker loop asks it which row may start now and when to look again. Rows
 under way (a robots.txt that others wait for, the next hop of a redirect) come before fresh ones, and fresh ones before
-those that failed, so that a failure is always tried again after others had their turn.
+those that failed, so that a failure is always tried again after others had their turn. Only a row whose second answer
+tells whether the first was about it or about the server comes before fresh ones.
 """
 
 from __future__ import annotations
@@ -170,6 +171,8 @@ class ServerQueue:
         if self.in_flight >= self._pacer.connections or self._is_connecting(now_s):
             return None
         is_probe = self.lease is not None and self.lease.is_probe
+        if not is_probe:
+            self._advance_telling(now_s)
         is_retry = not (self._first or self._fresh)
         if is_retry and not self._has_due_retry(now_s, is_probe):
             return None
@@ -179,7 +182,7 @@ class ServerQueue:
         self.in_flight += 1
         self._unsent += 1
         self._started_at_s = now_s
-        work = self._take(is_probe)
+        work = heapq.heappop(self._deferred)[2] if is_retry else self._take(is_probe)
         if isinstance(work, Row):
             self.judge.review(work)
         return work
@@ -188,9 +191,25 @@ class ServerQueue:
         """A probe goes to a row as far as possible from those that failed: lists are sorted, and neighbours alike."""
         if self._first:
             return self._first.popleft()
-        if self._fresh:
-            return self._fresh.pop() if is_probe else self._fresh.popleft()
-        return heapq.heappop(self._deferred)[2]
+        return self._fresh.pop() if is_probe else self._fresh.popleft()
+
+    def _advance_telling(self, now_s: float) -> None:
+        """A refused row that is due goes first once others were served: its answer tells whose fault the refusal was.
+
+        The budget takes back what it concluded from the refusal if it was the row's.
+        """
+        permit_s = self._pacer.next_due_s(now_s)
+        if self._first or permit_s is None or permit_s > now_s:
+            return
+        for entry in self._deferred:
+            if entry[0] <= now_s and self._is_telling(entry[2]):
+                self._deferred.remove(entry)
+                heapq.heapify(self._deferred)
+                self._first.append(entry[2])
+                return
+
+    def _is_telling(self, work: Work) -> bool:
+        return isinstance(work, Row) and not (work.is_odd or _is_retry(work)) and self.judge.would_be_odd(work)
 
     def _has_due_retry(self, now_s: float, is_probe: bool) -> bool:
         """Whether a row that failed may start: when it is due, or when a probe needs one."""

@@ -61,6 +61,19 @@ def test_what_is_under_way_goes_first_then_fresh_rows_then_those_that_failed() -
     assert [queue.take_due(1.0) for _ in range(6)] == [hop, request, first, second, refused, None]
 
 
+def test_a_row_that_failed_goes_before_fresh_ones_where_its_next_answer_tells_whose_fault_it_was() -> None:
+    queue, (first, second, third) = a_queue(rows=3)
+    failed(rows_of(1)[0], 0.0, queue).is_odd = True
+    refused = failed(rows_of(1)[0], 2.0, queue)
+    refused.served_at_failure = 0
+    queue.judge.notice_served()
+    assert queue.take_due(1.0) is first, "not due yet"
+    assert queue.take_due(2.0) is refused
+    failed(refused, 2.0, queue)
+    queue.judge.notice_served()
+    assert [queue.take_due(2.0) for _ in range(3)][:2] == [second, third], "it is known to be odd by now"
+
+
 def test_rows_that_failed_go_in_the_order_of_their_times_and_not_before() -> None:
     queue, _ = a_queue()
     late, early = (failed(row, at_s, queue) for row, at_s in zip(rows_of(2), (5.0, 3.0), strict=True))
