@@ -21,8 +21,6 @@ def masks(distance: int, hashes: int) -> list[int]:
         distance: Bits in which a pair may differ.
         hashes: The number of distinct hashes; the bits of a mask should distinguish about as many.
     """
-    if distance == 0:
-        return [-1]
     shared = next((k for k in range(1, _MAX_SHARED) if BITS * k // (distance + k) >= hashes.bit_length()), _MAX_SHARED)
     bands = _bands(distance + shared)
     return [_signed(sum(chosen)) for chosen in combinations(bands, shared)]

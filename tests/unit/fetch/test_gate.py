@@ -65,3 +65,17 @@ def test_a_name_that_does_not_exist_is_reached_where_the_operator_leads_it() -> 
     gate.note(destination, NO_SUCH_NAME, now_s=0.0)
     assert _kind(gate, "http://gone.example/a", now_s=0.0) is ErrorKind.DNS
     assert _kind(gate, "https://gone.example/a", now_s=0.0) is None
+
+
+def test_a_host_that_is_led_elsewhere_on_one_port_is_remembered_for_the_other_alone() -> None:
+    gate = RequestGate(NetworkSettings(connect_to={"half.example:80": "gone.example:8080"}))
+    led = gate.admit(get(1, "http://half.example/a"), now_s=0.0)
+    own = gate.admit(get(1, "https://half.example/a"), now_s=0.0)
+    assert isinstance(led, Destination)
+    assert isinstance(own, Destination)
+    missing = FetchResult(1, ErrorKind.DNS, dns_failure=DnsFailure.NO_SUCH_NAME)
+    gate.note(led, missing, now_s=0.0)
+    assert isinstance(gate.admit(get(1, "https://half.example/a"), now_s=1.0), Destination), "it is another name"
+    gate.note(own, missing, now_s=0.0)
+    assert isinstance(gate.admit(get(1, "https://half.example/a"), now_s=1.0), FetchResult)
+    assert isinstance(gate.admit(get(1, "http://half.example/a"), now_s=1.0), Destination)
