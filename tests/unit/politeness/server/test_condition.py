@@ -1,0 +1,245 @@
+"""What a server is in: one transition after the other, each by what was answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.politeness.messages import Verdict, WaitReason
+from ray_downloader.politeness.server.condition import Condition, Consequence, Event, ServerCondition
+from ray_downloader.politeness.server.evidence import Evidence
+from ray_downloader.politeness.server.patience import Patience
+from ray_downloader.politeness.server.snapshot import Reader
+
+
+def a_condition(
+    files: int = 0, patience_s: float = 900.0, delays_s: tuple[float, ...] = (5.0, 15.0)
+) -> ServerCondition:
+    condition = ServerCondition(delays_s, Patience(patience_s, 0.0), 0.0)
+    condition.runs.files = files
+    condition.patience.has_answered = True
+    return condition
+
+
+def tell(
+    condition: ServerCondition, evidence: Evidence, now_s: float, url: int = 0, wait_s: float | None = None,
+    sent_s: float | None = None, is_answer: bool = True, said: str = "",
+) -> Consequence:  # fmt: skip
+    sent_s = now_s if sent_s is None else sent_s
+    return condition.on(Event(evidence, now_s, now_s, sent_s, url, wait_s, 0.0, 0.0, is_answer, said))
+
+
+def refused(condition: ServerCondition, now_s: float, url: int, wait_s: float | None = None) -> Consequence:
+    return tell(condition, Evidence.REFUSED, now_s, url, wait_s, said="429 slow down")
+
+
+def test_a_server_is_well_until_it_says_otherwise() -> None:
+    condition = a_condition()
+    assert (condition.name, condition.reason, condition.verdict) == (Condition.HEALTHY, None, None)
+    assert not (condition.is_trouble or condition.needs_probe or condition.is_403_ban)
+    assert tell(condition, Evidence.SERVED, 1.0, 5) is Consequence.NONE
+    assert (list(condition.log), condition.runs.files, condition.pause_s(1.0)) == ([], 1, 0.0)
+
+
+def test_one_refusal_costs_seconds_and_another_url_is_asked_next() -> None:
+    condition = a_condition()
+    assert refused(condition, 10.0, 1) is Consequence.REFUSED
+    assert (condition.name, condition.reason) == (Condition.SUSPECT, WaitReason.BACKOFF)
+    assert (condition.pause_s(10.0), condition.needs_probe, condition.said) == (2.0, True, "429 slow down")
+    tell(condition, Evidence.SERVED, 12.0, 2)
+    assert (condition.name, condition.said) == (Condition.HEALTHY, "")
+
+
+def test_a_second_url_that_is_refused_makes_it_minutes_and_twice_as_long_each_time() -> None:
+    condition = a_condition()
+    refused(condition, 0.0, 1)
+    assert refused(condition, 2.0, 2) is Consequence.REFUSED_FOR_LONG
+    assert (condition.name, condition.pause_s(2.0)) == (Condition.THROTTLED, 60.0)
+    assert refused(condition, 62.0, 3) is Consequence.NONE
+    assert condition.pause_s(62.0) == 120.0
+
+
+def test_the_same_url_again_stays_a_matter_of_seconds_until_there_is_no_other() -> None:
+    condition = a_condition()
+    refused(condition, 0.0, 1)
+    refused(condition, 2.0, 1)
+    assert (condition.name, condition.pause_s(2.0)) == (Condition.SUSPECT, 4.0)
+    refused(condition, 6.0, 1)
+    assert condition.name is Condition.SUSPECT
+    refused(condition, 14.0, 1)
+    assert condition.name is Condition.THROTTLED, "three times, with no other in between"
+
+
+def test_who_says_how_long_is_left_alone_so_long_after_one_answer() -> None:
+    condition = a_condition()
+    assert refused(condition, 10.0, 1, wait_s=30.0) is Consequence.REFUSED
+    assert (condition.name, condition.reason, condition.pause_s(10.0)) == (
+        Condition.WAITING, WaitReason.RETRY_AFTER, 30.0,
+    )  # fmt: skip
+    assert condition.needs_probe, "it may be restarting"
+    assert refused(condition, 40.0, 2, wait_s=30.0) is Consequence.NONE
+    short = a_condition()
+    refused(short, 10.0, 1, wait_s=4.9)
+    assert not short.needs_probe
+    refused(short, 15.0, 2, wait_s=1.0)
+    assert short.needs_probe, "the second wait in a row"
+
+
+def test_answers_of_before_the_pause_are_no_news_unless_they_ask_for_longer() -> None:
+    condition = a_condition()
+    refused(condition, 10.0, 1, wait_s=30.0)
+    assert tell(condition, Evidence.REFUSED, 11.0, 2, 5.0, sent_s=9.0) is Consequence.NONE
+    assert condition.pause_s(11.0) == 29.0
+    tell(condition, Evidence.REFUSED, 11.0, 3, 100.0, sent_s=9.0)
+    assert condition.pause_s(11.0) == 100.0
+    tell(condition, Evidence.SERVED, 12.0, 4, sent_s=9.0)
+    assert condition.name is Condition.WAITING, "it was served before the refusal"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "length", "name", "consequence"),
+    [
+        (Evidence.FAILED, 10, Condition.SUSPECT, Consequence.FAILED),
+        (Evidence.FORBIDDEN, 5, Condition.SUSPECT, Consequence.REFUSED),
+        (Evidence.UNREACHED, 5, Condition.UNREACHABLE, Consequence.NONE),
+    ],
+)
+def test_a_run_of_failures_is_trouble(
+    evidence: Evidence, length: int, name: Condition, consequence: Consequence
+) -> None:
+    condition = a_condition(files=10)
+    said = [tell(condition, evidence, 1.0, url) for url in range(1, length + 1)]
+    assert said == [Consequence.NONE] * (length - 1) + [consequence]
+    assert condition.name is name
+    assert condition.bans == (evidence is Evidence.FORBIDDEN)
+
+
+def test_a_403_is_a_ban_while_there_is_trouble_or_was_one_and_only_after_files() -> None:
+    condition = a_condition(files=10)
+    for url in range(1, 6):
+        tell(condition, Evidence.FORBIDDEN, 1.0, url)
+    assert condition.is_403_ban
+    tell(condition, Evidence.SERVED, 10.0, 9)
+    assert condition.is_403_ban, "it bans by 403"
+    fresh = a_condition(files=9)
+    for url in range(1, 40):
+        tell(fresh, Evidence.FORBIDDEN, 1.0, url)
+    assert (fresh.name, fresh.is_403_ban) == (Condition.HEALTHY, False)
+
+
+def test_probes_of_a_server_that_is_not_reached_are_further_and_further_apart() -> None:
+    condition = a_condition()
+    for url in range(5):
+        tell(condition, Evidence.UNREACHED, 0.0, url, is_answer=False)
+    now_s, waits_s = 0.0, [condition.pause_s(0.0)]
+    for _ in range(10):
+        now_s += waits_s[-1]
+        tell(condition, Evidence.UNREACHED, now_s, 7, is_answer=False)
+        waits_s.append(condition.pause_s(now_s))
+    assert waits_s == [5.0, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0, 1800.0]
+    assert condition.reason is WaitReason.DEFERRED
+    tell(condition, Evidence.HOP, now_s, 8)
+    assert condition.name is Condition.HEALTHY, "whatever it answers, it is there"
+
+
+def test_without_configured_delays_the_first_is_five_seconds() -> None:
+    condition = a_condition(delays_s=())
+    for url in range(5):
+        tell(condition, Evidence.UNREACHED, 0.0, url)
+    assert condition.pause_s(0.0) == 5.0
+
+
+def test_redirects_alone_show_that_it_is_well_after_three() -> None:
+    condition = a_condition()
+    refused(condition, 0.0, 1)
+    for number in range(3):
+        assert condition.name is Condition.SUSPECT
+        tell(condition, Evidence.HOP, 5.0 + number, 0)
+    assert condition.name is Condition.HEALTHY
+
+
+def test_a_suspect_that_fails_without_refusing_is_asked_three_other_urls() -> None:
+    condition = a_condition()
+    for url in range(1, 11):
+        tell(condition, Evidence.FAILED, 0.0, url)
+    now_s, names = 0.0, []
+    for url in (21, 22, 23):
+        now_s += condition.pause_s(now_s)
+        tell(condition, Evidence.FAILED, now_s, url, is_answer=False)
+        names.append(condition.name)
+    assert names == [Condition.SUSPECT, Condition.SUSPECT, Condition.THROTTLED]
+
+
+@pytest.mark.parametrize(
+    ("is_answer", "name", "verdict"),
+    [(True, Condition.REFUSED, Verdict.REFUSED), (False, Condition.DEAD, Verdict.DEAD)],
+)
+def test_patience_that_is_used_up_is_the_end_and_how_is_told_apart(
+    is_answer: bool, name: Condition, verdict: Verdict
+) -> None:
+    condition = a_condition(patience_s=100.0)
+    condition.patience.note_idle(True, 0.0)
+    refused(condition, 0.0, 1)
+    refused(condition, 2.0, 2)
+    assert condition.pause_s(62.0) == 0.0
+    tell(condition, Evidence.REFUSED, 100.0, 3, is_answer=is_answer)
+    assert (condition.name, condition.verdict) == (name, verdict)
+    tell(condition, Evidence.REFUSED, 300.0, 4)
+    assert condition.name is name
+
+
+def test_a_pause_of_ours_ends_with_the_patience_for_a_last_probe() -> None:
+    condition = a_condition(patience_s=30.0)
+    condition.patience.note_idle(True, 0.0)
+    refused(condition, 0.0, 1)
+    refused(condition, 2.0, 2)
+    assert condition.pause_s(2.0) == 28.0
+    asked = a_condition(patience_s=30.0)
+    asked.patience.note_idle(True, 0.0)
+    refused(asked, 0.0, 1, wait_s=500.0)
+    assert asked.pause_s(0.0) == 500.0, "what the server asks for is obeyed"
+
+
+def test_an_outage_of_ours_asks_for_a_probe_of_those_that_were_silent() -> None:
+    condition = a_condition()
+    for url in range(5):
+        tell(condition, Evidence.UNREACHED, 0.0, url, is_answer=False)
+    condition.probe_now(1.0)
+    assert condition.pause_s(1.0) == 0.0
+    said_so = a_condition()
+    refused(said_so, 0.0, 1)
+    said_so.probe_now(1.0)
+    assert said_so.pause_s(1.0) == 1.0
+
+
+def test_what_was_learned_goes_on_and_what_was_given_up_is_tried_again() -> None:
+    condition = a_condition(files=3)
+    refused(condition, 0.0, 1)
+    refused(condition, 2.0, 2)
+    saved = condition.dump(12.0)
+    assert (saved["condition"], saved["said"], saved["files"], saved["pause_s"]) == (
+        "throttled", "429 slow down", 3, 50.0,
+    )  # fmt: skip
+    assert len(saved["log"]) == 2
+    again = a_condition()
+    again.load(Reader(saved), 20.0, 500.0)
+    assert (again.name, again.pause_s(500.0), again.said, again.runs.files) == (
+        Condition.THROTTLED, 30.0, "429 slow down", 3,
+    )  # fmt: skip
+    assert again.reason is WaitReason.BACKOFF
+    for name, after in (("dead", Condition.WAITING), ("nonsense", Condition.WAITING), ("healthy", Condition.WAITING)):
+        other = a_condition()
+        other.load(Reader({**saved, "condition": name}), 0.0, 500.0)
+        assert other.name is after, "a pause that was under way goes on"
+        rested = a_condition()
+        rested.load(Reader({**saved, "condition": name}), 50.0, 500.0)
+        assert rested.name is Condition.HEALTHY
+
+
+def test_the_log_has_what_happened_in_trouble_and_its_last_entries_are_kept() -> None:
+    condition = a_condition()
+    tell(condition, Evidence.SERVED, 0.0, 1)
+    for number in range(150):
+        refused(condition, number * 1000.0, 1 + number % 2)
+    assert len(condition.log) == 100
+    assert len(condition.dump(0.0)["log"]) == 10
+    assert condition.log[-1].after is condition.name
