@@ -333,10 +333,18 @@ class Worker:
             row.start_over()
             self._send_to(row, row.url)
         elif queue.may_be_ban(failure):
-            row.defer(failure, now_s)
-            queue.hold(row, failure, now_s)
+            self._hold_or_fail(queue, row, failure, now_s)
         else:
             self._try_again_or_fail(queue, row, failure, now_s)
+        queue.settle_held(now_s)
+
+    def _hold_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float) -> None:
+        """A 403 may be a ban that passes; where no other row was left to tell by, it is only tried so often."""
+        if row.attempt >= self._policy.max_attempts:
+            self._fail(row, failure)
+        else:
+            row.defer(failure, now_s)
+            queue.hold(row, failure, now_s)
 
     def _read(self, queue: ServerQueue, result: FetchResult) -> tuple[Failure | None, Outcome]:
         """What an answer means; one that cannot be read means that its row fails, and its budget hears of it too."""

@@ -136,7 +136,7 @@ class RequestPolicy:
     ) -> None:
         self.max_redirects = settings.network.max_redirects
         self.request_timeout_s = settings.network.request_timeout_s
-        self._max_attempts = settings.network.max_attempts
+        self.max_attempts = settings.network.max_attempts
         self.requires_checksum = settings.dataset.checksum == "require"
         self._directives = settings.politeness.opt_out_directives
         self._policies = policies
@@ -211,7 +211,7 @@ class RequestPolicy:
         Args:
             is_odd: It fails while others of its server are served: what ails it, a moment will not mend.
         """
-        decision = decide(failure.kind, attempt, self._max_attempts, failure.retry_after_s, rng)
+        decision = decide(failure.kind, attempt, self.max_attempts, failure.retry_after_s, rng)
         if isinstance(decision, GiveUp):
             return None
         return max(decision.delay_s, ODD_DELAY_S * (attempt - 1)) if is_odd else decision.delay_s

@@ -153,7 +153,7 @@ class ServerQueue:
         self._held = [held for held in self._held if held[2] >= sent_s]
         return refused
 
-    def _settle_held(self, now_s: float) -> None:
+    def settle_held(self, now_s: float) -> None:
         """Held rows are tried again where the server refuses all, or where no other row is left to tell by."""
         is_last = not (self._first or self._fresh or self.in_flight)
         if not self._held or not (self.is_403_ban or is_last or len(self._held) >= MOST_HELD):
@@ -167,7 +167,7 @@ class ServerQueue:
 
     def take_due(self, now_s: float) -> Work | None:
         """What the budget lets start now; its permit and connection are spent."""
-        self._settle_held(now_s)
+        self.settle_held(now_s)
         if self.in_flight >= self._pacer.connections or self._is_connecting(now_s):
             return None
         is_probe = self.lease is not None and self.lease.is_probe

@@ -170,6 +170,26 @@ def test_the_delay_of_a_kept_robots_txt_is_kept(tmp_path: Path) -> None:
     assert all(later - earlier >= 1.9 for earlier, later in pairwise(times[1:]))
 
 
+@pytest.mark.parametrize(("ban_s", "kinds", "requests"), [(45.0, {}, 2), (float("inf"), {"http_4xx": 1}, 3)])
+def test_a_403_for_the_last_row_of_a_server_is_asked_about_later(
+    tmp_path: Path, ban_s: float, kinds: dict[str, int], requests: int
+) -> None:
+    """No other row is left to tell by whether it is a ban; it was asked for again at once, without end."""
+    asked: dict[str, float] = {}
+
+    def script(request: FetchRequest) -> Reply:
+        asked.setdefault(request.url, run.clock())
+        is_last = list(asked)[-1] == request.url and len(asked) == 12
+        if is_last and run.clock() < asked[request.url] + ban_s:
+            return Reply(ErrorKind.HTTP_4XX, 403)
+        return found(request)
+
+    run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(12)], script)
+    run.slice()
+    assert run.kinds() == kinds
+    assert sorted(run.asked().values()) == [*[1] * 11, requests]
+
+
 def test_what_is_no_picture_is_named_and_the_batch_goes_on(tmp_path: Path) -> None:
     def script(request: FetchRequest) -> Reply:
         return Reply(body=b"<html>gone</html>") if request.url.endswith("0.jpg") else found(request)
