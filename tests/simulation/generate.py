@@ -137,7 +137,7 @@ def _robots(rng: random.Random) -> Robots:
 
 
 def _rows(rng: random.Random, server: int, servers: int) -> list[Row]:
-    count = _weighted(rng, [(6, 2), (20, 4), (50, 4), (3, 1), (150, 1)])
+    count = _weighted(rng, [(6, 3), (15, 5), (30, 4), (3, 1), (100, 1)])
     odd_share = _weighted(rng, [(0.0, 5), (0.05, 4), (0.3, 2), (1.0, 1)])
     fate = _fate(rng, server, servers)
     rows = []

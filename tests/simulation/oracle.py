@@ -43,6 +43,8 @@ DEAD: Ends = frozenset({"server_dead", "dns", "connect"})
 REFUSED: Ends = frozenset({"server_refused"})
 #: Distinct URLs that have to fail in a row before their server is taken to be at fault; with some that failed before.
 FEW_FAILING, FEW_FORBIDDEN = 14, 8
+#: Files that must have come, about, before a 403 may be a ban.
+HISTORY = 20
 PATIENCE_S, NEVER_ANSWERED_S = 900.0, 120.0
 #: Trouble that lasts for this share of patience may outlast it: patience begins before it and ends with a probe.
 LONG_SHARE = 0.6
@@ -93,10 +95,12 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
             ends |= _verdict_of(trouble)
         is_few = distinct < (FEW_FORBIDDEN if trouble.how == 403 else FEW_FAILING)
         may_be_url = trouble.how not in {429, 503, ErrorKind.DNS, ErrorKind.CONNECT}
-        never_served = trouble.how == 403 and trouble.start_s == 0
+        never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
         if is_failing or (may_be_url and (is_few or never_served)):
             ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
-    if is_failing and (ends or world.servers[server].limits):
+    if world.servers[server].limits and (ends or is_failing):
+        ends |= _failing_kinds(fate) | {"http_429", "http_5xx", "reset", "connect"}
+    elif is_failing and ends:
         ends |= _failing_kinds(fate)
     return frozenset(ends)
 
