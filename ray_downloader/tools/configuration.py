@@ -84,5 +84,5 @@ def _over_run(run: dict[str, Any] | None, composed: Mapping[str, Any], given: Co
 def _with(run: Any, composed: Any, key: str) -> dict[str, Any]:
     """A group of the run with one value replaced; both are mappings, as the key is dotted."""
     name, _, rest = key.partition(".")
-    value = _with(run.get(name, {}), composed[name], rest) if rest else composed[name]
+    value = _with((run or {}).get(name), composed[name], rest) if rest else composed[name]
     return {**(run or {}), name: value}

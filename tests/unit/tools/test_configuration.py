@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,39 @@ def test_keys_of_overrides_are_told_apart() -> None:
     assert given_keys(["image=png", "+image.quality=80", "tools_parameters.modules=[a.py]", "~x"]) == {
         "image", "image.quality", "tools_parameters.modules", "x",
     }  # fmt: skip
+
+
+def test_a_group_that_an_earlier_version_did_not_have_is_made_of_what_is_given(tmp_path: Path) -> None:
+    _run(tmp_path)
+    values = json.loads((tmp_path / "settings.json").read_text("utf-8"))
+    del values["image"]
+    (tmp_path / "settings.json").write_text(json.dumps(values))
+    assert _context({"path_to_output": str(tmp_path), "image": {"quality": 50}}).settings.image.quality == 50
+
+
+def test_a_file_that_is_no_settings_is_named(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(UserError, match=r"settings\.json is not valid JSON"):
+        _context({"path_to_output": str(tmp_path)})
+
+
+def test_a_tools_own_groups_are_never_the_runs(tmp_path: Path) -> None:
+    _run(tmp_path)
+    values = json.loads((tmp_path / "settings.json").read_text("utf-8"))
+    values["tools_parameters"]["threshold_size"] = 7
+    (tmp_path / "settings.json").write_text(json.dumps(values))
+    assert _context({"path_to_output": str(tmp_path)}).parameters.threshold_size == 224
+
+
+def test_keys_of_nested_mappings_are_dotted_and_an_empty_group_is_a_key() -> None:
+    assert flat_keys({"a": 1, "b": {"c": {"d": 2}, "e": {}}}) == {"a", "b.c.d", "b.e"}
+
+
+def test_a_key_deep_in_a_group_that_the_run_does_not_have_is_set(tmp_path: Path) -> None:
+    _run(tmp_path)
+    values = json.loads((tmp_path / "settings.json").read_text("utf-8"))
+    del values["network"]
+    (tmp_path / "settings.json").write_text(json.dumps(values))
+    composed = {"path_to_output": str(tmp_path), "network": {"connect_to": {"a.org:80": "127.0.0.1:1"}}}
+    context = tool_context("resize", composed, {"network.connect_to"})
+    assert context.settings.network.connect_to == {"a.org:80": "127.0.0.1:1"}

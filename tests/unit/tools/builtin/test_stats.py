@@ -49,6 +49,7 @@ def test_totals_are_said_and_kept(run: StoredRun) -> None:
     totals = {"images": 5, "distinct_images": 3, "servers": 2, "with_full_license": 1, "mean_megapixels": 0.009}
     assert summary == {**totals, "plots": "none, as matplotlib is not installed: pip install 'ray-downloader[plots]'"}
     document, text = written(run)
+    assert (run.layout.tools / "stats" / "stats.json").read_text("utf-8").startswith('{\n  "images": 5,\n')
     assert {key: document[key] for key in totals} == totals
     assert text.startswith("# Images\n\n- images: 5\n- distinct images: 3\n- servers: 2\n")
     assert "## By server\n\n| | images |\n|---|---:|\n| a.example | 3 |\n| b.example:8080 | 2 |\n" in text
