@@ -98,8 +98,8 @@ def test_keys_of_nested_mappings_are_dotted_and_an_empty_group_is_a_key() -> Non
 def test_a_key_deep_in_a_group_that_the_run_does_not_have_is_set(tmp_path: Path) -> None:
     _run(tmp_path)
     values = json.loads((tmp_path / "settings.json").read_text("utf-8"))
-    del values["network"]
+    del values["dataset"]
     (tmp_path / "settings.json").write_text(json.dumps(values))
-    composed = {"path_to_output": str(tmp_path), "network": {"connect_to": {"a.org:80": "127.0.0.1:1"}}}
-    context = tool_context("resize", composed, {"network.connect_to"})
-    assert context.settings.network.connect_to == {"a.org:80": "127.0.0.1:1"}
+    composed = {"path_to_output": str(tmp_path), "dataset": {"columns": {"license": ["rights"]}}}
+    context = tool_context("resize", composed, {"dataset.columns.license"})
+    assert context.settings.dataset.columns == {"license": ("rights",)}
