@@ -41,6 +41,7 @@ class Terms:
         length_s: Length of the lease of a holder that is alone.
         most_permits: Permits that quotas leave.
         retries: Retries that the retry budget leaves, not counting those that running leases allow.
+        is_probe: A single permit while nobody else has any: its holder has as long to use it as one that is alone.
     """
 
     not_before_s: float
@@ -52,6 +53,7 @@ class Terms:
     length_s: float
     most_permits: float
     retries: float
+    is_probe: bool = False
 
 
 class LeaseAllocator:
@@ -138,7 +140,7 @@ class LeaseAllocator:
         lead_s = min(LEAD_S, LEAD_SHARE * terms.length_s)
         if start_s > now_s + lead_s:
             return start_s - now_s - lead_s / 2
-        is_alone = self._holders.active(now_s) <= 1
+        is_alone = terms.is_probe or self._holders.active(now_s) <= 1
         length_s, interval_s = self._pace(terms, is_alone)
         permits = max(1, int(min(float(request.wanted), length_s / interval_s, terms.most_permits)))
         return self._timeline.reserve(name, permits, interval_s, terms.burst, start_s, is_alone=is_alone)

@@ -354,6 +354,7 @@ class ServerState:
             turn_connections=1,
             most_permits=1,
             retries=math.inf,
+            is_probe=True,
         )
 
     def _interval_s(self, now_s: float) -> float:

@@ -83,6 +83,14 @@ def test_a_server_that_says_no_retry_after_is_used_well(depth: float) -> None:
     assert len(run.refused) <= 10 * len(run.delivered) / 1000
 
 
+@pytest.mark.parametrize("tasks", [2, 4])
+def test_a_probe_among_several_tasks_is_used_though_they_are_busy(tasks: int) -> None:
+    bucket = TokenBucket(30.0, 30.0, retry_after_s=None, ttfb_s=0.03)
+    run = VirtualRun(ServerPolicy(10.0, 200.0, 1, 16), bucket, [3000] * tasks, delay_s=0.02)
+    run.run(60.0)
+    assert len(run.delivered) >= 0.8 * 30.0 * 60
+
+
 def test_slow_answers_of_a_server_do_not_waste_the_turns_of_its_holders() -> None:
     run = VirtualRun(ServerPolicy(25.0, 25.0), TokenBucket(1e6, 1e6, ttfb_s=0.15), [300] * 4)
     run.run(600.0)
