@@ -50,6 +50,10 @@ class BudgetActor:
         """Obey the operator."""
         self._host.order(order)
 
+    def forget(self, holder: str) -> None:
+        """A task is gone: its connections are free."""
+        self._host.forget(holder)
+
     def note_idle(self, is_idle: bool) -> None:
         """The run has nothing to do but wait for servers in trouble, or has again."""
         self._host.note_idle(is_idle)

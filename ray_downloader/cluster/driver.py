@@ -155,6 +155,8 @@ class Driver:
     def _take_back(self, items: Sequence[WorkItem], lost: SliceLost) -> None:
         """The slice died, maybe with its node; the journals of its batches hold what it had settled."""
         _log.warning("a worker task died, its %d batches are assigned again: %s", len(items), lost.reason)
+        if lost.holder:
+            self._actors.forget(lost.holder)
         left = self._rescan([item.batch for item in items])
         if lost.is_node_lost:
             self._planner.add(left, self._clock())

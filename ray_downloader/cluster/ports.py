@@ -25,10 +25,12 @@ class SliceLost:
     Args:
         reason: One line for the log.
         is_node_lost: Its node went away, which says nothing against the batches.
+        holder: The name under which its task held leases.
     """
 
     reason: str
     is_node_lost: bool = False
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ class BudgetActors(Protocol):
 
     def has_answered(self, server: str | None = None) -> bool:
         """Whether the server, or any server, ever answered: in this run (as last saved) or an earlier one."""
+
+    def forget(self, holder: str) -> None:
+        """A task is gone: the connections that it had to servers are free."""
 
     def enter(self, mode: RunMode) -> None:
         """Report what the run is in now; repeated with each `save`, as an actor may have been restarted."""

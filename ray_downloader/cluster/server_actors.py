@@ -91,6 +91,10 @@ class ServerActors(Generic[T]):
         is_of_host = budget != order.server and order.action != "rate"
         self._calls.tell(self._directory.hosts if is_of_host else [self._directory.actor_of(budget)], "order", order)
 
+    def forget(self, holder: str) -> None:
+        """A task is gone: the connections that it had to servers are free."""
+        self._calls.tell(self._directory.hosts, "forget", holder)
+
     def enter(self, mode: RunMode) -> None:
         """Report what the run is in now."""
         before, self._mode = self._mode, mode

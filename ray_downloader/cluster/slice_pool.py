@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import uuid
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import LocalRayletDiedError, NodeDiedError, ObjectLostError, RayError
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, ObjectLostError, RayError, RayTaskError
 
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
@@ -17,6 +19,7 @@ from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.run_context import RunContext
 
+_log = logging.getLogger(__name__)
 _NODE_LOST = (NodeDiedError, LocalRayletDiedError, ObjectLostError)
 
 
@@ -33,29 +36,31 @@ class RaySlicePool:
         self._secrets = secret_variables(context.settings, os.environ)
         self._cpus = context.settings.downloader_parameters.cpu_per_worker
         self._directory = directory
-        self._running: set[ray.ObjectRef] = set()
+        self._holders: dict[ray.ObjectRef, str] = {}
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
         """Start a task; its handle is Ray's reference to what it returns."""
-        work = Slice(self._settings_file, self._directory, items, self._secrets)
+        work = Slice(self._settings_file, self._directory, items, uuid.uuid4().hex[:12], self._secrets)
         task = work_slice.options(num_cpus=self._cpus, name=_task_name(items), scheduling_strategy="SPREAD")
         handle: ray.ObjectRef = task.remote(work)
-        self._running.add(handle)
+        self._holders[handle] = work.holder
         return handle
 
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:
         """Tasks that have ended, well or not."""
-        done, _ = ray.wait(list(self._running), timeout=timeout_s)
-        self._running.difference_update(done)
-        return [(handle, _result_of(handle)) for handle in done]
+        done, _ = ray.wait(list(self._holders), timeout=timeout_s)
+        return [(handle, _result_of(handle, self._holders.pop(handle))) for handle in done]
 
 
-def _result_of(handle: ray.ObjectRef) -> SliceReport | SliceLost:
+def _result_of(handle: ray.ObjectRef, holder: str) -> SliceReport | SliceLost:
     try:
         report: SliceReport = ray.get(handle)
+    except RayTaskError as error:
+        _log.error("a worker task failed by itself, which is a fault of the program:\n%s", error)
+        return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
     except RayError as error:
         reason = str(error).splitlines()[0].partition(". ")[0]  # Ray goes on with advice
-        return SliceLost(reason, is_node_lost=isinstance(error, _NODE_LOST))
+        return SliceLost(reason, is_node_lost=isinstance(error, _NODE_LOST), holder=holder)
     return report
 
 

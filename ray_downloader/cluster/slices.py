@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,12 +36,14 @@ class Slice:
         settings_file: Names the run; everything else is read from its folder.
         directory: The server actors.
         items: Batches to work at.
+        holder: Unique name of the task, under which it holds leases.
         secrets: Environment variables that hold what is in no file, for nodes that the driver's are not known to.
     """
 
     settings_file: Path
     directory: Directory[Any]
     items: Sequence[WorkItem]
+    holder: str
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -67,7 +68,7 @@ def work_slice(work: Slice) -> SliceReport:
     os.environ.update(work.secrets)
     context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
     settings = context.settings
-    holder = uuid.uuid4().hex[:12]
+    holder = work.holder
     pa.set_cpu_count(1)
     options = BatchOptions(context.retry, settings.image.extra_columns, len(work.items))
     batches = [BatchWork(context.layout, item, holder, options) for item in work.items]

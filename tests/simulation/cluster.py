@@ -339,7 +339,7 @@ class Cluster:
     def crash(self, one: Slice, error: BaseException) -> None:
         """A slice raised what it must not."""
         self.crashes.append(error)
-        self._lose(one, SliceLost(repr(error)))
+        self._lose(one, SliceLost(repr(error), holder=one.holder))
 
     def _lose(self, one: Slice, lost: SliceLost) -> None:
         one.kill()
@@ -357,7 +357,7 @@ class Cluster:
         """The slice that has run longest is killed."""
         for one in list(self._running.values()):
             if not one.is_gone:
-                self._lose(one, SliceLost("the worker was killed"))
+                self._lose(one, SliceLost("the worker was killed", holder=one.holder))
                 return
 
     def restart_actor(self, number: int, down_s: float) -> None:
@@ -370,7 +370,7 @@ class Cluster:
         """All that was on it is gone; its actors start elsewhere."""
         for one in list(self._running.values()):
             if one.node == node % self._world.nodes and not one.is_gone:
-                self._lose(one, SliceLost("the node was lost", is_node_lost=True))
+                self._lose(one, SliceLost("the node was lost", is_node_lost=True, holder=one.holder))
         for actor in self.actors:
             if actor.node == node % self._world.nodes and actor.budgets is not None:
                 actor.node = (node + 1) % self._world.nodes

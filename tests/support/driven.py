@@ -131,6 +131,9 @@ class RememberedActors:
     def has_answered(self, server: str | None = None) -> bool:
         return bool(self.answered_before) if server is None else server in self.answered_before
 
+    def forget(self, holder: str) -> None:
+        self._remember("forget", holder)
+
     def enter(self, mode: RunMode) -> None:
         self._remember("mode", mode)
 

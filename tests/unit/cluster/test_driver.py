@@ -63,11 +63,12 @@ def test_a_run_that_only_waits_for_a_server_stops_at_once(tmp_path: Path) -> Non
 
 def test_a_lost_slice_is_assigned_again(tmp_path: Path) -> None:
     run = DrivenRun(tmp_path, finishing())
-    lost = iter([SliceLost("killed")])
+    lost = iter([SliceLost("killed", holder="task 1")])
     whole = run.pool.script
     run.pool.script = lambda items, now_s: Ended(3.0, one) if (one := next(lost, None)) else whole(items, now_s)
     run.driver.run(work_items("a.example", 1, 100))
     assert len(run.pool.slices) == 2
+    assert [holder for _, holder in run.actors.heard("forget")] == ["task 1"]
 
 
 def test_what_was_learned_is_saved_every_few_seconds_and_at_the_end(tmp_path: Path) -> None:
