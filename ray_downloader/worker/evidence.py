@@ -39,6 +39,7 @@ class Fault(Enum):
 class _Suspect:
     row: Row
     has_spent: bool
+    failed_at_s: float = 0.0
 
 
 def blames_server(failure: Failure) -> bool:
@@ -50,19 +51,20 @@ def blames_server(failure: Failure) -> bool:
 
 
 class FaultJudge:
-    """What one task has seen of one server: how often it served, and who has failed since."""
+    """What one task has seen of one server: when it served last, and who has failed since."""
 
-    __slots__ = ("_streak", "has_delivered", "served")
+    __slots__ = ("_served_sent_s", "_streak", "has_delivered")
 
     def __init__(self) -> None:
-        self.served = 0
+        #: When the newest request that was served had been sent.
+        self._served_sent_s = float("-inf")
         #: Whether a file has come, or the way to one: an answer that there is none does not count.
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
 
     def would_be_odd(self, row: Row) -> bool:
-        """Whether others were served since it failed, so that another failure would be its own."""
-        return row.served_at_failure is not None and self.served > row.served_at_failure
+        """Whether others that asked after it failed were served, so that another failure would be its own."""
+        return row.failed_at_s is not None and self._served_sent_s > row.failed_at_s
 
     def review(self, row: Row) -> None:
         """A row that failed is tried again, or given back: whether it is odd, and owes an attempt, is known now."""
@@ -73,34 +75,40 @@ class FaultJudge:
             row.owes_attempt = False
             row.attempt += 1
 
-    def notice_served(self) -> None:
-        """The server answered a row as it should: with its file, or by saying that there is none."""
-        self.served += 1
-        if len(self._streak) > 1:
-            for suspect in self._streak.values():
-                if suspect.row.owes_attempt:  # it failed together with others: the server was at fault, and it passed
-                    suspect.row.owes_attempt, suspect.row.served_at_failure = False, None
-        self._streak.clear()
+    def notice_served(self, sent_s: float) -> None:
+        """The server answered a row as it should: with its file, or by saying that there is none.
+
+        Args:
+            sent_s: When the row was asked for; that says nothing of failures that came later.
+        """
+        self._served_sent_s = max(self._served_sent_s, sent_s)
+        are_many = len(self._streak) > 1
+        for key, suspect in list(self._streak.items()):
+            if suspect.failed_at_s < sent_s:
+                del self._streak[key]
+                if are_many and suspect.row.owes_attempt:  # the server was at fault, and it passed
+                    suspect.row.owes_attempt, suspect.row.failed_at_s = False, None
 
     def give_back(self, row: Row) -> None:
         """The task ends: what failed alone stays suspect in the next one, what failed with others does not."""
         self.review(row)
         if len(self._streak) > 1 and id(row) in self._streak and row.owes_attempt:
-            row.owes_attempt, row.served_at_failure = False, None
+            row.owes_attempt, row.failed_at_s = False, None
 
-    def judge(self, row: Row, failure: Failure) -> Fault:
+    def judge(self, row: Row, failure: Failure, now_s: float) -> Fault:
         """A request for the row failed in a way that may pass."""
-        row.served_at_failure = self.served
+        row.failed_at_s = now_s
         if row.is_odd:
             return Fault.ROW
         is_servers = blames_server(failure)
         row.owes_attempt = is_servers
-        self._streak.setdefault(id(row), _Suspect(row, has_spent=False))
+        suspect = self._streak.setdefault(id(row), _Suspect(row, has_spent=False))
+        suspect.failed_at_s = now_s
         if is_servers or len(self._streak) >= SERVERS_FAULT_ROWS:
             if len(self._streak) > 1:
                 self._refund()
             return Fault.SERVER
-        self._streak[id(row)].has_spent = True
+        suspect.has_spent = True
         return Fault.ROW
 
     def _refund(self) -> None:

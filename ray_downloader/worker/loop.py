@@ -335,7 +335,7 @@ class Worker:
         elif queue.may_be_ban(failure):
             self._hold_or_fail(queue, row, failure, now_s)
         else:
-            self._try_again_or_fail(queue, row, failure, now_s)
+            self._try_again_or_fail(queue, row, failure, now_s, now_s - result.total_s)
         queue.settle_held(now_s)
 
     def _hold_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float) -> None:
@@ -368,7 +368,7 @@ class Worker:
             self._bodies.add(row, result)
 
     def _notice_served(self, queue: ServerQueue, sent_s: float) -> None:
-        queue.judge.notice_served()
+        queue.judge.notice_served(sent_s)
         for refused, failure in queue.release_refused(sent_s):
             self._fail(refused, failure)
 
@@ -419,13 +419,13 @@ class Worker:
         row.redirect(route, now_s)
         self._admit(row, route)
 
-    def _try_again_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float) -> None:
+    def _try_again_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float, sent_s: float) -> None:
         """The one place where retries are decided; a retry goes back through the budget of its URL."""
         if not self._policy.may_pass(failure):
-            self._notice_served(queue, now_s)  # an answer about its file, so the server does answer
+            self._notice_served(queue, sent_s)  # an answer about its file, so the server does answer
             self._fail(row, failure)
             return
-        if queue.judge.judge(row, failure) is Fault.SERVER:
+        if queue.judge.judge(row, failure, now_s) is Fault.SERVER:
             delay_s: float | None = 0.0  # its budget decides when
         else:
             delay_s = self._policy.retry_delay_s(failure, row.attempt, self._ports.rng, is_odd=row.is_odd)

@@ -101,9 +101,9 @@ class Row:
     is_odd: bool = False
     has_started_over: bool = False
     held_from: RowState = RowState.QUEUED
-    #: How often its server had served others when it failed, and whether that failure is yet to be charged to it
+    #: When it failed last, on the worker's clock, and whether that failure is yet to be charged to it
     #: (`evidence.FaultJudge`).
-    served_at_failure: int | None = None
+    failed_at_s: float | None = None
     owes_attempt: bool = False
     state: RowState = RowState.QUEUED
     events: list[str] = field(default_factory=list)
@@ -186,7 +186,7 @@ class Row:
         if not self.mirrors or failure.kind is ErrorKind.OPTED_OUT:
             return False
         self.url, self.attempt, self.failure = self.mirrors.pop(0), 1, None
-        self.is_odd, self.served_at_failure, self.owes_attempt = False, None, False
+        self.is_odd, self.failed_at_s, self.owes_attempt = False, None, False
         self._restart()
         return True
 
@@ -213,7 +213,7 @@ class Row:
             "redirected_at_unix_s": now_unix_s - (now_s - self.redirected_at_s),
             "not_before_unix_s": now_unix_s + max(0.0, self.not_before_s - now_s),
             "is_odd": self.is_odd,
-            "is_suspect": self.served_at_failure is not None,
+            "is_suspect": self.failed_at_s is not None,
             "owes_attempt": self.owes_attempt,
             "has_started_over": self.has_started_over,
             "failure": self.failure.dump() if self.failure else None,
@@ -223,7 +223,7 @@ class Row:
         """Go on from what `progress` said elsewhere; returns the URL that is to be asked next."""
         self.attempt, self.url, self.mirrors = known["attempt"], known["url"], list(known["mirrors"])
         self.hops, self.is_odd, self.has_started_over = known["hops"], known["is_odd"], known["has_started_over"]
-        self.owes_attempt, self.served_at_failure = known["owes_attempt"], 0 if known["is_suspect"] else None
+        self.owes_attempt, self.failed_at_s = known["owes_attempt"], now_s if known["is_suspect"] else None
         self.cookies = RedirectCookies.load(known["cookies"]) if known["cookies"] else None
         self.redirected_at_s = now_s - max(0.0, now_unix_s - known["redirected_at_unix_s"])
         self.not_before_s = now_s + max(0.0, known["not_before_unix_s"] - now_unix_s)

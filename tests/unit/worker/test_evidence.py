@@ -32,7 +32,7 @@ def test_refusals_and_lost_connections_speak_of_the_server(failure: Failure, is_
 
 def fail(judge: FaultJudge, row: Row, failure: Failure) -> Fault:
     judge.review(row)
-    fault = judge.judge(row, failure)
+    fault = judge.judge(row, failure, 0.0)
     if fault is Fault.ROW:
         row.attempt += 1
     return fault
@@ -42,12 +42,24 @@ def test_a_lonely_refusal_is_charged_when_others_were_served_after_it() -> None:
     judge, (odd, *_) = FaultJudge(), rows_of(2)
     assert fail(judge, odd, THROTTLED) is Fault.SERVER
     assert odd.attempt == 1
-    judge.notice_served()
+    judge.notice_served(1.0)
     judge.review(odd)
     assert (odd.is_odd, odd.attempt) == (True, 2)
-    assert judge.judge(odd, THROTTLED) is Fault.ROW
+    assert judge.judge(odd, THROTTLED, 0.0) is Fault.ROW
     judge.review(odd)
     assert odd.attempt == 2, "charged once"
+
+
+def test_an_answer_to_what_was_asked_before_a_failure_says_nothing_of_it() -> None:
+    """A server that goes away still answers what it was asked for: its rows were taken for odd, and lost."""
+    judge, (row, other) = FaultJudge(), rows_of(2)
+    assert judge.judge(row, GONE, 10.0) is Fault.SERVER
+    judge.notice_served(9.5)
+    judge.review(row)
+    assert (row.is_odd, row.attempt) == (False, 1)
+    assert judge.judge(other, SLOW, 10.5) is Fault.ROW
+    assert judge.judge(row, GONE, 11.0) is Fault.SERVER, "the two still count together"
+    assert other.attempt == 1
 
 
 def test_a_refusal_with_nobody_served_since_stays_the_servers() -> None:
@@ -61,7 +73,7 @@ def test_rows_refused_together_owe_nothing_once_the_server_is_back() -> None:
     judge, rows = FaultJudge(), rows_of(3)
     for row in rows:
         assert fail(judge, row, THROTTLED) is Fault.SERVER
-    judge.notice_served()
+    judge.notice_served(1.0)
     for row in rows:
         judge.review(row)
     assert [(row.is_odd, row.attempt) for row in rows] == [(False, 1)] * 3
@@ -104,7 +116,7 @@ def test_success_between_failures_starts_the_count_anew() -> None:
     judge, rows = FaultJudge(), rows_of(2 * SERVERS_FAULT_ROWS)
     for number, row in enumerate(rows):
         if number == SERVERS_FAULT_ROWS - 1:
-            judge.notice_served()
+            judge.notice_served(1.0)
         assert fail(judge, row, BROKEN) is (Fault.ROW if number < 2 * SERVERS_FAULT_ROWS - 2 else Fault.SERVER)
 
 
@@ -112,6 +124,6 @@ def test_files_that_were_broken_before_end_even_if_only_they_are_left() -> None:
     judge, rows = FaultJudge(), rows_of(20)
     for row in rows[:9]:
         fail(judge, row, BROKEN)
-    judge.notice_served()
+    judge.notice_served(1.0)
     assert [fail(judge, row, BROKEN) for row in rows[:9]] == [Fault.ROW] * 9
     assert all(row.is_odd for row in rows[:9])

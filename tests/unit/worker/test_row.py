@@ -102,7 +102,7 @@ def test_a_mirror_begins_anew_and_comes_once() -> None:
     row.attempt, row.hops, row.is_odd, row.owes_attempt = 3, 2, True, True
     assert row.turn_to_mirror(REFUSED)
     assert (row.url, row.attempt, row.hops, row.failure) == ("http://m.example/1.jpg", 1, 0, None)
-    assert (row.is_odd, row.owes_attempt, row.served_at_failure) == (False, False, None)
+    assert (row.is_odd, row.owes_attempt, row.failed_at_s) == (False, False, None)
     assert row.state is RowState.QUEUED
     assert not row.turn_to_mirror(REFUSED)
 

@@ -65,12 +65,12 @@ def test_a_row_that_failed_goes_before_fresh_ones_where_its_next_answer_tells_wh
     queue, (first, second, third) = a_queue(rows=3)
     failed(rows_of(1)[0], 0.0, queue).is_odd = True
     refused = failed(rows_of(1)[0], 2.0, queue)
-    refused.served_at_failure = 0
-    queue.judge.notice_served()
+    refused.failed_at_s = 0.0
+    queue.judge.notice_served(1.0)
     assert queue.take_due(1.0) is first, "not due yet"
     assert queue.take_due(2.0) is refused
     failed(refused, 2.0, queue)
-    queue.judge.notice_served()
+    queue.judge.notice_served(1.0)
     assert [queue.take_due(2.0) for _ in range(3)][:2] == [second, third], "it is known to be odd by now"
 
 
@@ -115,8 +115,8 @@ def test_retries_are_charged_to_the_lease() -> None:
 def test_a_row_whose_server_served_others_since_it_failed_starts_as_odd() -> None:
     queue, _ = a_queue()
     row = failed(rows_of(1)[0], 0.0, queue)
-    row.served_at_failure = 0
-    queue.judge.notice_served()
+    row.failed_at_s = 0.0
+    queue.judge.notice_served(1.0)
     assert queue.take_due(0.0) is row
     assert row.is_odd
 
