@@ -325,7 +325,11 @@ class ServerQueue:
         has_news = bool(self._outcomes) and not self.is_requesting
         report_at_s = self._reported_at_s + REPORT_INTERVAL_S if has_news else NEVER
         is_waiting = self.is_requesting and not self._pacer.left(now_s)
-        return min(report_at_s, NEVER if is_waiting else self.next_start_s(now_s))
+        start_at_s = NEVER if is_waiting else self.next_start_s(now_s)
+        ask_at_s = NEVER
+        if not self.is_requesting:
+            ask_at_s = self._pacer.next_request_s(now_s, self._wanted(now_s), self.in_flight)
+        return min(report_at_s, start_at_s, ask_at_s)
 
     def next_start_s(self, now_s: float) -> float:
         """When a request could start at the earliest, as far as is known; `NEVER` where nothing waits for it."""

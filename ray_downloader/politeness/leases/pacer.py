@@ -6,6 +6,7 @@ lease's end, and says when to ask again. `Lease` tells which moment its relative
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -135,6 +136,15 @@ class LeasePacer:
         if now_s < self._request_again_s or waiting <= left:
             return False
         return not left or self._is_nearly_over(now_s)
+
+    def next_request_s(self, now_s: float, waiting: int, in_flight: int = 0) -> float:
+        """When it will be time to ask, if nothing happens before; infinite where it will not be.
+
+        All permits may be used and their connections busy for minutes, and yet there are more to be had.
+        """
+        heartbeat_s = self._requested_s + HEARTBEAT_S if in_flight else math.inf
+        wants_more = waiting > 0 and not self.left(now_s)
+        return min(heartbeat_s, self._request_again_s) if wants_more else heartbeat_s
 
     def give_back(self) -> int:
         """Drop every permit and return how many there were: `LeaseRequest.unused` of the request to send next."""

@@ -8,7 +8,8 @@ import pytest
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.partition.server_key import RequestUrl
-from ray_downloader.politeness.messages import Lease, Outcome, Verdict, WaitReason
+from ray_downloader.politeness.leases.pacer import HEARTBEAT_S
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.row import Row
@@ -360,3 +361,20 @@ def test_nothing_to_do_never_wakes() -> None:
     queue, _ = a_queue()
     assert queue.next_start_s(0.0) == NEVER
     assert queue.next_wake_s(0.0) == NEVER
+
+
+def test_while_a_slow_transfer_holds_its_connection_more_are_asked_for() -> None:
+    """The lease allowed one connection, as fast answers need no more; the server stood still for the whole transfer."""
+    queue, _ = a_queue(replace(FREE, permits=1, connections=1), rows=2)
+    assert queue.take_due(0.0)
+    assert queue.next_wake_s(0.0) <= 0.0
+    assert queue.request(0.0) == LeaseRequest("a.example", "task", wanted=1, in_flight=1)
+    queue.granted(replace(FREE, permits=0, connections=1, request_again_in_s=0.9), 0.1)
+    assert queue.next_wake_s(0.1) == pytest.approx(1.0)
+
+
+def test_a_transfer_under_way_is_reported_now_and_then() -> None:
+    queue, _ = a_queue(replace(FREE, permits=1, connections=1), rows=1)
+    queue.take_due(0.0)
+    assert queue.next_wake_s(0.0) == HEARTBEAT_S
+    assert queue.request(HEARTBEAT_S) == LeaseRequest("a.example", "task", wanted=0, in_flight=1)
