@@ -202,3 +202,18 @@ def test_a_runner_may_exit_where_it_has_nothing_to_do(
     else:
         said(context(run, "exiting"))
         assert len(cluster.done) == 2
+
+
+def test_a_schedule_that_does_not_say_for_how_many_is_done_by_as_many_as_there_are(
+    run: StoredRun, cluster: HereCluster, steps: list[str]
+) -> None:
+    folder = context(run).folder
+    said(context(run))
+    steps.clear()
+    (folder / "tool_checkpoint.yaml").write_text("filtering_completed: true\nscheduling_completed: true\n")
+    said(context(run))
+    assert steps == ["runner 0 of 2", "runner 1 of 2"]
+    (folder / "tool_checkpoint.yaml").write_text("")
+    steps.clear()
+    said(context(run))
+    assert steps[0] == "filter"
