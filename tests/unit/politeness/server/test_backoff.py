@@ -124,3 +124,9 @@ def test_the_jitter_makes_no_day_longer() -> None:
     backoff = Backoff(0.0)
     backoff.doublings = 50
     assert minutes(backoff, 0.0, 1.0) == MAX_PAUSE_S
+
+
+def test_a_clock_may_err_by_a_millisecond() -> None:
+    backoff = Backoff(1.0)
+    assert backoff.is_new(1.0 - 1e-3)
+    assert not backoff.is_new(0.9989)

@@ -243,3 +243,22 @@ def test_the_log_has_what_happened_in_trouble_and_its_last_entries_are_kept() ->
     assert len(condition.log) == 100
     assert len(condition.dump(0.0)["log"]) == 10
     assert condition.log[-1].after is condition.name
+
+
+def test_a_suspect_is_not_given_up_however_many_of_its_urls_fail() -> None:
+    condition = a_condition(patience_s=10.0)
+    condition.patience.note_idle(True, 0.0)
+    for url in range(1, 11):
+        tell(condition, Evidence.FAILED, 0.0, url)
+    tell(condition, Evidence.FAILED, 50.0, 21)
+    assert (condition.name, condition.verdict) == (Condition.SUSPECT, None)
+
+
+def test_one_that_asks_for_waits_is_given_up_once_other_urls_show_it() -> None:
+    condition = a_condition(patience_s=10.0)
+    condition.patience.note_idle(True, 0.0)
+    refused(condition, 0.0, 1, wait_s=30.0)
+    refused(condition, 30.0, 1, wait_s=30.0)
+    assert condition.name is Condition.WAITING, "one URL decides nothing"
+    refused(condition, 60.0, 2, wait_s=30.0)
+    assert condition.name is Condition.REFUSED

@@ -4,7 +4,9 @@ import copy
 
 import pytest
 
+from ray_downloader.politeness.server import limit_fit
 from ray_downloader.politeness.server.limit_fit import KEPT, MIN_ANSWERED, LimitFit
+from ray_downloader.politeness.server.limiters import Bounds
 from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket
 
 
@@ -117,3 +119,25 @@ def test_answers_that_are_reported_late_are_put_in_their_place() -> None:
         fit.answered(at_s)
     fit.refused(0.85)
     assert fit.limit_rps(99.0, is_careful=False) == pytest.approx(12.6269068)
+
+
+def test_a_refusal_that_had_nothing_to_do_with_the_rate_is_taken_back() -> None:
+    fit = LimitFit()
+    for number in range(20):
+        fit.answered(number / 10)
+    fit.refused(1.95)
+    fit.was_not_refused(1.0)
+    assert fit.limit_rps(50.0, is_careful=False) is not None
+    fit.was_not_refused(1.95)
+    assert fit.limit_rps(50.0, is_careful=False) is None
+
+
+def test_of_the_phases_that_explain_all_the_middle_one_counts() -> None:
+    def phases(*limits_rps: float) -> list[Bounds]:
+        return [Bounds(30.0, 1.0), *(Bounds(it, it) for it in limits_rps)]
+
+    assert limit_fit._calendar_rps(phases(9.0)) == pytest.approx(9.0)
+    assert limit_fit._calendar_rps(phases(9.0, 7.0)) == pytest.approx(7.0)
+    assert limit_fit._calendar_rps(phases(9.0, 7.0, 8.0)) == pytest.approx(8.0)
+    assert limit_fit._calendar_rps(phases(9.0, 7.0, 8.0, 6.0)) == pytest.approx(7.0)
+    assert limit_fit._calendar_rps(phases()) is None
