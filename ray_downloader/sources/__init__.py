@@ -1,1 +1,1 @@
-"""What lists of URLs look like: where they lie, how their text is read, and what the columns of each dataset mean."""
+"""What lists of URLs look like: where they are, how their text is read, and what the columns of each dataset mean."""

@@ -1,7 +1,7 @@
 """Darwin Core Archives: finds the tables of media in a zip or folder, and the core that they extend.
 
-`meta.xml` says which files have the media (rowType Multimedia, Image or Audubon Core), how their text is cut and what
-their columns are; without it, or where it has no media, files are known by their names.
+`meta.xml` says which files have the media (rowType Multimedia, Image or Audubon Core), how their text is split and what
+their columns are; without it, or if it names no media, files are recognized by their names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.sources.meta import META_FILE, TableDescription, is_media, parse_meta
 from ray_downloader.sources.unpack import Scratch
 
-#: Name of the media table of GBIF, and of most archives.
+#: Name of the media table in GBIF's archives, and in most others.
 MEDIA_STEM = "multimedia"
 _TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".txt.gz", ".csv.gz", ".tsv.gz")
 
@@ -46,7 +46,7 @@ class Archive(ABC):
         """The file on disk."""
 
     def named(self, stem: str, endings: Iterable[str] = _TEXT_ENDINGS) -> str | None:
-        """The file whose name is `stem` and an ending, if there is one; the one highest up if there are more."""
+        """The file named `stem` plus an ending, or None; if there are several, the one highest in the folder tree."""
         wanted = {stem + ending for ending in endings}
         found = [name for name in self.names() if PurePosixPath(name).name.lower() in wanted]
         return min(found, key=lambda name: (name.count("/"), name), default=None)
@@ -64,12 +64,12 @@ class FolderArchive(Archive):
         return sorted(path.name for path in self._folder.iterdir() if path.is_file())
 
     def file(self, name: str) -> Path:
-        """The file where it lies."""
+        """The file itself."""
         return self._folder / name
 
 
 class ZipArchive(Archive):
-    """An archive as it is downloaded; only what is asked for is unpacked."""
+    """An archive as it is downloaded; only the requested files are unpacked."""
 
     def __init__(self, path: Path, shown: str, scratch: Scratch) -> None:
         self.shown = shown
@@ -98,7 +98,7 @@ class ZipArchive(Archive):
 
 @dataclass(frozen=True, slots=True)
 class TableNames:
-    """Names, without their endings, of the files that hold a dataset's tables where no descriptor names them."""
+    """Names, without their endings, of the files that hold a dataset's tables if no descriptor names them."""
 
     media: tuple[str, ...] = (MEDIA_STEM,)
     companions: tuple[str, ...] = ()
@@ -123,17 +123,17 @@ def looks_like_archive(path: Path, names: TableNames = GBIF_NAMES) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveTables:
-    """The tables of media, and the core: what is pictured."""
+    """The tables of media, and the core, which describes what is pictured."""
 
     media: tuple[ArchiveTable, ...]
     core: tuple[ArchiveTable, ...]
 
 
 def archive_tables(archive: Archive, names: TableNames, report: Callable[[str], None]) -> ArchiveTables:
-    """The tables of an archive, as its descriptor says or else by the names of its files.
+    """The tables of an archive, according to its descriptor or else to the names of its files.
 
     Raises:
-        UserError: The descriptor cannot be read, or names nothing that is there.
+        UserError: The descriptor cannot be read, or names no file that exists.
     """
     described = _descriptions(archive)
     of_media = [one for one in described if is_media(one)]
@@ -145,7 +145,7 @@ def archive_tables(archive: Archive, names: TableNames, report: Callable[[str], 
 
 
 def no_media(archive: Archive) -> UserError:
-    """Nothing in the archive lists media."""
+    """The error for an archive in which nothing lists media."""
     listed = ", ".join(archive.names()[:10]) or "nothing"
     return UserError(
         f"{archive.shown} has no table of media ({MEDIA_STEM}.txt, or a media extension in {META_FILE}), nor a column "
@@ -164,7 +164,7 @@ def _descriptions(archive: Archive) -> list[TableDescription]:
 def _present(
     archive: Archive, described: Iterable[TableDescription], report: Callable[[str], None]
 ) -> Iterator[ArchiveTable]:
-    """The described tables that are there."""
+    """The described tables that exist."""
     for description in described:
         found = [name for name in archive.names() if PurePosixPath(name).name.lower() == description.file.lower()]
         if found:

@@ -1,6 +1,6 @@
 """What a dataset states about its lists: columns, the values taken from them, and which rows are rejected and why.
 
-A source is data. Its SQL expressions see the columns by their *role* (the keys of `columns`), trimmed, with NULL for
+A source is data. Its SQL expressions refer to columns by their *role* (the keys of `columns`), trimmed, with NULL for
 an empty cell or a column that the file lacks; the partition stage executes them. To add a dataset, add one file here
 that registers a function, and one yaml below `conf/dataset/`.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.registry import Registry
 
-#: Columns of an accepted row that a source gives a value to; `schemas.URL_SCHEMA` has the rest.
+#: Columns of an accepted row for which a source gives a value; `schemas.URL_SCHEMA` has the rest.
 VALUE_COLUMNS = ("uuid", "source_id", "identifier", "license", "source", "title", "creator", "mirrors")
 
 
@@ -22,10 +22,10 @@ class Column:
     """A column of the input: the first of `names` that the file has, in any letter case and spelling.
 
     Args:
-        names: What it may be called.
-        required: Whether a list without it is refused.
+        names: The names it may have.
+        required: Whether a list without it is rejected.
         others: Further names, which messages do not mention.
-        by_content: Whether a column may be taken for it by what its cells look like, where no name is known.
+        by_content: Whether a column may be recognized by what its cells look like if none has a known name.
     """
 
     names: tuple[str, ...]
@@ -34,14 +34,14 @@ class Column:
     by_content: bool = False
 
 
-#: Columns that every list may have: what it says of the bytes. A list's own column of that name is read only if the
-#: dataset or `dataset.columns` names it, as it may well be the checksum of something else.
+#: Columns that every list may have: what it states about the bytes. A list's own column of that name is read only if
+#: the dataset or `dataset.columns` names it, as it may well be the checksum of something else.
 LISTED_COLUMNS = ("md5", "sha1", "sha256", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class RejectRule:
-    """Rows for which the SQL condition `when` is true are rejected as `reason`; the first rule that holds counts."""
+    """Rows for which the SQL condition `when` is true are rejected as `reason`; the first rule that is true decides."""
 
     reason: str
     when: str
@@ -51,15 +51,15 @@ class RejectRule:
 class Companion:
     """A second table beside the media, such as a Darwin Core Archive's `occurrence.txt`: it describes what is pictured.
 
-    The row that belongs to a media row fills in its licence and the columns of `dataset.keep` where the media table
-    lacks them. Conditions of `RejectRule` see its `label` as `companion_label`.
+    The row that belongs to a media row supplies its licence and the columns of `dataset.keep` if the media table lacks
+    them. Conditions of `RejectRule` refer to its `label` as `companion_label`.
 
     Args:
-        stems: Names of its file without the ending, where no descriptor names it.
+        stems: Names of its file without the ending, for archives whose descriptor names none.
         columns: Its columns by role; `core_id`, the key, and, if it states one, `license` among them.
-        match: SQL over the roles of the media table, for what the key is there.
+        match: SQL over the roles of the media table that gives the key.
         label: SQL over its roles.
-        global_column: Where the table has this column, its keys mean the same in every archive; otherwise in its own.
+        global_column: If the table has this column, its keys mean the same in every archive; otherwise only in its own.
     """
 
     stems: tuple[str, ...]
@@ -75,20 +75,20 @@ class Source:
 
     Args:
         columns: Columns by role.
-        rejects: Why a row is not downloaded, in order of precedence. (That a URL is none is found later.)
+        rejects: Why a row is not downloaded, in order of precedence. (That a cell is not a URL is found later.)
         values: SQL over the roles for those of `VALUE_COLUMNS` that are not simply the role of that name (nor, where
             there is no such role, NULL). `mirrors` is a list of text.
-        derived: SQL for further roles, in order: each sees those before it, and `missing_columns`, the roles that the
-            table has no column for; it is worked out once a row.
+        derived: SQL for further roles, in order: each may use those before it, and `missing_columns`, the roles for
+            which the table has no column; it is evaluated once per row.
         companion: A second table to look rows up in.
-        keeps: Columns that are carried along whether or not `dataset.keep` names them, where the list has them.
+        keeps: Columns that are carried along whether or not `dataset.keep` names them, if the list has them.
         stated_license: The licence of rows for which no table states one.
-        media_stems: Names, without the ending, of the files that list the media, where no descriptor names them.
-        core: How the core of an archive is read where it lists media itself (`associatedMedia`).
-        known_by: Sets of columns that tell its lists: each column of one of them is there.
+        media_stems: Names, without the ending, of the files that list the media if no descriptor names them.
+        core: How the core of an archive is read if it lists media itself (`associatedMedia`).
+        known_by: Sets of columns that identify its lists: a list fits if it has every column of one set.
         headerless: Names of the columns of a list without a header row, by how many there are.
         quoted_tabs: Tab-separated text obeys CSV quoting; otherwise `"` is a character like any other.
-        missing_hint: What to say besides, where a required column is missing.
+        missing_hint: What the message for a missing required column says in addition.
     """
 
     columns: Mapping[str, Column]

@@ -1,8 +1,8 @@
-"""Camtrap DP's `media.csv` and other media in Audubon Core: where the bytes are says `filePath` or `accessURI`.
+"""Camtrap DP's `media.csv` and other media in Audubon Core: `filePath` or `accessURI` says where the bytes are.
 
-`identifier` only names a medium there. Paths of files that are not on the web, pictures that are not public and media
-that are no still images are rejected, each with its reason. Camtrap DP states the licence of all media in its
-descriptor; give it as `dataset.license`.
+`identifier` only names a medium in these tables. Paths of files that are not on the web, pictures that are not public
+and media that are not still images are rejected, each with its reason. Camtrap DP states the licence of all media in
+its descriptor; give it as `dataset.license`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which dataset a list is of: `dataset=auto` names the one that fits, and an archive is none of just any URLs.
+"""Which dataset a list belongs to: `dataset=auto` picks the one that fits; an archive is never read as a plain list.
 
-A dataset states the columns that tell its lists (`Source.known_by`), or how many columns they have and where among them
-the URL is, if they have no header row (`Source.headerless`).
+A dataset states the columns that identify its lists (`Source.known_by`), or how many columns they have and which of
+them has the URL if there is no header row (`Source.headerless`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ray_downloader.sources.archive import TableNames
 from ray_downloader.sources.base import SOURCES, Source
 from ray_downloader.sources.tables import MediaInput, Table, has_column
 
-#: Names under which nothing is known of a list before it is opened.
+#: Datasets that say nothing about a list before it is opened.
 UNDECIDED = ("auto", "generic")
 _ARCHIVES = "dwca"
 #: Share of the cells of a column that must be URLs.
@@ -22,12 +22,12 @@ _MOST = 0.9
 
 
 def opening_source(settings: DatasetSettings) -> Source:
-    """What is known before the list is opened; where that is nothing, it may be an archive."""
+    """What is known before the list is opened; if that is nothing, it may be an archive."""
     return SOURCES.get(_ARCHIVES if settings.name in UNDECIDED else settings.name)(settings)
 
 
 def table_names(settings: DatasetSettings) -> TableNames:
-    """What the dataset's tables are called; of `auto`, those of every dataset."""
+    """What the dataset's tables are called; for `auto`, the names of every dataset's tables."""
     of_any_size = settings.model_copy(update={"size": None})
     sources = [SOURCES.get(name)(of_any_size) for name in (SOURCES if settings.name == "auto" else ())]
     sources = sources or [opening_source(settings)]
@@ -42,9 +42,9 @@ def choose_source(
     """The dataset as which the inputs are read, by name, and the inputs with its names for columns that have none.
 
     Args:
-        settings: As given; a dataset that is named is taken, except that `generic` has archives read as archives.
+        settings: As given; a named dataset is used as it is, except that `generic` reads archives as archives.
         inputs: The opened lists.
-        report: Told what is chosen.
+        report: Called with a sentence about the choice.
     """
     name = settings.name
     is_archive = all(one.media.scope or one.companions or one.core_lists for one in inputs)
@@ -64,7 +64,7 @@ def _with_names(source: Source, table: Table) -> Table:
 
 
 def _best_fit(settings: DatasetSettings, table: Table) -> str | None:
-    """The dataset of which most telling columns are there."""
+    """The dataset with the most identifying columns in the table."""
     of_any_size = settings.model_copy(update={"size": None})  # each dataset has its own sizes
     fits = {name: _fit(SOURCES.get(name)(of_any_size), table) for name in SOURCES if name not in UNDECIDED}
     best = max(fits, key=lambda name: fits[name])
@@ -72,7 +72,7 @@ def _best_fit(settings: DatasetSettings, table: Table) -> str | None:
 
 
 def _fit(source: Source, table: Table) -> int:
-    """How many columns tell that the table is of the dataset."""
+    """How many columns identify the table as one of the dataset."""
     if not table.has_header:
         return _fit_without_header(source, table)
     fitting = (columns for columns in source.known_by if all(has_column(table, name) for name in columns))
@@ -80,7 +80,7 @@ def _fit(source: Source, table: Table) -> int:
 
 
 def _fit_without_header(source: Source, table: Table) -> int:
-    """By how many columns there are, and whether the one that is to have URLs has them; beside it no ids, but words."""
+    """Fits if the number of columns is right and the URL column has URLs; the columns beside it have words, not ids."""
     names = source.headerless.get(len(table.columns))
     if not names:
         return 0

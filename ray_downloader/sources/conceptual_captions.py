@@ -1,6 +1,6 @@
 """Conceptual Captions: cc3m (caption, URL) and cc12m (URL, caption), tab separated and without a header row.
 
-Captions begin with quotes, or hold one: no cell is quoted. The caption is `title`.
+Captions begin with quotes or contain one, so no cell is quoted. The caption is `title`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Decides from a sample of lines how a text is cut into cells: delimiter, quoting, number of columns, header. Pure.
+"""Decides from a sample of lines how a text is split into cells: delimiter, quoting, number of columns, header. Pure.
 
-Every delimiter that occurs is tried on all lines of the sample, and the reading that most rows fit wins; so one odd
-line decides nothing. A reading that would cut URLs is refused, as URLs may contain every delimiter but the tab.
+Every delimiter that occurs is tried on all lines of the sample, and the reading that fits most rows wins, so one odd
+line decides nothing. A reading that would split URLs is rejected, as URLs may contain every delimiter except the tab.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ray_downloader.sources.quotes import quoted_rows
 from ray_downloader.sources.tables import TextFormat
 from ray_downloader.sources.url_text import continues_url, ends_as_image, is_known_name, is_number, is_url, may_be_name
 
-#: Delimiters in the order in which they are believed where two readings are equally good.
+#: Delimiters in the order in which they are preferred if two readings are equally good.
 _DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|"}
 _TAB_FIRST = "\t,;|"
-#: What lists of one column are cut by: no URL contains it.
+#: The delimiter for lists of one column: no URL contains it.
 ONE_COLUMN = "\t"
 #: Share of the rows that must have as many cells as the header, or as each other.
 _LEAST_FIT_OF_HEADER = 0.5
@@ -31,7 +31,7 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class TextRules:
-    """What is known about a text before it is looked at; None leaves it to what is found.
+    """What is known about a text before it is sampled; None means that it is to be detected.
 
     Args:
         has_header: Whether the first row names the columns.
@@ -57,12 +57,12 @@ class Reading:
     Args:
         delimiter: Between cells.
         quote: Around cells; empty for none.
-        escape: What stands before a quote within a cell.
+        escape: What precedes a quote within a cell.
         rows: Cells of each row; None where the quotes of a row are broken.
         has_header: Whether the first row names the columns.
         columns: How many there are.
         fit: Share of the rows that have as many cells.
-        broken_header: The line of the header, where its quotes are broken and its names are what is between delimiters.
+        broken_header: The header line, if its quotes are broken and its names are simply what is between delimiters.
     """
 
     delimiter: str
@@ -81,7 +81,7 @@ class Reading:
 
 
 def read_sample(lines: Sequence[str], ending: str, rules: TextRules) -> Reading:
-    """How the text is to be read of which these are lines; the first one is its first that is not blank.
+    """How to read the text to which these lines belong; the first one is its first line that is not blank.
 
     Args:
         lines: Lines without their ends.
@@ -98,7 +98,7 @@ def read_sample(lines: Sequence[str], ending: str, rules: TextRules) -> Reading:
 
 
 def one_column(lines: Sequence[str], rules: TextRules) -> Reading:
-    """Each line as one cell; quotes around URLs are taken off later, so they need not be understood here."""
+    """Each line as one cell; quotes around URLs are removed later, so they need not be understood here."""
     rows = tuple((line.strip(),) for line in lines)
     return Reading(ONE_COLUMN, rules.quote or "", rules.quote or "", rows, _has_header(rows, rules), 1, 1.0)
 
@@ -123,7 +123,7 @@ def _is_good(reading: Reading, ending: str) -> bool:
 def _cuts_urls(reading: Reading, ending: str) -> bool:
     """Whether the delimiter seems to be part of the URLs, or to separate URLs within one cell.
 
-    Where lines begin with URLs only `.csv` promises cells; elsewhere URLs must end in a picture before the delimiter.
+    If lines begin with URLs, only `.csv` implies cells; otherwise URLs must end as image files before the delimiter.
     """
     if reading.delimiter == "\t":
         return False
@@ -153,10 +153,10 @@ def _reading(lines: Sequence[str], delimiter: str, ending: str, rules: TextRules
 
 
 def _mended_header(line: str, rows: Sequence[Row | None], delimiter: str, quote: str) -> Row | None:
-    """The names in a header whose quotes are broken or misplaced; None where they are sound, or it is no header.
+    """The names in a header whose quotes are broken or misplaced; None if they are sound, or it is not a header.
 
-    It has as many names as the rows, of which some have URLs, have cells only without its quotes, and some of them are
-    well known.
+    Without its quotes it has as many names as the rows have cells, some of these cells are URLs, and some of the names
+    are well known.
     """
     data = [row for row in rows[1:] if row is not None]
     widths = Counter(map(len, data))
@@ -172,7 +172,7 @@ def _mended_header(line: str, rows: Sequence[Row | None], delimiter: str, quote:
 
 
 def _width(widths: list[int], named: int) -> tuple[int, float]:
-    """Number of columns, and the share of rows that have it: as the header says, or else as most rows have it."""
+    """Number of columns, and the share of rows that have it: that of the header, or else of most rows."""
     if not widths:
         return named, 1.0
     counts = Counter(widths)
@@ -200,7 +200,7 @@ def _quoting(lines: Sequence[str], delimiter: str, ending: str, rules: TextRules
     """How cells are quoted.
 
     Cells that are quoted well are evidence for quoting, rows with broken quotes are evidence against it. Without
-    either, a comma promises CSV, and a tab in `.txt` promises that a quote is a character like any other.
+    either, a comma implies CSV, and a tab in `.txt` implies that a quote is a character like any other.
     """
     plain = _Quoting("", "", tuple(tuple(line.split(delimiter)) for line in lines))
     if rules.quote is not None:
@@ -230,7 +230,7 @@ def _quoted(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> _Q
 
 
 def cells_of(row: bytes, text: TextFormat) -> Row | None:
-    """The cells of one row with sound quotes; None where a cell is longer than any that a list has."""
+    """The cells of one row with sound quotes; None if a cell is longer than any that a list has."""
     line = row.decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not text.quote or text.quote not in line:
         return tuple(line.split(text.delimiter))
@@ -253,10 +253,10 @@ def _has_header(rows: Sequence[Row | None], rules: TextRules) -> bool:
     """Whether the first row names columns.
 
     1. It is stated.
-    2. A cell is a URL, a place of another kind or a word for "no value", or empty over a column of URLs: it is a row.
+    2. A cell is a URL, another kind of location or a word for "no value", or empty over a column of URLs: it is a row.
     3. A cell has a well-known name: it is a header.
     4. A cell is a number: it is a row.
-    5. There is what may be a name in every cell: it is a header.
+    5. Every cell could be a name: it is a header.
     """
     if rules.has_header is not None:
         return rules.has_header

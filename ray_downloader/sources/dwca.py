@@ -1,7 +1,7 @@
 """Darwin Core Archives of every publisher, and their tables of media alone: Simple Multimedia, Audubon Core, EOL's.
 
-The id of the core's row (specimen, observation) is `source_id`. Audubon Core has several URLs of one medium; which one
-is taken, `dataset.variant` says. An archive may list media in its core, too (`associatedMedia`).
+The id of the core's row (specimen, observation) is `source_id`. Audubon Core has several URLs per medium;
+`dataset.variant` says which one is used. An archive may list media in its core, too (`associatedMedia`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source
 from ray_downloader.sources.still_images import has_other_ending_sql, is_still_image_sql
 
-#: Columns by the quality of what they lead to, best first; names of publishers beside those of the standard.
+#: Columns by the quality of the file they lead to, best first; names that publishers use beside those of the standard.
 _VARIANTS = {
     "best": ("accessURI", "bestQualityAccessURI", "originalURL", "mediaURL"),
     "good": ("goodQualityAccessURI",),
@@ -20,7 +20,7 @@ _VARIANTS = {
     "lower": ("lowerQualityAccessURI",),
     "thumbnail": ("thumbnailAccessURI", "thumbnailURL"),
 }
-#: Where the bytes are, if none of those says so. `identifier` may be a URL, too, or no more than a name.
+#: Where the bytes are if none of those columns says so. `identifier` may be a URL, too, or merely a name.
 _OTHER_URLS = ("url", "imageURL", "image_url", "media", "associatedMedia")
 _CORE_IDS = ("coreid", "gbifID", "id", "_id", "occurrenceID", "occid", "observationID", "catalogNumber", "taxonID")
 _LICENSES = ("license", "rights", "UsageTerms", "WebStatement")
@@ -28,7 +28,7 @@ _LICENSES = ("license", "rights", "UsageTerms", "WebStatement")
 _SAYS_NOTHING = (
     "gbif_id IS NULL OR (list_contains(missing_columns, 'type') AND list_contains(missing_columns, 'format'))"
 )
-#: Neither cell says what it is: no row of GBIF's is an image then; elsewhere only the URL's ending speaks against it.
+#: Neither cell says what it is: in GBIF's lists it is not an image; elsewhere only the URL's ending can rule it out.
 _UNKNOWN = f"({_SAYS_NOTHING}) AND NOT coalesce({has_other_ending_sql('found_url')}, false)"
 
 
@@ -43,8 +43,8 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
 
     Args:
         settings: Of the dataset.
-        more_rejects: Further rules, after those that say that a row is no image.
-        label: What such rules ask of the core, as `companion_label`; SQL over `basis`.
+        more_rejects: Further rules, after those for rows that are not images.
+        label: What such rules need from the core, as `companion_label`; SQL over `basis`.
     """
     core_ids = Column(_CORE_IDS)
     others = [name for variant in _in_order(settings.variant) for name in _VARIANTS[variant]]
@@ -124,7 +124,7 @@ def _core(more_rejects: Sequence[RejectRule]) -> Source:
 
 
 def _in_order(variant: str) -> list[str]:
-    """Variants, the wanted one first, then the better ones, then the others."""
+    """Variants, the requested one first, then the better ones, then the others."""
     names = list(_VARIANTS)
     wanted = names.index(variant)
     return [*names[wanted::-1], *names[wanted + 1 :]]

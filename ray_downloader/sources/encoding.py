@@ -1,8 +1,8 @@
-"""The encoding of a text, by evidence of the whole file, and a copy in UTF-8 where it is another.
+"""Detects the encoding of a text from the whole file, and makes a copy in UTF-8 if it has another one.
 
-1. What the configuration or an archive's descriptor states. 2. UTF-16 and UTF-32 by their first bytes. 3. UTF-8, if
-more characters beyond ASCII are sound UTF-8 than bytes are not. 4. Windows-1252, or Latin-1 if bytes are in use that
-Windows-1252 has not.
+1. The encoding that the configuration or an archive's descriptor states. 2. UTF-16 and UTF-32 by their first bytes.
+3. UTF-8, if more characters beyond ASCII are sound UTF-8 than bytes are not. 4. Windows-1252, or Latin-1 if the text
+has bytes that Windows-1252 does not define.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _convert(path: Path, copy: Path, encoding: str) -> None:
 
 
 def _copy_text(source: IO[str], target: IO[str]) -> None:
-    """Copy, with a line feed in the place of carriage returns if lines end in those alone."""
+    """Copy, with line feeds instead of carriage returns if lines end in carriage returns alone."""
     block = source.read(_BLOCK_SIZE_BYTES)
     only_returns = "\r" in block and "\n" not in block
     while block:
@@ -85,7 +85,7 @@ def _known(encoding: str, shown: str) -> str:
     try:
         name = codecs.lookup(encoding.strip()).name
     except LookupError:
-        raise UserError(f"{shown} is said to be in the encoding {encoding!r}, which is not known") from None
+        raise UserError(f"{shown} is said to be in the encoding {encoding!r}, which is unknown") from None
     return "utf-8" if name in {"ascii", "utf-8-sig"} else name
 
 

@@ -1,4 +1,4 @@
-"""Encyclopedia of Life: the media manifest (csv, from the Open Data pages), whole or with the columns renamed already.
+"""Encyclopedia of Life: the media manifest (csv, from the Open Data pages), complete or with its columns renamed.
 
 `EOL content ID` names the medium; it changes between manifests, so keep the manifest beside the images.
 """

@@ -13,7 +13,7 @@ _LICENSE = "https://creativecommons.org/licenses/by-nc-nd/4.0/legalcode.en"
 
 @SOURCES.register("fathomnet")
 def fathomnet(settings: DatasetSettings) -> Source:
-    """FathomNet's images that are marked valid; of a table without that mark, all."""
+    """FathomNet's images that are marked as valid; all images if the table has no such mark."""
     return Source(
         columns={
             "id": Column(("id",)),

@@ -1,6 +1,6 @@
 """GBIF downloads: `multimedia.txt`, alone or with `occurrence.txt` beside it (Darwin Core Archive).
 
-Tab separated, never quoted: titles hold stray `"`. Columns are found by name, as their order changed over the years.
+Tab separated, never quoted: titles contain stray `"`. Columns are found by name, as their order changed over the years.
 Archives that publishers made themselves, before GBIF joined them, are read as `dwca` reads them.
 """
 
@@ -15,7 +15,7 @@ from ray_downloader.sources.base import SOURCES, RejectRule, Source
 from ray_downloader.sources.dwca import darwin_core
 from ray_downloader.sql import literal, literals
 
-#: Kinds of record whose pictures are mostly of publications.
+#: Kinds of record whose pictures mostly show publications.
 _DROPPED = ("MATERIAL_CITATION",)
 
 _SIMPLE_CSV_HINT = (
@@ -46,7 +46,7 @@ def gbif(settings: DatasetSettings) -> Source:
 
 
 def _label_sql(drops: Mapping[str, str]) -> str:
-    """The kind of record, where it is one that is dropped."""
+    """The kind of record, if it is one that is dropped."""
     return f"CASE WHEN {_LETTERS_SQL} IN ({literals(drops)}) THEN {_LETTERS_SQL} END" if drops else "NULL"
 
 
@@ -55,7 +55,7 @@ def _drop_rule(letters: str, reason: str) -> RejectRule:
     return RejectRule(reason, f"coalesce({_LETTERS_SQL} = {label}, companion_label = {label}, false)")
 
 
-#: `_letters` in SQL: "Material Citation", "MATERIAL_CITATION" and "MaterialCitation" are one thing.
+#: `_letters` in SQL: "Material Citation", "MATERIAL_CITATION" and "MaterialCitation" are the same kind.
 _LETTERS_SQL = "regexp_replace(upper(basis), '[^A-Z]', '', 'g')"
 
 

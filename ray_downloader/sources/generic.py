@@ -1,7 +1,7 @@
-"""Any list with a column of URLs: `identifier` or `url`, and whatever it has of the other columns.
+"""Any list with a column of URLs: `identifier` or `url`, and whichever of the other columns it has.
 
-`accessURI` is read before `identifier`: a list that has it is Audubon Core, where `identifier` names the media item and
-may be a bare UUID, while `accessURI` is where its bytes are.
+`accessURI` takes precedence over `identifier`: a list that has it is Audubon Core, where `identifier` names the media
+item and may be a bare UUID, while `accessURI` is where its bytes are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""iDigBio: its downloads (Darwin Core Archives with `multimedia.csv` and `multimedia_raw.csv`) and their tables alone.
+"""iDigBio: its downloads (Darwin Core Archives with `multimedia.csv` and `multimedia_raw.csv`), or their tables alone.
 
-The raw table is what publishers sent, the other one what iDigBio made of it; an image that both have is fetched once.
+The raw table is what publishers sent, the other is what iDigBio made of it; an image in both is fetched once.
 """
 
 from __future__ import annotations

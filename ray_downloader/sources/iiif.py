@@ -1,8 +1,8 @@
 """IIIF: saved manifests and `info.json` files (a folder of them), or a list of URLs of image services or images.
 
 `dataset.size` is a size as the Image API spells it (`max`, `1024,`, `!512,512`, `pct:25`): the URL of each picture is
-built with it. Without it a listed image is taken as it is, and of a service the whole picture. A list of URLs of
-*manifests* says nothing of pictures; save them first, and name their folder.
+built with it. Without it a listed image is fetched as it is, and a service is asked for the whole picture. A list of
+URLs of *manifests* does not say which pictures there are; save the manifests first, and name their folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 from ray_downloader.sql import literal
 
 _SIZE = re.compile(r"\^?(?:max|full|\d+,|,\d+|!?\d+,\d+|pct:\d+(?:\.\d+)?)")
-#: Region, size, rotation, quality and format behind the address of a service.
+#: Region, size, rotation, quality and format after the address of a service.
 _REQUEST = (
     r"/(full|square|[0-9.]+,[0-9.]+,[0-9.]+,[0-9.]+|pct:[0-9.,]+)/\^?[a-z0-9.,:!%]+/!?[0-9.]+/[a-z]+(\.[a-z0-9]+)?$"
 )
@@ -31,14 +31,14 @@ _VERSION = "coalesce(version, CASE WHEN regexp_matches(address, '/iiif/3/|/v3/')
 
 @SOURCES.register("iiif")
 def iiif(settings: DatasetSettings) -> Source:
-    """Each picture, in the wanted size.
+    """Each picture, in the configured size.
 
     Raises:
         UserError: The Image API has no such size.
     """
     size = settings.size
     if size and not _SIZE.fullmatch(size):
-        raise UserError(f"dataset.size={size} is no size of IIIF's Image API; write it as max or 1024, or !512,512")
+        raise UserError(f"dataset.size={size} is not a size of IIIF's Image API; write it as max or 1024, or !512,512")
     whole = "CASE WHEN api = '3' THEN 'max' ELSE 'full' END"
     quality = "CASE WHEN api = '1' THEN 'native' ELSE 'default' END"
     built = f"address || '/full/' || {literal(size) if size else whole} || '/0/' || {quality} || '.jpg'"

@@ -1,6 +1,6 @@
-"""Rows of IIIF documents: each picture of a manifest (Presentation API 2 and 3), or the one of an `info.json`. Pure.
+"""Rows of IIIF documents: every picture of a manifest (Presentation API 2 and 3), or that of an `info.json`. Pure.
 
-https://iiif.io/api/presentation/3.0/, https://iiif.io/api/image/3.0/. Numbers may have become text on the way here.
+https://iiif.io/api/presentation/3.0/, https://iiif.io/api/image/3.0/. Numbers may already have become text.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
-#: What each row has; `dataset=iiif` knows a list by them.
+#: The columns of each row; `dataset=iiif` recognizes a list by them.
 IIIF_COLUMNS = (
     "image_url", "service", "version", "canvas", "label", "manifest", "rights", "attribution", "format",
 )  # fmt: skip
@@ -25,7 +25,7 @@ def is_iiif(document: object) -> TypeGuard[_Document]:
 
 
 def iiif_rows(document: _Document) -> Iterator[dict[str, str | None]]:
-    """A row for each picture; of a collection, for each manifest that it names."""
+    """A row per picture; for a collection, a row per manifest that it names."""
     if "image" in str(document.get("protocol", "")) or "/api/image/" in str(document.get("@context", "")):
         yield _row(service=_id(document), version=_version(document), canvas=_id(document))
     elif "manifests" in document or _type(document) in {"Collection", "sc:Collection"}:
@@ -55,7 +55,7 @@ def _canvases(manifest: _Document) -> Iterator[_Document]:
 
 
 def _pictures(canvas: _Document) -> Iterator[_Document]:
-    """What is painted on a canvas; of a choice, what is shown first."""
+    """What is painted on a canvas; of several choices, the one shown first."""
     for annotation in _list(canvas.get("images")):
         yield from _chosen(annotation.get("resource"))
     for page in _list(canvas.get("items")):
@@ -83,7 +83,7 @@ def _source(picture: _Document) -> dict[str, str | None]:
 
 
 def _version(service: _Document) -> str:
-    """Of the Image API: what a whole picture is called differs."""
+    """Version of the Image API: the name of a whole picture depends on it."""
     stated = " ".join(str(service.get(key, "")) for key in ("type", "@type", "@context", "profile"))
     if "ImageService3" in stated or "image/3" in stated:
         return "3"
@@ -96,7 +96,7 @@ def _attribution(document: _Document) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    """The first of the languages or values that a text is given in."""
+    """The first of the languages or values in which a text is given."""
     if isinstance(value, dict):
         return _text(value["@value"] if "@value" in value else next(iter(value.values()), None))
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""iNaturalist's open data: `photos.csv`, with `observations.csv` beside it where columns of that are wanted.
+"""iNaturalist's open data: `photos.csv`, with `observations.csv` beside it if columns of the latter are wanted.
 
-It has no URL; that is built from `photo_id` and `extension`. `dataset.size` says which of the sizes that iNaturalist
-serves is asked for: original (2048 pixels at most), large (1024), medium (500), small (240), thumb (100), square (75).
+The table has no URL; it is built from `photo_id` and `extension`. `dataset.size` is one of the sizes that iNaturalist
+serves: original (2048 pixels at most), large (1024), medium (500), small (240), thumb (100), square (75).
 https://github.com/inaturalist/inaturalist-open-data
 """
 
@@ -23,11 +23,11 @@ def inaturalist(settings: DatasetSettings) -> Source:
     """All photos.
 
     Raises:
-        UserError: There is no such size.
+        UserError: iNaturalist does not serve this size.
     """
     size = settings.size or SIZES[0]
     if size not in SIZES:
-        raise UserError(f"dataset.size={size} is no size that iNaturalist serves; those are: {', '.join(SIZES)}")
+        raise UserError(f"dataset.size={size} is not a size that iNaturalist serves; those are: {', '.join(SIZES)}")
     return Source(
         columns={
             "source_id": Column(("photo_id",), required=True),

@@ -1,6 +1,6 @@
 """Opens what `path_to_input` names: every list becomes plain UTF-8 text or parquet with known column names.
 
-What is neither is refused with one sentence; files without rows are passed over as long as others have some.
+Anything else is refused with one sentence; files without rows are skipped as long as others have some.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class InputReader:
     Args:
         rules: How text is read.
         names: What the dataset's tables are called.
-        reads_core: Whether the dataset knows what to make of a core that lists media itself (`associatedMedia`).
-        zips_hold_lists: Whether a zip that is no archive may be one of lists.
+        reads_core: Whether the dataset can read a core that lists media itself (`associatedMedia`).
+        zips_hold_lists: Whether a zip that is not an archive may contain lists.
         scratch: Where unpacked copies go.
-        report: Told about files that are passed over.
+        report: Called with a sentence about each skipped file.
     """
 
     rules: TextRules
@@ -59,7 +59,7 @@ class InputReader:
             raise UserError(f"{error.filename} may not be read by this user") from None
         empty = [path for path, media in opened if not media]
         if len(empty) == len(opened):
-            raise UserError(f"{empty[0]} has no rows" + (f", nor have {len(empty) - 1} others" if empty[1:] else ""))
+            raise UserError(f"{empty[0]} has no rows" + (f", nor do {len(empty) - 1} others" if empty[1:] else ""))
         for path in empty:
             self.report(f"{path} has no rows")
         return [one for _, media in opened for one in media]
@@ -93,7 +93,7 @@ class InputReader:
         raise UserError(f"{shown} is {file_kind(path)}; what can be read: {READABLE}")
 
     def _zipped_lists(self, archive: ZipArchive) -> Iterable[MediaInput]:
-        """Lists that were zipped for the way: each as if it were not."""
+        """Lists that were zipped for transport: each is read as if it were not."""
         members = [name for name in archive.names() if kind_by_name(name)]
         kinds = {kind_by_name(name) for name in members}
         if len(kinds) > 1:
@@ -117,7 +117,7 @@ class InputReader:
         return (MediaInput(media, tuple(table for table in beside if table)),)
 
     def _open_archive(self, archive: Archive) -> Iterable[MediaInput]:
-        """Its tables of media, the core beside the first of them; the core itself where that lists media."""
+        """Its tables of media, the first of them with the core beside it; the core itself if that lists media."""
         tables = archive_tables(archive, self.names, self.report)
         media = self._texts(tables.media, archive)
         core = self._texts(tables.core, archive) if self.names.companions or not media else ()
@@ -127,7 +127,7 @@ class InputReader:
         for index, table in enumerate(media):
             yield MediaInput(table, core if index == 0 else ())
         for table in listing:
-            # GBIF has put what its occurrences list into the table of media already.
+            # GBIF has already put what its occurrences list into the table of media.
             if not media or not has_column(table, "gbifID"):
                 yield MediaInput(table, core_lists="the rest" if media else "all")
 

@@ -1,6 +1,6 @@
-"""Lists in JSON: a document that is a list of URLs or objects (or holds one), and files with an object on each line.
+"""Lists in JSON: a document that is a list of URLs or objects (or contains one), and files with an object per line.
 
-A document becomes parquet with columns of text, numbers as they are written. Lines stay text: DuckDB cuts them.
+A document becomes parquet with columns of text, numbers as they are written. Lines stay text: DuckDB parses them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ray_downloader.sources.text import evidence_of, sample_lines, with_places
 from ray_downloader.sources.unpack import Scratch
 
 JSON_LINES_ENDINGS = frozenset({".jsonl", ".ndjson", ".jsonlines"})
-#: Divides the URLs of one cell; `partition/url_cells.py` gives each a row.
+#: Separates the URLs of one cell; `partition/url_cells.py` gives each a row.
 _PART_MARK = "\x1f"
-#: In no line of JSON: control characters are escaped there.
+#: Occurs in no line of JSON: control characters are escaped in it.
 _NO_DELIMITER = "\x1d"
 
 
@@ -40,7 +40,7 @@ def write_json_rows(path: Path, shown: str, target: Path) -> Path:
         target: The parquet file.
 
     Raises:
-        UserError: It is no JSON, or no list.
+        UserError: The file is not JSON, or not a list.
     """
     try:
         document = json.loads(path.read_text("utf-8-sig"), parse_float=str, parse_int=str)
@@ -59,7 +59,7 @@ def write_json_rows(path: Path, shown: str, target: Path) -> Path:
 
 
 def json_lines_table(text: Utf8Text, shown: str, scratch: Scratch) -> Table | None:
-    """The table in a file with a JSON object on each line; None if its lines are no objects, or it has none."""
+    """The table in a file with one JSON object per line; None if its lines are not objects, or there are none."""
     objects = [line for line in map(_object, sample_lines(text.path)) if line is not None]
     names = tuple(dict.fromkeys(name for row in objects for name in row))
     if not names:
@@ -85,10 +85,10 @@ def _evidence(name: str, objects: list[dict[str, Any]]) -> Evidence:
 
 
 def _rows(document: object) -> Iterator[dict[str, Any]]:
-    """The rows of a document; of IIIF's, the pictures.
+    """The rows of a document; for IIIF documents, the pictures.
 
-    1. A list of objects or of URLs. 2. COCO's `images`, or the one list of a document that has one. 3. Columns by name,
-    as pandas writes them. 4. Rows by their id.
+    1. A list of objects or of URLs. 2. COCO's `images`, or the only list in a document. 3. Columns by name, as pandas
+    writes them. 4. Rows by their id.
     """
     if is_iiif(document):
         yield from iiif_rows(document)
@@ -128,7 +128,7 @@ def _has_url(item: object) -> bool:
 
 
 def _text(value: object) -> str | None:
-    """A value as text; several URLs divided, so that each has a row."""
+    """A value as text; several URLs are separated, so that each gets a row."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict):

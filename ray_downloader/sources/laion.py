@@ -1,6 +1,6 @@
 """LAION's tables (parquet: URL, TEXT, ...) and those like them, such as COYO, DataComp and Re-LAION.
 
-`hash` and `md5` of some of them are of other bytes than are served today, so nothing is compared unless
+`hash` and `md5` in some of them describe other bytes than are served today, so nothing is compared unless
 `dataset.columns={md5: ...}` says so.
 """
 
@@ -12,7 +12,7 @@ from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 
 @SOURCES.register("laion")
 def laion(settings: DatasetSettings) -> Source:
-    """All rows; a licence of `?` is none."""
+    """All rows; a licence of `?` counts as none."""
     return Source(
         columns={
             "identifier": Column(("URL", "url", "image_url"), required=True),

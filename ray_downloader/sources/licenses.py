@@ -1,7 +1,7 @@
 """Licences in the many ways in which lists write them, as one short name each. Pure.
 
 `http://creativecommons.org/licenses/by-nc/4.0/legalcode`, `CC BY-NC 4.0`, `cc_by_nc` and "Attribution-NonCommercial"
-are all `cc-by-nc`. Names are those of SPDX in lower case where there is one; versions and ports are not told apart.
+are all `cc-by-nc`. Names are those of SPDX in lower case if there is one; versions and ports are not distinguished.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ray_downloader.errors import UserError
 
 CREATIVE_COMMONS = ("cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nc-sa", "cc-by-nd", "cc-by-nc-nd")
-#: What `dataset.licenses` may name, besides a text that stands in the list exactly so.
+#: What `dataset.licenses` may name, besides a text that appears in the list exactly so.
 KNOWN = ("cc0", "pdm", *CREATIVE_COMMONS, "gfdl", "us-gov", "no-known-copyright", "all-rights-reserved")
 
 _URL = re.compile(r"creativecommons\.org/(?:licen[sc]es|publicdomain)/([a-z0-9+-]+)")
@@ -35,7 +35,7 @@ _PHRASES = (
 
 
 def license_name(text: str) -> str | None:
-    """One of `KNOWN`, or None where the text is none of them."""
+    """One of `KNOWN`, or None if the text is none of them."""
     lowered = text.strip().lower()
     found = _URL.search(lowered)
     if found:
@@ -49,11 +49,11 @@ def license_name(text: str) -> str | None:
 
 
 def license_gate(wanted: Iterable[str], report: Callable[[str], None]) -> Callable[[str | None], bool]:
-    """Whether rows of a licence are wanted.
+    """A predicate: whether rows with a given licence are wanted.
 
     Args:
         wanted: Names of `KNOWN` in any spelling, or texts as the list has them.
-        report: Told about the latter, as they may be mistyped.
+        report: Called with a sentence about each of the latter, as they may be mistyped.
 
     Raises:
         UserError: A name is empty.
@@ -68,7 +68,7 @@ def license_gate(wanted: Iterable[str], report: Callable[[str], None]) -> Callab
         else:
             texts.add(one.strip().casefold())
             report(
-                f"dataset.licenses: {one!r} is none of {', '.join(KNOWN)}; rows are kept whose licence is exactly that"
+                f"dataset.licenses: {one!r} is not one of {', '.join(KNOWN)}; rows with exactly this licence are kept"
             )
 
     def is_wanted(text: str | None) -> bool:

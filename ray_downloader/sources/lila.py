@@ -1,7 +1,7 @@
-"""LILA BC: the list of all images (csv), where each image lies in up to three clouds.
+"""LILA BC: the list of all images (csv), in which each image is stored in up to three clouds.
 
 The first cloud that a row names is its `identifier` and decides its uuid; the others are mirrors, tried in this order
-when it fails. A picture of several animals has several rows; it is fetched once and written for each.
+if it fails. A picture of several animals has several rows; it is fetched once and written for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _URLS = f"list_filter([{', '.join(_CLOUDS)}], lambda url: url IS NOT NULL)"
 
 @SOURCES.register("lila")
 def lila(settings: DatasetSettings) -> Source:
-    """LILA's images, without those whose label says that nothing is on them."""
+    """LILA's images, without those whose label says that they are empty."""
     return Source(
         columns={
             "source_id": Column(("image_id",), required=True),

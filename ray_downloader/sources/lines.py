@@ -1,8 +1,8 @@
-"""The lines of a text: what one pass over the whole file finds, and a copy in which what is no row is blank.
+"""The lines of a text: what one pass over the whole file finds, and a copy in which lines that are not rows are blank.
 
-DuckDB refuses a file that mixes line ends, unless it may also drop cells. Excel mixes them in every cell of several
+DuckDB refuses a file that mixes line ends, unless it may also drop cells. Excel mixes them in every cell that spans
 lines; concatenated lists do, and so do cells with a stray carriage return. Lines keep their order and their number, so
-that a row is found again by its line.
+that a row can be found again by its line.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _BLANK = re.compile(rb"[ \t\f\v]*(?:\xc2\xa0[ \t\f\v]*)*")
 
 @dataclass(slots=True)
 class LineCensus:
-    """What the whole of a text shows.
+    """What a pass over the whole text finds.
 
     Args:
-        lines: Their number; the last one may lack its end.
+        lines: How many there are; the last one may lack its end.
         ends_alike: All end in a line feed, or all in carriage return and line feed, or all in a carriage return.
         blanks: Lines that are empty.
-        unsure: Lines that begin with a blank, so that they may be nothing else.
+        unsure: Lines that begin with a blank, and may consist of blanks only.
         characters: Characters beyond ASCII that are UTF-8.
         invalid: Bytes that are not UTF-8.
         has_end_mark: The last byte is Ctrl-Z, as some spreadsheets still write it.
@@ -58,7 +58,7 @@ class LineCensus:
 
 
 def take_census(path: Path) -> LineCensus:
-    """Read all of a text once."""
+    """Read the whole text once."""
     census = LineCensus()
     returns = pairs = 0
     block = b""
@@ -75,14 +75,14 @@ def take_census(path: Path) -> LineCensus:
                 _count_characters(block, codes, census)
     feeds_in_all = census.lines - (not block.endswith(b"\n")) if block else 0
     census.only_returns = returns > 0 and feeds_in_all == 0
-    # A last line may end in nothing.
+    # The last line may lack its line end.
     census.ends_alike = returns == 0 or returns == feeds_in_all == pairs
     census.has_end_mark = block.rstrip(b"\r\n").endswith(_END_MARK)
     return census
 
 
 def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Blocks that end in a line feed, but for the last one."""
+    """Blocks that end in a line feed, except the last one."""
     rest = [b""]
     while block := read(_BLOCK_SIZE_BYTES):
         cut = block.rfind(b"\n") + 1
@@ -124,14 +124,14 @@ def _count_characters(block: bytes, codes: _Codes, census: LineCensus) -> None:
 
 
 def tidy_copy(path: Path, copy: Path, edit: Callable[[int, str], str] | None) -> Path:
-    """A copy whose lines end in a line feed, and in which lines of nothing but blanks are empty.
+    """A copy whose lines end in a line feed, and in which lines that consist of blanks are empty.
 
-    A carriage return without line feed is a space there: lines end otherwise, so it is within a cell.
+    A carriage return without a line feed becomes a space: lines end otherwise, so it is within a cell.
 
     Args:
         path: The text.
         copy: Where it goes.
-        edit: What becomes of each line, given its number (0-based); an empty one is no row.
+        edit: What becomes of each line, given its number (0-based); a line that becomes empty is not a row.
     """
     with path.open("rb") as source, copy.open("wb") as target:
         for number, line in enumerate(source):
@@ -147,7 +147,7 @@ def tidy_copy(path: Path, copy: Path, edit: Callable[[int, str], str] | None) ->
 
 
 def blank_lines(path: Path) -> tuple[_Places, int]:
-    """Numbers (0-based, ascending) of the empty lines, and the number of all."""
+    """Numbers (0-based, ascending) of the empty lines, and the total number of lines."""
     found = [np.empty(0, np.int64)]
     lines = 0
     with path.open("rb") as file:
@@ -161,7 +161,7 @@ def blank_lines(path: Path) -> tuple[_Places, int]:
 
 
 def lines_at(path: Path, places: Sequence[int]) -> list[int]:
-    """Numbers (0-based) of the lines in which bytes are, whose places ascend."""
+    """Numbers (0-based) of the lines that contain the given byte positions, which ascend."""
     found: list[int] = []
     lines = size = 0
     with path.open("rb") as file:

@@ -1,7 +1,7 @@
 """Finds the files that `path_to_input` names: one file, a folder of lists, a glob, or an unpacked archive.
 
 A folder or glob holds files of one kind. Names that begin with `.` or `_` (Spark's `_SUCCESS`), the run's own folder
-and files that are no lists are passed over.
+and files that are not lists are skipped.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class FileFinder:
     """Finds lists.
 
     Args:
-        exclude: A folder that is no input even if it lies in one: the run's own.
-        report: Told about files that are passed over.
+        exclude: A folder that is not input even if it is inside an input folder: the run's own.
+        report: Called with a sentence about each skipped file.
         names: What the dataset's tables are called: a folder with a table of media and one beside it is an archive.
     """
 
@@ -55,16 +55,16 @@ class FileFinder:
     names: TableNames = GBIF_NAMES
 
     def find(self, path_to_input: str) -> list[Path]:
-        """Files and folders of archives, in the order of their names.
+        """Files, and folders that are archives, in the order of their names.
 
         Raises:
-            UserError: There is none, or they are of several kinds.
+            UserError: There are none, or they are of several kinds.
         """
         if path_to_input.startswith(_ELSEWHERE):
             raise UserError(f"path_to_input={path_to_input} is not on this machine; download the list first")
         path = Path(path_to_input).expanduser()
         if path.is_dir() and not looks_like_archive(path, self.names):
-            done = older_batches_done(path)
+            done = legacy_batches_done(path)
             if done:
                 self.report(f"{path} is of distributed-downloader; {len(done)} batches that it completed are left out")
             found = list(self._lists_below(path, done))
@@ -75,16 +75,16 @@ class FileFinder:
         else:
             raise UserError(f"path_to_input={path_to_input} does not exist")
         if not found:
-            raise UserError(f"path_to_input={path_to_input} holds no list; what can be read: {READABLE}")
+            raise UserError(f"path_to_input={path_to_input} contains no list; what can be read: {READABLE}")
         return _of_one_kind(self._without_documents(found), path_to_input)
 
     def _without_documents(self, paths: list[Path]) -> list[Path]:
-        """JSON beside lists of another kind describes them."""
+        """JSON beside lists of another kind describes those lists."""
         documents = [path for path in paths if _kind_by_name(path) == "json" and not path.is_dir()]
         if len(documents) == len(paths):
             return paths
         for path in documents:
-            self.report(f"{path} is not a list and is passed over")
+            self.report(f"{path} is not a list and is skipped")
         return [path for path in paths if path not in documents]
 
     def _lists_matching(self, pattern: str) -> Iterator[Path]:
@@ -106,14 +106,14 @@ class FileFinder:
             elif _kind_by_name(path):
                 yield path
             else:
-                self.report(f"{path} is not a list and is passed over")
+                self.report(f"{path} is not a list and is skipped")
 
     def _is_excluded(self, path: Path) -> bool:
         return self.exclude.resolve() in (path.resolve(), *path.resolve().parents)
 
 
-def older_batches_done(urls: Path) -> frozenset[Path]:
-    """Batches below the URL folder of a run of distributed-downloader of which its images folder has `completed`."""
+def legacy_batches_done(urls: Path) -> frozenset[Path]:
+    """Batches in the URL folder of a distributed-downloader run that its images folder marks as `completed`."""
     if not any(urls.glob("server_name=*")):
         return frozenset()
     markers = urls.parent.glob("*/server_name=*/partition_id=*/completed")
@@ -121,7 +121,7 @@ def older_batches_done(urls: Path) -> frozenset[Path]:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What a file is by its name or, if its name says nothing, by its first bytes; None: nothing that is read."""
+    """What a file is by its name or, if its name says nothing, by its first bytes; None if it cannot be read."""
     by_content: dict[str | None, Kind] = {
         None: "text",
         "a parquet file": "parquet",
@@ -146,7 +146,7 @@ def list_name(name: str) -> str:
 
 
 def kind_by_name(name: str) -> Kind | None:
-    """What a file is by its name; None where that says nothing."""
+    """What a file is by its name; None if the name says nothing."""
     return None if Path(name).name.startswith((".", "_")) else _KINDS.get(Path(list_name(name)).suffix)
 
 
@@ -158,6 +158,6 @@ def _of_one_kind(paths: list[Path], where: str) -> list[Path]:
     kinds = sorted({"archive" if path.is_dir() else kind_of(path) or "unknown" for path in paths})
     if len(kinds) > 1:
         raise UserError(
-            f"path_to_input={where} holds files of several kinds ({', '.join(kinds)}); name those of one kind by a glob"
+            f"path_to_input={where} has files of several kinds ({', '.join(kinds)}); name those of one kind by a glob"
         )
     return list(dict.fromkeys(paths))

@@ -11,19 +11,19 @@ from xml.etree import ElementTree
 from ray_downloader.errors import UserError
 
 META_FILE = "meta.xml"
-#: Simple Multimedia, Simple Images (rs.gbif.org), Audubon Core (rs.tdwg.org/ac), EOL's media (eol.org/schema), in any
-#: spelling of the URI that archives have.
+#: Simple Multimedia, Simple Images (rs.gbif.org), Audubon Core (rs.tdwg.org/ac), EOL's media (eol.org/schema), in
+#: every spelling of the URI that archives use.
 _MEDIA_ROW_TYPE = re.compile(
     r"(?:^|[/#:])(?:multimedia|images?|audiovisual|(?:eol\.org/schema/)?media(?:/document)?)$", re.I
 )
-#: What the column is called that names the row of the core, where it has no term of its own.
+#: Name of the column that links to the row of the core, if it has no term of its own.
 _CORE_ID_NAME = "coreid"
 _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)
 class TableDescription:
-    """What the descriptor says of one file.
+    """What the descriptor states about one file.
 
     Args:
         file: Its name, without folders.
@@ -59,7 +59,7 @@ def parse_meta(xml: bytes, shown: str) -> list[TableDescription]:
     """Every file that the descriptor describes, the core first.
 
     Raises:
-        UserError: It is no XML.
+        UserError: It is not XML.
     """
     try:
         root = ElementTree.fromstring(xml)
@@ -70,7 +70,7 @@ def parse_meta(xml: bytes, shown: str) -> list[TableDescription]:
 
 
 def _named(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    """Elements below it of that name, in whatever namespace: archives spell it in several ways, or leave it out."""
+    """Elements below it of that name, in any namespace: archives spell it in several ways, or omit it."""
     return [found for found in element.iter() if found.tag.rpartition("}")[2] == name]
 
 

@@ -41,7 +41,7 @@ class TableOpener:
         """A text table; None if it has no row.
 
         Raises:
-            UserError: It is no text, or cannot be read.
+            UserError: It is not text, or cannot be read.
         """
         path, shown, description = found.path, found.shown, found.description
         path = decompress(path, shown, self.scratch)
@@ -58,10 +58,10 @@ class TableOpener:
         return read_text_table(text, shown, ending, self.rules, self.scratch)
 
     def json(self, path: Path, shown: str) -> Table | None:
-        """The rows of a JSON document, or of a file of JSON lines that is named like one; None if it has no row.
+        """The rows of a JSON document, or of a file of JSON lines with such a name; None if it has no row.
 
         Raises:
-            UserError: It is no list.
+            UserError: It is not a list.
         """
         path = decompress(path, shown, self.scratch)
         text = as_utf8(path, shown, self.scratch, self.rules.encoding)
@@ -74,7 +74,7 @@ class TableOpener:
         """The rows of an Arrow or Feather file.
 
         Raises:
-            UserError: It is no sound one.
+            UserError: It is not sound.
         """
         path = decompress(path, shown, self.scratch)
         target = self.scratch.new_path(f"{path.stem}.parquet")
@@ -91,10 +91,10 @@ class TableOpener:
         return self.parquet(target, shown, ("Arrow",))
 
     def parquet(self, path: Path, shown: str, read_as: Sequence[str] = ("parquet",)) -> Table | None:
-        """The rows of a parquet file; None if it has none.
+        """The rows of a parquet file; None if it has no rows.
 
         Raises:
-            UserError: It is no sound one.
+            UserError: It is not sound.
         """
         try:
             with pq.ParquetFile(path) as file:
@@ -110,7 +110,7 @@ class TableOpener:
 
 
 def open_arrow(source: pa.NativeFile) -> Any:
-    """A reader of an Arrow file or, where it is none, of an Arrow stream."""
+    """A reader of an Arrow file or, if it is not one, of an Arrow stream."""
     try:
         return pa.ipc.open_file(source)
     except pa.ArrowInvalid:
@@ -119,7 +119,7 @@ def open_arrow(source: pa.NativeFile) -> Any:
 
 
 def is_json_lines(path: Path) -> bool:
-    """Whether the first line is a JSON object of its own, and others follow."""
+    """Whether the first line is a complete JSON object, and others follow."""
     with path.open("rb") as file:
         first, second = file.readline(), file.readline()
     try:

@@ -1,7 +1,7 @@
 """Open Images: the lists of images with `ImageID`, `OriginalURL` and `Thumbnail300KURL` (csv, storage.googleapis.com).
 
-The original is at Flickr, and the MD5 (in base64) and size in the list are of it; `dataset.variant=thumbnail` takes the
-copy of about 300 kB, where there is one.
+The original is at Flickr, and the MD5 (in base64) and size in the list describe it; `dataset.variant=thumbnail` uses
+the copy of about 300 kB if there is one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Makes a quoted CSV safe to read: a quote that never closes must not swallow the rows after it.
 
-CSV readers take everything up to the next quote as one cell, be it a million rows, and differ in what they make of it.
-Here a row may span lines if it is well formed; where it is not, its first line alone is spoiled so that a reader is
-sure to refuse it (too many cells), and the next line begins a new row. Lines keep their order and their number.
+CSV readers take everything up to the next quote as one cell, be it a million rows, and differ in what they make of
+it. Here a row may span lines if it is well formed; if it is not, only its first line is spoiled so that a reader is
+sure to reject it (too many cells), and the next line begins a new row. Lines keep their order and their number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ray_downloader.sources.tables import TextFormat
 
-#: Lines that one row may span: longer ones (descriptions, abstracts) are not met in lists of images.
+#: How many lines one row may span: longer ones (descriptions, abstracts) do not occur in lists of images.
 MAX_LINES_OF_ROW = 64
 
 
@@ -55,7 +55,7 @@ def with_sound_quotes(path: Path, text: TextFormat, columns: int, copy: Path) ->
 
 
 def spoil_of(text: TextFormat, columns: int) -> str:
-    """What is put behind a row with broken quotes: more cells than there are columns, so that a reader refuses it."""
+    """What is appended to a row with broken quotes: more cells than there are columns, so that a reader rejects it."""
     return (text.delimiter + "?") * columns
 
 
@@ -69,7 +69,7 @@ class QuotedRow:
 
 
 def quoted_rows(lines: Iterable[bytes], text: TextFormat) -> Iterator[QuotedRow]:
-    """The rows of quoted text; a row whose quotes are broken is its first line alone."""
+    """The rows of quoted text; a row whose quotes are broken consists of its first line only."""
     return iter(_Rows(lines, text))
 
 
@@ -77,7 +77,7 @@ class _Rows:
     def __init__(self, lines: Iterable[bytes], text: TextFormat) -> None:
         self._quote = text.quote.encode()
         names = {b"q": re.escape(self._quote), b"d": re.escape(text.delimiter.encode())}
-        # Spaces around a quoted cell are no part of it, as DuckDB has it too.
+        # Spaces around a quoted cell are not part of it, as in DuckDB.
         if text.escape in {"", text.quote}:
             names[b"opened"] = rb"%(q)b[^%(q)b]*(?:%(q)b%(q)b[^%(q)b]*)*" % names
         else:
@@ -100,7 +100,7 @@ class _Rows:
         return self._returned.popleft() if self._returned else next(self._lines, None)
 
     def _joined(self, row: bytes) -> QuotedRow | None:
-        """The row that begins with this line, if following lines close its quote; else they are given back."""
+        """The row that begins with this line, if following lines close its quote; otherwise they are put back."""
         taken: list[bytes] = []
         while self._open.fullmatch(row) and len(taken) < MAX_LINES_OF_ROW:
             line = self._next()

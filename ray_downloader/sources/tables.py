@@ -1,4 +1,4 @@
-"""A table of the input: where it is, how its text is cut into cells, and which of its columns plays which role."""
+"""A table of the input: where it is, how its text is split into cells, and which role each of its columns has."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ray_downloader.errors import UserError
 from ray_downloader.sources.base import Column
 from ray_downloader.sources.names import bare, plain
 
-#: The role whose column an archive's descriptor names by its position.
+#: The role whose column is named by its position in an archive's descriptor.
 CORE_ID = "core_id"
-#: Columns that a message lists at most; occurrence.txt has more than 200.
+#: How many columns a message lists at most; occurrence.txt has more than 200.
 _MAX_NAMES = 30
-#: Share of a column's cells that must be URLs before it is believed to hold them.
+#: Share of a column's cells that must be URLs for it to count as a column of URLs.
 _LEAST_SHARE = 0.5
 
 
@@ -31,7 +31,7 @@ class TextFormat:
         quote: `"` where cells obey CSV quoting, else empty.
         skip_lines: Lines and, in quoted text, rows before the first row, as DuckDB counts them.
         escape: What comes before a quote within a quoted cell; empty: another quote.
-        has_mirrors: A line is one cell, in which a record separator divides the URL from its mirrors.
+        has_mirrors: A line is one cell, in which a record separator separates the URL from its mirrors.
         is_json: A line is one JSON object, whose keys are the columns.
     """
 
@@ -59,7 +59,7 @@ class LinePlaces:
     Args:
         lines: Number of lines of the file.
         first: The first line (0-based) after the header.
-        passed_over: Lines (0-based, ascending) that begin no row: they are empty, or continue the row before.
+        passed_over: Lines (0-based, ascending) that begin no row: they are empty or continue the previous row.
     """
 
     lines: int
@@ -72,17 +72,17 @@ class Table:
     """One table to read.
 
     Args:
-        path: What is read: UTF-8 text or parquet, possibly an unpacked copy.
-        shown: What the user knows it by.
-        columns: Names in the file's order; `column1`, ... where the file has no header row.
+        path: The file that is read: UTF-8 text or parquet, possibly an unpacked copy.
+        shown: The name by which the user knows it.
+        columns: Names in the file's order; `column1`, ... if the file has no header row.
         text: How it is read, or None for parquet.
-        types: Of the columns of a parquet file; tables of other types are read apart.
-        evidence: What each column looks like; empty where nothing was sampled.
-        read_as: What was found out about its form, in words.
+        types: The types of a parquet file's columns; tables with other types are read separately.
+        evidence: What each column looks like; empty if nothing was sampled.
+        read_as: What was detected about its form, in words.
         places: Where the rows of a text are.
-        core_id: Position of the column that a Darwin Core Archive says links its tables.
-        scope: The archive that it is of, where core ids mean something in their own archive only.
-        defaults: Names of columns, and what an archive's descriptor says of cells that are empty or not there.
+        core_id: Position of the column that links the tables of a Darwin Core Archive.
+        scope: The archive to which it belongs, if core ids are only unique within their own archive.
+        defaults: By name of the column, what an archive's descriptor states for cells that are empty or missing.
     """
 
     path: Path
@@ -105,11 +105,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class MediaInput:
-    """A table of media rows, and those beside it that describe what is pictured (`Source.companion`), if any.
+    """A table of media rows, and the tables beside it that describe what is pictured (`Source.companion`), if any.
 
     Args:
-        core_lists: The table is an archive's core, which lists media itself: all of them, or the rest, those of rows
-            that no table of media has.
+        core_lists: Set if the table is an archive's core that lists media itself: whether all its rows count, or only
+            the rest, those that no table of media has.
     """
 
     media: Table
@@ -134,7 +134,7 @@ def find_columns(
         hint: Appended to the message for a missing column.
 
     Raises:
-        UserError: A column is missing, or `overrides` has a role that there is not.
+        UserError: A column is missing, or `overrides` has a role that does not exist.
     """
     overrides = overrides or {}
     for role in overrides.keys() - wanted.keys():
@@ -162,7 +162,7 @@ def find_columns(
 
 
 def defaults_of(wanted: Mapping[str, Column], roles: Mapping[str, int | None], table: Table) -> dict[str, str]:
-    """What empty cells of a role stand for: values that the descriptor states for its column, or for one it may be."""
+    """What empty cells of a role mean: the values that the descriptor states for its column, or for a possible one."""
     stated = {bare(name): value for name, value in table.defaults}
     found: dict[str, str] = {}
     for role, index in roles.items():
@@ -196,21 +196,21 @@ def _column_words(index: int, table: Table) -> str:
 
 
 def _others_of(index: int, column: Column, table: Table) -> list[str]:
-    """Further columns that have a name of the role, or whose cells are URLs, which are not taken."""
+    """Further columns that have a name of the role, or whose cells are URLs, but that are not used."""
     names = {bare(name) for name in (*column.names, *column.others)}
     alike = {other for other, name in enumerate(table.columns) if bare(name) in names} | set(url_columns(table))
     return [table.columns[other] for other in sorted(alike - {index})]
 
 
 def url_columns(table: Table) -> list[int]:
-    """Columns whose cells are mostly URLs; of these only those with images, if there are any."""
+    """Columns whose cells are mostly URLs; if some of these have images, only those."""
     urls = [index for index, one in enumerate(table.evidence) if one.urls >= _LEAST_SHARE]
     images = [index for index in urls if table.evidence[index].images >= _LEAST_SHARE]
     return images or urls
 
 
 def _named(names: Sequence[str], table: Table) -> int | None:
-    """By the first of the names that the table has: exactly, or in another letter case, or spelled otherwise."""
+    """The column with the first of the names that is there: exactly, in other letter case, or spelled differently."""
     spellings = [_positions(table.columns), _positions(map(plain, table.columns)), _positions(map(bare, table.columns))]
     for name in names:
         for index in (spellings[0].get(name), spellings[1].get(plain(name)), spellings[2].get(bare(name) or name)):
@@ -220,7 +220,7 @@ def _named(names: Sequence[str], table: Table) -> int | None:
 
 
 def _holds_no_url(index: int, column: Column, table: Table) -> bool:
-    """Whether a column has the right name and no URL, while another has URLs."""
+    """Whether a column has the right name but no URLs, while another one has URLs."""
     return column.by_content and bool(table.evidence) and not table.evidence[index].urls and bool(url_columns(table))
 
 
@@ -229,7 +229,7 @@ def _positions(names: Iterable[str]) -> dict[str, int]:
 
 
 def _by_content(role: str, table: Table, found: Mapping[str, int | None]) -> int | None:
-    """The one column of URLs; of a table without names the first, and the column of ids before it."""
+    """The only column of URLs; in a table without names the first one, and the column of ids before it."""
     candidates = url_columns(table)
     if role == "identifier":
         if len(table.columns) == 1:

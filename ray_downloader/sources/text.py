@@ -1,6 +1,6 @@
-"""Turns a text list into a table: finds out how it is to be read, and makes a copy that can be read so where it cannot.
+"""Turns a text list into a table: detects how to read it, and makes a readable copy if the original cannot be read so.
 
-What decides is in `dialect.py`; this is what opens files.
+The decisions are in `dialect.py`; this module opens files.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ray_downloader.sources.tables import Evidence, LinePlaces, Table, TextForma
 from ray_downloader.sources.unpack import Scratch
 from ray_downloader.sources.url_text import is_url, names_image
 
-#: How much is looked at: the beginning, where a header is (GBIF's occurrence.txt: 4 kB), and places further on.
+#: How much is sampled: the beginning, where a header is (GBIF's occurrence.txt: 4 kB), and places further on.
 _HEAD_SIZE_BYTES = 1 << 18
 _WINDOW_SIZE_BYTES = 1 << 16
 _WINDOWS = 3
 _MAX_LINES = 1000
 
-#: Divides the URL of a row from its mirrors.
+#: Separates the URL of a row from its mirrors.
 MIRROR_MARK = "\x1e"
 
 _SEPARATOR_LINE = re.compile(r'^\ufeff?"?sep=(.)"?$', re.IGNORECASE)
@@ -38,7 +38,7 @@ _ID_AND_URL = re.compile(r"\s*([^\s,;|]+)[ \t]+((?:https?:)?//\S.*)", re.IGNOREC
 _URL_AND_REST = re.compile(
     r"\s*(https?://\S+\.(?:jpe?g|png|gif|tiff?|webp|bmp)(?:\?\S*)?)[ \t]+((?!https?://)\S.*)", re.I
 )
-#: A URL of the IIIF Image API, whose region and size may have commas in them, which some lists do not quote.
+#: A URL of the IIIF Image API, whose region and size may contain commas, which some lists do not quote.
 _IIIF = re.compile(
     r"(?<![^,])(https?://[^\s\",]+/(?:full|square|pct:[\d.,]+|\d+,\d+,\d+,\d+)/\^?!?(?:full|max|pct:[\d.]+|\d*,\d*)"
     r"/!?[\d.]+/(?:default|native|color|gr[ae]y|bitonal)\.[a-z0-9]+)(?=,|$)",
@@ -49,7 +49,7 @@ _MARKS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ":
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a text is read, and what its lines must become before."""
+    """How a text is read, and what must be done to its lines first."""
 
     reading: Reading
     edit: Callable[[int, str], str] | None = None
@@ -62,8 +62,8 @@ def read_text_table(text: Utf8Text, shown: str, ending: str, rules: TextRules, s
 
     Args:
         text: The file.
-        shown: What the user knows it by.
-        ending: `.txt`, `.csv` or `.tsv`: what its name says about quoting.
+        shown: The name by which the user knows it.
+        ending: `.txt`, `.csv` or `.tsv`: what its name implies about quoting.
         rules: What is known about it.
         scratch: Where copies go.
     """
@@ -90,9 +90,9 @@ def read_text_table(text: Utf8Text, shown: str, ending: str, rules: TextRules, s
 
 
 def described_text_table(text: Utf8Text, shown: str, description: TableDescription, scratch: Scratch) -> Table | None:
-    """The table in a UTF-8 text file of an archive, read as its descriptor says; None if it has no row.
+    """The table in a text file (UTF-8) of an archive, read as its descriptor says; None if it has no row.
 
-    Names come from the descriptor, and from the header row for columns that it does not name.
+    Names come from the descriptor, or from the header row for columns that the descriptor does not name.
 
     Raises:
         UserError: File and descriptor contradict each other.
@@ -104,7 +104,7 @@ def described_text_table(text: Utf8Text, shown: str, description: TableDescripti
     delimiter, quote = description.delimiter, description.quote
     if len(delimiter) != 1 or len(quote) > 1:
         raise UserError(
-            f"meta.xml says that cells of {shown} are cut by {delimiter!r} and {quote!r}, not by one character"
+            f"meta.xml says that cells of {shown} are split by {delimiter!r} and {quote!r}, not by one character"
         )
     rules = TextRules(bool(description.header_lines), delimiter=delimiter, quote=quote)
     reading = read_sample([line for line in lines if line.strip()], ".csv", rules)
@@ -141,7 +141,7 @@ def with_places(table: Table, text: Utf8Text, scratch: Scratch) -> Table | None:
 
 
 def _first_line(text: TextFormat, passed_over: npt.NDArray[np.int64]) -> int:
-    """The line after those that are skipped, of which a quoted header may take several."""
+    """The line after those that are skipped; a quoted header may span several of them."""
     line = text.skip_lines
     continued = set(passed_over[: line + 64].tolist())
     blanks_before = len([number for number in range(line) if number in continued])
@@ -154,7 +154,7 @@ def _first_line(text: TextFormat, passed_over: npt.NDArray[np.int64]) -> int:
 
 
 def sample_lines(path: Path) -> list[str]:
-    """Lines of the beginning and of some places further on, without their ends; the last of the file may be cut."""
+    """Lines of the beginning and of some places further on, without their ends; the file's last line may be cut off."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -174,7 +174,7 @@ def _whole_lines(block: bytes, is_cut: bool) -> list[str]:
 
 
 def _form(lines: Sequence[str], ending: str, rules: TextRules) -> _Form:
-    """How the text is read: as one of the forms that are no tables of cells, or by its delimiter."""
+    """How the text is read: as one of the forms that are not tables of cells, or by its delimiter."""
     lines = [line.rstrip("\x1a") for line in lines]
     if found := _SEPARATOR_LINE.match(lines[0]):
         rest = _form([*lines[1:], ""], ending, replace(rules, delimiter=rules.delimiter or found[1]))
@@ -195,7 +195,7 @@ def _form(lines: Sequence[str], ending: str, rules: TextRules) -> _Form:
 
 
 def _blank_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
-    """`id URL` or `URL label`, divided by blanks: the first blanks become a tab."""
+    """`id URL` or `URL label`, separated by blanks: the first blanks become a tab."""
     for pattern in (_ID_AND_URL, _URL_AND_REST):
         found = [pattern.fullmatch(row) for row in rows]
         if sum(map(bool, found)) < 0.9 * len(rows) or all("\t" in row.strip() for row in rows):
@@ -214,7 +214,7 @@ def _blank_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
 
 
 def _mirrors_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
-    """aria2's input: options on indented lines, and several URLs of one file on a line."""
+    """aria2's input: options on indented lines, and several URLs of one file per line."""
     urls = [row for row in rows if not _OPTION_LINE.match(row)]
     has_options = len(urls) < len(rows)
     has_mirrors = any("\t" in row.strip() and all(map(is_url, row.split())) for row in urls)
@@ -240,7 +240,7 @@ def _without_first(edit: Callable[[int, str], str] | None) -> Callable[[int, str
 
 
 def _with_header(reading: Reading, edit: Callable[[int, str], str] | None) -> Callable[[int, str], str]:
-    """The header's broken quotes would swallow rows; its names need none."""
+    """Removes the quotes of a header in which they are broken: they would swallow rows, and its names need none."""
 
     def edited(number: int, line: str) -> str:
         if line.lstrip("\ufeff") == reading.broken_header:
@@ -274,7 +274,7 @@ def _stripped(_: int, line: str) -> str:
 
 
 def _names(reading: Reading) -> tuple[str, ...]:
-    """Names from the header, one for each column: R names all but its row names, spreadsheets drop empty cells."""
+    """Names from the header, one per column: R names all but its row names, spreadsheets drop empty cells."""
     header = [cell.strip().lstrip("#").strip() for cell in reading.rows[0] or ()]
     surplus = reading.columns - len(header)
     if surplus == 1 and any(row[-1].strip() for row in reading.data if len(row) == reading.columns):

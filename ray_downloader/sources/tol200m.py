@@ -1,7 +1,7 @@
 """TreeOfLife-200M: the published catalog (parquet), which names where each image came from.
 
 `dataset.data_sources` picks among gbif, eol, bioscan and fathomnet; `dataset.excluded_servers` names a csv with the
-column `server_name`, whose servers are left out. Rows keep the catalog's uuid.
+column `server_name`, whose servers are excluded. Rows keep the catalog's uuid.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from ray_downloader.run_folder.server_lists import read_server_names
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
 from ray_downloader.sql import literals
 
-#: The server as the file of excluded ones spells it: lower case, without user-info and default port.
+#: The server as it is spelled in the file of excluded ones: lower case, without user-info and default port.
 _SERVER = "regexp_extract(lower(identifier), '^https?://(?:[^/?#@]*@)?([^/?#]+?)(?::(?:80|443))?(?:[/?#]|$)', 1)"
 
 
 @SOURCES.register("tol200m")
 def tol200m(settings: DatasetSettings) -> Source:
-    """The catalog's rows of the chosen sources, without those of excluded servers."""
+    """The catalog's rows of the chosen sources, except those of excluded servers."""
     rejects = [RejectRule("no_identifier", "identifier IS NULL")]
     if settings.data_sources:
         chosen = literals(name.lower() for name in settings.data_sources)

@@ -1,6 +1,6 @@
-"""Takes off what a list may be wrapped in (gzip, bzip2, zstd), and says what a file is by its first bytes.
+"""Removes the compression of a list (gzip, bzip2, zstd), and tells what a file is by its first bytes.
 
-Copies go below a scratch folder that the caller removes. A file that is plain already is not copied.
+Copies go below a scratch folder that the caller removes. A file that is not compressed is not copied.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from ray_downloader.errors import UserError
 
-#: Beginnings of files that are no lists, longest first where one begins with another; `None` is plain text.
+#: Beginnings of files that are not lists, longest first if one begins with another; `None` is plain text.
 _MAGIC = (
     (b"PAR1", "a parquet file"),
     (b"ARROW1", "an Arrow file"),
@@ -58,13 +58,13 @@ _HEAD_SIZE_BYTES = 1 << 16
 
 _COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd", ".zstd": "zstd", ".xz": "xz"}
 _OPENERS: dict[str, Callable[[Path, str], object]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
-#: Endings of names that say how a file is compressed.
+#: Endings of names that indicate how a file is compressed.
 COMPRESSED_ENDINGS = tuple(_COMPRESSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """A folder for copies; every path it gives is new."""
+    """A folder for copies; it never gives the same path twice."""
 
     folder: Path
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -89,7 +89,7 @@ def file_kind(path: Path) -> str | None:
 
 
 def workbook_kind(path: Path) -> str | None:
-    """What a spreadsheet's own file is; None for others."""
+    """What kind of spreadsheet a file is; None for other files."""
     with path.open("rb") as file:
         head = file.read(8)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
@@ -105,10 +105,10 @@ def workbook_kind(path: Path) -> str | None:
 
 
 def decompress(path: Path, shown: str, scratch: Scratch) -> Path:
-    """A decompressed copy of what its name says is compressed; other files as they are.
+    """A decompressed copy of a file whose name says that it is compressed; other files as they are.
 
     Raises:
-        UserError: The file is not what its name says, or damaged.
+        UserError: The file is not what its name says, or is damaged.
     """
     kind = _COMPRESSED.get(PurePath(shown.lower()).suffix)
     if kind is None:
@@ -131,7 +131,7 @@ def _open_compressed(path: Path, kind: str) -> IO[bytes]:
 
 
 def wide_encoding(head: bytes) -> str | None:
-    """The encoding that the first bytes show, if it is one with two or four bytes a character."""
+    """The encoding that the first bytes show, if it is one with two or four bytes per character."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
@@ -144,6 +144,6 @@ def wide_encoding(head: bytes) -> str | None:
 
 
 def _is_binary(head: bytes) -> bool:
-    """One byte in ten is a control character that no text has."""
+    """Whether one byte in ten is a control character that does not occur in text."""
     controls = sum(head.count(code) for code in (*range(9), *range(14, 32)))
     return controls > 0.1 * len(head)

@@ -1,4 +1,4 @@
-"""What text looks like a URL, or like a name of a column: what the detection of a list's shape rests on. Pure."""
+"""What text looks like a URL, or like the name of a column: the basis for detecting a list's form. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ray_downloader.sources.names import KNOWN_NAMES, bare
 
 _OPENING = r"[\s\"'<\ufeff]*"
 _URL = re.compile(rf"{_OPENING}(?:https?:|//[\w-]+(?:\.[\w-]+)+/)", re.IGNORECASE)
-#: Text that names a place in some way, though not one that can be fetched over http: s3, data, a path, a bare host.
+#: Text that names a location, though not one that can be fetched over http: s3, data, a path, a bare host.
 _LOCATION = re.compile(
     rf"{_OPENING}(?:[a-z][a-z0-9+.-]*:/|data:|doi:|urn:|/|\./|www\.|[\w-]+(?:\.[\w-]+)+/)", re.IGNORECASE
 )
 _IMAGE = re.compile(r"\.(?:jpe?g|png|gif|tiff?|webp|bmp|jp2|heic|avif)(?:[\"'>?#\s]|$)", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[\"']?[-+]?[\d.,]+(?:e[-+]?\d+)?[\"']?\s*", re.IGNORECASE)
 _NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", "\\n"})
-#: Vocabularies whose terms are URLs and stand in headers of Darwin Core tables.
+#: Vocabularies whose terms are URLs and occur in headers of Darwin Core tables.
 _TERM = re.compile(
     r"\s*[\"']?https?://(?:rs\.tdwg\.org|purl\.org|rs\.gbif\.org|ns\.adobe\.com|iptc\.org)/", re.IGNORECASE
 )
@@ -23,7 +23,7 @@ _MAX_NAME_LENGTH = 80
 
 
 def is_url(cell: str) -> bool:
-    """Whether a cell begins as an http(s) URL, in quotes or brackets perhaps."""
+    """Whether a cell begins like an http(s) URL, possibly in quotes or brackets."""
     return bool(_URL.match(cell))
 
 
@@ -33,7 +33,7 @@ def names_image(cell: str) -> bool:
 
 
 def ends_as_image(cell: str) -> bool:
-    """Whether the last characters are the ending of an image file, so that no query follows."""
+    """Whether it ends like an image file, so that no query follows."""
     return bool(_IMAGE.search(f"{cell.rstrip()} ")) and not re.search(r"[?#]", cell)
 
 
@@ -43,7 +43,7 @@ def is_number(cell: str) -> bool:
 
 
 def is_known_name(cell: str) -> bool:
-    """Whether a cell is a name that columns of lists often have."""
+    """Whether a cell is a common name of a column in lists."""
     return bare(cell) in KNOWN_NAMES
 
 

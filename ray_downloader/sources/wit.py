@@ -1,6 +1,6 @@
-"""WIT, the Wikipedia-based Image Text dataset (tsv, also gzipped): many rows, one a language, have the same image.
+"""WIT, the Wikipedia-based Image Text dataset (tsv, also gzipped): many rows, one per language, have the same image.
 
-`image_url` is the image, `page_url` the article. Rows of one image are fetched once. Its title is the page's.
+`image_url` is the image, `page_url` the article. An image is fetched once for all its rows. The title is the page's.
 """
 
 from __future__ import annotations

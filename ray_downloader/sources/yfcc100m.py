@@ -1,7 +1,7 @@
-"""YFCC100M: `yfcc100m_dataset`, tab separated without header row or quotes, of 23 columns or, numbered and hashed, 25.
+"""YFCC100M: `yfcc100m_dataset`, tab separated, no header row, no quotes, 23 columns or (numbered and hashed) 25.
 
-The image's URL is the download URL, not that of the page. Videos (marker 1) are no images. Titles and names are
-percent-encoded there, with `+` for a blank, and are decoded.
+The image's URL is the download URL, not that of the page. Videos (marker 1) are rejected. Titles and names are
+percent-encoded, with `+` for a blank, and are decoded.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def test_a_stated_form_is_taken(tmp_path: Path) -> None:
     dataset = {"text": text, "columns": {"title": "column1"}}
     rows = _read(tmp_path, "l.csv", f'"Кот;{U}\n'.encode("koi8-r"), dataset).rows()
     assert (rows[0]["identifier"], rows[0]["title"]) == (U, '"Кот')
-    with pytest.raises(UserError, match="'klingon', which is not known"):
+    with pytest.raises(UserError, match="'klingon', which is unknown"):
         _read(tmp_path, "l.csv", U, {"text": {"encoding": "klingon"}})
     with pytest.raises(UserError, match="write one character"):
         _read(tmp_path, "l.csv", U, {"text": {"delimiter": "ab"}})

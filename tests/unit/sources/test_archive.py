@@ -99,7 +99,7 @@ def test_several_archives_are_read_together(tmp_path: Path) -> None:
         ({"meta.xml": "<archive", "multimedia.txt": GBIF_MEDIA}, "is not a descriptor of a Darwin Core Archive"),
         ({"meta.xml": _meta("gone.txt", "")}, "names gone.txt, which is not there"),
         ({"meta.xml": _meta("m.txt", '<field index="7" term="x/identifier"/>'), "m.txt": U}, "only 1 columns"),
-        ({"meta.xml": _meta("m.txt", "", 'encoding="klingon"'), "m.txt": U}, "'klingon', which is not known"),
+        ({"meta.xml": _meta("m.txt", "", 'encoding="klingon"'), "m.txt": U}, "'klingon', which is unknown"),
         ({"multimedia.txt": ""}, "has no rows"),
         ({"multimedia.txt": "identifier\n"}, "has no rows"),
     ],

@@ -65,7 +65,7 @@ def test_files_that_are_passed_over_are_reported(tmp_path: Path) -> None:
     (tmp_path / "README.md").touch()
     told: list[str] = []
     assert FileFinder(tmp_path / "out", told.append).find(str(tmp_path)) == [tmp_path / "a.txt"]
-    assert told == [f"{tmp_path / 'README.md'} is not a list and is passed over"]
+    assert told == [f"{tmp_path / 'README.md'} is not a list and is skipped"]
 
 
 def test_a_name_with_the_characters_of_a_glob_is_a_name_first(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
 
 def test_a_path_to_nothing_is_named(tmp_path: Path) -> None:
     assert "does not exist" in _refusal(tmp_path / "gone.txt", tmp_path)
-    assert "holds no list" in _refusal(tmp_path / "*.csv", tmp_path)
+    assert "contains no list" in _refusal(tmp_path / "*.csv", tmp_path)
     assert "download the list first" in _refusal("https://a.example/list.csv", tmp_path)
 
 

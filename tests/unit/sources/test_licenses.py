@@ -41,7 +41,7 @@ def test_a_gate_takes_names_in_any_spelling_and_texts_as_they_stand() -> None:
         True, True, True, False, False, False,
     ]  # fmt: skip
     assert len(told) == 1
-    assert "'Our own terms' is none of cc0, pdm" in told[0]
+    assert "'Our own terms' is not one of cc0, pdm" in told[0]
 
 
 def test_an_empty_name_is_a_mistake() -> None:

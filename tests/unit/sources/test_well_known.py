@@ -101,7 +101,7 @@ def test_photos_alone_and_beside_observations_are_read_alike(tmp_path: Path) -> 
 
 def test_a_size_that_is_not_served_is_said(tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text(PHOTOS)
-    with pytest.raises(UserError, match=r"dataset\.size=big is no size .* original, large, medium"):
+    with pytest.raises(UserError, match=r"dataset\.size=big is not a size .* original, large, medium"):
         _read(tmp_path / "photos.csv", tmp_path, "inaturalist", size="big")
 
 
@@ -228,5 +228,5 @@ def test_iiif_addresses_become_pictures_of_the_wanted_size(tmp_path: Path) -> No
 
 def test_a_size_that_iiif_does_not_have_is_said(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("https://i.example/iiif/2/a/info.json\n")
-    with pytest.raises(UserError, match=r"dataset\.size=big is no size of IIIF"):
+    with pytest.raises(UserError, match=r"dataset\.size=big is not a size of IIIF"):
         _read(tmp_path / "list.txt", tmp_path, "iiif", size="big")
