@@ -1,4 +1,4 @@
-"""Partition: rows of a list become batches of rows by server, below `urls/`.
+"""Partition: the rows of a list become batches by server, below `urls/`.
 
 The work is in `run.py`, which loads DuckDB; workers read `batches.py` and must not pay for that.
 """
@@ -20,9 +20,9 @@ def partition(
     """Write `urls/` for the list that the settings name; `batches.parquet` comes last.
 
     Args:
-        settings: What is read, and how.
+        settings: What to read, and how.
         layout: The run folder.
-        report: Told in a sentence about each thing worth knowing.
+        report: Called with a sentence about each thing worth knowing.
 
     Raises:
         UserError: The input cannot be read, or none of its rows can be downloaded.

@@ -1,7 +1,7 @@
 """Which rows share a batch: a pure function of how many rows each server has.
 
 A big server has batches of its own, of nearly equal size. Small servers share batches, so that 10^6 servers do not
-make 10^6 folders. The result states an order of servers; rows sorted in it and cut at the batches' sizes are the plan.
+make 10^6 folders. The plan is an order of servers, and the sizes of the batches into which rows in that order are cut.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 from ray_downloader.run_folder.schemas import POOLED
 
-#: A server with fewer rows shares batches: a folder and two files for less are mostly overhead.
+#: A server with fewer rows shares batches: for fewer rows, a folder and two files are mostly overhead.
 MIN_OWN_ROWS = 10
-#: At most so many servers have batches of their own, the biggest ones.
+#: At most this many servers have batches of their own, the biggest ones.
 MAX_OWN_SERVERS = 10_000
-#: A server's rows are cut into so many batches if each still has so many rows: a batch is worked at by one core at a
-#: time, and a list of one server is to keep several busy.
+#: A server's rows are cut into this many batches if each still has this many rows: one core at a time works on a batch,
+#: and a list of one server should keep several cores busy.
 LEAST_PIECES = 8
 LEAST_PIECE_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """One batch: `rows` rows of `servers` servers, the next ones in the plan's order."""
+    """One batch: the next `rows` rows in the plan's order, of `servers` servers."""
 
     server_name: str
     partition_id: int
@@ -33,7 +33,7 @@ class PlannedBatch:
 
 @dataclass(frozen=True, slots=True)
 class PartitionPlan:
-    """Order of servers, number of batches that hold rows of each of them, and the batches, all in the same order."""
+    """Servers in order, the number of batches with rows of each of them, and the batches, all in the same order."""
 
     servers: tuple[str, ...]
     batches_of_server: tuple[int, ...]
@@ -41,7 +41,7 @@ class PartitionPlan:
 
 
 def plan_batches(rows_of_server: Mapping[str, int], batch_size: int) -> PartitionPlan:
-    """Cut rows into batches of at most `batch_size`; servers of their own come first, each group sorted by name."""
+    """Cut rows into batches of at most `batch_size`; servers with their own come first, each group sorted by name."""
     biggest = sorted(rows_of_server, key=lambda name: (-rows_of_server[name], name))[:MAX_OWN_SERVERS]
     own = sorted(name for name in biggest if name != POOLED and rows_of_server[name] >= MIN_OWN_ROWS)
     pooled = sorted(rows_of_server.keys() - set(own))
@@ -63,7 +63,7 @@ def _own_batches(name: str, rows: int, batch_size: int) -> Iterator[PlannedBatch
 
 
 def _pooled_batches(rows: list[int], batch_size: int) -> tuple[list[int], list[PlannedBatch]]:
-    """Full batches over the servers in order, the last one smaller; first, how many of them each server touches."""
+    """Full batches over the servers in order, the last one smaller; and, first, how many of them each server is in."""
     spans: list[int] = []
     servers_in_batch: dict[int, int] = {}
     start = 0

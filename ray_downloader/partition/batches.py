@@ -17,7 +17,7 @@ from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch: where its rows lie below `urls/` and where its results go (see `records.BATCH_SCHEMA`)."""
+    """One batch: where its rows are below `urls/` and where its results go (see `schemas.BATCH_SCHEMA`)."""
 
     batch_id: int
     server_name: str
@@ -41,11 +41,11 @@ def load_batches(layout: RunLayout) -> list[Batch]:
 
 
 def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
-    """The rows of one batch, sorted by (server_name, identifier), in `schemas.URL_SCHEMA` and what was kept besides."""
+    """The rows of one batch, sorted by (server_name, identifier): `schemas.URL_SCHEMA` and the kept columns."""
     with pq.ParquetFile(layout.urls / batch.file) as file:
         rows = file.read_row_group(batch.row_group)
     for column in URL_SCHEMA:
-        if column.name not in rows.schema.names:  # of a run that an earlier version partitioned
+        if column.name not in rows.schema.names:  # a run that an earlier version partitioned
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
     return rows
 

@@ -1,7 +1,7 @@
 """The table beside the media: read once, then joined to each media row by its key.
 
-`companion(key, label, license, kept_0, ...)` has one row a key. Core ids of publishers ("1", "2", ...) mean something
-in their own archive only, so they are prefixed with it; GBIF's ids mean the same everywhere.
+`companion(key, label, license, kept_0, ...)` has one row per key. Core ids of publishers ("1", "2", ...) are unique
+within their own archive only, so they are prefixed with it; GBIF's ids mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ray_downloader.sources.tables import Table
 
 
 def create_companion(connection: duckdb.DuckDBPyConnection, kept: Sequence[str]) -> None:
-    """Create the table, empty; `kept` are the columns to carry along."""
+    """Create the empty table; `kept` are the columns to carry along."""
     columns = ", ".join(f"{name} VARCHAR" for name in ("key", "label", "license", *kept_roles(kept)))
     connection.execute(f"CREATE OR REPLACE TABLE companion ({columns})")
 
@@ -27,9 +27,9 @@ def fill_companion_sql(
 
     Args:
         rows: SQL that scans the tables.
-        tables: Where they are from.
+        tables: The tables.
         roles: Columns of `rows`.
-        companion: What is wanted of them.
+        companion: What to read from them.
         kept: Columns to carry along.
     """
     license_sql = "license" if "license" in roles else "NULL"
@@ -41,7 +41,7 @@ def fill_companion_sql(
 
 
 def keep_one_row_a_key(connection: duckdb.DuckDBPyConnection, kept: Sequence[str]) -> None:
-    """Remove rows that repeat a key: they would repeat the media rows that are joined to them."""
+    """Remove rows that repeat a key: they would duplicate the media rows that are joined to them."""
     repeated = connection.sql("SELECT count(*) > count(DISTINCT key) FROM companion").fetchall()[0][0]
     if repeated:
         names = ("label", "license", *kept_roles(kept))
@@ -52,11 +52,11 @@ def keep_one_row_a_key(connection: duckdb.DuckDBPyConnection, kept: Sequence[str
 
 
 def joined_sql(rows: str, tables: Sequence[Table], companion: Companion | None, kept: Sequence[str]) -> str:
-    """The rows of media tables, with what the companion says of each: `companion_label`, `companion_kept_0`, ...
+    """The rows of media tables, with the companion's columns for each: `companion_label`, `companion_kept_0`, ...
 
     Args:
         rows: SQL that scans the tables.
-        companion: None where there is no such table.
+        companion: None if there is no such table.
         kept: Columns to carry along.
     """
     names = ("label", "license", *kept_roles(kept))
@@ -70,12 +70,12 @@ def joined_sql(rows: str, tables: Sequence[Table], companion: Companion | None, 
 
 
 def kept_roles(kept: Sequence[str]) -> list[str]:
-    """What the columns to carry along are called in `staged` and `companion`."""
+    """Names of the columns to carry along in `staged` and `companion`."""
     return [f"kept_{index}" for index in range(len(kept))]
 
 
 def scoped(key: str, tables: Sequence[Table], companion: Companion) -> str:
-    """SQL for a key, prefixed with the archive that it is from where it means something there only."""
+    """SQL for a key, prefixed with its archive if it is unique only there."""
     if companion.global_column in tables[0].columns:
         return key
     return f"scope || chr(31) || {key}"

@@ -12,7 +12,7 @@ import psutil
 
 from ray_downloader.partition.row_uuid import ROW_UUID_MACRO
 
-#: DuckDB's own share of memory. 10 M GBIF rows stay below 4 GB in all with it (benchmarks/partition/README.md).
+#: DuckDB's own share of memory. With it, 10 M GBIF rows stay below 4 GB in total (benchmarks/partition/README.md).
 _MAX_MEMORY_BYTES = 2 << 30
 
 
@@ -24,7 +24,7 @@ def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
         "temp_directory": str(folder / "spill"),
         "threads": len(os.sched_getaffinity(0)),
-        # Order is stated where it matters; without this the reader would hold rows back to keep theirs.
+        # Order is stated where it matters; without this the reader would buffer rows to preserve theirs.
         "preserve_insertion_order": False,
     }
     with duckdb.connect(folder / "partition.duckdb", config=config) as connection:

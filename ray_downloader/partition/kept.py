@@ -8,10 +8,10 @@ from ray_downloader.errors import UserError
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
 from ray_downloader.sources.tables import Table, has_column
 
-#: Columns that rows have anyway.
+#: Columns that rows have in any case.
 _THERE_ANYWAY = frozenset({"uuid", "source_id", "identifier", "license", "source", "title"})
 _WRITTEN = frozenset(SUCCESS_SCHEMA.names) - _THERE_ANYWAY
-#: Columns that a message lists at most.
+#: How many columns a message lists at most.
 _MAX_NAMES = 60
 
 
@@ -19,9 +19,9 @@ def columns_to_keep(always: Sequence[str], wanted: Sequence[str], tables: Iterab
     """The columns to carry along, each once.
 
     Args:
-        always: Of the dataset; a list may lack them.
-        wanted: Of the user; some table must have them.
-        tables: All of the input, those beside the media too.
+        always: Requested by the dataset; a list may lack them.
+        wanted: Requested by the user; some table must have them.
+        tables: All tables of the input, including those beside the media.
 
     Raises:
         UserError: No table has a column, or the run itself writes one of that name.

@@ -1,4 +1,4 @@
-"""Rejects staged rows whose licence is not wanted. Each distinct text is looked at once, in Python, not once a row."""
+"""Rejects staged rows whose licence is not wanted. Each distinct text is checked once, in Python, not once per row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CHUNK_ROWS = 100_000
 
 
 def reject_unwanted_licenses(connection: duckdb.DuckDBPyConnection, is_wanted: Callable[[str | None], bool]) -> None:
-    """Give rows of other licences, and those of none, the reason `license`; earlier reasons count."""
+    """Set the reason `license` on rows with another licence or none; earlier reasons take precedence."""
     connection.execute("CREATE OR REPLACE TABLE wanted_licenses (license VARCHAR)")
     distinct = connection.sql("SELECT DISTINCT license FROM staged WHERE reason IS NULL AND license IS NOT NULL")
     with connection.cursor() as writer:

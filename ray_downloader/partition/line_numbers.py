@@ -1,8 +1,8 @@
 """The lines of rejected rows of a text.
 
 DuckDB has no line numbers for CSV, but it keeps rows in order: the n-th row of a file begins on the n-th line that is
-neither blank nor refused nor a continuation. That is checked against the file's own number of lines; where they
-disagree there is no line, as a number that is sometimes wrong is worse than none.
+neither blank nor refused nor a continuation. That is checked against the file's own number of lines; if they disagree,
+no line is given, as a number that is sometimes wrong is worse than none.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StagedText:
 
 
 class LineNumbers:
-    """Lines of rows of all texts that were staged, by the path that was read."""
+    """Lines of the rows of all staged texts, by the path that was read."""
 
     def __init__(self) -> None:
         self._texts: dict[str, StagedText] = {}

@@ -1,4 +1,4 @@
-"""SQL for what a list says of the bytes: checksums in hexadecimal or base64, with or without their name, and sizes."""
+"""SQL for what a list states about the bytes: checksums in hexadecimal or base64, with or without prefix, and sizes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ray_downloader.sources.base import LISTED_COLUMNS
 
 #: Characters of each checksum in base64, the longest checksum first.
 _BASE64_LENGTHS = {"sha256": 44, "sha1": 28, "md5": 24}
-#: What stands for nothing.
+#: Texts that mean "no value".
 _NOTHING = "('', '-', '?', 'na', 'n/a', 'nan', 'none', 'null')"
 
 
 def listed_sql(roles: Collection[str]) -> dict[str, str]:
     """SQL for the columns `checksum` and `size_bytes` over those of `LISTED_COLUMNS` that are among the roles.
 
-    Where several checksums are listed, the longest counts. A text that is no checksum is carried as it is: no file
-    agrees with it, and the column `checksum_ok` says so.
+    If several checksums are listed, the longest is used. A text that is not a checksum is kept as it is: no file
+    matches it, and the column `checksum_ok` says so.
     """
     there = [name for name in _BASE64_LENGTHS if name in roles]
     checksums = [_checksum(name, _BASE64_LENGTHS[name]) for name in there]

@@ -6,10 +6,10 @@ import duckdb
 
 from ray_downloader.partition.url_cells import PART_MARK
 
-#: The reason of a row whose URLs have rows of their own: it is no row any more.
+#: The reason of a row whose URLs have become rows of their own: it no longer counts as a row.
 DIVIDED = "divided"
 
-#: Scheme and authority of a plainly written URL. Whatever looks odd is its own origin: then the parser sees all of it.
+#: Scheme and authority of a plainly written URL. Anything unusual is its own origin, so that the parser sees all of it.
 ORIGIN_SQL = r"""
 coalesce(
     nullif(regexp_extract(identifier, '^((?i:https?)://[^/?#\\[:space:][:cntrl:]]+)(?:[/?#]|$)', 1), ''), identifier)
@@ -17,7 +17,7 @@ coalesce(
 
 _HAS_PARTS = f"reason IS NULL AND contains(identifier, '{PART_MARK}')"
 
-#: A uuid that the list brings would be that of all parts, so each has one made of it and its URL.
+#: A uuid from the list would be the same for all parts, so each gets one derived from it and its URL.
 _DIVIDE_SQL = f"""
 INSERT INTO staged BY NAME
 SELECT *, {ORIGIN_SQL} AS origin FROM (
@@ -35,6 +35,6 @@ UPDATE staged SET reason = '{DIVIDED}' WHERE {_HAS_PARTS};
 
 
 def divide_rows(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give every URL of a row with several a row of its own, and the row that had them the reason `DIVIDED`."""
+    """Give every URL of a row with several a row of its own, and set the original row's reason to `DIVIDED`."""
     if connection.sql(f"SELECT 1 FROM staged WHERE {_HAS_PARTS} LIMIT 1").fetchall():
         connection.execute(_DIVIDE_SQL)

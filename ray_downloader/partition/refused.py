@@ -1,4 +1,4 @@
-"""Lines that the reader refused become rejected rows: too many cells or too few, bytes that are not UTF-8, no end."""
+"""Lines that the reader refused become rejected rows: too many or too few cells, bytes that are not UTF-8, no end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ray_downloader.sources.quotes import spoil_of
 from ray_downloader.sources.tables import Table
 from ray_downloader.sql import literal
 
-#: What a line that could not be cut into cells keeps of itself in `rejected.parquet`.
+#: How much of a line that could not be split into cells is kept in `rejected.parquet`.
 MAX_LINE_LENGTH = 2000
 
-#: A line may be refused for several reasons at once and is one row all the same.
+#: A line may be refused for several reasons at once, but is still one row.
 _REFUSED_SQL = f"""
 SELECT file_path, line_byte_position, left(any_value(csv_line), {MAX_LINE_LENGTH})
 FROM reject_errors JOIN reject_scans USING (scan_id, file_id) GROUP BY scan_id, file_id, file_path, line_byte_position
@@ -28,13 +28,13 @@ FROM reject_errors JOIN reject_scans USING (scan_id, file_id) GROUP BY scan_id, 
 def note_lines(
     connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], first_row: int, lines: LineNumbers
 ) -> None:
-    """Note where the rows of texts are that were just staged, and stage the lines that were refused.
+    """Record where the rows of the texts are that were just staged, and stage the lines that were refused.
 
     Args:
         connection: With the table `staged`.
         tables: Texts that were read together.
         first_row: Number of their first row in `staged`.
-        lines: Takes the places.
+        lines: Receives the places.
     """
     rows = _rows_of_files(connection, tables, first_row)
     refused = _refused(connection)
@@ -66,7 +66,7 @@ def _refused(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[int,
     """Place of the first byte, and text, of each refused line by path."""
     refused: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for file, place, line in connection.sql(_REFUSED_SQL).fetchall():
-        # After a carriage return DuckDB has the line begin at its line feed.
+        # After a carriage return, DuckDB lets the line begin at its line feed.
         refused[file].append((place + line.startswith("\n"), line.strip("\r\n")))
     return refused
 

@@ -1,4 +1,4 @@
-"""The deterministic identity of a row: the same source_id and identifier have the same uuid in every run.
+"""The deterministic identity of a row: the same source_id and identifier give the same uuid in every run.
 
 It is the version 5 uuid (RFC 9562, 5.5) of both, in a namespace of this project; SQL and Python agree.
 """
@@ -14,7 +14,7 @@ _SEPARATOR = "\x1f"
 
 
 def row_uuid(source_id: str | None, identifier: str) -> str:
-    """The uuid of a row that brings none."""
+    """The uuid of a row whose list has none."""
     return str(uuid.uuid5(NAMESPACE, f"{source_id or ''}{_SEPARATOR}{identifier}"))
 
 

@@ -1,6 +1,6 @@
 """Writes the rows below `urls/`: few large parquet files in which each row group is one batch.
 
-Rows arrive in the plan's order of servers, so a batch is simply the next `rows` of them.
+Rows arrive in the plan's order of servers, so a batch is simply the next so many of them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ray_downloader.partition.batch_plan import PlannedBatch
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
 
-#: Row groups in one file: enough that files are few, few enough that the footer, which every reader of a batch parses,
-#: stays below half a megabyte.
+#: Row groups per file: enough to keep files few, and few enough to keep the footer, which every reader of a batch
+#: parses, below half a megabyte.
 ROW_GROUPS_PER_FILE = 256
 COMPRESSION = "zstd"
 
@@ -24,13 +24,13 @@ COMPRESSION = "zstd"
 def write_rows(
     folder: Path, chunks: Iterable[pa.RecordBatch], batches: Sequence[PlannedBatch], schema: pa.Schema = URL_SCHEMA
 ) -> pa.Table:
-    """Write the rows of all batches to `folder`, and return the index of them in `records.BATCH_SCHEMA`.
+    """Write the rows of all batches to `folder`, and return their index in `schemas.BATCH_SCHEMA`.
 
     Args:
         folder: Where the files go.
-        chunks: All rows, in the plan's order, in `records.URL_SCHEMA`.
+        chunks: All rows, in the plan's order, in `schemas.URL_SCHEMA`.
         batches: How many rows each batch has, in the same order.
-        schema: Of the rows: `schemas.URL_SCHEMA`, and what is kept besides.
+        schema: The rows' schema: `schemas.URL_SCHEMA` and the kept columns.
     """
     tables = cut((pa.Table.from_batches([chunk]) for chunk in chunks), [batch.rows for batch in batches])
     for start in range(0, len(batches), ROW_GROUPS_PER_FILE):

@@ -1,6 +1,6 @@
 """The partition stage: list -> staged rows -> servers -> plan -> files below `urls/`, all out of core in DuckDB.
 
-Scratch (the database, what it spills, unpacked copies) lies below the run folder and is removed at the end.
+Scratch data (the database, what it spills, unpacked copies) is kept below the run folder and removed at the end.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from ray_downloader.sql import identifier
 _SCRATCH = ".partition"
 _CHUNK_ROWS = 50_000
 
-#: Ties are broken by source_id, so that the same list gives the same files.
+#: Ties are broken by source_id, so that the same list yields the same files.
 _ACCEPTED_SQL = """
 SELECT coalesce(uuid, row_uuid(source_id, identifier)) AS uuid, source_id, identifier, server_name,
     license IS NOT NULL AND source IS NOT NULL AND title IS NOT NULL AS is_license_full, license, source, title,
@@ -68,7 +68,7 @@ _MAX_SENTENCES = 10
 
 
 def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
-    """Carry the stage out; see `ray_downloader.partition.partition`."""
+    """Run the stage; see `ray_downloader.partition.partition`."""
     refuse_legacy_run(layout)
     with _scratch(layout) as scratch:
         inputs = _open_inputs(settings, layout, scratch, report)
@@ -134,14 +134,14 @@ def _open_inputs(
 
 
 def _remove_earlier(layout: RunLayout) -> None:
-    """Remove what an earlier, perhaps unfinished, partition left: the marker first."""
+    """Remove what an earlier, possibly unfinished, partition left: the marker first."""
     layout.batches_table.unlink(missing_ok=True)
     for path in [*layout.urls.glob("*.parquet"), *layout.urls.glob("*.json"), *layout.urls.glob(".*.tmp")]:
         path.unlink()
 
 
 def _report(connection: duckdb.DuckDBPyConnection, staged: Staged, report: Callable[[str], None]) -> None:
-    """Say how the list was read, and what was made of its cells."""
+    """Report how the list was read, and how its cells were corrected."""
     for sentence in staged.read_as[:_MAX_SENTENCES]:
         report(sentence)
     if len(staged.read_as) > _MAX_SENTENCES:
@@ -154,7 +154,7 @@ def _report(connection: duckdb.DuckDBPyConnection, staged: Staged, report: Calla
 
 
 def _write_rejected(connection: duckdb.DuckDBPyConnection, layout: RunLayout, lines: LineNumbers) -> dict[str, int]:
-    """Write `urls/rejected.parquet`; rows by reason."""
+    """Write `urls/rejected.parquet`; returns the number of rows by reason."""
     rows = connection.sql(_REJECTED_SQL).to_arrow_reader(_CHUNK_ROWS)
     with (
         replacing(layout.rejected_table) as temp,

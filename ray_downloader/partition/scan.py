@@ -1,4 +1,4 @@
-"""SQL that reads tables of the input: text by DuckDB's CSV reader, parquet by its own. Data in, SQL out."""
+"""SQL that reads tables of the input: text with DuckDB's CSV reader, parquet with its own. Data in, SQL out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ray_downloader.sources.tables import Table
 from ray_downloader.sources.text import MIRROR_MARK
 from ray_downloader.sql import file_list, identifier, literal
 
-#: What is taken off both ends of a cell: white space, the no-break space, and a byte order mark within a file.
+#: Removed from both ends of a cell: white space, the no-break space, and a byte order mark within a file.
 _WHITE_SPACE = " \t\r\n\f\v\u00a0\ufeff"
-#: Longest line of JSON: rows may hold whole pictures. (Of other text it is DuckDB's, 2 MB.)
+#: Longest line of JSON: rows may contain whole pictures. (For other text the limit is DuckDB's, 2 MB.)
 _MAX_JSON_LINE_BYTES = 1 << 25
 
 
@@ -56,8 +56,8 @@ def scan_sql(
         tables: Tables with the same columns and text format.
         roles: Position of the column for each role.
         columns: As DuckDB knows them, in the same order.
-        first_row: Number of the first row, from which `row_number` counts; None leaves that NULL. Counting costs a
-            core, and is needed only where what comes after does not keep the order.
+        first_row: Number of the first row, from which `row_number` counts; None leaves it NULL. Counting occupies a
+            core, and is needed only if a later step does not preserve the order.
     """
     text = tables[0].text
     values = {role: _value(role, index, tables[0], columns) for role, index in roles.items()}
@@ -66,7 +66,7 @@ def scan_sql(
     cells = ", ".join(f"{value} AS {role}" for role, value in values.items())
     line = "NULL::BIGINT" if text else "file_row_number + 1"
     refused = "CASE WHEN NOT coalesce(json_valid(c0), false) THEN c0 END" if text and text.is_json else "NULL::VARCHAR"
-    # A blank line of a table with one column is no row, as it is none in a table with more.
+    # A blank line in a table with one column is not a row, just as in a table with more columns.
     rows = f" WHERE {columns[0].name} IS NOT NULL" if text and len(columns) == 1 else ""
     scan = _text_scan(tables, columns) if text else _parquet_scan(tables)
     number = "NULL::BIGINT" if first_row is None else f"{first_row} + row_number() OVER () - 1"
@@ -92,7 +92,7 @@ def scanned_columns(table: Table) -> list[SqlColumn]:
 
 
 def parquet_rows(tables: Sequence[Table]) -> str:
-    """A SELECT of all columns of parquet files, for asking their names and types."""
+    """A SELECT of all columns of parquet files, to find out their names and types."""
     return f"SELECT * FROM read_parquet({_files(tables)})"
 
 
@@ -108,7 +108,7 @@ def _value(role: str, index: int | None, table: Table, columns: Sequence[SqlColu
     return _cleaned(_text(name, columns[index].type, role))
 
 
-def _text(value: str, kind: SqlType, role: str) -> str:  # noqa: PLR0911 (one return a kind)
+def _text(value: str, kind: SqlType, role: str) -> str:  # noqa: PLR0911 (one return per kind)
     """A value of any type as text: whole numbers without a point, bytes as the text or uuid that they are."""
     if kind.kind in {"varchar", "enum"}:
         return value
@@ -131,7 +131,7 @@ def _text(value: str, kind: SqlType, role: str) -> str:  # noqa: PLR0911 (one re
 
 
 def _url_field(kind: SqlType) -> tuple[str, SqlType] | None:
-    """The field of a struct that holds a URL: Hugging Face's pictures have `bytes` and `path`."""
+    """The field of a struct that contains a URL: Hugging Face's pictures have `bytes` and `path`."""
     by_name = {bare(name): (name, member) for name, member in kind.members}
     return next((by_name[name] for name in map(bare, (*URL_NAMES, "path")) if name in by_name), None)
 
@@ -139,8 +139,8 @@ def _url_field(kind: SqlType) -> tuple[str, SqlType] | None:
 def _cleaned(text: str) -> str:
     """The trimmed cell, NULL if nothing is left.
 
-    Most cells begin and end with a visible ASCII character and are taken as they are: trimming a set of characters
-    costs four times as much as all other reading (2 M GBIF rows, 7 columns: 2.6 s; so 0.9 s; untrimmed 0.5 s).
+    Most cells begin and end with a visible ASCII character and are used as they are: trimming a set of characters costs
+    four times as much as all other reading (2 M GBIF rows, 7 columns: 2.6 s; this way 0.9 s; untrimmed 0.5 s).
     """
     visible = f"ascii({text}) BETWEEN 33 AND 126 AND ascii(right({text}, 1)) BETWEEN 33 AND 126"
     return f"CASE WHEN {visible} THEN {text} ELSE nullif(trim({text}, {literal(_WHITE_SPACE)}), '') END"
@@ -155,8 +155,8 @@ def _text_scan(tables: Sequence[Table], columns: Sequence[SqlColumn]) -> str:
     assert text is not None, "only called for text"
     names = ", ".join(f"{literal(column.name)}: 'VARCHAR'" for column in columns)
     longest = f", max_line_size={_MAX_JSON_LINE_BYTES}" if text.is_json else ""
-    # strict_mode=true: otherwise cells beyond the last column are dropped. Its price, that a file which mixes line ends
-    # is refused, and what it makes of broken quotes, are dealt with beforehand (sources/lines.py, sources/quotes.py).
+    # strict_mode=true: otherwise cells beyond the last column are dropped. The drawbacks, that it refuses a file with
+    # mixed line ends and misreads broken quotes, are handled beforehand (sources/lines.py, sources/quotes.py).
     return (
         f"read_csv({_files(tables)}, auto_detect=false, header=false, skip={text.skip_lines},"
         f" delim={literal(text.delimiter)}, quote={literal(text.quote)}, escape={literal(text.escape or text.quote)},"
@@ -169,7 +169,7 @@ def _parquet_scan(tables: Sequence[Table]) -> str:
     return f"read_parquet({_files(tables)}, filename=true, file_row_number=true)"
 
 
-#: `text_of_bytes(value, is_uuid)`: bytes that are text, or 16 bytes that are a uuid; others in hexadecimal digits.
+#: `text_of_bytes(value, is_uuid)`: bytes that are text, or 16 bytes that are a uuid; others as hexadecimal digits.
 BYTES_MACROS = """
 CREATE OR REPLACE TEMP MACRO uuid_of_digits(digits) AS
     digits[1:8] || '-' || digits[9:12] || '-' || digits[13:16] || '-' || digits[17:20] || '-' || digits[21:32];

@@ -1,6 +1,6 @@
-"""The name a server is known by, and the URL that is sent to it, both as the WHATWG URL standard reads them.
+"""The key under which a server is known, and the URL that is sent to it, both according to the WHATWG URL standard.
 
-Two URLs have one server exactly if a browser would connect both to the same host and port: letter case, IDNA,
+Two URLs have the same server exactly if a browser would connect to the same host and port for both: letter case, IDNA,
 `%`-escapes in hosts, default ports, user-info and odd spellings of IPv4 addresses make no difference.
 """
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import ada_url
 
-#: Longest host name of the DNS (RFC 1035, 2.3.4); a longer one is no host, and no folder name either.
+#: Longest host name in the DNS (RFC 1035, 2.3.4); a longer name is neither a host nor a possible folder name.
 _MAX_HOST_LENGTH = 253
 
-#: Last labels that make a host the name of a file (`http://654356.jpg`); none of them is a top-level domain.
+#: Last labels that show that a host is really a file name (`http://654356.jpg`); none of them is a top-level domain.
 _FILE_ENDINGS = frozenset(
     {"jpg", "jpeg", "png", "gif", "tif", "tiff", "webp", "bmp", "jp2", "heic", "svg", "csv", "pdf"}
 )
-#: What a host is where a scheme was written twice (`http://http://...`).
+#: The "host" of a URL whose scheme was written twice (`http://http://...`).
 _SCHEME_NAMES = frozenset({"http", "https"})
 
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
@@ -32,11 +32,11 @@ class RequestUrl:
     """An http(s) URL, parsed once: policy, budget, fetcher and cookies all read this object, never the text again.
 
     Args:
-        text: What is sent: absolute, percent-encoded, without its fragment.
+        text: The URL as it is sent: absolute, percent-encoded, without its fragment.
         server: Canonical key of the server (`server_key`).
         scheme: "http" or "https".
         host: Name or address to connect to, in lower case, IPv6 without brackets.
-        port: Port to connect to, also where it is the scheme's default.
+        port: Port to connect to, even if it is the scheme's default.
     """
 
     text: str
@@ -67,7 +67,7 @@ class RequestUrl:
 
 
 def server_key(url: str) -> str:
-    """Canonical `host` or `host:port` of an http(s) URL; the port only where it is not the scheme's default.
+    """Canonical `host` or `host:port` of an http(s) URL; the port only if it is not the scheme's default.
 
     Raises:
         BadUrlError: As `RequestUrl.parse`.
@@ -78,7 +78,7 @@ def server_key(url: str) -> str:
 
 
 def _host(parsed: ada_url.URL) -> str:
-    """The host; "example.org." is the same one as "example.org", spelled as the root of the DNS has it."""
+    """The host; "example.org.", spelled with the root of the DNS, is the same host as "example.org"."""
     host: str = parsed.hostname
     host = host.removesuffix(".") or host
     if len(host) > _MAX_HOST_LENGTH:
@@ -89,7 +89,7 @@ def _host(parsed: ada_url.URL) -> str:
 
 
 def named_server(name: str) -> str:
-    """Canonical key of a server as people name it: a host, with or without port, a URL, or as a folder spells it.
+    """Canonical key of a server as people name it: a host, with or without a port, a URL, or the name of a folder.
 
     Without a scheme both default ports are dropped.
 

@@ -1,4 +1,4 @@
-"""From origins to servers: the URL standard is applied once for each distinct origin, in Python, not once a row."""
+"""From origins to servers: the URL standard is applied in Python, once per distinct origin instead of once per row."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _CHUNK_ROWS = 100_000
 
 
 def name_servers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Fill the table `origins(origin, server_name)` for the accepted rows of `staged`; rows by server.
+    """Fill the table `origins(origin, server_name)` for the accepted rows of `staged`; returns rows by server.
 
-    A `server_name` of NULL says that the origin is no URL.
+    A `server_name` of NULL means that the origin is not a URL.
     """
     connection.execute("CREATE OR REPLACE TABLE origins (origin VARCHAR, server_name VARCHAR)")
     distinct = connection.sql("SELECT DISTINCT origin FROM staged WHERE reason IS NULL")
@@ -36,7 +36,7 @@ def name_servers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def order_servers(connection: duckdb.DuckDBPyConnection, plan: PartitionPlan) -> None:
-    """Fill the table `places(server_name, place)` with the plan's order of servers."""
+    """Fill the table `places(server_name, place)` with the order of servers in the plan."""
     places = pa.table(
         {
             "server_name": pa.array(plan.servers, pa.string()),

@@ -1,7 +1,7 @@
-"""Reads the input into the table `staged`: each row of the input, with the reason why it is rejected, if it is.
+"""Reads the input into the table `staged`: each row of the input, with the reason if it is rejected.
 
-Only here are cells read; everything after works on `staged`. Its column `origin` is the part of a URL that decides
-which server it belongs to, so that servers are worked out once for each of them and not once a row.
+Cells are read only here; everything after works on `staged`. Its column `origin` is the part of a URL that decides
+which server it belongs to, so that the server is determined once per origin and not once per row.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ Overrides = Mapping[str, tuple[str, ...]] | None
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What was learned while rows were read.
+    """What was learned while reading rows.
 
     Args:
         read_as: How each kind of list was read, in words.
-        lines: Where rows of texts are.
+        lines: Where the rows of texts are.
     """
 
     read_as: tuple[str, ...]
@@ -58,8 +58,8 @@ def stage_rows(
     """Fill `staged` with every row of the inputs.
 
     Args:
-        overrides: Names of columns by role, which replace the source's.
-        kept: Columns to carry along as they are.
+        overrides: Names of columns by role; they replace the source's.
+        kept: Columns to carry along unchanged.
 
     Raises:
         UserError: A column is missing, or a file cannot be read.
@@ -81,7 +81,7 @@ def stage_rows(
 
 
 class _Stage:
-    """Reads tables of one source into the database."""
+    """Reads the tables of one source into the database."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, source: Source, overrides: Overrides, kept: Sequence[str]
@@ -94,7 +94,7 @@ class _Stage:
         self.lines = LineNumbers()
         names = [*VALUE_COLUMNS, "license_from", "checksum", "file", "reason", "origin", *kept_roles(kept)]
         columns = ", ".join(f"{name} {'VARCHAR[]' if name == 'mirrors' else 'VARCHAR'}" for name in names)
-        # `row_number` is the number of a row, where that is not its number in the table.
+        # `row_number` is the number of a row, if that is not its number in the table.
         connection.execute(
             f"CREATE OR REPLACE TABLE staged ({columns}, size_bytes BIGINT, line BIGINT,"
             " is_completed BOOLEAN, is_part BOOLEAN, row_number BIGINT)"
@@ -103,7 +103,7 @@ class _Stage:
         connection.execute("CREATE OR REPLACE TABLE files (path VARCHAR, name VARCHAR, scope VARCHAR, place INTEGER)")
 
     def note_files(self, tables: Sequence[Table]) -> None:
-        """Fill `files`: what the user knows each by, and the archive that it is of."""
+        """Fill `files`: the name by which the user knows each, and the archive to which it belongs."""
         paths = [str(table.path) for table in tables]
         noted = pa.table(
             {
@@ -137,7 +137,7 @@ class _Stage:
     def _read_all(
         self, source: Source, tables: Sequence[Table], roles: Mapping[str, int | None], companion: Companion | None
     ) -> None:
-        """Stage every row of tables that look alike."""
+        """Stage every row of tables with the same columns and format."""
         is_text = tables[0].text is not None
         self._connection.execute(f"SET preserve_insertion_order = {is_text}")  # a text's rows are found by their order
         first_row = int(self._connection.sql("SELECT count(*) FROM staged").fetchall()[0][0])
@@ -148,7 +148,7 @@ class _Stage:
             note_lines(self._connection, tables, first_row, self.lines)
 
     def _columns(self, tables: Sequence[Table]) -> list[SqlColumn]:
-        """The columns as DuckDB knows them: of two that differ in letter case only it renames one."""
+        """The columns as DuckDB knows them: it renames one of two that differ in letter case only."""
         if tables[0].text:
             return scanned_columns(tables[0])
         relation = self._connection.sql(parquet_rows(tables[:1]))
@@ -158,7 +158,7 @@ class _Stage:
         """Fill `staged` with the rows of cores that list media themselves.
 
         Args:
-            is_rest: Take only those that list some, and of which no table of media of their archive has any.
+            is_rest: Use only rows that list media and for which no table of media of their archive has any.
         """
         if self._source.core is None:
             return
@@ -187,7 +187,7 @@ class _Stage:
         companion: Companion | None,
         first_row: int | None,
     ) -> str:
-        """Rows of `staged`; numbered from `first_row`, where that is given, as joins do not keep the order of rows."""
+        """Rows of `staged`; numbered from `first_row`, if that is given, as joins do not preserve the order of rows."""
         whens = " ".join(f"WHEN {rule.when} THEN {literal(rule.reason)}" for rule in source.rejects)
         values = {name: _value_sql(name, source) for name in VALUE_COLUMNS} | listed_sql(roles)
         stated = literal(source.stated_license) if source.stated_license else "NULL"
@@ -222,7 +222,7 @@ class _Stage:
     def _group(
         self, tables: Iterable[Table], wanted: Mapping[str, Column], overrides: Overrides
     ) -> list[tuple[list[Table], dict[str, int | None]]]:
-        """Tables with the same columns and format, together, so that 10,000 part files are one scan."""
+        """Tables with the same columns and format, grouped, so that 10,000 part files are one scan."""
         groups: dict[object, list[Table]] = defaultdict(list)
         for table in tables:
             groups[(table.columns, table.text, table.types, table.core_id, table.defaults)].append(table)
@@ -243,7 +243,7 @@ def _value_sql(name: str, source: Source) -> str:
     return source.values.get(name, name if name in source.columns else "NULL::VARCHAR")
 
 
-#: Of the rows of cores, those that list media which no table of media of the same archive does.
+#: From the rows of cores, those that list media that no table of media of the same archive has.
 _REST_SQL = """
 SELECT core.*, scope FROM ({}) AS core JOIN files ON file = path
 WHERE identifier IS NOT NULL AND NOT EXISTS (
@@ -252,7 +252,7 @@ WHERE identifier IS NOT NULL AND NOT EXISTS (
 """
 
 
-#: Publishers list a medium in several tables of one archive, in Simple Multimedia and in Audubon Core: one row counts.
+#: Publishers list a medium in several tables of one archive, in Simple Multimedia and in Audubon Core: it counts once.
 _REPEATED_SQL = """
 UPDATE staged SET reason = 'repeated' FROM (
     SELECT number FROM (

@@ -14,7 +14,7 @@ from ray_downloader.run_folder.layout import RunLayout
 
 @dataclass(frozen=True, slots=True)
 class PartitionSummary:
-    """Rows in = accepted + rejected; servers of the accepted rows, and their batches; as which dataset, and how."""
+    """Rows in = accepted + rejected; servers of the accepted rows, their batches; the dataset, and how it was read."""
 
     input_rows: int
     accepted_rows: int
@@ -31,10 +31,10 @@ def save_partition_summary(layout: RunLayout, summary: PartitionSummary) -> None
 
 
 def load_partition_summary(layout: RunLayout) -> PartitionSummary:
-    """What `save_partition_summary` wrote.
+    """Read what `save_partition_summary` wrote.
 
     Raises:
-        UserError: There is no such file.
+        UserError: The file does not exist.
     """
     try:
         known = json.loads(_file(layout).read_text("utf-8"))

@@ -1,12 +1,12 @@
-"""SQL that makes URLs of cells: quotes off, HTML entities decoded, a missing scheme completed, several URLs divided.
+"""SQL that turns cells into URLs: removes quotes, decodes HTML entities, completes the scheme, splits several URLs.
 
-Most cells are one plainly written URL and are taken as they are; only the others are looked at more closely (0.7 M
+Most cells are one plainly written URL and are used as they are; only the others are examined more closely (0.7 M
 cells: 0.06 s).
 """
 
 from __future__ import annotations
 
-#: Divides the URLs of one cell until each has a row of its own.
+#: Separates the URLs of one cell until each has a row of its own.
 PART_MARK = "\x1f"
 
 #: Completed with https: `//host/path`, and `host.tld/path`; a bare file name or a folder without a dot is neither.
@@ -26,7 +26,7 @@ def _decoded() -> str:
     return f"CASE WHEN contains(cell, '&') AND contains(cell, ';') THEN {text} ELSE cell END"
 
 
-#: `url_of_cell(cell)`: a trimmed cell as one URL or, divided by `PART_MARK`, several.
+#: `url_of_cell(cell)`: a trimmed cell as one URL, or as several, separated by `PART_MARK`.
 URL_MACROS = rf"""
 CREATE OR REPLACE TEMP MACRO is_plain_url(cell) AS
     starts_with(cell, 'http') AND NOT contains(cell, '&') AND NOT contains(substring(cell, 9), '//');

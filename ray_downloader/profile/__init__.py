@@ -9,12 +9,12 @@ from ray_downloader.run_folder.layout import RunLayout
 def run_profile(settings: Settings, layout: RunLayout) -> None:
     """Profile the servers that have no line in `profiles.csv` yet, and wait for the end.
 
-    Needs `settings.json` and the partition stage's files; starts MPI ranks where it can (`profile.launcher`).
+    Needs `settings.json` and the partition stage's files; starts MPI ranks if possible (`profile.launcher`).
 
     Raises:
-        UserError: A setting or a file is not usable.
-        RuntimeError: The MPI ranks failed, and `profile.launcher` insists on them.
+        UserError: A setting or a file is unusable.
+        RuntimeError: The MPI ranks failed, and `profile.launcher` requires them.
     """
-    from ray_downloader.profile.stage import profile_servers  # noqa: PLC0415 (workers read `table` without requests)
+    from ray_downloader.profile.stage import profile_servers  # noqa: PLC0415 (workers read `table` but send no probes)
 
     profile_servers(settings, layout)

@@ -1,4 +1,4 @@
-"""`python -m ray_downloader.profile out/settings.json`: the profile stage on as many ranks as a launcher starts.
+"""`python -m ray_downloader.profile out/settings.json`: the profile stage on as many ranks as the launcher starts.
 
 Under `srun --mpi=pmix` (Open MPI), `srun --mpi=pmi2` (MPICH, Intel MPI), `mpiexec -n K`, or alone: one rank.
 """
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     except Exception:
         exit_code = ExitCode.FAILED
         logging.exception("profile: rank %d failed", world.rank)
-    # The others wait for this rank in a collective call, and would wait for ever.
+    # The others wait for this rank in a collective call, and would wait forever.
     world.abort(exit_code)
     return exit_code
 

@@ -14,7 +14,7 @@ from ray_downloader.partition.batches import Batch
 
 @dataclass(frozen=True, slots=True)
 class ProbeJob:
-    """One server that is to be probed, with the batches its sample rows are taken from."""
+    """One server to be probed, with the batches from which its sample rows are taken."""
 
     server_name: str
     budget_key: str
@@ -38,7 +38,7 @@ class BudgetJobs:
 
 
 def balanced_shares(work: Iterable[BudgetJobs], ranks: int) -> list[list[BudgetJobs]]:
-    """Give each piece, longest first, to the rank that has least (the LPT rule: at most 4/3 of the best makespan)."""
+    """Give each piece, longest first, to the rank with the least work (LPT rule: at most 4/3 of the best makespan)."""
     shares: list[list[BudgetJobs]] = [[] for _ in range(ranks)]
     loads = [(0.0, rank) for rank in range(ranks)]
     for piece in sorted(work, key=_longest_first):

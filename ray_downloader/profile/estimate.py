@@ -1,15 +1,15 @@
 """What a few answers say about a server: samples in, a profile with its first rate out. Pure.
 
-With d the default rate and t the median time of an answer, one visitor who waits for each answer before asking again
+With d the default rate and t the median response time, one visitor who waits for each answer before the next request
 (AutoThrottle's `target_concurrency = 1`) makes v = 1/t requests per second. The first rate is
 
-    sqrt(v * d)      where v > d: halfway, in orders of magnitude, between what this server showed and what any gets,
-    min(d, 2 / t)    otherwise: a slow answer alone is no reason to ask less, while two connections are enough for it,
+    sqrt(v * d)      if v > d: halfway, in orders of magnitude, between what this server showed and the default,
+    min(d, 2 / t)    otherwise: a slow answer alone is no reason to request less, but two connections are enough for it,
 
 times the share of requests that did not fail on the server's side, within every limit that the operator or the server
-states. A server that asked for less starts at half the pace of the probe instead. Five answers cannot show what a
-server bears in the long run, and to start too fast costs more than to start too slow (`benchmarks/profile`); the
-download's adaptive law goes on from here.
+states. A server that requested a slower pace starts at half the pace of the probe instead. Five answers cannot show
+what a server can sustain, and starting too fast costs more than starting too slowly (`benchmarks/profile`); the
+download's adaptive law takes over from here.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from ray_downloader.errors import ErrorKind
 
 #: Without `max_rate_limit`, no first rate is more than this many times the default rate: a probe of five requests is
-#: too little ground for more. Chosen, not measured: 10 x 3/s is what a fast object store gets.
+#: too little evidence for more. Chosen, not measured: a fast object store gets 10 x 3/s.
 MAX_TRUST = 10.0
-#: A server whose answers take longer than the default spacing is asked on about this many connections at once.
+#: A server whose answers take longer than the default spacing gets requests on about this many connections at once.
 CONNECTIONS_TO_SLOW_SERVER = 2
-#: Slower than one request in this time is no rate but a standstill (AutoThrottle's AUTOTHROTTLE_MAX_DELAY: 60 s).
+#: Fewer requests than one in this time is not a rate but a standstill (AutoThrottle's AUTOTHROTTLE_MAX_DELAY: 60 s).
 LONGEST_SPACING_S = 60.0
-#: Share of the probed pace that is left to a server that answered 429 or 503 to it.
+#: Share of the probed pace at which a server starts that answered the probe with 429 or 503.
 THROTTLED_FACTOR = 0.5
 
 _THROTTLED_STATUSES = frozenset({429, 503})
@@ -43,12 +43,12 @@ class Sample:
     """One probe request and how it ended.
 
     Args:
-        kind: The failure, or None for a 2xx or 3xx answer that arrived whole (or as far as was wanted).
-        ttfb_s: From the request sent to the first byte of the answer; setting up the connection is not in it.
-        total_s: From the request sent to the end of the answer.
+        kind: The failure, or None for a 2xx or 3xx answer that arrived completely (or as much of it as was wanted).
+        ttfb_s: From sending the request to the first byte of the answer, without setting up the connection.
+        total_s: From sending the request to the end of the answer.
         reused: The connection had served an earlier request.
         redirect_host: Server that a 3xx answer leads to.
-        retry_at_unix_s: When `retry_after_s` is over.
+        retry_at_unix_s: When `retry_after_s` ends.
     """
 
     kind: ErrorKind | None
@@ -67,17 +67,17 @@ class Sample:
 
     @property
     def is_answered(self) -> bool:
-        """The server said something, whatever it was."""
+        """Whether the server answered at all."""
         return self.http_status is not None
 
     @property
-    def is_dealt_with(self) -> bool:
-        """The server gave a whole answer and was not in trouble."""
+    def is_handled(self) -> bool:
+        """Whether the server gave a complete answer and was not in trouble."""
         return self.http_status is not None and self.http_status < 500 and self.kind not in _BROKEN_ANSWERS
 
     @property
     def is_throttled(self) -> bool:
-        """The server asked for fewer requests: by its status, or by headers that allow none for now."""
+        """Whether the server demanded fewer requests: by its status, or by headers that allow none for now."""
         return self.kind in _THROTTLED_KINDS or self.http_status in _THROTTLED_STATUSES or self.ratelimit_rps == 0
 
 
@@ -93,12 +93,12 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class RobotsFinding:
-    """What robots.txt says to us.
+    """What robots.txt says about us.
 
     Args:
         disallowed_share: Of the sampled rows.
         names_us: It has a group for us, which is obeyed whatever the settings say.
-        is_unreachable: The server could not say.
+        is_unreachable: The server failed to deliver it.
     """
 
     crawl_delay_s: float | None = None
@@ -109,7 +109,7 @@ class RobotsFinding:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Everything one probe of one server found out; `asked_rps` is the pace it kept."""
+    """Everything that one probe of a server found out; `asked_rps` is the pace it kept."""
 
     server_name: str
     total_batches: int
@@ -122,7 +122,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What the operator allows a server: its rate while nothing is known, and the most that a profile may give it."""
+    """What the operator allows: a server's rate while nothing is known, and the highest that a profile may give it."""
 
     default_rps: float
     ceiling_rps: float
@@ -130,7 +130,7 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class ServerProfile:
-    """One line of `profiles.csv`; `rate_limit` is None where the server was not reached."""
+    """One line of `profiles.csv`; `rate_limit` is None if the server could not be reached."""
 
     server_name: str
     total_batches: int
@@ -162,13 +162,13 @@ class ServerProfile:
 def first_rate_rps(
     samples: Sequence[Sample], asked_rps: float, limits: RateLimits, crawl_delay_s: float | None = None
 ) -> float | None:
-    """The rate a server is to start with; None if it never answered.
+    """The rate at which a server starts; None if it never answered.
 
     Args:
-        samples: What was asked, in order.
+        samples: The requests, in order.
         asked_rps: The pace of the probe.
         limits: What the operator allows.
-        crawl_delay_s: Of robots.txt, if it is to be kept.
+        crawl_delay_s: From robots.txt, if it is to be obeyed.
     """
     answered = [sample for sample in samples if sample.is_answered]
     if not answered:
@@ -179,12 +179,12 @@ def first_rate_rps(
         wanted = asked_rps * THROTTLED_FACTOR
     else:
         wanted = _shown_rps(answered, limits.default_rps) * _well_share(samples)
-    # A stated ceiling is also kept where it is slower than what we call a standstill.
+    # A stated ceiling also applies if it is slower than what counts as a standstill here.
     return min(max(wanted, 1 / LONGEST_SPACING_S), *ceilings)
 
 
 def _shown_rps(answered: Sequence[Sample], default_rps: float) -> float:
-    """The rate that the times of whole answers speak for."""
+    """The rate that the times of complete answers suggest."""
     times_s = [sample.total_s for sample in answered if sample.total_s]
     if not times_s:
         return default_rps
@@ -196,8 +196,8 @@ def _shown_rps(answered: Sequence[Sample], default_rps: float) -> float:
 
 
 def _well_share(samples: Sequence[Sample]) -> float:
-    """Share of requests that the server dealt with; a 404 is well dealt with, a 500 or half an answer is not."""
-    return sum(sample.is_dealt_with for sample in samples) / len(samples)
+    """Share of requests that the server handled; a 404 counts as handled, a 500 or half an answer does not."""
+    return sum(sample.is_handled for sample in samples) / len(samples)
 
 
 def estimate_profile(probe: Probe, limits: RateLimits) -> ServerProfile:
@@ -261,7 +261,7 @@ def _status_mix(samples: Sequence[Sample]) -> str:
 
 
 def _needed_rule(probe: Probe) -> str:
-    """What only the operator can decide, as a rule in `politeness.rules`."""
+    """What only the operator can decide, as a rule for `politeness.rules`."""
     if probe.connection.tls in {"", "ok", "none"}:
         return ""
     return f"verify_tls ({probe.connection.tls})"

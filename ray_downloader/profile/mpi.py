@@ -1,4 +1,4 @@
-"""The only import of mpi4py. A process that its launcher calls the only one never loads MPI at all."""
+"""The only import of mpi4py. A process that is alone according to its launcher never loads MPI at all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ray_downloader.profile.world import Alone, World, WorldError, announced_siz
 
 T = TypeVar("T")
 
-#: MPI_Init takes 0.1-1.3 s here, on thousands of ranks perhaps twenty.
+#: MPI_Init takes 0.1-1.3 s on our machine, and perhaps twenty on thousands of ranks.
 START_TIMEOUT_S = 60
-#: Before an abort: `mpiexec` of MPICH drops what a rank said and it has not read yet (seen on a busy machine).
+#: Before an abort: MPICH's `mpiexec` drops output of a rank that it has not read yet (seen on a busy machine).
 LAST_WORDS_S = 0.5
 
-#: Says that some launcher is at work even where it does not say how many processes it started.
+#: Shows that some launcher is at work even if it does not say how many processes it started.
 _RANK_VARIABLES = ("PMIX_RANK", "PMI_RANK", "PALS_RANKID")
 
 
@@ -29,23 +29,23 @@ class MpiWorld:
         self.size: int = communicator.Get_size()
 
     def scatter(self, shares: Sequence[T] | None) -> T:
-        """Hand out one share each; only rank 0 has them."""
+        """Distribute one share each; only rank 0 has them."""
         share: T = self._communicator.scatter(shares, root=0)
         return share
 
     def gather(self, result: T) -> list[T] | None:
-        """Bring the results to rank 0; None elsewhere."""
+        """Send the results to rank 0; None elsewhere."""
         results: list[T] | None = self._communicator.gather(result, root=0)
         return results
 
     def abort(self, exit_code: int) -> None:
-        """End all processes, also those that wait for this one."""
+        """End all processes, including those that wait for this one."""
         time.sleep(LAST_WORDS_S)
         self._communicator.Abort(exit_code)
 
 
 def library_plugin() -> str | None:
-    """The name in `srun --mpi=NAME` that the MPI library speaks; None where there is no library. Starts no MPI."""
+    """The plugin NAME in `srun --mpi=NAME` for this MPI library; None without a library. Does not start MPI."""
     try:
         import mpi4py  # noqa: PLC0415
 
@@ -65,7 +65,7 @@ def enter_world(environ: Mapping[str, str]) -> World:
     announced = announced_size(environ)
     if (announced or 1) == 1 and not any(variable in environ for variable in _RANK_VARIABLES):
         return Alone()
-    signal.alarm(START_TIMEOUT_S)  # ends this process, and with it the world: ranks can hang while they look for others
+    signal.alarm(START_TIMEOUT_S)  # ends this process, and with it the world: ranks can hang while finding each other
     try:
         from mpi4py import MPI  # noqa: PLC0415 (loads the MPI library and starts it)
     except (ImportError, RuntimeError) as error:

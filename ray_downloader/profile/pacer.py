@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class ProbePacer:
-    """When the next request of one budget may start; time is in `clock`'s seconds."""
+    """When the next request of one budget may start; times are on the scale of `clock`."""
 
     spacing_s: float
     clock: Callable[[], float] = time.monotonic
@@ -27,7 +27,7 @@ class ProbePacer:
         return True
 
     def pause(self, wait_s: float) -> None:
-        """Let no turn come before that much time has passed."""
+        """Allow no turn before that much time has passed."""
         self.next_s = max(self.next_s, self.clock() + wait_s)
 
     def wait_s(self) -> float:
@@ -35,7 +35,7 @@ class ProbePacer:
         return max(0.0, self.next_s - self.clock())
 
     def slow_down(self, spacing_s: float) -> None:
-        """Keep at least this distance from now on, also from the last request."""
+        """Keep at least this distance from now on, also to the last request."""
         later_s = max(0.0, spacing_s - self.spacing_s)
         self.spacing_s += later_s
         self.next_s += later_s

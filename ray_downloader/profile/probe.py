@@ -1,9 +1,9 @@
-"""Asks one server for a few of its images and notes how it answers, with the fetcher that the download will use.
+"""Requests a few of a server's images and records how it answers, with the same fetcher as the download.
 
-A session has a fetcher of its own: requests start no closer than the budget's pace, nothing is retried, no redirect is
-followed to another server (whose budget the next hop is), and the session ends at its deadline whatever the server
-does. Nothing that is fetched is kept: the pictures of a probe are 5 of a server's thousands, and a second way into the
-output would have to be as safe as the first.
+A session has a fetcher of its own: requests start no closer together than the budget's pace, nothing is retried, no
+redirect to another server is followed (it would be a request of that server's budget), and the session ends at its
+deadline whatever the server does. Nothing that is fetched is kept: the pictures of a probe are 5 of a server's
+thousands, and a second way into the output would have to be as safe as the first.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRul
 from ray_downloader.profile.estimate import Connection, RobotsFinding, Sample
 from ray_downloader.profile.pacer import ProbePacer
 
-#: More of an image is not needed to know how fast a server sends.
+#: This much of an image is enough to know how fast a server sends.
 _MOST_SAMPLE_BYTES = 4 * 1024 * 1024
-#: A server that fails so often without an answer is not asked again: each time may cost a whole time-out.
+#: After this many failures without an answer a server gets no more requests: each may cost a whole time-out.
 _MOST_SILENT_FAILURES = 2
 #: Hops of robots.txt that are followed within the server (RFC 9309 section 2.3.1.2).
 _MOST_HOPS = 5
@@ -40,8 +40,8 @@ class ProbeOptions:
 
     Args:
         make_fetcher: The run's fetcher.
-        robots: The mode `politeness.robots`; "ignore" does not ask for robots.txt.
-        max_seconds: The longest that one server may take.
+        robots: The mode `politeness.robots`; "ignore" does not request robots.txt.
+        max_seconds: The longest time that one server may take.
     """
 
     make_fetcher: FetcherFactory
@@ -72,11 +72,11 @@ class ProbeFindings:
 def probe_server(
     identifiers: Sequence[str], pacer: ProbePacer, options: ProbeOptions, server: ProbedServer = ProbedServer()
 ) -> ProbeFindings:
-    """Ask for robots.txt and for each of the URLs of one server.
+    """Request robots.txt and each of the URLs of one server.
 
     Args:
-        identifiers: Addresses as the list has them.
-        pacer: Of the server's budget; a Crawl-delay slows it down.
+        identifiers: URLs as the list has them.
+        pacer: The pacer of the server's budget; a Crawl-delay slows it down.
         options: How to behave.
         server: What is special about this server.
     """
@@ -92,7 +92,7 @@ def probe_server(
 
 
 class _ProbeSession:
-    """One probe under way."""
+    """One session of probing."""
 
     def __init__(
         self, fetcher: Fetcher, pacer: ProbePacer, options: ProbeOptions, server: ProbedServer, deadline_s: float
@@ -107,13 +107,13 @@ class _ProbeSession:
         self._connection = Connection()
 
     def run(self, identifiers: Sequence[str]) -> ProbeFindings:
-        """Ask for everything, in order."""
+        """Send all requests, in order."""
         urls = [url for url in map(_parsed, identifiers) if url]
         robots = None
         if urls and self._options.robots != "ignore":
             rules, refusal = self._read_robots(urls[0])
             robots = _finding(rules, urls) if rules else None
-            if refusal is not None:  # it said so to a request for a page that anybody may read
+            if refusal is not None:  # it refused a page that anybody may read
                 self._samples.append(refusal)
                 return self._findings(robots, f"stopped at status {refusal.http_status} of robots.txt")
             if robots and robots.crawl_delay_s:
@@ -135,7 +135,7 @@ class _ProbeSession:
             self._samples.append(sample)
             if reason := self._reason_to_stop(sample):
                 return reason
-        return "" if urls else "no sampled row may be asked for"
+        return "" if urls else "no sampled row may be requested"
 
     def _reason_to_stop(self, last: Sample) -> str:
         silent = sum(not sample.is_answered for sample in self._samples)
@@ -146,7 +146,7 @@ class _ProbeSession:
         return ""
 
     def _read_robots(self, url: RequestUrl) -> tuple[RobotsRules | None, Sample | None]:
-        """The rules, or None where there was no answer, which the samples will then tell of; and a throttled answer."""
+        """The rules, or None without an answer (the samples will show why); and the answer if it was throttled."""
         result = self._fetch_robots(RequestUrl.parse(f"{url.scheme}://{url.text.split('/', 3)[2]}/robots.txt"))
         if result is None or result.status is None:
             return None, None
@@ -157,7 +157,7 @@ class _ProbeSession:
         return rules, sample if sample.is_throttled else None
 
     def _fetch_robots(self, at: RequestUrl) -> FetchResult | None:
-        """The last answer on the way to robots.txt, as far as the way stays at its server."""
+        """The last answer on the way to robots.txt, following redirects only within its server."""
         result = None
         for _ in range(1 + _MOST_HOPS):
             if not self._pacer.wait_turn(self._deadline_s):
@@ -170,7 +170,7 @@ class _ProbeSession:
         return result
 
     def _get(self, url: RequestUrl, enough_bytes: int) -> FetchResult | None:
-        """The answer; None where the deadline came first."""
+        """The answer; None if the deadline came first."""
         request = FetchRequest(next(self._tokens), url, self._server.headers, self._server.verify_tls, enough_bytes)
         self._fetcher.start(request)
         while (left_s := self._deadline_s - time.monotonic()) > 0:
@@ -181,7 +181,7 @@ class _ProbeSession:
         return None
 
     def _note_connection(self, url: RequestUrl, result: FetchResult) -> None:
-        """Remember what the latest connection showed."""
+        """Record what the latest connection showed."""
         if result.tls or result.kind is ErrorKind.TLS:
             self._connection = replace(self._connection, tls=result.tls or "no handshake")
         if result.connection is None:

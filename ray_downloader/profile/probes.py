@@ -1,4 +1,4 @@
-"""Many probes at once: a share's budgets in a small thread pool, and what became of each server as a profile."""
+"""Many probes at once: runs a share's budgets in a small thread pool, and turns the findings into profiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ray_downloader.profile.workload import Rates, sample_urls
 from ray_downloader.run_folder.layout import RunLayout
 
 _log = logging.getLogger(__name__)
-#: Budgets that one rank probes at once. They mostly wait: for their pace, and for servers that hang.
+#: Budgets that one rank probes at once. They mostly wait: for their turn, and for servers that hang.
 PROBES_AT_ONCE = 64
 
 
@@ -45,7 +45,7 @@ class Probes:
         )
 
     def profiles(self, share: Iterable[BudgetJobs]) -> Iterator[ServerProfile]:
-        """Probe every server of the share; profiles come in the order in which budgets are done."""
+        """Probe every server of the share; profiles come in the order in which budgets are finished."""
         pool = ThreadPoolExecutor(PROBES_AT_ONCE, "probe")
         try:
             for done in as_completed([pool.submit(self._probe_budget, piece) for piece in share]):
@@ -54,15 +54,15 @@ class Probes:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _probe_budget(self, piece: BudgetJobs) -> list[ServerProfile]:
-        """The servers of one budget, one after the other at one pace."""
+        """Probe the servers of one budget, one after the other at one pace."""
         pacer = ProbePacer(1 / piece.rate_rps)
         return [self._probe(job, pacer) for job in piece.jobs]
 
     def _probe(self, job: ProbeJob, pacer: ProbePacer) -> ServerProfile:
-        """One server's profile; whatever goes wrong with it is a note in its line and costs no other server's."""
+        """One server's profile; whatever goes wrong with it becomes a note in its line and affects no other server."""
         try:
             if pacer.wait_s() > self._options.max_seconds:
-                return ServerProfile(job.server_name, len(job.batches), note="not probed: its budget is told to wait")
+                return ServerProfile(job.server_name, len(job.batches), note="not probed: its budget has to wait")
             urls = sample_urls(self._layout, job, self._samples)
             server = ProbedServer(
                 self._rates.policies.policy(job.server_name).verify_tls, self._secrets.of(job.server_name)

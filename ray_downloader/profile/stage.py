@@ -1,7 +1,7 @@
-"""The stage as a whole, from both sides: `profile_servers` starts ranks and waits, `run_rank` is what each rank does.
+"""The stage as a whole, from both sides: `profile_servers` starts ranks and waits; `run_rank` is the work of one rank.
 
-Results take two ways home. Ranks gather them at rank 0, which replaces the table; and each rank notes every finished
-server in a part of its own first, so that the next plan finds what a killed world had finished.
+Results are returned in two ways. Ranks gather them at rank 0, which replaces the table; before that, each rank appends
+every finished server to its own part file, so that the next plan finds what a killed world had finished.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.server_lists import load_ignored_servers
 
 _log = logging.getLogger(__name__)
-#: A line of progress whenever so many servers are done.
+#: A line of progress is logged each time this many servers are done.
 _REPORT_EVERY = 100
 
 
 def profile_servers(settings: Settings, layout: RunLayout) -> None:
-    """Bring `profiles.csv` up to date, with as many ranks as `profile.launcher` allows.
+    """Complete `profiles.csv`, with as many ranks as `profile.launcher` allows.
 
     Raises:
-        UserError: A setting or a file is not usable.
-        RuntimeError: The MPI ranks failed, and `profile.launcher` insists on them.
+        UserError: A setting or a file is unusable.
+        RuntimeError: The MPI ranks failed, and `profile.launcher` requires them.
     """
     workload = _planned(settings, layout)
     servers = sum(len(piece.jobs) for piece in workload.pieces)
     if not servers:
         _extend_table(layout, [row_of(profile) for profile in workload.unprobed])
-        _log.info("profile: no server is left to be probed")
+        _log.info("profile: all servers have been profiled")
         return
     mpiexec = find_mpiexec(Path(sys.executable), os.environ.get("PATH"))
     launch = choose_launch(settings.profile, mpiexec, usable_cores(), len(workload.pieces))
@@ -49,23 +49,23 @@ def profile_servers(settings: Settings, layout: RunLayout) -> None:
 
 
 def _ranks_succeed(settings: Settings, layout: RunLayout, launch: Launch) -> bool:
-    """Run the ranks; on failure keep what they finished, and say whether one rank in here is to do the rest."""
+    """Run the ranks; on failure keep what they finished; False if one rank in this process is to do the rest."""
     exit_code = run_ranks(launch, layout.settings_file, os.environ)
     if exit_code == 0:
         return True
     kept = fold_parts(layout)
     message = f"the MPI ranks of the profile stage ended with exit code {exit_code} after {kept} servers (see above)"
     if settings.profile.launcher == "mpiexec":
-        raise RuntimeError(f"{message}; the same command goes on with the others")
-    _log.warning("%s; one rank without MPI does the others", message)
+        raise RuntimeError(f"{message}; run the same command again to profile the others")
+    _log.warning("%s; one rank without MPI profiles the others", message)
     return False
 
 
 def run_rank(settings: Settings, layout: RunLayout, world: World) -> None:
-    """One rank's part: get a share from rank 0, probe it, bring the results home; rank 0 writes the table.
+    """One rank's part: receive a share from rank 0, probe it, return the results; rank 0 writes the table.
 
     Raises:
-        UserError: A setting or a file is not usable.
+        UserError: A setting or a file is unusable.
     """
     workload = _planned(settings, layout) if world.rank == 0 else Workload((), ())
     share = world.scatter(balanced_shares(workload.pieces, world.size) if world.rank == 0 else None)

@@ -1,8 +1,8 @@
-"""`profiles.csv`: what was learned of each server, replaced as a whole; and the parts that ranks leave as they go.
+"""`profiles.csv`: what was learned about each server, replaced as a whole; and the part files of running ranks.
 
-A rank appends each finished profile to a part of its own, so that a rank that is killed loses one server and not the
-stage; whoever plans next folds the parts into the table. Columns are `estimate.ServerProfile`'s; the first five are
-those of the project's forerunner, whose tables are read as well. No MPI here: the download reads this table.
+A rank appends each finished profile to a part file of its own, so that a rank that is killed loses one server and not
+the stage; the next plan merges the parts into the table. Columns are those of `estimate.ServerProfile`; the first five
+are those of distributed-downloader, whose tables are read as well. No MPI here: the download reads this table.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ray_downloader.run_folder.layout import RunLayout
 Row = Mapping[str, str]
 
 COLUMNS = tuple(field.name for field in fields(ServerProfile))
-#: Note of a server that was too small to be probed; it is in the table with the default rate.
+#: Note for a server that was too small to be probed; it is in the table with the default rate.
 NOT_PROBED = "few rows: not probed, default rate"
 _REQUIRED = ("server_name", "rate_limit")
 
 
 @dataclass(frozen=True, slots=True)
 class ProfiledWait:
-    """What one server asked the probe for, and what the download has to keep as well.
+    """Delays that one server demanded of the probe, and that the download has to keep as well.
 
     Args:
         crawl_delay_s: Time between requests.
-        retry_at_unix_s: When a `Retry-After` is over.
+        retry_at_unix_s: When a `Retry-After` ends.
     """
 
     crawl_delay_s: float | None = None
@@ -57,7 +57,7 @@ def load_profiled_rates(layout: RunLayout) -> dict[str, float]:
 
 
 def load_profiled_waits(layout: RunLayout) -> dict[str, ProfiledWait]:
-    """What servers asked the probe for, by server, where they asked for anything; other texts count as nothing.
+    """Delays that servers demanded, by server; fields that cannot be parsed are ignored.
 
     Raises:
         UserError: The table lacks a column.
@@ -87,7 +87,7 @@ def load_rows(layout: RunLayout) -> dict[str, Row]:
 
 
 def row_of(profile: ServerProfile) -> Row:
-    """The profile as the table spells it: no value is an empty field, numbers have at most six digits."""
+    """The profile as the table spells it: a missing value is an empty field, numbers have at most six digits."""
     return {name: _text(getattr(profile, name)) for name in COLUMNS}
 
 
@@ -101,7 +101,7 @@ def save_rows(layout: RunLayout, rows: Iterable[Row]) -> None:
 
 
 def append_part(layout: RunLayout, rank: int, row: Row) -> None:
-    """Note one finished profile in the part of this rank."""
+    """Append one finished profile to the part file of this rank."""
     folder = _parts_folder(layout)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"rank-{rank:05d}.jsonl").open("a", encoding="utf-8") as part:
@@ -109,7 +109,7 @@ def append_part(layout: RunLayout, rank: int, row: Row) -> None:
 
 
 def fold_parts(layout: RunLayout) -> int:
-    """Put what an ended world left in its parts into the table, and remove them.
+    """Merge the parts of a world that has ended into the table, and remove them.
 
     Returns:
         How many profiles were in the parts.
@@ -122,7 +122,7 @@ def fold_parts(layout: RunLayout) -> int:
 
 
 def drop_parts(layout: RunLayout) -> None:
-    """Remove the parts: the table holds what was in them."""
+    """Remove the parts: the table contains what was in them."""
     for part in _parts(layout):
         part.unlink(missing_ok=True)
 
@@ -136,7 +136,7 @@ def _parts_folder(layout: RunLayout) -> Path:
 
 
 def _whole_lines(part: Path) -> Iterable[Row]:
-    """The rows of a part; its last line may be torn where the rank was killed."""
+    """The rows of a part; its last line may be torn if the rank was killed."""
     for line in part.read_text("utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
             row: Row = json.loads(line)

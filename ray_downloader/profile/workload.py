@@ -1,7 +1,7 @@
-"""What there is to probe: servers without a line in the table that are big enough to be worth it, grouped by budget.
+"""What to probe: servers without a line in the table that are big enough to be worth it, grouped by budget.
 
 A server with few rows is not probed: five requests for twenty images would be a quarter of the job, and its rows are
-done at the default rate before a better one would pay. It gets a line with that rate and a note.
+finished at the default rate before a better one would pay off. It gets a line with that rate and a note.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from ray_downloader.profile.table import NOT_PROBED, load_rows
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import POOLED
 
-#: A server is probed if it has at least this many rows for each sample.
+#: A server is probed if it has at least this many rows per sample.
 ROWS_PER_SAMPLE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Servers to be probed, by budget, and the lines of those that are too small for it."""
+    """Servers to be probed, by budget, and the table's lines for those that are too small for it."""
 
     pieces: tuple[BudgetJobs, ...]
     unprobed: tuple[ServerProfile, ...]
 
 
 class Rates:
-    """What the operator allows each server before anything is known of it."""
+    """What the operator allows each server before anything is known about it."""
 
     def __init__(self, settings: Settings) -> None:
         parameters = settings.downloader_parameters
@@ -45,7 +45,7 @@ class Rates:
         self._ceilings = PolicyBook(settings.politeness, trusting, {})
 
     def limits(self, server: str) -> RateLimits:
-        """First rate and ceiling, after the rules and `max_rate_limit`; own servers (no limits) are trusted fully."""
+        """First rate and ceiling, after the rules and `max_rate_limit`; our own servers (no limits) are trusted."""
         start_rps = self.policies.policy(server).start_rate_rps
         ceiling_rps = self._ceilings.policy(server).start_rate_rps
         return RateLimits(start_rps or self._unlimited_rps, ceiling_rps or self._unlimited_rps)
@@ -77,7 +77,7 @@ def plan_workload(settings: Settings, layout: RunLayout, ignored: Collection[str
 
 
 def sample_urls(layout: RunLayout, job: ProbeJob, count: int) -> list[str]:
-    """Addresses of rows that are spread over the rows of a server."""
+    """URLs of rows that are spread over the rows of a server."""
     urls: list[str] = []
     positions = iter(spread_positions(job.rows, count))
     wanted = next(positions, None)

@@ -1,8 +1,8 @@
-"""How many processes profile together, and what they need of one another: send shares out, bring results home.
+"""How many processes profile together, and the operations they need: distribute shares, gather results.
 
-The guard is here, free of MPI: a launcher whose process manager the MPI library does not speak starts N processes
-that each believe to be alone, and every server would be probed N times over. What the launcher says is therefore
-compared with what MPI says before anything is sent.
+The guard is here, free of MPI: if the MPI library does not speak the launcher's process manager protocol, each of the
+N processes believes that it is alone, and every server would be probed N times. The launcher's number of processes is
+therefore compared with MPI's before anything is sent.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 #: Set by `launch.py` for the ranks that it starts.
 RANKS_VARIABLE = "RAY_DOWNLOADER_MPI_RANKS"
-#: Who says how many ranks there are, the nearest first: under `mpiexec` inside a Slurm step, Slurm counts daemons.
+#: Variables that state the number of ranks, the innermost first: under `mpiexec` in a Slurm step, Slurm counts daemons.
 _SIZE_VARIABLES = (RANKS_VARIABLE, "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 class WorldError(RuntimeError):
-    """The processes are not the one world that their launcher meant them to be."""
+    """The processes are not the single world that their launcher meant to start."""
 
 
 class World(Protocol):
@@ -35,13 +35,13 @@ class World(Protocol):
         """How many there are."""
 
     def scatter(self, shares: Sequence[T] | None) -> T:
-        """Hand out one share each; only rank 0 has them."""
+        """Distribute one share each; only rank 0 has them."""
 
     def gather(self, result: T) -> list[T] | None:
-        """Bring the results to rank 0; None elsewhere."""
+        """Send the results to rank 0; None elsewhere."""
 
     def abort(self, exit_code: int) -> None:
-        """End all processes, also those that wait for this one."""
+        """End all processes, including those that wait for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Alone:
 
 
 def announced_size(environ: Mapping[str, str]) -> int | None:
-    """How many ranks the launcher says it started; None if nobody says so."""
+    """How many ranks the launcher says it started; None if it does not say."""
     values = (environ.get(variable, "") for variable in _SIZE_VARIABLES)
     return next((int(value) for value in values if value.isdigit()), None)
 

@@ -131,5 +131,5 @@ def test_the_others_of_a_budget_are_left_alone_when_one_is_told_to_wait(origin: 
     lines = load_rows(layout)
     assert lines["limited.example"]["retry_after_s"] == "5"
     assert float(lines["limited.example"]["retry_at_unix_s"]) > time.time()
-    assert lines["z-limited.example"]["note"] == "not probed: its budget is told to wait"
+    assert lines["z-limited.example"]["note"] == "not probed: its budget has to wait"
     assert origin.seen("z-limited.example") == []

@@ -90,7 +90,7 @@ def test_a_site_that_allows_nothing_is_asked_for_nothing() -> None:
     session = Session(rules("User-agent: ray_downloader", "Disallow: /"))
     found = session.run()
     assert session.asked == ["/robots.txt"]
-    assert found.cut_short == "no sampled row may be asked for"
+    assert found.cut_short == "no sampled row may be requested"
 
 
 def test_robots_txt_is_followed_within_its_server_and_no_further() -> None:
