@@ -1,1 +1,1 @@
-"""Configuration: composed by Hydra, validated once into frozen models, explained in sentences where it is wrong."""
+"""Configuration: composed by Hydra, validated once into frozen models; mistakes are explained in plain sentences."""

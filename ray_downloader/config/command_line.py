@@ -1,4 +1,4 @@
-"""What every command shares: the command as it is to be given again, and mistakes as one sentence with an exit code."""
+"""What all commands share: how to repeat the command, and mistakes as one sentence with an exit code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ray_downloader.errors import ExitCode, UserError
 
 
 def command_again(arguments: Sequence[str], **changed: str) -> str:
-    """The command that was given, as it is to be given again.
+    """The command line that repeats the given command.
 
     Args:
         arguments: Its overrides.
-        changed: Keys to be set otherwise. `reset` and `confirm`, which would start over, are left out.
+        changed: Keys to be set differently. `reset` and `confirm`, which would start over, are left out.
     """
     dropped = {"reset", "confirm", *changed}
     kept = [argument for argument in arguments if argument.lstrip("+").partition("=")[0] not in dropped]
@@ -32,7 +32,7 @@ def command_again(arguments: Sequence[str], **changed: str) -> str:
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Turn the user's mistakes into one message and the exit code that they ask for."""
+    """Turn the user's mistakes into one message and the matching exit code."""
     try:
         yield
     except UserError as error:

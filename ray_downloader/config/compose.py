@@ -1,4 +1,4 @@
-"""From `conf/` and a YAML file or Hydra's composed configuration to validated settings. Hydra stays at the entry."""
+"""From `conf/` and a YAML file, or Hydra's composed configuration, to validated settings. Hydra stays at the entry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ray_downloader.errors import UserError
 _log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-#: In a wheel `conf/` lies in the package, in a source checkout beside it.
+#: In a wheel `conf/` is in the package, in a source checkout beside it.
 CONF = next(folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if folder.is_dir())
 
 
@@ -43,28 +43,28 @@ def settings_from_hydra(config: DictConfig) -> Settings:
 
 
 def settings_from_file(path: Path, overrides: Iterable[str] = ()) -> Settings:
-    """Settings of a YAML file: its keys over the defaults; a group may be named (`dataset: gbif`) or spelled out.
+    """Settings from a YAML file: its keys over the defaults; a group may be named (`dataset: gbif`) or spelled out.
 
     Raises:
-        UserError: There is no such file, it is not YAML, or it does not validate.
+        UserError: The file does not exist, is not YAML or does not validate.
     """
     return settings_from_hydra(compose_over(keys_of_file(path), overrides))
 
 
 def keys_of_file(path: Path) -> dict[str, Any]:
-    """What a YAML file says, in our words: it may be one of the legacy project's.
+    """The keys of a YAML file, translated to ours if it is a legacy one.
 
     Raises:
-        UserError: There is no such file, or it is not YAML with keys.
+        UserError: The file does not exist, or is not YAML with keys.
     """
     return translate(read_keys(path), _log.warning)
 
 
 def read_keys(path: Path) -> dict[str, Any]:
-    """What a YAML file says, in its own words.
+    """The keys of a YAML file as they are.
 
     Raises:
-        UserError: There is no such file, or it is not YAML with keys.
+        UserError: The file does not exist, or is not YAML with keys.
     """
     try:
         given = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
@@ -73,7 +73,7 @@ def read_keys(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise UserError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from None
     if not isinstance(given, dict):
-        raise UserError(f"{path} holds no keys; it needs at least path_to_input and path_to_output")
+        raise UserError(f"{path} has no keys; it needs at least path_to_input and path_to_output")
     return {str(key): value for key, value in given.items()}
 
 
@@ -81,7 +81,7 @@ def compose_over(given: Mapping[str, Any], overrides: Iterable[str] = ()) -> Dic
     """The defaults of `conf/`, with given keys over them.
 
     Raises:
-        UserError: A group is named that there is not.
+        UserError: A group does not have the named choice.
     """
     groups = dict(_named_groups(given))
     try:
@@ -99,7 +99,7 @@ def compose_over(given: Mapping[str, Any], overrides: Iterable[str] = ()) -> Dic
 
 
 def _named_groups(given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Groups that are named, `dataset: gbif` or `dataset: {name: gbif, ...}`, of which the second says more besides."""
+    """Groups that are named: `dataset: gbif` or `dataset: {name: gbif, ...}`; the latter sets further keys as well."""
     for key, value in given.items():
         name = value.get("name") if isinstance(value, Mapping) else value
         if isinstance(name, str) and (CONF / key).is_dir():

@@ -1,6 +1,6 @@
-"""The rule that a run which asks servers of other people names its contact, and the one exception from it.
+"""The rule that a run which contacts other people's servers names its contact, and the one exception to it.
 
-A configuration of the legacy project cannot name one, so such a run is warned where others are refused
+A legacy configuration cannot name a contact, so such a run is warned while others are refused
 (docs/decisions/0007-contact-of-a-legacy-configuration.md).
 """
 
@@ -20,7 +20,7 @@ from ray_downloader.run_folder.layout import RunLayout
 
 _log = logging.getLogger(__name__)
 
-#: Is told a public server that would be asked by a run without a contact.
+#: Called with a public server that a run without a contact would send requests to.
 ContactRule = Callable[[str], None]
 
 
@@ -31,22 +31,22 @@ def require_contact(server: str) -> None:
         UserError: Always.
     """
     raise UserError(
-        f"politeness.contact is required, as this run asks public servers ({server}, ...) and their operators "
-        "block clients that they cannot write to: set politeness.contact=you@example.org (for the User-Agent)"
+        f"politeness.contact is required, as this run sends requests to public servers ({server}, ...) and their "
+        "operators block clients that they cannot write to: set politeness.contact=you@example.org (for the User-Agent)"
     )
 
 
 def recommend_contact(server: str) -> None:
-    """The exception: the run goes on under the program's own name."""
+    """The exception: the run continues under the program's own name."""
     _log.warning(
-        "this run asks public servers (%s, ...) as %r, and operators block clients that they cannot write to: add "
-        "`politeness: {contact: you@example.org}` to the YAML file, which the User-Agent will name",
+        "this run sends requests to public servers (%s, ...) as %r; operators block clients that they cannot write to: "
+        "add `politeness: {contact: you@example.org}` to the YAML file, which the User-Agent will name",
         server, user_agent(None),
     )  # fmt: skip
 
 
 def contact_rule(given: Mapping[str, Any]) -> ContactRule:
-    """What holds for a YAML file with these keys."""
+    """The rule that applies to a YAML file with these keys."""
     return recommend_contact if is_legacy(given) else require_contact
 
 

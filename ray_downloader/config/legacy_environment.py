@@ -1,4 +1,4 @@
-"""The environment variables that the legacy project promises to scripts and custom tools, from our settings. Pure."""
+"""The environment variables that distributed-downloader promises to scripts and custom tools, from our settings."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from ray_downloader.config.settings import Settings
 
-#: Keys of `tools_parameters` that the legacy project knows; the rest of ours are no promise.
+#: Keys of `tools_parameters` that distributed-downloader knows; the others are ours and not promised.
 _TOOLS_KEYS = ("num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "threshold_size", "new_resize_size")
 
 
 def legacy_environment(settings: Settings, config_path: Path, tool: str | None = None) -> dict[str, str]:
-    """Variables by name. What is not set is an empty string, so that a script under `set -u` can read it.
+    """Variables by name. An unset value is an empty string, so that a script under `set -u` can read it.
 
     Args:
-        settings: Of the run.
+        settings: The settings of the run.
         config_path: The file that the user gave, or `settings.json`.
-        tool: The custom tool that reads them; it finds its options and a folder for its logs, too.
+        tool: The custom tool that reads them; it also gets its options and a folder for its logs.
     """
     tools_parameters = settings.tools_parameters
     root = settings.path_to_output
@@ -44,7 +44,7 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    """Whole numbers without a fraction: `--cpus-per-task=1.0` is no Slurm option."""
+    """Whole numbers without a fraction: `--cpus-per-task=1.0` is not a valid option of Slurm."""
     if value is None:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,7 +1,7 @@
-"""Reads the legacy project's YAML: its spellings become ours, and what has no meaning here is named, once. Pure.
+"""Translates a legacy YAML file: its spellings become ours, and keys without a meaning here are reported once. Pure.
 
-Keys that both projects share have the same names; here are only the others. Zeros, which its template has for "to be
-filled in", are left out, so that our defaults hold.
+Keys that both projects share have the same names; only the others are listed here. Zeros, which the legacy template
+uses for "to be filled in", are left out, so that our defaults apply.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _DATASETS = {
     "tol200m_general": "tol200m",
     "tol200m_fathomNet": "tol200m",
 }
-#: Keys that are read over, and what to say of them.
+#: Keys that are ignored, and what to report about them.
 _UNNECESSARY = {
     "scripts": "no submit scripts are needed: one Slurm job runs all stages (slurm/ray_downloader.sbatch)",
-    "schedule_rules": "how many processes ask one server follows from its rate; batches are dealt while they run",
+    "schedule_rules": "how many processes share a server follows from its rate; batches are assigned during the run",
     "suppress_unchanged_error": "a run ends when every row is settled, so it never submits itself again",
     "bounding_box_information_path": "bounding boxes are not joined; join them by source_id afterwards",
     "dst_image_folder": "images stay in the run folder",
     "dst_error_folder": "errors stay in the run folder",
 }
 _GROUPS = ("downloader_parameters", "tools_parameters")
-#: Groups without which the legacy project refuses a file, and the other keys that its README and its template have.
+#: Groups without which distributed-downloader refuses a file, and the other keys of its README and its template.
 _ITS_GROUPS = frozenset({"output_structure", "downloader_parameters"})
 _ITS_KEYS = frozenset(
     {
@@ -48,24 +48,24 @@ _ITS_KEYS = frozenset(
         *_UNNECESSARY,
     }
 )
-#: In these zero is a value and not a gap.
+#: For these, zero is a value and not a gap.
 _MAY_BE_ZERO = frozenset({"rate_multiplier", "max_distance"})
 
 
 def is_legacy(given: Mapping[str, Any]) -> bool:
-    """Whether a YAML file is one of the legacy project's: it has that project's groups, and no key of ours alone."""
+    """Whether a YAML file is a legacy one: it has that project's groups, and no key that is only ours."""
     return _ITS_GROUPS <= given.keys() <= _ITS_KEYS
 
 
 def translate(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
-    """Our configuration for one that may be the legacy project's; ours passes through unchanged.
+    """Our configuration for one that may be a legacy one; ours passes through unchanged.
 
     Args:
         given: The YAML file's content.
-        report: Told in a sentence about each key that is not needed here.
+        report: Called with a sentence about each key that is not needed here.
 
     Raises:
-        UserError: `initializer_type` names a dataset that there is not, or a key is given in both spellings.
+        UserError: `initializer_type` names an unknown dataset, or a key is given in both spellings.
     """
     values = dict(given)
     if is_legacy(given):
@@ -84,14 +84,14 @@ def translate(given: Mapping[str, Any], report: Callable[[str], None]) -> dict[s
 
 
 def _ceiling_rps(parameters: object) -> float:
-    """Requests/s that no server is asked for more than, whatever a profile found: such a file means it so."""
+    """Requests/s that no server may exceed, whatever a profile found: that is what such a file means."""
     given = _without_gaps(parameters) if isinstance(parameters, Mapping) else {}
     defaults = DownloaderParameters()
     try:
         rate_rps = float(given.get("default_rate_limit", defaults.default_rate_limit))
         return rate_rps * (1 + float(given.get("rate_multiplier", defaults.rate_multiplier)))
     except (TypeError, ValueError):
-        return defaults.default_rate_limit  # the key itself is refused, by its name, where it is validated
+        return defaults.default_rate_limit  # the key itself is rejected, by its name, during validation
 
 
 def _rename(values: dict[str, Any], older: str, ours: str) -> None:
@@ -103,13 +103,13 @@ def _rename(values: dict[str, Any], older: str, ours: str) -> None:
 
 
 def _dataset(values: dict[str, Any]) -> dict[str, Any]:
-    """What `initializer_type` and the keys that go with it say; empty where there are none."""
+    """The meaning of `initializer_type` and the keys that go with it; empty if there are none."""
     found: dict[str, Any] = {}
     if "initializer_type" in values:
         name = str(values.pop("initializer_type") or "")
         if name not in _DATASETS:
             raise UserError(
-                f"initializer_type={name!r} is not known; choose one of: {', '.join(filter(None, _DATASETS))}"
+                f"initializer_type={name!r} is unknown; choose one of: {', '.join(filter(None, _DATASETS))}"
             )
         if "dataset" in values:
             raise UserError("initializer_type and dataset are the same key; give one of them")

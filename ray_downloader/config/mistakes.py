@@ -1,4 +1,4 @@
-"""A configuration that does not validate, in sentences that name key, value and what would be right. Pure."""
+"""A configuration that does not validate, in sentences that name the key, the value and what would be right. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-#: Keys whose values are not repeated: somebody may have written a secret there.
+#: Keys whose values are not repeated: they might be secrets.
 _SECRET = re.compile(r"downloader_parameters\.header|headers_env")
 
 
@@ -24,7 +24,7 @@ def sentence_of(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def unknown_key(key: str, model: type[BaseModel]) -> str:
-    """The sentence for a dotted key that no setting has: the first part that is wrong, and what would be right."""
+    """The sentence for a dotted key that does not exist: the first part that is wrong, and what would be right."""
     right: list[str] = []
     *parents, last = key.split(".")
     for part in parents:
@@ -42,7 +42,7 @@ def unknown_key(key: str, model: type[BaseModel]) -> str:
 
 
 def _group_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """The model of a group; None where there is no such field, or it is a plain value."""
+    """The model of a group; None if no such field exists, or it is a plain value."""
     field = model.model_fields.get(name)
     kind = field.annotation if field else None
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None

@@ -1,7 +1,7 @@
-"""Overrides as a shell gives them: a value that Hydra's grammar does not know is taken as it is written.
+"""Overrides as a shell passes them: a value that Hydra's grammar cannot parse is used as it is written.
 
-Hydra reads values as a language of its own, in which `a,b.csv` is two values, `run=1.csv` and `état.csv` are mistakes,
-and `2024` is a number. Names of files, contacts and passwords are not written in it.
+Hydra parses values as a language of its own, in which `a,b.csv` is two values, `run=1.csv` and `état.csv` are mistakes,
+and `2024` is a number. Names of files, contacts and passwords are not written in that language.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from ray_downloader.config.settings import Settings
 
 _OVERRIDE = re.compile(r"(\+{0,2}[A-Za-z_][\w.@/-]*)=(.*)", re.DOTALL)
-#: Hydra's options that take the next argument, and those with which commas mean several runs.
+#: Hydra's options that consume the next argument, and those with which commas mean several runs.
 _WITH_VALUE = frozenset({"--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"})
 _SEVERAL_RUNS = frozenset({"--multirun", "-m"})
 #: Values in lists, and in mappings, that are not quoted.
@@ -42,7 +42,7 @@ def as_hydra_reads(arguments: Sequence[str]) -> list[str]:
 
 
 def _with_plain_keys(argument: str) -> str:
-    """Let the keys of a mapping be quoted, as in JSON; Hydra's grammar knows quotes for values only."""
+    """Allow the keys of a mapping to be quoted, as in JSON; Hydra's grammar knows quotes only for values."""
     escaped = partial(re.sub, r"([\\()\[\]{}:=, \t])", r"\\\1")
     return re.sub(r"""(?<=[{,])\s*(["'])([^"']*)\1\s*:""", lambda found: f"{escaped(found[2])}:", argument)
 
@@ -88,7 +88,7 @@ def _must_be_text(key: str) -> bool:
 
 
 def _annotation(names: Sequence[str]) -> object:
-    """What the settings say of a dotted key; None if there is none, or it is a group that is chosen by name."""
+    """The type of the setting with a dotted key; None if it does not exist, or is a group that is chosen by name."""
     model: type[BaseModel] = Settings
     for name in names[:-1]:
         field = model.model_fields.get(name)
@@ -116,6 +116,6 @@ def _with_quoted_word(found: re.Match[str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    """The value between single quotes: only quotes, and backslashes before them or the end, have to be escaped."""
+    """The value in single quotes: only quotes, and backslashes before them or at the end, have to be escaped."""
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"

@@ -1,6 +1,6 @@
-"""A proxy that the environment names and this program does not use: that is said once, with the key to set.
+"""Warns once about a proxy that the environment names but this program does not use, and names the key to set.
 
-The environment is not followed by itself, as a worker task may run on another node, with another environment.
+The environment is deliberately not followed: a worker task may run on another node, with another environment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def warn_of_unused_proxy(network: NetworkSettings, environ: Mapping[str, str]) -> None:
-    """Say so where the environment names a proxy and `network.proxy` does not."""
+    """Log a warning if the environment names a proxy and `network.proxy` does not."""
     if network.proxy is not None:
         return
     for name in (spelled for lower in _NAMES for spelled in (lower, lower.upper())):

@@ -1,8 +1,8 @@
 """Request headers that may be secrets: one for the whole list (`downloader_parameters.header`), others by rule.
 
-A secret is in no file and in no message. It reaches worker processes through the environment: a rule names variables
-(`headers_env`), and the one header of the configuration travels as `DOWNLOADER_HEADER`, a variable that the legacy
-project promised, while `settings.json` holds its name only.
+A secret appears in no file and in no message. It reaches worker processes through the environment: a rule names
+variables (`headers_env`), and the one header of the configuration travels as `DOWNLOADER_HEADER`, a variable that
+distributed-downloader promises as well, while `settings.json` only has its name.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ HEADER_VARIABLE = "DOWNLOADER_HEADER"
 class SecretHeaders:
     """The headers of requests for rows of the list, by server.
 
-    Args:
-        everywhere: Sent to every server of the list.
+    everywhere: Headers for every server of the list.
+        by_rule: Globs over servers with the headers for them; the first that names a header decides.
         by_rule: Globs over servers with the headers for them; the first that names a header counts.
     """
 
@@ -36,7 +36,7 @@ class SecretHeaders:
         """The headers of a run.
 
         Raises:
-            UserError: A variable that is named is not set, or holds what cannot be a header.
+            UserError: A named variable is not set, or contains what cannot be a header.
         """
         rules = settings.politeness.rules or ()
         by_rule = [(rule.server, _of_variables(rule.headers_env, environ)) for rule in rules if rule.headers_env]
@@ -46,7 +46,7 @@ class SecretHeaders:
         return bool(self.everywhere or self.by_rule)
 
     def of(self, server: str) -> Mapping[str, str]:
-        """What requests to a server of the list carry; a rule beats what is for all."""
+        """Headers for requests to a server of the list; a rule overrides the header for all."""
         if not self.by_rule:
             return self.everywhere
         found: dict[str, str] = {}
@@ -58,7 +58,7 @@ class SecretHeaders:
 
 
 def secret_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a process has to have to send the run's headers."""
+    """The variables that a process needs to send the run's headers."""
     named = {variable for rule in settings.politeness.rules or () for variable in (rule.headers_env or {}).values()}
     if isinstance(settings.downloader_parameters.header, str):
         named.add(HEADER_VARIABLE)
@@ -76,7 +76,7 @@ def _everywhere(settings: Settings, environ: Mapping[str, str]) -> dict[str, str
     if not given:
         raise UserError(
             f"downloader_parameters.header: the environment variable {HEADER_VARIABLE}, in which the value of {name} "
-            "travels to other processes, is not set here"
+            "travels to other processes, is not set in this process"
         )
     return {name: given}
 
@@ -92,7 +92,7 @@ def _of_variables(variables: Mapping[str, str], environ: Mapping[str, str]) -> d
             )
         if not re.fullmatch(r"[ -~\xa0-\xff]+", value):
             raise UserError(
-                f"politeness.rules: the environment variable {variable} holds a character that a header cannot hold"
+                f"politeness.rules: the environment variable {variable} has a character that a header cannot contain"
             )
         headers[name] = value
     return headers

@@ -1,7 +1,7 @@
 """Configuration, parsed once into frozen models.
 
-Hydra composes `conf/`; `Settings.from_config` validates the result, and from then on nobody looks at a dictionary
-again. The driver writes `settings.json`; MPI ranks, Slurm steps and Ray tasks load that file, so they cannot drift.
+Hydra composes `conf/`; `Settings.from_config` validates the result, and from then on nothing reads a dictionary again.
+The driver writes `settings.json`; MPI ranks, Slurm steps and Ray tasks load that file, so they cannot drift apart.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-#: A column may be known by several names; the first that the file has is read.
+#: A column may have several names; the first that the file has is used.
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
 def _kinds_by_name(value: object) -> object:
-    """One kind or many; the name `transient` stands for all kinds that may pass."""
+    """One kind or several; the name `transient` stands for all kinds that may pass."""
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
         return value
@@ -84,11 +84,11 @@ class OutputStructure(_Group):
     tools_folder: str = "tools"
 
 
-#: Stands in files for a value that is not to be read there.
+#: Replaces a value that must not appear in files.
 REDACTED = "[redacted]"
 #: RFC 9110 section 5.6.2.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-#: What the connection needs, what identifies us, and what asks for something else than the whole file as it is stored.
+#: Headers that the connection needs, that identify us, or that request something other than the complete, stored file.
 _OUR_HEADERS = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "range", "te", "transfer-encoding", "upgrade"}
 )
@@ -98,14 +98,14 @@ def _header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError("the name of a header is letters, digits and hyphens, such as Authorization")
     if name.lower() == "user-agent":
-        raise ValueError("User-Agent is made by the program; say who you are by politeness.contact")
+        raise ValueError("User-Agent is set by the program; identify yourself with politeness.contact")
     if name.lower() in _OUR_HEADERS:
         raise ValueError(f"{name} is set by the program itself")
     return "Cookie" if name.lower() == "cookie" else name
 
 
 def _http_header(value: bool | str | None) -> bool | str | None:
-    """A header row or not, or an HTTP header as "Name: value"."""
+    """Whether there is a header row, or an HTTP header as "Name: value"."""
     if not isinstance(value, str):
         return value
     name, colon, text = value.partition(":")
@@ -122,7 +122,7 @@ def _headers_env(variables: Mapping[str, str] | None) -> Mapping[str, str] | Non
 
 
 class DownloaderParameters(_Group):
-    """How much is downloaded at once, and what an image becomes."""
+    """How much is downloaded at once, and how images are stored."""
 
     num_downloads: PositiveInt = 1
     max_nodes: PositiveInt | None = None
@@ -169,7 +169,7 @@ _CHARACTERS = {
 
 
 def _character(value: object) -> object:
-    """A character itself, or its name where a shell or YAML makes it hard to write."""
+    """A character itself, or its name if a shell or YAML makes it hard to write."""
     if isinstance(value, str) and (text := _CHARACTERS.get(value.lower(), value)) is not None:
         if len(text) > 1:
             raise ValueError(f"write one character, or one of: {', '.join(_CHARACTERS)}")
@@ -184,7 +184,7 @@ def _not_empty(value: str | None) -> str | None:
 
 
 class TextSettings(_Group):
-    """How text lists are read; null: as their lines show it."""
+    """How text lists are read; null: detected from their lines."""
 
     delimiter: Annotated[str | None, BeforeValidator(_character), AfterValidator(_not_empty)] = None
     quote: Annotated[str | None, BeforeValidator(_character)] = None
@@ -227,7 +227,7 @@ class ServerRule(_Group):
 
 
 class PolitenessSettings(_Group):
-    """What one server may be asked for, by the whole cluster together."""
+    """What the whole cluster together may request from one server."""
 
     name: str = "polite"
     enabled: bool = True
@@ -247,7 +247,7 @@ class PolitenessSettings(_Group):
 
 
 def _mapping_or_json(value: object) -> object:
-    """A mapping may be written as JSON where a shell or a YAML file makes that easier."""
+    """A mapping, which may be written as JSON if a shell or a YAML file makes that easier."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -260,7 +260,7 @@ def _curl_connect_to(value: Mapping[str, str] | None) -> Mapping[str, str] | Non
 
 
 class NetworkSettings(_Group):
-    """How connections are made, and when one is given up. Sizes in bytes, times in seconds."""
+    """How connections are made, and when a request is given up. Sizes in bytes, times in seconds."""
 
     name: str = "default"
     allow_private_addresses: bool = False
@@ -303,7 +303,7 @@ class ImageSettings(_Group):
 
 
 class ClusterSettings(_Group):
-    """Where Ray runs, and how work is cut for it."""
+    """Where Ray runs, and how work is divided for it."""
 
     name: Literal["local", "existing", "slurm"] = "local"
     address: str | None = None
@@ -328,7 +328,7 @@ class ProfileSettings(_Group):
 
 
 class Settings(_Group):
-    """Everything a run is told."""
+    """The complete configuration of a run."""
 
     path_to_input: str
     path_to_output: Path
@@ -354,7 +354,7 @@ class Settings(_Group):
         """Validate a composed configuration.
 
         Raises:
-            UserError: A key is unknown or missing, or a value is not allowed; one line a key.
+            UserError: A key is unknown or missing, or a value is not allowed; one line per key.
         """
         try:
             return cls.model_validate(config)
@@ -363,10 +363,10 @@ class Settings(_Group):
 
     @classmethod
     def load(cls, path: Path) -> Settings:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
-            UserError: There is no such file, or it is not a settings file.
+            UserError: The file does not exist, or is not a settings file.
         """
         try:
             return cls.from_config(json.loads(path.read_text("utf-8")))
@@ -376,5 +376,5 @@ class Settings(_Group):
             raise UserError(f"{path} is not a settings file: {error}") from None
 
     def to_json(self) -> str:
-        """The settings as `settings.json` holds them."""
+        """The settings as the content of `settings.json`."""
         return self.model_dump_json(indent=2) + "\n"

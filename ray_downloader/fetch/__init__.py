@@ -1,1 +1,1 @@
-"""The seam to the network: bytes of URLs come in here, and every failure leaves as an `ErrorKind`."""
+"""The seam to the network: the bytes of URLs enter here, and every failure leaves as an `ErrorKind`."""

@@ -1,7 +1,7 @@
 """Which IP addresses belong to the public internet. Pure.
 
 A list of URLs is written by strangers: a row that names (or whose DNS name resolves to) a router, a cloud metadata
-service or a colleague's notebook must not make the cluster knock there.
+service or a colleague's notebook must not make the cluster connect to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOCAL_NAMES = (".localhost", ".local", ".internal")
 def is_public_address(text: str) -> bool:
     """Whether `text`, an IP address as `getpeername` spells it, is a unicast address of the public internet.
 
-    IPv4 addresses that an IPv6 address carries (mapped, 6to4, NAT64) are judged as what they lead to.
+    IPv4 addresses inside an IPv6 address (mapped, 6to4, NAT64) are judged by where they lead.
     """
     address: _Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
@@ -42,7 +42,7 @@ def literal_address(host: str) -> str | None:
 
 
 def is_public_name(host: str) -> bool:
-    """Whether the host of a URL, by itself and without asking DNS, can be on the public internet."""
+    """Whether the host of a URL, judged without a DNS look-up, can be on the public internet."""
     address = literal_address(host)
     if address is not None:
         return is_public_address(address)

@@ -1,6 +1,6 @@
 """What an HTTP answer means, the same for every fetcher: status, headers, redirect, first words. Pure.
 
-Servers answer whatever they like. Nothing in here raises: what cannot be read is left out.
+Servers answer whatever they like. Nothing in this module raises: what cannot be parsed is left out.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import ada_url
 from ray_downloader.errors import ErrorKind
 from ray_downloader.partition.server_key import RequestUrl
 
-#: Bytes of an error page that are read, to keep the connection usable, before it is dropped instead.
+#: How much of an error page is read to keep the connection usable; a longer page closes the connection instead.
 ERROR_PAGE_BYTES = 64 * 1024
 
-#: We ask for the file as it is stored: images are compressed already, and `hashsum_original` is of the file's bytes.
+#: Requests the file as it is stored: images are compressed already, and `hashsum_original` covers the file's bytes.
 IDENTITY = "identity"
 
 #: Characters of an error page that are kept.
 SAID_LENGTH = 200
 
-#: Statuses that are not as their hundred says.
+#: Statuses that differ in meaning from the others of their hundred.
 _KINDS = {
     204: ErrorKind.EMPTY,  # "no content" by definition
     205: ErrorKind.EMPTY,
-    206: ErrorKind.TRUNCATED,  # we never ask for a part
+    206: ErrorKind.TRUNCATED,  # we never request a part
     402: ErrorKind.PAYMENT_REQUIRED,
-    408: ErrorKind.HTTP_5XX,  # passing trouble: "request timeout", "misdirected", "too early"
+    408: ErrorKind.HTTP_5XX,  # temporary trouble: "request timeout", "misdirected", "too early"
     421: ErrorKind.HTTP_5XX,
     425: ErrorKind.HTTP_5XX,
-    420: ErrorKind.HTTP_429,  # "enhance your calm", a rate limit wherever it is met
+    420: ErrorKind.HTTP_429,  # "enhance your calm", a rate limit wherever it occurs
     429: ErrorKind.HTTP_429,
 }
 #: With `Retry-After` these mean "come back later": the picture is still being made, a ban that ends, the server is
-#: full. (503 and 509, "bandwidth limit exceeded", are passing trouble with and without it.)
+#: full. (503 and 509, "bandwidth limit exceeded", are temporary trouble with and without it.)
 _LATER = {202: ErrorKind.HTTP_429, 403: ErrorKind.HTTP_403_BAN, 413: ErrorKind.HTTP_429}
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})", re.IGNORECASE)
 _LINE_ENDS = frozenset({b"\r\n", b"\n", b"\r", b""})
-#: Nothing that a reader, a log or a table cell would trip over; tabs and folded lines become spaces.
+#: Characters that a reader, a log or a table cell could stumble over; tabs and folded lines become spaces.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+ *")
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -54,26 +54,26 @@ _TEXTUAL = ("text/", "json", "xml", "javascript")
 _UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|head|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)(?:</title|\Z)", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^<>]*(?:>|\Z)")
-#: How much of a page is looked at for its first words: style sheets often come before them.
+#: How much of a page is searched for its first words: style sheets often come before them.
 _WORDS_BYTES = 16 * 1024
 
 
 def kind_of_status(status: int, headers: Mapping[str, str]) -> ErrorKind | None:
-    """The failure that an answer states; None for one that brings the file.
+    """The failure that an answer states; None for an answer that contains the file.
 
-    A 3xx reaches this table only where it does not redirect; like every other final refusal it is `http_4xx`.
+    A 3xx is looked up here only if it does not redirect; like every other final refusal it is `http_4xx`.
     """
     if status in _LATER and "retry-after" in headers:
         return _LATER[status]
     if status in _KINDS:
         return _KINDS[status]
-    if status < 300:  # below 200 are interim answers, of which the real one never came
+    if status < 300:  # below 200 are interim answers, and the real one never came
         return None if status >= 200 else ErrorKind.RESET
     return ErrorKind.HTTP_5XX if 500 <= status < 600 else ErrorKind.HTTP_4XX  # 3xx that lead nowhere, and 999
 
 
 def read_head(lines: Iterable[bytes]) -> tuple[int, dict[str, str]]:
-    """Status and headers of the last answer in what came before a body; status 0 where there is none.
+    """Status and headers of the last answer in what came before a body; status 0 if there is none.
 
     A proxy and interim answers (`100 Continue`, `103 Early Hints`) put other heads before it, trailers come after it.
     """
@@ -94,7 +94,7 @@ def read_head(lines: Iterable[bytes]) -> tuple[int, dict[str, str]]:
 
 
 def merged_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers as a mapping: names in lower case, repeated ones as lines of one value."""
+    """Headers as a mapping: names in lower case, repeated headers as lines of one value."""
     headers: dict[str, str] = {}
     for name, value in pairs:
         key = name.strip().lower()
@@ -108,8 +108,8 @@ def merged_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 def redirect_target(base: RequestUrl, status: int, headers: Mapping[str, str]) -> str | None:
     """Where a redirect leads, absolute and without a fragment; None for an answer that does not redirect.
 
-    Servers send `Location` unescaped, too: its bytes are sent back as they came. What is no URL is returned as it is,
-    for whoever follows it to refuse. Of several the first counts.
+    Servers also send `Location` unescaped: its bytes are sent back as they came. A target that is not a URL is returned
+    as it is; whoever follows it will refuse it. If there are several, the first one is used.
     """
     location = headers.get("location", "").partition("\n")[0]
     if status not in _REDIRECTS or not location:
@@ -122,22 +122,22 @@ def redirect_target(base: RequestUrl, status: int, headers: Mapping[str, str]) -
 
 
 def declared_size_bytes(headers: Mapping[str, str]) -> int | None:
-    """The body size that `Content-Length` states, if it does."""
+    """The body size according to `Content-Length`, if there is one."""
     text = headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def decoded(body: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """The body without the gzip that some servers apply although we asked for none.
+    """The body without the gzip that some servers apply although it was not requested.
 
-    What only claims to be gzip, is damaged or would exceed `max_bytes` stays as it came: the image decoder refuses it.
+    A body that only claims to be gzip, is damaged or would exceed `max_bytes` stays as it is; the decoder refuses it.
     """
     plain, is_whole = _unzipped(body, headers, max_bytes)
     return plain if is_whole else body
 
 
 def _unzipped(body: bytes, headers: Mapping[str, str], max_bytes: int) -> tuple[bytes, bool]:
-    """As much of the body as unpacks within `max_bytes`, and whether that is all of it."""
+    """As much of the body as can be unpacked within `max_bytes`, and whether that is all of it."""
     if "gzip" not in headers.get("content-encoding", "").lower() or not body.startswith(_GZIP_MAGIC):
         return body, True
     inflater = zlib.decompressobj(_GZIP_WINDOW_BITS)
@@ -148,13 +148,13 @@ def _unzipped(body: bytes, headers: Mapping[str, str], max_bytes: int) -> tuple[
 
 
 def said_of(status: int, headers: Mapping[str, str], page: bytes, secrets: Iterable[str] = ()) -> str:
-    """What a refusal said, as one line: its status, the price of a crawl where it names one, and its first words.
+    """What a refusal said, in one line: its status, the price of a crawl if it names one, and its first words.
 
     Args:
         status: HTTP status.
-        headers: Of the answer.
+        headers: The answer's headers.
         page: Its body, as far as it was read.
-        secrets: Values of request headers; a page that repeats one is quoted without it.
+        secrets: Values of request headers; if a page repeats one, it is removed from the quotation.
     """
     price = headers.get("crawler-price")
     facts = f"HTTP status {status}" + (f", crawler-price {price[:80]}" if price else "")
@@ -163,7 +163,7 @@ def said_of(status: int, headers: Mapping[str, str], page: bytes, secrets: Itera
 
 
 def first_words(page: bytes, headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str:
-    """The first words of an error page as plain text; nothing where it is not text."""
+    """The first words of an error page as plain text; empty if it is not text."""
     content_type = headers.get("content-type", "").lower()
     if content_type and not any(word in content_type for word in _TEXTUAL):
         return ""
@@ -191,5 +191,5 @@ def _words(markup: str) -> str:
 
 
 def _quotable(secrets: Iterable[str]) -> set[str]:
-    """Secrets as a page may repeat them: whole, or what follows the scheme (`Bearer`)."""
+    """Secrets as a page may repeat them: complete, or only what follows the scheme (`Bearer`)."""
     return {part for secret in secrets for part in (secret, *secret.split()[1:]) if len(part) >= 4}

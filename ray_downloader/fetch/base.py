@@ -1,8 +1,8 @@
-"""The seam to the network: what a fetcher is asked for and what it answers.
+"""The seam to the network: what a fetcher receives and what it returns.
 
-A fetcher moves bytes for one single-threaded event loop. It knows nothing of budgets, retries or images: it follows
-no redirect by itself (each hop spends the budget of the server it leads to) and retries nothing. Library failures
-become an `ErrorKind` in one table a fetcher, so no library exception crosses this seam.
+A fetcher moves bytes for one single-threaded event loop. It knows nothing about budgets, retries or images: it does not
+follow redirects (each hop spends the budget of the server it leads to) and does not retry. Library failures become an
+`ErrorKind` in one table per fetcher, so no library exception crosses this seam.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class DnsFailure(str, Enum):
     """Why a name has no address."""
 
     NO_SUCH_NAME = "no_such_name"
-    """A resolver answered that the name does not exist, or has no address."""
+    """A resolver reported that the name does not exist, or has no address."""
     NO_ANSWER = "no_answer"
-    """No resolver could say: that is trouble of ours, or of the DNS, and not of the server."""
+    """No resolver could tell: that is our own trouble, or the DNS's, and not the server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class FetchRequest:
     """One GET.
 
     Args:
-        token: Chosen by the caller; comes back with the result.
-        target: What is asked for.
-        headers: Extra request headers, which may be secrets: they go to this URL's server only and into no message.
+        token: Chosen by the caller; returned with the result.
+        target: The URL to request.
+        headers: Extra request headers, possibly secret: they go only to this URL's server and never into a message.
         verify_tls: Overrides the network default for this server, if not None.
-        enough_bytes: The file is not wanted beyond this size: it is cut there, and still counts as whole.
+        enough_bytes: The file is not needed beyond this size: it is cut there, and still counts as complete.
     """
 
     token: int
@@ -62,9 +62,9 @@ class NewConnection:
     """What it took to set up a connection.
 
     Args:
-        dns_s: Time that the name look-up took.
-        connect_s: Time that TCP took.
-        setup_s: Time from the start of the request until it could be sent: with TLS, and with waiting for a turn.
+        dns_s: Time spent on the name look-up.
+        connect_s: Time spent on TCP.
+        setup_s: Time from the start of the request until it could be sent, including TLS and waiting for a turn.
     """
 
     dns_s: float
@@ -77,20 +77,20 @@ class FetchResult:
     """How one GET ended.
 
     Args:
-        kind: The failure, or None for a 2xx answer that arrived whole.
+        kind: The failure, or None for a 2xx answer that arrived completely.
         status: HTTP status, if there was an answer.
-        headers: Response headers, names in lower case. A header that was sent more than once has one line for each,
-            as joining them with ", " would change what some of them mean.
+        headers: Response headers, names in lower case. A header that was sent more than once has one line per value, as
+            joining them with ", " would change the meaning of some.
         body: What arrived (empty for a failure that stopped before the body).
         redirect_url: Absolute target of a 3xx answer with `Location`; `kind` is None then and `body` empty.
         message: Free text for `error_msg`.
-        said: What a refusal said: its status and the first words of its page. Empty where there was no refusal.
+        said: What a refusal said: its status and the first words of its page. Empty if there was no refusal.
         ttfb_s: Time from start to the first byte of the answer.
         http_version: "1.1", "2", ...
         remote_ip: Address that was connected to.
         dns_failure: For `ErrorKind.DNS`: what is known about the name.
         tls: For `ErrorKind.TLS`: what is wrong with the certificate, in a few words.
-        connection: What its new connection took; None where one was used again, or none came to be.
+        connection: The cost of its new connection; None if one was reused, or none was established.
     """
 
     token: int
@@ -111,7 +111,7 @@ class FetchResult:
 
 
 def internal_failure(token: int, error: Exception) -> FetchResult:
-    """The result of a request at which a fetcher itself failed: one row's error. Each cause is logged once."""
+    """The result of a request for which the fetcher itself failed: one row's error. Each cause is logged once."""
     tail = traceback.extract_tb(error.__traceback__)[-1:]
     cause = (type(error).__name__, *((frame.filename, frame.lineno) for frame in tail))
     if cause not in _LOGGED:
@@ -124,7 +124,7 @@ class Fetcher(Protocol):
     """Moves bytes; single-threaded: all methods are called from one loop."""
 
     def start(self, request: FetchRequest) -> None:
-        """Begin a GET; its result comes from a later `poll`, also where it fails at once."""
+        """Begin a GET; its result comes from a later `poll`, even if it fails at once."""
 
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """Move bytes for at most `timeout_s` (less when something ends) and return what has ended."""
@@ -132,7 +132,7 @@ class Fetcher(Protocol):
     def take_sent(self) -> list[tuple[int, float]]:
         """Token and monotonic time of each request that went out since the last call.
 
-        It is later than the `start` where a connection had to be made first; the server's budget sees this time.
+        That is later than `start` if a connection had to be made first; the server's budget uses this time.
         """
 
     def close(self) -> None:

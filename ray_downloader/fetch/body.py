@@ -1,6 +1,6 @@
 """Reads the body of one urllib3 answer within its limits of size, speed and time.
 
-Used by the threads of `requests.py`; a `Watch` lets the loop's thread end a read that takes too long.
+Used by the threads of `requests.py`; with a `Watch`, the loop's thread can end a read that takes too long.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class LowSpeedLimit:
     """Judges the average speed over consecutive windows, much as curl's `--speed-limit` and `--speed-time`. Pure.
 
     Args:
-        bytes_per_s: Slower than this is too slow.
+        bytes_per_s: Anything slower is too slow.
         window_s: Length of a window.
         now_s: When the transfer began.
     """
@@ -57,7 +57,7 @@ class Watch:
         return time.monotonic() < self.ends_at_s
 
     def wake(self) -> None:
-        """Make the thread's read fail. Of a TLS socket the raw one is shut, which a thread in it survives."""
+        """Make the thread's read fail. For TLS it shuts the raw socket, which a thread reading from it survives."""
         if self.socket is not None:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
@@ -68,7 +68,7 @@ class Room:
     """How much of a body is read.
 
     Args:
-        max_bytes: The largest body allowed; a larger one is not read, or not to its end, and is a failure.
+        max_bytes: The largest body allowed; a larger one is a failure and is not read, or not to its end.
         enough_bytes: Where reading stops without a failure.
     """
 
@@ -92,14 +92,14 @@ def read_body(
     watch: Watch,
     speed: LowSpeedLimit,
 ) -> Body:
-    """Read to the end of the body; a connection that cannot be used again is closed.
+    """Read to the end of the body; a connection that cannot be reused is closed.
 
     Args:
-        raw: The answer, nothing of its body read.
-        declared_bytes: What Content-Length says.
-        room: How much is read.
+        raw: The answer; nothing of its body has been read yet.
+        declared_bytes: The size according to Content-Length.
+        room: How much to read.
         watch: Ends the read from outside.
-        speed: Ends what is too slow.
+        speed: Ends a read that is too slow.
     """
     chunks: list[bytes] = []
     if declared_bytes is not None and declared_bytes > room.max_bytes:
@@ -124,7 +124,7 @@ def read_body(
 
 
 def speed_limit_of(network: NetworkSettings, sock: socket.socket | None) -> LowSpeedLimit:
-    """The least speed that the settings ask for; a socket that is silent for a whole window fails by itself."""
+    """The minimum speed from the settings; a socket that is silent for a whole window fails by itself."""
     if sock is not None:
         sock.settimeout(network.low_speed_s)
     return LowSpeedLimit(network.low_speed_bytes_per_s, network.low_speed_s, time.monotonic())
@@ -149,11 +149,11 @@ def _overrun(room_bytes: int, keeps_up: bool, watch: Watch) -> ErrorKind | None:
 
 
 def _complete(content: bytes, declared_bytes: int | None, watch: Watch) -> Body:
-    """A body whose end came by itself; also what a connection that was closed or woken early looks like."""
+    """A body that ended by itself; a connection that was closed or woken early looks the same."""
     if declared_bytes is not None and len(content) >= declared_bytes:
         return Body(content)
     if not watch.has_time_left():
-        return Body(content, ErrorKind.TIMEOUT, f"the time limit came after {len(content)} bytes")
+        return Body(content, ErrorKind.TIMEOUT, f"the time limit was reached after {len(content)} bytes")
     if declared_bytes is None:
         return Body(content)
     return Body(content, ErrorKind.TRUNCATED, f"{len(content)} of {declared_bytes} bytes arrived")

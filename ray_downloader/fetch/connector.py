@@ -1,7 +1,7 @@
-"""The connector of Python's HTTP libraries: it looks names up, connects where `Destinations` says, and guards.
+"""The connector for Python's HTTP libraries: it looks names up, connects where `Destinations` says, and guards.
 
-The address is judged after its name is resolved and before it is connected to, so a changing DNS answer cannot slip
-past the guard. TLS still speaks to the host of the URL, wherever the connection goes. (libcurl connects by itself;
+The address is checked after its name is resolved and before the connection is made, so a changing DNS answer cannot
+slip past the guard. TLS still speaks to the host of the URL, wherever the connection goes. (libcurl connects by itself;
 `curl_transfer.py` has the same guard at the same point.)
 """
 
@@ -26,7 +26,7 @@ from ray_downloader.fetch.names import Address, NameLookupError, look_up
 
 
 class UnknownNameError(NewConnectionError):
-    """The host's name has no address; `failure` says whether that is known."""
+    """The host's name has no address; `failure` says whether that is certain."""
 
     def __init__(self, connection: HTTPConnection, failure: DnsFailure, message: str) -> None:
         super().__init__(connection, message)
@@ -46,7 +46,7 @@ class ConnectionWatcher(Protocol):
         """TCP is connected."""
 
     def waits_on(self, waiting: socket.socket) -> None:
-        """The request has been sent on this socket and its answer is waited for."""
+        """The request has been sent on this socket, and its answer is awaited."""
 
 
 def connector_pools(destinations: Destinations, watcher: ConnectionWatcher) -> dict[str, type[HTTPConnectionPool]]:
@@ -54,7 +54,7 @@ def connector_pools(destinations: Destinations, watcher: ConnectionWatcher) -> d
 
     Args:
         destinations: Where each host's connections go.
-        watcher: Sees each connection.
+        watcher: Observes each connection.
     """
 
     class Plain(HTTPConnection):
@@ -120,7 +120,7 @@ def _first_connected(addresses: Sequence[Address], until_s: float) -> socket.soc
     for family, kind, protocol, _, peer in addresses:
         try:
             connecting = socket.socket(family, kind, protocol)
-        except OSError as error:  # no IPv6 here
+        except OSError as error:  # no IPv6 on this machine
             failure = error
             continue
         try:

@@ -1,8 +1,8 @@
 """The cookies of one row's redirects. Pure: the time is an argument.
 
 Login and consent walls answer with a cookie and a redirect that leads back to the same file; without the cookie that
-is a loop. A jar belongs to one row and ends with it, so no server learns from it which rows were asked for before.
-It follows RFC 6265, less what only matters to browsers that keep cookies for years.
+is a loop. A jar belongs to one row and ends with it, so no server learns from it which rows were requested before.
+It follows RFC 6265, except for what only matters to browsers that keep cookies for years.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from urllib.parse import urlsplit
 from ray_downloader.fetch.addresses import literal_address
 from ray_downloader.partition.server_key import RequestUrl
 
-#: RFC 6265 section 6.1: the least that a user agent should hold; a server that sends more is not helped by more.
+#: RFC 6265 section 6.1: the minimum that a user agent should hold; holding more would not help any server.
 MAX_COOKIE_BYTES = 4096
 MAX_COOKIES = 50
 
-#: RFC 6265bis section 5.6: a cookie with a control character is ignored. (A tab would be harmless, and is never sent.)
+#: RFC 6265bis section 5.6: a cookie with a control character is ignored. (A tab would be harmless, but never occurs.)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class _Cookie:
-    """One cookie; `is_host_only` where the server named no `Domain`."""
+    """One cookie; `is_host_only` if the server named no `Domain`."""
 
     name: str
     value: str
@@ -54,7 +54,7 @@ class RedirectCookies:
         """Take in the `Set-Cookie` lines of an answer.
 
         Args:
-            url: What was asked for.
+            url: The URL that was requested.
             headers: As in `FetchResult`: lower-case names, repeated headers as lines of one value.
             now_unix_s: Cookies that have expired by then are removed.
         """
@@ -68,7 +68,7 @@ class RedirectCookies:
                 self._cookies[key] = cookie
 
     def header(self, url: RequestUrl) -> str | None:
-        """The value of `Cookie` for a request, or None where there is nothing to send; longer paths come first."""
+        """The value of `Cookie` for a request, or None if there is nothing to send; longer paths come first."""
         if not self._cookies:
             return None
         path = urlsplit(url.text).path or "/"
@@ -77,7 +77,7 @@ class RedirectCookies:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in fitting) or None
 
     def dump(self) -> list[list[str | bool]]:
-        """The cookies as JSON holds them, for a row that continues in another slice."""
+        """The cookies in a form that JSON can hold, for a row that continues in another slice."""
         return [list(astuple(cookie)) for cookie in self._cookies.values()]
 
     @classmethod
@@ -91,7 +91,7 @@ class RedirectCookies:
 
 
 def _parse(line: str, url: RequestUrl, now_unix_s: float) -> tuple[_Cookie | None, bool]:
-    """A cookie and whether it lives; None for one that is malformed, or that `url` may not set."""
+    """A cookie and whether it is alive; None for one that is malformed, or that `url` may not set."""
     if len(line) > MAX_COOKIE_BYTES or _CONTROL.search(line):
         return None, False
     pair, *parts = line.split(";")
@@ -115,13 +115,13 @@ def _parse(line: str, url: RequestUrl, now_unix_s: float) -> tuple[_Cookie | Non
 
 
 def _attributes(parts: Iterable[str]) -> dict[str, str]:
-    """Attributes by lower-case name; of repeated ones the last counts (RFC 6265 section 5.3)."""
+    """Attributes by lower-case name; of repeated ones the last is used (RFC 6265 section 5.3)."""
     pairs = (part.partition("=") for part in parts)
     return {name.strip(" \t").lower(): value.strip(" \t") for name, _, value in pairs}
 
 
 def _is_alive(attributes: Mapping[str, str], now_unix_s: float) -> bool:
-    """Whether the cookie has not expired; `Max-Age` beats `Expires`, and what cannot be read says nothing."""
+    """Whether the cookie has not expired; `Max-Age` overrides `Expires`, and unreadable values are ignored."""
     max_age = attributes.get("max-age", "")
     if re.fullmatch(r"-?[0-9]+", max_age):
         return not max_age.startswith("-") and max_age.strip("0") != ""

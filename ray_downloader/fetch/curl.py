@@ -1,8 +1,8 @@
 """The default fetcher: libcurl's multi interface, driven by its socket events in the caller's thread.
 
-Connections stay open and are shared, and TLS servers are spoken to in HTTP/2 where they offer it. The library follows
-no redirect and decodes nothing. `socket_action` rather than `select`: measured equal for 16 transfers (30 us of CPU
-each), but it does not walk through quiet transfers and knows no limit of 1,024 file descriptors.
+Connections stay open and are shared, and HTTP/2 is used with TLS servers that offer it. The library does not follow
+redirects and decodes nothing. `socket_action` rather than `select`: measured equal for 16 transfers (30 us of CPU
+each), but it does not iterate over quiet transfers and is not limited to 1,024 file descriptors.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from ray_downloader.fetch.gate import RequestGate
 from ray_downloader.fetch.names import NameInquiry, resolve_tcp
 from ray_downloader.fetch.tls import ca_file
 
-#: Connections kept, busy ones included (beyond it each is closed after use: 108 instead of 36 us of CPU a request).
-#: Many systems give a process 1,024 file descriptors.
+#: Connections kept, busy ones included (beyond it each is closed after use: 108 instead of 36 us of CPU per request).
+#: Many systems allow a process 1,024 file descriptors.
 KEPT_CONNECTIONS = 640
 #: Lists name the same hosts for hours; a moved host shows as a failed connection, which looks it up again.
-#: Failed look-ups would be kept for half of it: libcurl is made to forget them.
+#: Failed look-ups would be kept for half of it, so libcurl is made to forget them.
 DNS_CACHE_S = 3600
-#: Largest piece that a callback gets; 62 kB images then need about two callbacks each.
+#: Largest piece that a callback receives; 62 kB images then need about two callbacks each.
 BUFFER_BYTES = 128 * 1024
 
 #: Names that one time slice looked up stay known to the next in the same process.
@@ -40,7 +40,7 @@ _NAMES.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
 #: Hosts and ports whose last look-up failed, so that `_NAMES` may hold the failure.
 _DOUBTFUL: set[tuple[str, int]] = set()
 _MOST_DOUBTFUL = 100_000
-#: How often a poll looks for what an inquiry into a name came to.
+#: How often a poll checks for the results of inquiries about names.
 _INQUIRY_POLL_S = 0.01
 
 
@@ -51,8 +51,8 @@ class CurlFetcher:
     Args:
         network: Timeouts, limits, proxy, TLS, `connect_to`. Environment variables (`http_proxy`, ...) are not read.
         user_agent: Sent with each request.
-        max_host_connections: Connections to one host and port; more requests than that wait inside libcurl. A net
-            below the leases, which bound the same: it is not there with `connect_to` or a proxy.
+        max_host_connections: Connections to one host and port; further requests wait inside libcurl. It is a safety net
+            below the leases, which enforce the same bound; with `connect_to` or a proxy it is absent.
     """
 
     def __init__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> None:
@@ -70,7 +70,7 @@ class CurlFetcher:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
-        if network.connect_to is None and network.proxy is None:  # else libcurl counts by the address connected to
+        if network.connect_to is None and network.proxy is None:  # else libcurl counts per address it connects to
             self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, max_host_connections)
         self._multi.setopt(pycurl.M_MAXCONNECTS, KEPT_CONNECTIONS)
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
@@ -109,7 +109,7 @@ class CurlFetcher:
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """Move bytes for at most `timeout_s` and return what has ended."""
         until_s = time.monotonic() + timeout_s
-        self._collect()  # a quick server has answered already when a request has just been started
+        self._collect()  # a quick server may have answered already when a request has just been started
         while True:
             self._move(0.0 if self._ended else until_s - time.monotonic())
             self._collect()
@@ -158,7 +158,7 @@ class CurlFetcher:
         return self._selector.select(0)
 
     def _watch(self, what: int, descriptor: int, _multi: pycurl.CurlMulti, _data: object) -> None:
-        """What libcurl tells: which events of a socket it waits for."""
+        """Called by libcurl with the events of a socket that it waits for."""
         if what == pycurl.POLL_REMOVE:
             if descriptor in self._selector.get_map():
                 self._selector.unregister(descriptor)
@@ -203,7 +203,7 @@ class CurlFetcher:
         _DOUBTFUL.add(destination.endpoint)
 
     def _take_inquiries(self) -> None:
-        """Finish the results of names of which it has been found out why they do not resolve."""
+        """Finish the results whose names have been found out about."""
         now_s = time.monotonic()
         for host, failure in self._inquiry.take():
             for destination, unclear in self._unclear.pop(host, ()):
@@ -213,9 +213,9 @@ class CurlFetcher:
 
 
 def _options(network: NetworkSettings, user_agent: str) -> dict[int, int | str | pycurl.CurlShare]:
-    """What is the same for every request.
+    """The options that are the same for every request.
 
-    Not `PIPEWAIT`: with it, requests to a HTTP/1.1 server waited until the first *answer* was complete (libcurl 8.23).
+    Not `PIPEWAIT`: with it, requests to an HTTP/1.1 server waited until the first *answer* was complete (libcurl 8.23).
     """
     return {
         pycurl.NOSIGNAL: 1,
@@ -231,6 +231,6 @@ def _options(network: NetworkSettings, user_agent: str) -> dict[int, int | str |
         pycurl.SHARE: _NAMES,
         pycurl.DNS_CACHE_TIMEOUT: DNS_CACHE_S,
         pycurl.BUFFERSIZE: BUFFER_BYTES,
-        pycurl.PROXY: network.proxy or "",  # "" also keeps the environment's proxy out
+        pycurl.PROXY: network.proxy or "",  # "" also disables the environment's proxy
         pycurl.CAINFO: ca_file(network),
     }

@@ -1,6 +1,6 @@
 """libcurl's failures as error kinds: the one table for `curl.py`. Pure, and free of pycurl.
 
-Numbers as https://curl.se/libcurl/c/libcurl-errors.html has them; what is not in the table is `internal`.
+Numbers are those of https://curl.se/libcurl/c/libcurl-errors.html; what is not in the table is `internal`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KIND_OF_CODE = {
     58: ErrorKind.TLS,
     59: ErrorKind.TLS,
     CERTIFICATE_REFUSED: ErrorKind.TLS,
-    61: ErrorKind.RESET,  # a Transfer-Encoding that nobody asked for
+    61: ErrorKind.RESET,  # a Transfer-Encoding that was not requested
     63: ErrorKind.TOO_LARGE,  # announced size
     64: ErrorKind.TLS,
     66: ErrorKind.TLS,
@@ -56,7 +56,7 @@ KIND_OF_CODE = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a transfer came before a time limit ended it."""
+    """How far a transfer got before a time limit ended it."""
 
     is_resolved: bool
     is_connected: bool
@@ -67,13 +67,13 @@ class Progress:
 def kind_of_timeout(progress: Progress, request_timeout_s: float) -> ErrorKind:
     """Which of the time limits it was; libcurl has one code for all of them.
 
-    The time for look-up and connection is limited by itself: a request that had neither at the very end was waiting
+    The time for look-up and connection has a limit of its own: a request that had neither at the very end was waiting
     for one of its host's connections.
     """
     is_whole_time = progress.total_s >= request_timeout_s
     if not progress.is_resolved:
         return ErrorKind.TIMEOUT if is_whole_time else ErrorKind.DNS
-    if not progress.is_connected:  # for a server's budget the same as a refused connection
+    if not progress.is_connected:  # for a server's budget it is the same as a refused connection
         return ErrorKind.CONNECT
     if not progress.has_answer or is_whole_time:
         return ErrorKind.TIMEOUT

@@ -1,6 +1,6 @@
-"""One transfer of libcurl: an easy handle, the buffers of the request that it carries, and what came of it.
+"""One transfer of libcurl: an easy handle, the buffers of the request that it carries, and its result.
 
-It makes the last checks before a byte goes out: that the address may be connected to, and that nothing is sent twice.
+It makes the last checks before a byte is sent: that the address is allowed, and that nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ Options = Mapping[int, "int | str | pycurl.CurlShare"]
 
 
 class _LentSocket(socket.socket):
-    """A socket for libcurl: pycurl duplicates the descriptor, so ours closes as soon as nobody refers to it."""
+    """A socket for libcurl: pycurl duplicates the descriptor, so ours closes once nothing refers to it."""
 
     def __del__(self) -> None:
         self.close()
 
 
 class Transfer:
-    """An easy handle with the buffers of the request it carries; used again and again."""
+    """An easy handle with the buffers of the request it carries; it is reused."""
 
     def __init__(self, options: Options, max_bytes: int, sent: list[tuple[int, float]]) -> None:
         self._max_bytes = max_bytes
@@ -84,12 +84,12 @@ class Transfer:
         self._set_lists(destination.curl_connect_to(), _header_lines(request.headers))
 
     def forget_name(self, host: str, port: int) -> None:
-        """Have the name looked up again, whatever libcurl remembers of it; the handle is for one use then."""
+        """Have the name looked up again, whatever libcurl remembers about it; the handle is then for one use only."""
         self.forgets_name = True
         self.easy.setopt(pycurl.RESOLVE, [f"-{host}:{port}"])
 
     def _set_lists(self, connect_to: str, headers: list[bytes]) -> None:
-        """Set what pycurl copies line by line, where it changed (which is seldom)."""
+        """Set the options that pycurl copies line by line, but only if they changed (which is rare)."""
         if connect_to != self._connect_to:
             self.easy.setopt(pycurl.CONNECT_TO, [connect_to])
             self._connect_to = connect_to
@@ -126,12 +126,12 @@ class Transfer:
             return int(pycurl.SOCKET_BAD)
         try:
             return _LentSocket(family, kind, protocol)
-        except OSError as error:  # no IPv6 here, or no file descriptor is left
+        except OSError as error:  # no IPv6 on this machine, or no file descriptor is left
             self.socket_error = f"{peer[0]}: {error.strerror}"
             return int(pycurl.SOCKET_BAD)
 
     def _before_sending(self, *_connection: object) -> int:
-        """Forbid a second sending: libcurl does that where a kept connection ends without an answer, up to 5 times.
+        """Forbid sending twice: libcurl repeats a request, up to 5 times, if a kept connection ends without an answer.
 
         The server may have counted the first one, and a permit is for one request.
         """
@@ -143,13 +143,13 @@ class Transfer:
 
 
 def result_of(transfer: Transfer, code: int, message: str, network: NetworkSettings) -> FetchResult:
-    """How the request ended, of which libcurl says `code` (0: well) and `message`."""
+    """How a request ended, given libcurl's `code` (0: success) and `message`."""
     easy, request = transfer.easy, transfer.request
     status, headers = transfer.answer_head()
     if code == WRITE_REFUSED and transfer.has_enough and 200 <= status < 300:
         code = 0
     redirect_url = redirect_target(request.target, status, headers)
-    # A refusal stands, whatever became of its error page.
+    # A refusal remains a refusal, whatever became of its error page.
     refusal = kind_of_status(status, headers) if status and (code == 0 or status >= 400) else None
     kind = body = said = None
     if redirect_url is None:
@@ -186,7 +186,7 @@ def _header_lines(headers: Mapping[str, str]) -> list[bytes]:
 
 
 def _kind(transfer: Transfer, code: int, status: int, network: NetworkSettings) -> ErrorKind:
-    """The failure of a request that got no whole answer."""
+    """The failure of a request that got no complete answer."""
     if code == COULD_NOT_CONNECT and transfer.refused_address is not None:
         return ErrorKind.FORBIDDEN_ADDRESS
     if code == TIMED_OUT:
@@ -195,7 +195,7 @@ def _kind(transfer: Transfer, code: int, status: int, network: NetworkSettings) 
 
 
 def _progress(transfer: Transfer, status: int) -> Progress:
-    """What libcurl's times cannot tell: on a kept connection they are all 0, where it failed all are filled in."""
+    """What libcurl's times leave open: on a kept connection they are all 0, on a failed one all are filled in."""
     getinfo = transfer.easy.getinfo
     return Progress(
         is_resolved=transfer.is_sent or transfer.has_address or not transfer.destination.is_resolved_here,
@@ -206,7 +206,7 @@ def _progress(transfer: Transfer, status: int) -> Progress:
 
 
 def _new_connection(easy: pycurl.Curl) -> NewConnection | None:
-    """The times of a connection that came to be."""
+    """The times of a connection that was established."""
     connected_s = easy.getinfo(pycurl.CONNECT_TIME)
     if connected_s <= 0:
         return None

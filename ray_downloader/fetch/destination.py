@@ -1,6 +1,6 @@
 """Where a URL's connection really goes, and whether it may: `connect_to`, proxy and the private-address guard. Pure.
 
-Both fetchers ask here before they start, so that they agree on which requests never leave this machine.
+Both fetchers use it before they start, so that they agree on which requests never leave this machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ray_downloader.partition.server_key import RequestUrl
 
 
 class RefusedUrlError(Exception):
-    """A URL that no request is made for."""
+    """A URL for which no request is made."""
 
     def __init__(self, kind: ErrorKind, message: str) -> None:
         super().__init__(message)
@@ -29,8 +29,8 @@ class Destination:
 
     Args:
         connects_to: Host and port to connect to instead, if the operator named one.
-        is_guarded: The address that is connected to must be public.
-        is_resolved_here: This machine looks up `host` (no proxy and no `connects_to`).
+        is_guarded: Whether the address that is connected to must be public.
+        is_resolved_here: Whether this machine looks up `host` (no proxy and no `connects_to`).
     """
 
     host: str
@@ -41,11 +41,11 @@ class Destination:
 
     @property
     def endpoint(self) -> tuple[str, int]:
-        """Host and port that are really connected to, where no proxy is used."""
+        """Host and port to which the connection is really made if there is no proxy."""
         return self.connects_to or (self.host, self.port)
 
     def curl_connect_to(self) -> str:
-        """As a line of `CURLOPT_CONNECT_TO`; `:::` changes nothing (pycurl ignores an empty list)."""
+        """A line of `CURLOPT_CONNECT_TO`; `:::` changes nothing (pycurl ignores an empty list)."""
         if self.connects_to is None:
             return ":::"
         host, port = self.connects_to
@@ -53,7 +53,7 @@ class Destination:
 
 
 class ConnectTo:
-    """The `network.connect_to` map, in the manner of curl's `--connect-to`: the most specific key counts.
+    """The `network.connect_to` map, in the manner of curl's `--connect-to`: the most specific key is used.
 
     Args:
         mapping: `host:port` to `host:port`; in a key, host or port may be `*` or absent, and `*` alone means any.
@@ -63,7 +63,7 @@ class ConnectTo:
         self._targets = {_split(key): _target(target) for key, target in (mapping or {}).items()}
 
     def target(self, host: str, port: int) -> tuple[str, int] | None:
-        """Where connections for `host` and `port` lead, or None where nothing is said about them."""
+        """Where connections for `host` and `port` lead, or None if the map has no entry for them."""
         for key in ((host, str(port)), (host, "*"), ("*", str(port)), ("*", "*")):
             if key in self._targets:
                 return self._targets[key]
@@ -83,7 +83,7 @@ class Destinations:
         """The destination of `url`.
 
         Raises:
-            RefusedUrlError: Its host is by itself a private address.
+            RefusedUrlError: Its host is itself a private address.
         """
         destination = self.of_host(url.host, url.port)
         if destination.is_guarded and not is_public_name(url.host):

@@ -1,7 +1,7 @@
 """A fetcher without a network: answers come from a script, in the script's own time.
 
-For tests of what sits above the seam. It sleeps never: `poll` moves a `FakeClock` to the next answer instead, so a
-worker loop that reads the same clock lives through a day in microseconds.
+For tests of everything above the seam. It never sleeps: `poll` moves a `FakeClock` to the next answer instead, so a
+worker loop that reads the same clock runs through a day in microseconds.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult
 
 @dataclass(slots=True)
 class FakeClock:
-    """A clock that moves only when it is told to."""
+    """A clock that only moves when it is moved."""
 
     now_s: float = 0.0
 
     def __call__(self) -> float:
-        """The time, as `time.monotonic` would tell it."""
+        """The time, in place of `time.monotonic`."""
         return self.now_s
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the script says about one request: the fields of a `FetchResult`, and when it comes."""
+    """The script's answer to one request: the fields of a `FetchResult`, and when it comes."""
 
     kind: ErrorKind | None = None
     status: int | None = 200
@@ -43,7 +43,7 @@ class FakeFetcher:
     """Answers each request as `script` says.
 
     Args:
-        script: Called once a request, in the order of their start.
+        script: Called once per request, in the order in which they are started.
         clock: Moved forward by `poll`.
     """
 
@@ -57,7 +57,7 @@ class FakeFetcher:
         self.is_closed = False
 
     def start(self, request: FetchRequest) -> None:
-        """Note the request with its time, and line up its answer."""
+        """Record the request with its time, and schedule its answer."""
         now_s = self._clock()
         reply = self._script(request)
         self.started.append((now_s, request))
@@ -79,7 +79,7 @@ class FakeFetcher:
         self.most_in_flight = max(self.most_in_flight, len(self._pending))
 
     def poll(self, timeout_s: float) -> list[FetchResult]:
-        """What is due; if nothing is, the clock moves to the next answer, by at most `timeout_s`."""
+        """The answers that are due; if none is, the clock moves to the next one, by at most `timeout_s`."""
         until_s = self._clock() + timeout_s
         next_s = self._pending[0][0] if self._pending else until_s
         self._clock.now_s = max(self._clock.now_s, min(next_s, until_s))
@@ -94,6 +94,6 @@ class FakeFetcher:
         return sent
 
     def close(self) -> None:
-        """Forget what is under way."""
+        """Forget all pending requests."""
         self._pending.clear()
         self.is_closed = True

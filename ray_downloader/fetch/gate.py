@@ -21,7 +21,7 @@ class RequestGate:
         self._failed_names = FailedNames()
 
     def admit(self, request: FetchRequest, now_s: float) -> Destination | FetchResult:
-        """Where `request` goes; or its result, where the URL is refused or its host is known not to exist."""
+        """Where `request` goes; or its result, if the URL is refused or its host is known not to exist."""
         try:
             destination = self.destinations.of(request.target)
         except RefusedUrlError as refusal:
@@ -32,6 +32,6 @@ class RequestGate:
         return destination
 
     def note(self, destination: Destination, result: FetchResult, now_s: float) -> None:
-        """A request to `destination` ended so. Only what a resolver said is remembered: a lost look-up is repeated."""
+        """Record how a request to `destination` ended. Only a resolver's answer is kept: a lost look-up is repeated."""
         if result.dns_failure is DnsFailure.NO_SUCH_NAME and destination.is_resolved_here:
             self._failed_names.add(destination.host, now_s)

@@ -1,4 +1,4 @@
-"""Host names: looking one up without waiting for ever, and what is known of those that have no address.
+"""Host names: look-ups that do not wait forever, and what is known about names that have no address.
 
 The system's resolver cannot be interrupted, so each look-up has a thread of its own that may be left behind.
 """
@@ -14,19 +14,19 @@ from typing import Any
 
 from ray_downloader.fetch.base import DnsFailure
 
-#: What `getaddrinfo` answers with: family, kind, protocol, canonical name, socket address.
+#: The answers of `getaddrinfo`: family, kind, protocol, canonical name, socket address.
 Address = tuple[int, int, int, str, tuple[Any, ...]]
 Resolve = Callable[[str, int], Sequence[Address]]
 
-#: A dead name is asked for again this soon, so that three attempts over 30 s are three look-ups (RFC 9520 section 3.2
-#: allows 1 s to 5 minutes). Lists hold thousands of URLs of hosts that are long gone, which share one look-up.
+#: A dead name is looked up again this soon, so that three attempts over 30 s are three look-ups (RFC 9520 section 3.2
+#: allows 1 s to 5 minutes). Lists have thousands of URLs of hosts that are long gone, which share one look-up.
 REMEMBERED_S = 10.0
-#: `getaddrinfo`'s ways to say that the name does not exist or has no address. glibc also has EAI_ADDRFAMILY (-9).
+#: Codes of `getaddrinfo` for a name that does not exist or has no address. glibc also has EAI_ADDRFAMILY (-9).
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", -5), getattr(socket, "EAI_ADDRFAMILY", -9)}
 
 
 class NameLookupError(Exception):
-    """A name has no address; `failure` says whether that is known or only feared."""
+    """A name has no address; `failure` says whether that is certain."""
 
     def __init__(self, failure: DnsFailure, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class NameLookupError(Exception):
 
 
 def resolve_tcp(host: str, port: int) -> Sequence[Address]:
-    """Addresses of a host, as the system's resolver knows them."""
+    """Addresses of a host, according to the system's resolver."""
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
@@ -42,7 +42,7 @@ def look_up(host: str, port: int, timeout_s: float, resolve: Resolve = resolve_t
     """Addresses of a host.
 
     Raises:
-        NameLookupError: It has none, or no resolver said so within `timeout_s`.
+        NameLookupError: It has none, or no resolver answered within `timeout_s`.
     """
     answers: queue.SimpleQueue[Sequence[Address] | NameLookupError] = queue.SimpleQueue()
     _start_look_up(host, port, resolve, answers.put)
@@ -62,7 +62,7 @@ def failure_of(error: Exception) -> DnsFailure:
 
 
 class NameInquiry:
-    """Finds out why names have no address, for a library that only says that they have none.
+    """Finds out why names have no address, for a library that only reports that they have none.
 
     Args:
         timeout_s: A resolver that has not answered by then counts as silent.
@@ -81,13 +81,13 @@ class NameInquiry:
         return bool(self._until_s)
 
     def ask(self, host: str) -> None:
-        """Look `host` up once more, if that is not under way."""
+        """Look `host` up once more, unless that is already happening."""
         if host not in self._until_s:
             self._until_s[host] = self._clock() + self._timeout_s
             _start_look_up(host, 0, self._resolve, lambda answer: self._answers.put((host, _failure_in(answer))))
 
     def take(self) -> list[tuple[str, DnsFailure]]:
-        """What has been found out since the last call; each question has one answer."""
+        """Findings since the last call; each question has one answer."""
         found: dict[str, DnsFailure] = {}
         while not self._answers.empty():
             host, failure = self._answers.get()
@@ -112,14 +112,14 @@ class FailedNames:
         self._until_s: OrderedDict[str, float] = OrderedDict()
 
     def add(self, host: str, now_s: float) -> None:
-        """A resolver said that `host` does not exist."""
+        """Record a resolver's answer that `host` does not exist."""
         self._until_s[host] = now_s + REMEMBERED_S
         self._until_s.move_to_end(host)
         if len(self._until_s) > self._capacity:
             self._until_s.popitem(last=False)
 
     def has(self, host: str, now_s: float) -> bool:
-        """Whether that was said so lately that another look-up would be rude."""
+        """Whether that was reported so recently that another look-up would be rude."""
         until_s = self._until_s.get(host)
         if until_s is None:
             return False
@@ -144,7 +144,7 @@ def _start_look_up(
 
 
 def _failure_in(answer: Sequence[Address] | NameLookupError) -> DnsFailure:
-    """A name that has addresses after all did not fail because it does not exist: the first look-up was lost."""
+    """A name that has addresses after all did not fail for lack of them: the first look-up was lost."""
     return answer.failure if isinstance(answer, NameLookupError) else DnsFailure.NO_ANSWER
 
 

@@ -1,4 +1,4 @@
-"""Whether a run reaches servers of other people, who are to know whom they can write to. Pure."""
+"""Whether a run contacts servers of other people, who must be able to write to its operator. Pure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A fetcher on `requests` and some threads, for sites where libcurl is unwanted.
 
 Same contract as `curl.py`, at many times its CPU per request. Only the adapter of `requests` is used: no redirects,
-retries, cookies or environment. As a thread can be stuck in a socket for long, `poll` watches the time limits and
-shuts the sockets of overdue requests.
+retries, cookies or environment. As a thread can be stuck in a socket for a long time, `poll` watches the time limits
+and shuts the sockets of overdue requests.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from ray_downloader.fetch.gate import RequestGate
 from ray_downloader.fetch.tls import ca_file, certificate_verdict
 
 THREADS = 32
-#: Hosts whose connections are kept.
+#: Hosts whose connections are kept open.
 POOLS = 256
 
 
@@ -76,7 +76,7 @@ class _SetUp(threading.local):
         self.watch.socket = waiting
 
     def new_connection(self) -> NewConnection | None:
-        """The times of the connection that this request set up, if it did."""
+        """The times of the connection that this request set up, if any."""
         if not self.connected_s:
             return None
         return NewConnection(
@@ -87,7 +87,7 @@ class _SetUp(threading.local):
 
 
 class _Adapter(HTTPAdapter):
-    """The adapter of `requests`, on our connector. A proxy is connected to as the operator named it."""
+    """The adapter of `requests`, using our connector. A proxy is connected to as the operator named it."""
 
     def __init__(self, destinations: Destinations, max_host_connections: int, watcher: ConnectionWatcher) -> None:
         super().__init__(POOLS, max_host_connections, max_retries=0, pool_block=True)
@@ -103,7 +103,7 @@ class _Adapter(HTTPAdapter):
 
 @FETCHERS.register("requests")
 class RequestsFetcher:
-    """Fetches with `requests`, `THREADS` at a time; more wait their turn, and their time limit with them.
+    """Fetches with `requests`, `THREADS` at a time; further requests wait their turn while their time limit runs.
 
     Args:
         network: Timeouts, limits, proxy, TLS, `connect_to` (which a proxy overrides).
@@ -112,7 +112,7 @@ class RequestsFetcher:
     """
 
     def __init__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> None:
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the settings said so, once is enough
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user chose it in the settings
         self._network = network
         self._ca_file = ca_file(network)
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": IDENTITY}
@@ -135,7 +135,7 @@ class RequestsFetcher:
             self._threads.submit(self._fetch, request, admitted)
 
     def take_sent(self) -> list[tuple[int, float]]:
-        """Requests that were started, with the time: when urllib3 sends is not to be seen from here."""
+        """Requests that were started, with the time: urllib3 does not show when it sends."""
         sent, self._sent = self._sent, []
         return sent
 
@@ -151,7 +151,7 @@ class RequestsFetcher:
         return results
 
     def close(self) -> None:
-        """Drop all connections; threads that wait end at once, without a result."""
+        """Drop all connections; waiting threads end at once, without a result."""
         for watch in list(self._under_way.values()):
             watch.wake()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -168,7 +168,7 @@ class RequestsFetcher:
         return results
 
     def _next_look_s(self, until_s: float) -> float:
-        """How long nothing has to be watched."""
+        """How long until a request has to be checked."""
         ends = [watch.ends_at_s for watch in list(self._under_way.values()) if watch.has_time_left()]
         return max(0.0, min([until_s, *ends]) - time.monotonic())
 
@@ -221,14 +221,14 @@ class RequestsFetcher:
         )
         if redirect_url is not None:
             return result
-        if refusal is not None:  # it stands, whatever became of its error page
+        if refusal is not None:  # it remains a refusal, whatever became of its error page
             said = said_of(status, headers, body.content, request.headers.values())
             return replace(result, kind=refusal, message=said, said=said)
         return _file(result, body, self._network.max_bytes)
 
 
 def _file(result: FetchResult, body: Body, max_bytes: int) -> FetchResult:
-    """An answer that brings the file, as far as it came."""
+    """An answer that contains the file, as far as it came."""
     content = decoded(body.content, result.headers, max_bytes)
     kind = body.kind or (None if content else ErrorKind.EMPTY)
     message = "" if kind is None else body.message or f"HTTP status {result.status}"
@@ -236,9 +236,9 @@ def _file(result: FetchResult, body: Body, max_bytes: int) -> FetchResult:
 
 
 def _failed(request: FetchRequest, error: Exception, watch: Watch) -> FetchResult:
-    """A request that had no answer; what fits no kind is a failure of ours."""
+    """A request that had no answer; an error that fits no kind is our own failure."""
     if not watch.has_time_left():
-        return FetchResult(request.token, ErrorKind.TIMEOUT, message="the time limit came before the answer")
+        return FetchResult(request.token, ErrorKind.TIMEOUT, message="the time limit was reached before the answer")
     causes = list(_causes(error))
     message = _message(causes[-1])
     for cause in causes:
@@ -252,7 +252,7 @@ def _failed(request: FetchRequest, error: Exception, watch: Watch) -> FetchResul
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what is wrapped in it, from the outside in: `requests` around urllib3's around the real one."""
+    """The error and those wrapped in it, from the outside in: `requests` wraps urllib3's, which wraps the real one."""
     seen: set[int] = set()
     cause: object = error
     while isinstance(cause, BaseException) and id(cause) not in seen:
@@ -276,7 +276,7 @@ def _kind(causes: Sequence[BaseException]) -> ErrorKind | None:
     return next((kind for types, kind in _KINDS for cause in causes if isinstance(cause, types)), None)
 
 
-#: The first that fits the error or one of its causes counts: a ConnectionError of `requests` may hold any of them.
+#: The first that fits the error or one of its causes is used: a ConnectionError of `requests` may contain any of them.
 _KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (requests.exceptions.SSLError, ErrorKind.TLS),
     (requests.exceptions.ProxyError, ErrorKind.CONNECT),

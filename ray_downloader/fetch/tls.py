@@ -1,7 +1,7 @@
-"""Whom TLS trusts, and what is wrong with a certificate in the words of an operator. The same for every fetcher.
+"""Which authorities TLS trusts, and what is wrong with a certificate, in plain words. The same for every fetcher.
 
-Trusted are the authorities of the configured file, else those that `certifi` ships. Not the system's: wheels of
-libcurl do not know where it keeps them, and a run is to mean the same on every node.
+The authorities are those of the configured file, else those that `certifi` ships. Not the system's: wheels of libcurl
+do not know where it keeps them, and a run should behave the same on every node.
 """
 
 from __future__ import annotations
@@ -38,5 +38,5 @@ def ca_file(network: NetworkSettings) -> str:
 
 
 def certificate_verdict(code: int) -> str:
-    """What OpenSSL's verification code says; 0 is said of certificates of another host, as libcurl checks it."""
+    """OpenSSL's verification code in words; 0 is reported for certificates of another host, which libcurl checks."""
     return "wrong host" if code == 0 else _VERDICTS.get(code, f"certificate not accepted (OpenSSL code {code})")

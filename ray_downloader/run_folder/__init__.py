@@ -1,1 +1,1 @@
-"""The run folder: where each file is, how one is written, who holds it, and what the tables in it look like."""
+"""The run folder: where each file is, how it is written, which process holds the folder, and the tables' schemas."""

@@ -1,4 +1,4 @@
-"""The one way to write a file of a run folder: it appears whole or not at all.
+"""The only way to write a file of a run folder: it appears complete or not at all.
 
 Temp file beside it, fsync, rename. "Done" is a marker written last.
 """

@@ -1,4 +1,4 @@
-"""What a list says of a file's bytes (a checksum, a size), and whether the bytes that came agree with it. Pure."""
+"""What a list states about a file's bytes (a checksum, a size), and whether the received bytes match it. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a list says of one file.
+    """What a list states about one file.
 
     Args:
         checksum: `md5:`, `sha1:` or `sha256:` and lower-case hexadecimal digits, as the partition stage writes it.
@@ -25,7 +25,7 @@ NOTHING_LISTED = Listed()
 
 
 def agreements(listed: Sequence[Listed], body: bytes) -> list[bool | None]:
-    """For each of several rows of one file whether the body is what it lists; None where it lists nothing."""
+    """For each of several rows of one file, whether the body matches what is listed; None if nothing is listed."""
 
     @lru_cache
     def digest(algorithm: str) -> str:

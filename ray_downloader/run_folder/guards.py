@@ -1,4 +1,4 @@
-"""What keeps a run folder from harm: checks before anything is written into it, and `reset`."""
+"""Protects a run folder: checks before anything is written into it, and `reset`."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from ray_downloader.run_folder.retry_order import load_retry_order
 
 _log = logging.getLogger(__name__)
 
-#: Keys of `dataset` that change no batch.
+#: Keys of `dataset` that do not affect any batch.
 _NOT_OF_PARTITION = {"input_help", "checksum"}
 
 
 def refuse_legacy_run(layout: RunLayout) -> None:
-    """Its batches are cut by names as they are spelled; here they would be others.
+    """Refuse a legacy run folder: its batches are cut by server names as they are spelled, ours by canonical ones.
 
     Raises:
-        UserError: The folder is that of such a run.
+        UserError: The folder is one of distributed-downloader.
     """
     if any(layout.urls.glob("server_name=*")):
         raise UserError(
-            f"{layout.root} is a run folder of distributed-downloader, whose batches are cut otherwise; go on in a new "
-            f"folder: path_to_input={layout.urls} with another path_to_output brings, under their uuids, the rows of "
+            f"{layout.root} is a run folder of distributed-downloader, whose batches are cut differently; use a new "
+            f"folder: path_to_input={layout.urls} with another path_to_output reads, under their uuids, the rows of "
             "its batches that are not completed; tools work on this folder as it is (docs/migrating.md)"
         )
 
 
 def apply_reset(settings: Settings, layout: RunLayout, applied: Sequence[Path], environ: Mapping[str, str]) -> None:
-    """Remove what `reset` asks to be made anew, once per submission: a job that Slurm requeues goes on instead.
+    """Remove what `reset` names, once per submission: a job that Slurm requeues continues instead.
 
-    What the operator ordered outlives `reset=profiled`.
+    The operator's orders outlive `reset=profiled`.
 
     Args:
         settings: The run's settings.
-        layout: Of its folder.
-        applied: Folders of tools in which replaced images are kept; over new images they could not be restored.
-        environ: Where Slurm names the job and says how often it was requeued.
+        layout: Layout of its folder.
+        applied: Folders of tools in which replaced images are kept; they could not be restored over new images.
+        environ: Contains Slurm's job id and the number of requeues.
     """
     if settings.reset is None:
         return
     submission = {"job": environ.get("SLURM_JOB_ID", ""), "reset": settings.reset}
     if environ.get("SLURM_RESTART_COUNT", "0") != "0" and _last_reset(layout) == submission:
-        _log.info("reset=%s: this job did that before it was requeued; it goes on", settings.reset)
+        _log.info("reset=%s: this job has done that before it was requeued; it continues", settings.reset)
         return
     if settings.reset == "batched":
         stale = [layout.profiles_table, layout.schedules, layout.progress_file, *applied]
@@ -74,10 +74,10 @@ def _last_reset(layout: RunLayout) -> object:
 
 
 def refuse_another_list(settings: Settings, layout: RunLayout) -> None:
-    """A folder that holds batches of one list must not continue with another.
+    """A folder that has batches of one list must not continue with another.
 
     Raises:
-        UserError: It would.
+        UserError: It would do so.
     """
     if not (layout.settings_file.exists() and layout.batches_table.exists()):
         return
@@ -93,25 +93,25 @@ def refuse_another_list(settings: Settings, layout: RunLayout) -> None:
 
 
 def _partition_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides which rows lie in which batch; keys that an earlier version did not have are at their defaults."""
+    """What decides which rows are in which batch; keys that an earlier version did not have get their defaults."""
     given = {key: value for key, value in settings["dataset"].items() if key in DatasetSettings.model_fields}
     dataset = DatasetSettings.model_validate(given).model_dump(mode="json", exclude=_NOT_OF_PARTITION)
     return {"path_to_input": settings["path_to_input"], "dataset": dataset}
 
 
 def refuse_replaced_images(settings: Settings, layout: RunLayout, changed: Sequence[str]) -> None:
-    """Rows that a tool dropped would look unsettled to a retry, and be fetched again.
+    """Refuse to retry errors while tools' results replace images: dropped rows would look unsettled and be refetched.
 
     Args:
         settings: The run's settings.
-        layout: Of its folder.
-        changed: Tools whose results are in place of images.
+        layout: Layout of its folder.
+        changed: Tools whose results replace images.
 
     Raises:
         UserError: There are such tools, and errors are to be retried.
     """
     if changed and (settings.retry_errors or load_retry_order(layout).kinds_left):
         raise UserError(
-            f"retry_errors: results of tools are in place of images of {layout.root} ({', '.join(changed)}); bring the "
-            "images back with tools_parameters.undo=true, retry, and run the tools again"
+            f"retry_errors: results of tools replace images of {layout.root} ({', '.join(changed)}); restore the "
+            "images with tools_parameters.undo=true, retry, and run the tools again"
         )

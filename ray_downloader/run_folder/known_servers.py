@@ -1,4 +1,4 @@
-"""The servers and groups that a run knows, found by whatever spelling a person uses; a miss names what is near."""
+"""The servers and groups that a run knows, found by any spelling that a person uses; a miss names similar ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class KnownServers:
     """Names of servers and groups.
 
     Args:
-        servers: Servers of the list, and those that were met on the way.
+        servers: Servers of the list, and those that redirects led to.
         groups: Groups that some of them belong to.
     """
 
@@ -27,7 +27,7 @@ class KnownServers:
 
     @classmethod
     def of_run(cls, layout: RunLayout, policies: PolicyBook) -> KnownServers:
-        """Those of a run folder; none before its partition stage."""
+        """The servers of a run folder; none before its partition stage."""
         listed = load_server_names(layout) if layout.servers_table.exists() else []
         met = load_server_states(layout)
         budgets = {policies.budget_key(server) for server in listed} | met.keys()
@@ -41,7 +41,7 @@ class KnownServers:
         """The canonical name of a server, or the name of a group.
 
         Raises:
-            UserError: The run has neither; near names are told.
+            UserError: The run has neither; the message names similar ones.
         """
         name = canonical_name(text)
         if name in self:
@@ -51,10 +51,10 @@ class KnownServers:
         raise UserError(f"no server of this run is named {name}; {hint}")
 
     def unknown(self, names: Iterable[str]) -> list[str]:
-        """Names that the run does not know, each with what is near."""
+        """Names that the run does not know, each with similar ones."""
         missed = sorted(name for name in names if name not in self)
         return [f"{name} (near: {', '.join(near)})" if (near := self.near(name)) else name for name in missed]
 
     def near(self, name: str) -> list[str]:
-        """Names that look like it."""
+        """Similar names."""
         return difflib.get_close_matches(name, [*self._groups, *self._servers], n=3, cutoff=0.7)

@@ -13,13 +13,13 @@ ERRORS = "errors.parquet"
 
 
 def folder_name(server: str) -> str:
-    """The server's key as a folder spells it: `:` is not allowed everywhere."""
+    """The server's key as a folder name: `:` is not allowed everywhere."""
     return server.replace(":", "%3A")
 
 
 @dataclass(frozen=True, slots=True)
 class RunLayout:
-    """Where the files of one run lie."""
+    """Where the files of one run are."""
 
     root: Path
     structure: OutputStructure
@@ -97,7 +97,7 @@ class RunLayout:
 
     @property
     def profile_parts(self) -> Path:
-        """What ranks of the profile stage leave as they go."""
+        """The part files of the ranks of a running profile stage."""
         return self.schedules / "profile_parts"
 
     @property

@@ -1,4 +1,4 @@
-"""One process at a time in a folder: the lock goes with the process, also when it is killed."""
+"""One process at a time in a folder: the lock ends with the process, even if it is killed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ray_downloader.errors import FolderBusyError, UserError
 
 @contextmanager
 def holding(lock_file: Path, busy: str) -> Iterator[None]:
-    """Hold the lock for the length of the block; its folder is made where there is none.
+    """Hold the lock for the duration of the block; its folder is created if it does not exist.
 
     Args:
         lock_file: The file that is locked.
-        busy: What is said where another process has it.
+        busy: The message if another process holds it.
 
     Raises:
-        FolderBusyError: Another process has it.
+        FolderBusyError: Another process holds it.
         UserError: The folder cannot be written.
     """
     lock = FileLock(lock_file)
@@ -42,7 +42,7 @@ def holding_run(root: Path, lock_file: Path) -> Iterator[None]:
     """Hold a run folder.
 
     Raises:
-        FolderBusyError: Another run has it.
+        FolderBusyError: Another run holds it.
         UserError: The folder cannot be written.
     """
     try:

@@ -1,7 +1,7 @@
-"""The orders of a run's operator: one JSON line each in `schedules/orders.jsonl`, which is only ever appended to.
+"""The orders of a run's operator: one JSON line each in `schedules/orders.jsonl`, to which lines are only appended.
 
-An order is on disk before anybody acts on it, so it outlives the restart of whoever was about to. Whoever starts
-applies those in force first.
+An order is on disk before it is carried out, so it outlives the restart of the process that was about to do so. A
+process that starts first applies the orders in force.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ServerOrder:
-    """What the operator wants of one server.
+    """An operator's decision about one server.
 
     Args:
         action: `pause`, `resume`, `rate` or `ban`.
-        server: A server, which may be one of a group, or a group.
+        server: A server (which may belong to a group), or a group.
         value: Requests/s, for `rate`.
-        given_at_unix_s: When.
+        given_at_unix_s: When it was given.
     """
 
     action: str
@@ -32,7 +32,7 @@ class ServerOrder:
 
 
 class OrderFile:
-    """The orders of a run, one JSON line each; only ever appended to."""
+    """The orders of a run, one JSON line each; lines are only appended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,7 +59,7 @@ class OrderFile:
 
 
 def _parse(line: bytes) -> ServerOrder | None:
-    """The order of a line; None for one that a full disk or a lost machine has torn."""
+    """The order in a line; None for one that was torn by a full disk or a lost machine."""
     try:
         order = json.loads(line)
         return ServerOrder(order["action"], order["server"], order.get("value"), order.get("given_at_unix_s", 0.0))
@@ -68,7 +68,7 @@ def _parse(line: bytes) -> ServerOrder | None:
 
 
 def in_force(orders: Iterable[ServerOrder]) -> list[ServerOrder]:
-    """The orders that still count: of each server the last rate, and the last of pause, ban and resume."""
+    """The orders that still apply: for each server the last rate, and the last of pause, ban and resume."""
     latest: dict[tuple[str, bool], ServerOrder] = {}
     for order in orders:
         key = (order.server, order.action == "rate")

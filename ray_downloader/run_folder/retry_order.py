@@ -1,7 +1,7 @@
-"""`retry_errors` as an order that is kept in the run folder: which errors are tried again, and whether all have been.
+"""`retry_errors` as an order that is kept in the run folder: which errors to retry, and whether all have been retried.
 
-Each row is tried once per order, however often the run stops meanwhile: what an order settled carries its number, in
-the names of journals and in the marker of a batch. No clock decides, as those of two nodes differ.
+Each row is tried once per order, however often the run stops in between: results under an order carry its number, in
+the names of journals and in the marker of a batch. No clock is involved, as the clocks of two nodes differ.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _NUMBER_OF_JOURNAL = re.compile(r"-retry(\d+)-")
 
 @dataclass(frozen=True, slots=True)
 class RetryOrder:
-    """Errors that are to be tried again.
+    """Errors that are to be retried.
 
     Args:
         number: Counts the orders of a run; 0 is no order.
-        kinds: Errors of these kinds count as left to do, unless this order made them.
+        kinds: Errors of these kinds count as left to do, unless they were recorded under this order.
         started_at: When it was given, in ISO 8601.
-        is_finished: Every such row has been tried.
+        is_finished: Whether every such row has been tried.
     """
 
     number: int = 0
@@ -41,7 +41,7 @@ class RetryOrder:
         return frozenset() if self.is_finished else frozenset(str(kind) for kind in self.kinds)
 
     def attempt_name(self, holder: str) -> str:
-        """The name of a task's journals, by which is known under which order they were written."""
+        """The name of a task's journals, which shows under which order they were written."""
         return f"retry{self.number}-{holder}" if self.number else holder
 
     def wrote(self, journal: Path) -> bool:
@@ -54,7 +54,7 @@ NO_RETRY = RetryOrder()
 
 
 def load_retry_order(layout: RunLayout) -> RetryOrder:
-    """The newest order of the run, finished or not; `NO_RETRY` where there is none."""
+    """The newest order of the run, finished or not; `NO_RETRY` if there is none."""
     try:
         values = json.loads(layout.retry_order_file.read_text("utf-8"))
         kinds = tuple(ErrorKind(kind) for kind in values["kinds"])
@@ -64,13 +64,13 @@ def load_retry_order(layout: RunLayout) -> RetryOrder:
 
 
 def begin_retry(layout: RunLayout, kinds: Sequence[ErrorKind], now: str) -> RetryOrder:
-    """The order that counts from now on.
+    """The order that applies from now on.
 
-    1. An unfinished order for the same kinds, or one that was given before and no other now, is continued.
-    2. Otherwise `kinds` are a new order.
+    1. The latest order stays in force if no kinds are given, or if it is unfinished and for the same kinds.
+    2. Otherwise `kinds` form a new order.
 
     Args:
-        kinds: What `retry_errors` says.
+        kinds: The value of `retry_errors`.
         now: The time, in ISO 8601.
     """
     known = load_retry_order(layout)
@@ -82,7 +82,7 @@ def begin_retry(layout: RunLayout, kinds: Sequence[ErrorKind], now: str) -> Retr
 
 
 def finish_retry(layout: RunLayout, order: RetryOrder) -> None:
-    """Every row of the order has been tried."""
+    """Record that every row of the order has been tried."""
     if not order.is_finished:
         _save(layout, replace(order, is_finished=True))
 

@@ -1,7 +1,7 @@
 """The tables of a run: their Arrow schemas, and the row types that cross a seam.
 
-Schemas are the public contract of the files under a run folder. The leading columns of `SUCCESS_SCHEMA` and
-`ERROR_SCHEMA` are those that downstream code of earlier projects reads by name; ours come after them.
+Schemas are the public contract of the files in a run folder. The leading columns of `SUCCESS_SCHEMA` and
+`ERROR_SCHEMA` are those that downstream code of legacy projects reads by name; ours come after them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from datetime import datetime
 import pyarrow as pa
 
 #: One accepted input row, as the partition stage writes it below `urls/`. `mirrors` are further URLs of the same
-#: bytes, in the order in which they are tried when `identifier` fails; `creator` is who is to be named. `checksum`
-#: ("sha256:<hex>") and `size_bytes` are what the list says of the bytes. Columns of `dataset.keep` come after these.
+#: bytes, in the order in which they are tried if `identifier` fails; `creator` is the person to credit. `checksum`
+#: ("sha256:<hex>") and `size_bytes` are what the list states about the bytes. Columns of `dataset.keep` come last.
 URL_SCHEMA = pa.schema(
     [
         pa.field("uuid", pa.string(), nullable=False),
@@ -32,17 +32,17 @@ URL_SCHEMA = pa.schema(
         pa.field("size_bytes", pa.int64()),
     ]
 )
-#: What the columns of `dataset.keep` are prefixed with below `urls/`, so that no name meets one of `URL_SCHEMA`.
+#: Prefix of the columns of `dataset.keep` below `urls/`, so that no name clashes with one of `URL_SCHEMA`.
 _KEPT = "keep."
 
 
 def url_schema(kept: Sequence[str] = ()) -> pa.Schema:
-    """`URL_SCHEMA`, with the columns of `dataset.keep` behind it."""
+    """`URL_SCHEMA`, followed by the columns of `dataset.keep`."""
     return pa.schema([*URL_SCHEMA, *(pa.field(kept_column(name), pa.string()) for name in kept)])
 
 
 def kept_column(name: str) -> str:
-    """What a column of `dataset.keep` is called below `urls/`."""
+    """The name of a column of `dataset.keep` below `urls/`."""
     return _KEPT + name
 
 
@@ -51,7 +51,7 @@ def kept_names(urls: pa.Schema) -> list[str]:
     return [name.removeprefix(_KEPT) for name in urls.names if name.startswith(_KEPT)]
 
 
-#: One batch: where its rows lie (`file`, `row_group` below `urls/`) and where its results go
+#: One batch: where its rows are (`file`, `row_group` below `urls/`) and where its results go
 #: (`images/server_name=<server_name>/partition_id=<partition_id>`). `servers` counts the servers in it.
 BATCH_SCHEMA = pa.schema(
     [
@@ -65,8 +65,8 @@ BATCH_SCHEMA = pa.schema(
     ]
 )
 
-#: One input row that cannot be downloaded, with its reason. `line` is its place in its file (1-based), where that is
-#: known (docs/decisions/0008-details-of-a-rejected-row.md).
+#: One input row that cannot be downloaded, with its reason. `line` is its place in its file (1-based), if that is known
+#: (docs/decisions/0008-details-of-a-rejected-row.md).
 REJECTED_SCHEMA = pa.schema(
     [
         pa.field("identifier", pa.string()),
@@ -120,7 +120,7 @@ ERROR_SCHEMA = pa.schema(
 
 
 def success_schema(kept: Sequence[str] = (), extra_columns: Sequence[str] = ()) -> pa.Schema:
-    """`SUCCESS_SCHEMA`, with the columns of `dataset.keep` and then those of `image.extra_columns` behind it."""
+    """`SUCCESS_SCHEMA`, followed by the columns of `dataset.keep` and then those of `image.extra_columns`."""
     return pa.schema([*SUCCESS_SCHEMA, *(pa.field(name, pa.string()) for name in (*kept, *extra_columns))])
 
 

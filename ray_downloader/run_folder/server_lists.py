@@ -1,6 +1,6 @@
-"""Lists of servers that a user writes, as csv with a column `server_name`: those that a run ignores, for one.
+"""Lists of servers that a user writes, as csv with a column `server_name`; one of them names those that a run ignores.
 
-Read by every stage that asks servers, and by datasets, so it lies beside none of them.
+Read by every stage that sends requests, and by datasets, so this module belongs to none of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ray_downloader.run_folder.layout import RunLayout
 
 
 def load_ignored_servers(layout: RunLayout) -> frozenset[str]:
-    """Canonical keys of the servers, and names of the groups, that `ignored.csv` lists; none without such a file.
+    """Canonical keys of the servers, and names of the groups, that `ignored.csv` lists; empty without such a file.
 
     Raises:
         UserError: The file has no column `server_name`.
@@ -24,14 +24,14 @@ def load_ignored_servers(layout: RunLayout) -> frozenset[str]:
 
 
 def read_server_names(path: Path, shown: str) -> frozenset[str]:
-    """The column `server_name`, each name as the run itself spells it.
+    """The column `server_name`, each name in the run's own spelling.
 
     Args:
         path: The csv file.
-        shown: What the user knows it by.
+        shown: The name by which the user knows it.
 
     Raises:
-        UserError: There is no such file or column.
+        UserError: The file or the column does not exist.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -46,7 +46,7 @@ def read_server_names(path: Path, shown: str) -> frozenset[str]:
 
 
 def canonical_name(text: str) -> str:
-    """The name of a server as its URLs have it; what cannot be one, such as the name of a group, in lower case."""
+    """The name of a server as in its URLs; other names, such as that of a group, in lower case."""
     try:
         return named_server(text)
     except BadUrlError:

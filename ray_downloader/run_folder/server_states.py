@@ -1,4 +1,4 @@
-"""What was learned of servers, kept in `schedules/servers.json` so that it outlives actors, runs and time limits."""
+"""What was learned about servers, kept in `schedules/servers.json` so that it outlives actors, runs and time limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAVED_AT = "saved_at_unix_s"
 
 
 def load_server_states(layout: RunLayout) -> dict[str, dict[str, Any]]:
-    """Snapshots by budget, each with the time it was saved; none where there is no usable file."""
+    """Snapshots by budget, each with the time at which it was saved; empty if there is no usable file."""
     try:
         states: dict[str, dict[str, Any]] = json.loads(layout.servers_state_file.read_text("utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):

@@ -1,1 +1,1 @@
-"""Scheduling: what is left of a run, and which of it is done next in which task."""
+"""Scheduling: what is left of a run, and which part of it is done next in which task."""

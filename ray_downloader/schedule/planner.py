@@ -1,9 +1,9 @@
-"""Which batches next, in which task: pure, no clock, no Ray.
+"""Which batches are next, in which task: pure, no clock, no Ray.
 
-A task is a time slice on one core. It gets as many servers as fill the core and no more (a crowded core would slow the
-very server that decides when the run ends), longest remaining work first. A server's batches stay in one task at a time
-where its rate lets one core serve it; only a faster server is spread. The book-keeping costs O(log n) a batch, so 10^6
-batches are planned in seconds. `benchmarks/simulate.py` shows how near a run comes to the least possible time.
+A task is a time slice on one core. It gets as many servers as fill the core and no more (a crowded core would slow down
+the very server that decides when the run ends), longest remaining work first. A server's batches stay in one task at a
+time if one core can keep up with its rate; only a faster server is spread. The book-keeping costs O(log n) per batch,
+so 10^6 batches are planned in seconds. `benchmarks/simulate.py` shows how close a run comes to the minimum time.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ray_downloader.run_folder.schemas import POOLED
 
 #: Images/s that fill one core: a task gets servers until their rates add up to this (2 cores: 850 to 1,000/s of 62 kB).
 CORE_RPS = 450.0
-#: Batches in one task at most; each holds a chunk of rows in memory.
+#: Maximum number of batches in one task; each holds a chunk of rows in memory.
 MAX_BATCHES = 256
-#: Servers that may be passed over in one planning as they do not fit into what is left of any core.
+#: How many servers one planning may skip because they do not fit into what is left of any core.
 LOOK_AHEAD = 1_000
 
 
@@ -30,9 +30,9 @@ class WorkItem:
     """A batch with rows to settle.
 
     Args:
-        left: How many.
-        ready_in_s: When its servers may be asked again, counted from when it was given back.
-        is_alone: It gets a task of its own, as tasks with it in them died.
+        left: How many rows.
+        ready_in_s: When its servers may receive requests again, counted from when it was returned.
+        is_alone: Whether it gets a task of its own, because tasks that contained it died.
     """
 
     batch: Batch
@@ -43,7 +43,7 @@ class WorkItem:
 
 @dataclass(slots=True)
 class _Lane:
-    """The waiting batches of one server; a pooled batch, which holds many servers, has a lane of its own."""
+    """The waiting batches of one server; a pooled batch, which contains many servers, has a lane of its own."""
 
     rate_rps: float
     waiting: deque[WorkItem] = field(default_factory=deque)
@@ -56,7 +56,7 @@ class _Lane:
 
     @property
     def rate_per_task_rps(self) -> float:
-        """What each of the tasks that it is spread over gets of it."""
+        """The share of its rate for each of the tasks over which it is spread."""
         return self.rate_rps / math.ceil(self.max_tasks) if math.isfinite(self.rate_rps) else CORE_RPS
 
     @property
@@ -64,7 +64,7 @@ class _Lane:
         return bool(self.waiting) and self.running_tasks < self.max_tasks
 
     def take(self, rows: float) -> list[WorkItem]:
-        """Waiting batches with about so many rows, at least one batch."""
+        """Waiting batches with about this many rows, at least one batch."""
         taken: list[WorkItem] = []
         while self.waiting and len(taken) < MAX_BATCHES and (not taken or rows > 0):
             item = self.waiting.popleft()
@@ -75,11 +75,11 @@ class _Lane:
 
 
 class Planner:
-    """Deals batches to task slots.
+    """Assigns batches to task slots.
 
     Args:
-        rate_rps: Expected requests/s that a batch's server (all its servers, for a pooled one) can be asked for;
-            infinite where there is no limit. Asked again at each planning, so it may learn.
+        rate_rps: Expected requests/s for a batch's server (all its servers, for a pooled one); infinite if there is no
+            limit. It is called again at each planning, so it may learn.
         slots: Tasks that run at once.
         task_seconds: Length of a slice.
     """
@@ -100,7 +100,7 @@ class Planner:
         return bool(self._asleep or self._alone) or any(lane.waiting for lane in self._lanes.values())
 
     def add(self, items: Iterable[WorkItem], now_s: float) -> None:
-        """Enter batches, new ones or given back by a task."""
+        """Add batches, new ones or ones that a task returned."""
         for item in items:
             if item.is_alone:
                 self._alone.append(item)
@@ -123,7 +123,7 @@ class Planner:
         return lane
 
     def _learn_rate(self, lane: _Lane, batch: Batch) -> None:
-        """Ask for the lane's rate, and keep the sum of all rates, each as far as the slots can serve it."""
+        """Look up the lane's rate, and keep the sum of all rates, each as far as the slots can make use of it."""
         before_rps, lane.rate_rps = lane.rate_rps, self._rate_rps(batch)
         most_rps = self._slots * CORE_RPS
         self._demand_rps += min(lane.rate_rps, most_rps) - min(before_rps, most_rps)
@@ -132,12 +132,12 @@ class Planner:
         self._demand_rps -= min(self._lanes.pop(key).rate_rps, self._slots * CORE_RPS)
 
     def _offer(self, key: tuple[str, int], lane: _Lane) -> None:
-        """Put a lane among those to be dealt; old places of it in the heap are passed over when they come up."""
+        """Add a lane to those to be assigned; its old entries in the heap are skipped when they come up."""
         if lane.is_ready:
             heapq.heappush(self._ready, (-lane.rows_waiting / lane.rate_rps, key))
 
     def task_ended(self, batches: Iterable[Batch]) -> None:
-        """A task that was dealt these batches has ended, well or not."""
+        """Record that a task with these batches has ended, well or not."""
         for key in {_lane_key(batch) for batch in batches}:
             lane = self._lanes[key]
             lane.running_tasks -= 1
@@ -148,64 +148,64 @@ class Planner:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a batch waits that could be assigned if a slot were free."""
+        """Whether a waiting batch could be assigned if a slot were free."""
         while self._ready and not self._is_current(self._ready[0][1]):
             heapq.heappop(self._ready)
         return bool(self._ready or self._alone)
 
     def _is_current(self, key: tuple[str, int]) -> bool:
-        """Whether a place in the heap still means what it says: its lane may have been assigned since."""
+        """Whether an entry in the heap is still valid: its lane may have been assigned since."""
         lane = self._lanes.get(key)
         return lane is not None and lane.is_ready
 
     def next_wake_s(self) -> float:
-        """When the next sleeping batch becomes ready; infinite where none sleeps."""
+        """When the next sleeping batch becomes ready; infinite if none sleeps."""
         return self._asleep[0][0] if self._asleep else math.inf
 
     def plan(self, free_slots: int, now_s: float) -> list[list[WorkItem]]:
-        """Batches for up to `free_slots` new tasks; fewer lists where there is not enough to do."""
+        """Batches for up to `free_slots` new tasks; fewer lists if there is not enough to do."""
         while self._asleep and self._asleep[0][0] <= now_s:
             self._enter(heapq.heappop(self._asleep)[2])
         alone = [self._alone.popleft() for _ in range(min(free_slots, len(self._alone)))]
         for item in alone:
             self._lane_of(item.batch).running_tasks += 1
         free_slots -= len(alone)
-        hands = [_Hand() for _ in range(free_slots)]
+        new_tasks = [_NewTask() for _ in range(free_slots)]
         emptiest = [(0.0, number) for number in range(free_slots)]
         fair_rps = min(CORE_RPS, self._demand_rps / self._slots)
         passed_over: list[tuple[float, tuple[str, int]]] = []
         while self._ready and emptiest and len(passed_over) < LOOK_AHEAD:
             place, number = heapq.heappop(self._ready), emptiest[0][1]
-            hand = hands[number]
-            if not self._deal(place[1], hand):
+            new_task = new_tasks[number]
+            if not self._assign(place[1], new_task):
                 passed_over.append(place)
-            elif hand.has_room(fair_rps):
-                heapq.heapreplace(emptiest, (hand.rate_rps, number))
+            elif new_task.has_room(fair_rps):
+                heapq.heapreplace(emptiest, (new_task.rate_rps, number))
             else:
                 heapq.heappop(emptiest)
         for place in passed_over:
             heapq.heappush(self._ready, place)
-        return [*([item] for item in alone), *(hand.items for hand in hands if hand.items)]
+        return [*([item] for item in alone), *(new_task.items for new_task in new_tasks if new_task.items)]
 
-    def _deal(self, key: tuple[str, int], hand: _Hand) -> bool:
-        """Deal a slice of the lane; False where it does not fit. An old place of a lane in the heap is seen to so."""
+    def _assign(self, key: tuple[str, int], new_task: _NewTask) -> bool:
+        """Assign a slice of the lane; False if it does not fit. An outdated entry of the lane counts as done."""
         lane = self._lanes.get(key)
         if lane is None or not lane.is_ready:
             return True
         self._learn_rate(lane, lane.waiting[0].batch)
-        if not hand.fits(key, lane.rate_per_task_rps):
+        if not new_task.fits(key, lane.rate_per_task_rps):
             return False
-        hand.lanes.add(key)
-        hand.rate_rps += lane.rate_per_task_rps
-        hand.items.extend(lane.take(self._rows_for_a_slice(lane)))
+        new_task.lanes.add(key)
+        new_task.rate_rps += lane.rate_per_task_rps
+        new_task.items.extend(lane.take(self._rows_for_a_slice(lane)))
         lane.running_tasks += 1
         self._offer(key, lane)
         return True
 
     def _rows_for_a_slice(self, lane: _Lane) -> float:
-        """Twice what the slice can fetch, as rates rise; of a spread lane at most half of each slot's share.
+        """Twice what the slice can fetch, as rates rise; for a spread lane at most half of each slot's share.
 
-        The shrinking shares (guided self-scheduling) let all cores end together.
+        The shrinking shares (guided self-scheduling) let all cores finish together.
         """
         rows = 2 * min(lane.rate_rps, CORE_RPS) * self._task_seconds
         if lane.max_tasks > 1:
@@ -214,15 +214,15 @@ class Planner:
 
 
 @dataclass(slots=True)
-class _Hand:
-    """What one new task is dealt."""
+class _NewTask:
+    """The batches of one new task."""
 
     items: list[WorkItem] = field(default_factory=list)
     lanes: set[tuple[str, int]] = field(default_factory=set)
     rate_rps: float = 0.0
 
     def has_room(self, fair_rps: float) -> bool:
-        """Whether it has less than its share of what all slots could be asked for."""
+        """Whether its rates are below its share of the rates of all servers."""
         return self.rate_rps < fair_rps and len(self.items) < MAX_BATCHES
 
     def fits(self, key: tuple[str, int], rate_rps: float) -> bool:

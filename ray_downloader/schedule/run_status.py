@@ -1,4 +1,4 @@
-"""What of a run is settled and what is left, read from its folder alone: markers, and journals where there is none."""
+"""What is settled and what is left of a run, read from its folder alone: markers, or journals if there is no marker."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ray_downloader.schedule.planner import WorkItem
 
 @dataclass(slots=True)
 class RunStatus:
-    """Where a run stands.
+    """How far a run has come.
 
     Args:
-        settled: Rows by server, and there by error kind or `SUCCESS`.
+        settled: Rows by server, and for each by error kind or `SUCCESS`.
         work: Batches with rows to settle or to publish.
         rows_left: Rows to settle, by server name of the batch (`POOLED` for the small ones).
-        checksums: Of finished batches, as `BatchCounts.checksums`.
+        checksums: Checksum counts of finished batches, as in `BatchCounts.checksums`.
     """
 
     settled: dict[str, Counter[str]] = field(default_factory=dict)
@@ -50,10 +50,10 @@ class RunStatus:
 
 
 def scan(layout: RunLayout, batches: Iterable[Batch], retry: RetryOrder = NO_RETRY) -> RunStatus:
-    """Read where the run stands.
+    """Read how far the run has come.
 
     Args:
-        retry: Rows that it orders to be tried again, and that were not since, count as left to do.
+        retry: Rows that it orders to be retried, and that have not been since, count as left to do.
     """
     status = RunStatus()
     for batch in batches:

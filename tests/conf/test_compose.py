@@ -60,7 +60,7 @@ def test_a_yaml_file_is_read_over_the_defaults_and_may_name_groups(tmp_path: Pat
     [
         ("path_to_output: out\n", "path_to_input is required"),
         ("path_to_input: a.txt\npath_to_output: out\nimagesize: 3\n", "imagesize is not a known key"),
-        ("- a\n- b\n", "holds no keys"),
+        ("- a\n- b\n", "has no keys"),
         ("a: [1,\n", "is not a YAML file"),
     ],
 )

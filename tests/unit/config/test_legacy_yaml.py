@@ -137,7 +137,7 @@ def test_what_is_not_needed_is_named() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"initializer_type": "inat"}, "initializer_type='inat' is not known; choose one of: gbif, eol"),
+        ({"initializer_type": "inat"}, "initializer_type='inat' is unknown; choose one of: gbif, eol"),
         ({"initializer_type": "gbif", "dataset": "gbif"}, "the same key"),
         ({"path_to_output": "a", "path_to_output_folder": "b"}, "the same key"),
     ],
@@ -160,7 +160,7 @@ def test_the_catalogs_keys_become_the_datasets() -> None:
         ("path_to_input: a\npath_to_output: b\ndataset: gbf\n", "gbif"),
         ("path_to_input: a\npath_to_output: b\nimage_size: 3\n", "image_size is not a known key"),
         ("path_to_input: a\n", "path_to_output"),
-        ("- a\n", "holds no keys"),
+        ("- a\n", "has no keys"),
     ],
 )
 def test_mistakes_get_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:

@@ -83,8 +83,8 @@ def test_a_rules_headers_come_from_the_variables_that_it_names() -> None:
     [
         ({}, "Authorization from the environment variable MY_TOKEN, which is not set"),
         ({"MY_TOKEN": "  "}, "MY_TOKEN, which is not set"),
-        ({"MY_TOKEN": "s3cret\nX: y"}, "MY_TOKEN holds a character"),
-        ({"MY_TOKEN": "s3cret\u2603"}, "MY_TOKEN holds a character"),
+        ({"MY_TOKEN": "s3cret\nX: y"}, "MY_TOKEN has a character"),
+        ({"MY_TOKEN": "s3cret\u2603"}, "MY_TOKEN has a character"),
     ],
 )
 def test_a_variable_that_cannot_be_sent_is_named_and_not_shown(environ: dict[str, str], message: str) -> None:

@@ -119,7 +119,7 @@ def test_a_retry_of_errors_asks_for_the_images_as_they_were(run: StoredRun) -> N
             "cluster": {"num_cpus": 1},
         }
     )
-    with pytest.raises(UserError, match=r"retry_errors: results of tools are in place .*duplication_based"):
+    with pytest.raises(UserError, match=r"retry_errors: results of tools replace images .*duplication_based"):
         pipeline.run(settings)
 
 
