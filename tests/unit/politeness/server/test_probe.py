@@ -25,3 +25,9 @@ def test_only_its_holder_can_let_it_lapse_and_only_after_its_permit() -> None:
     assert not probe.is_under_way(10.1)
     probe.has_nothing_under_way("", 50.0)
     assert not probe.is_under_way(50.0)
+
+
+def test_a_holder_without_a_probe_may_say_that_it_has_nothing_under_way() -> None:
+    probe = Probe()
+    probe.has_nothing_under_way("a", 1.0)
+    assert not probe.is_under_way(1.0)

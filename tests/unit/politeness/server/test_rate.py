@@ -248,3 +248,54 @@ def test_the_course_of_the_rate_is_the_measured_one(name: str) -> None:
     """It changes with new figures in `benchmarks/politeness`, not by a slip."""
     run, expected = COURSES[name]
     assert run() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_refusal_right_after_the_last_one_halves_and_is_no_new_estimate_up_to_six_times() -> None:
+    rate = AdaptiveRate(64.0, 1000.0, 0.0)
+    use(rate, 0.0, 1.0)
+    rate.on_incident(1.0, 2.0)
+    known_rps, rates = rate.incident_rps, [rate.rate_rps]
+    for number in range(6):
+        rate.on_incident(2.0 + number, 3.0 + number)
+        rates.append(rate.rate_rps)
+        assert rate.incident_rps == known_rps
+    assert rates == pytest.approx([rates[0] / 2**number for number in range(7)])
+    rate.on_incident(9.0, 10.0)
+    assert rate.incident_rps == pytest.approx(rates[-1]), "so often it is believed"
+
+
+def test_a_server_in_trouble_is_asked_half_and_at_least_once_a_minute() -> None:
+    rate = AdaptiveRate(8.0, 1000.0, 0.0)
+    rate.slow_down()
+    assert (rate.rate_rps, rate.incident_rps) == (4.0, None)
+    for _ in range(20):
+        rate.slow_down()
+    assert rate.rate_rps == MIN_RATE_RPS
+    slower = AdaptiveRate(MIN_RATE_RPS / 3, 1000.0, 0.0)
+    slower.slow_down()
+    assert slower.rate_rps == MIN_RATE_RPS / 3, "never raised"
+
+
+def test_what_was_learned_from_a_refusal_can_be_taken_back() -> None:
+    rate = AdaptiveRate(40.0, 1000.0, 0.0)
+    now_s = use(rate, 0.0, 1.0)
+    before_rps = rate.rate_rps
+    lesson = rate.on_incident(now_s, now_s + COSTLY_PAUSE_S)
+    assert rate.was_costly
+    rate.unlearn(lesson)
+    assert (rate.rate_rps, rate.incident_rps, rate.plateau_factor, rate.was_costly) == (before_rps, None, 1, False)
+    again = rate.on_incident(now_s + 1, now_s + 2)
+    rate.cap(10.0)
+    rate.unlearn(again)
+    assert rate.rate_rps == 10.0
+
+
+def test_a_refusal_that_lasts_is_learned_once_more_with_care() -> None:
+    bold, careful = AdaptiveRate(10.0, 1000.0, 0.0), AdaptiveRate(10.0, 1000.0, 0.0)
+    now_s = use(bold, 0.0, 2.0)
+    use(careful, 0.0, 2.0)
+    lesson = careful.on_incident(now_s, now_s + 2.0)
+    careful.learn_with_care(lesson, now_s + 60.0)
+    bold.on_incident(now_s, now_s + 60.0)
+    assert careful.incident_rps == pytest.approx(bold.incident_rps)
+    assert (careful.rate_rps, careful.was_costly) == (pytest.approx(bold.rate_rps), True)
