@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ray_downloader.output.parquet import MAX_GROUP_BYTES, row_groups, write_parquet
+from ray_downloader.output.parquet import MAX_GROUP_BYTES, MAX_GROUP_ROWS, MIN_GROUP_ROWS, row_groups, write_parquet
 
 SCHEMA = pa.schema(
     [
@@ -146,3 +146,7 @@ def test_words_are_kept_in_dictionaries_and_numbers_and_pictures_are_not(tmp_pat
         "uuid", "image_format",
     }  # fmt: skip
     assert {name for name, column in columns.items() if column.is_stats_set} == set(columns) - {"image"}
+
+
+def test_groups_are_bounded_by_what_a_worker_can_hold() -> None:
+    assert (MIN_GROUP_ROWS, MAX_GROUP_ROWS, MAX_GROUP_BYTES) == (100, 1_000, 33_554_432)
