@@ -16,7 +16,14 @@ from pathlib import Path
 from benchmarks.environments import IMG2DATASET, PeerMissingError, environment
 from benchmarks.politeness.behaviours import LIMIT_RPS
 from benchmarks.politeness.client import run_laws
-from benchmarks.politeness.laws import AutoThrottle, DistributedDownloader, FixedRate, Law
+from benchmarks.politeness.laws import (
+    AdaptiveTokenBucket,
+    AssistedTokenBuckets,
+    AutoThrottle,
+    DistributedDownloader,
+    FixedRate,
+    Law,
+)
 from benchmarks.politeness.measure import Figures
 from benchmarks.politeness.peer import run_peer
 from benchmarks.politeness.picture import draw
@@ -24,6 +31,8 @@ from benchmarks.politeness.running import Request, RunningOrigin, run_program, r
 
 SERVERS = ("healthy", "retry-after", "bare-429", "busy-503", "latency", "ban", "drip")
 NODES = 2
+#: Where those that learn their rate begin.
+START_RPS = 10.0
 CONNECTIONS = 16
 #: Name, law of one node, and the ceiling that is configured (None: there is none). Whoever sets a fixed rate divides
 #: it by the number of nodes; distributed-downloader's window is one process's, and nothing divides it.
@@ -33,6 +42,8 @@ LAWS: dict[str, tuple[Callable[[], Law], float | None]] = {
     "above": (lambda: FixedRate(2 * LIMIT_RPS / NODES), 2 * LIMIT_RPS),
     "dd": (DistributedDownloader, 18.0),
     "autothrottle": (AutoThrottle, None),
+    "atb": (lambda: AdaptiveTokenBucket(START_RPS / NODES), None),
+    "aatb": (AssistedTokenBuckets(START_RPS, NODES), None),
 }
 PEER_THREADS = 16
 PEER_ROWS = 400
@@ -53,7 +64,7 @@ def run_ours(origin: RunningOrigin, seconds: float) -> None:
     healthy = f'{{server:"*.healthy.ours.example",group:healthy.ours.example,rate_rps:{HEALTHY_CEILING_RPS}}}'
     arguments = [
         f"politeness.rules=[{','.join([healthy, *groups])}]", f"politeness.max_connections={CONNECTIONS}",
-        "downloader_parameters.default_rate_limit=10", f"politeness.max_rate_limit={CEILING_RPS}",
+        f"downloader_parameters.default_rate_limit={START_RPS}", f"politeness.max_rate_limit={CEILING_RPS}",
         "downloader_parameters.batch_size=500",
     ]  # fmt: skip
     run_program(origin, urls, arguments, seconds)

@@ -111,3 +111,59 @@ class AutoThrottle:
         delay_s = min(max(target_s, (self._delay_s + target_s) / 2), self._MAX_DELAY_S)
         if status == 200 or delay_s > self._delay_s:
             self._delay_s = delay_s
+
+
+class AdaptiveTokenBucket:
+    """ATB, by one client's own answers (Farkiani, Liu, Crowley: Rethinking HTTP API Rate Limiting, arXiv 2510.04516).
+
+    A success multiplies the rate by 1.5 below the rate at which it was last refused, and by 1.2 from there on; a 429 or
+    5xx remembers the rate, halves it and empties the bucket. Refused requests are sent again until they are served. The
+    start is ours, 10/s over all nodes; a client that always wants more never saves up the bucket's four tokens.
+
+    Args:
+        start_rps: First rate.
+        nodes: Clients that share this state; each sends so much less often.
+    """
+
+    concurrency = 16
+    max_attempts = 1_000
+    waits_in_place = 0
+    _BELOW, _ABOVE = 1.5, 1.2
+    _BACK_OFF = 0.5
+    _LOWEST_RPS = 0.01
+
+    def __init__(self, start_rps: float, nodes: int = 1) -> None:
+        self._rate_rps = self._refused_rps = start_rps
+        self._nodes = nodes
+
+    @property
+    def delay_s(self) -> float:
+        """One token."""
+        return self._nodes / self._rate_rps
+
+    def on_answer(self, status: int, latency_s: float) -> None:
+        """Up by a factor, down by half."""
+        if status in RETRIED:
+            self._refused_rps = self._rate_rps
+            self._rate_rps = max(self._LOWEST_RPS, self._BACK_OFF * self._rate_rps)
+        elif status == 200:
+            self._rate_rps *= self._BELOW if self._rate_rps < self._refused_rps else self._ABOVE
+
+
+class AssistedTokenBuckets:
+    """AATB of the same paper, whose clients hear from an aggregator what all of them met: at its best.
+
+    Here all nodes of a server have one state, which no telemetry can better. Called once for each node of a server.
+    """
+
+    def __init__(self, start_rps: float, nodes: int) -> None:
+        self._start_rps, self._nodes = start_rps, nodes
+        self._shared: AdaptiveTokenBucket | None = None
+        self._left = 0
+
+    def __call__(self) -> AdaptiveTokenBucket:
+        """The state of the next node."""
+        if self._shared is None or not self._left:
+            self._shared, self._left = AdaptiveTokenBucket(self._start_rps, self._nodes), self._nodes
+        self._left -= 1
+        return self._shared

@@ -21,9 +21,10 @@ class Lessons:
         self._rate = rate
         self._taught: list[tuple[int, Lesson]] = []
 
-    def refused(self, url_hash: int, now_s: float, resumes_s: float, sent_s: float) -> None:
-        """A request was refused."""
-        self._taught.append((url_hash, self._rate.on_incident(now_s, resumes_s, sent_s)))
+    def refused(self, url_hash: int, now_s: float, resumes_s: float, sent_s: float, *, is_bare: bool = False) -> None:
+        """A request was refused; `is_bare`: the server did not say how long to wait."""
+        lesson = self._rate.on_incident(now_s, resumes_s, sent_s, may_be_url=is_bare)
+        self._taught.append((url_hash, lesson))
         del self._taught[:-KEPT]
 
     def refused_for_long(self, now_s: float, resumes_s: float, sent_s: float) -> None:

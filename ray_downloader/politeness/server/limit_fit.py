@@ -38,11 +38,13 @@ MOST_UNPROVEN = 1.3
 class LimitFit:
     """The log of requests to one server, and the limit that explains it."""
 
-    __slots__ = ("_answered_s", "_refused_s")
+    __slots__ = ("_answered_s", "_first_refused_s", "_most_depth", "_refused_s")
 
     def __init__(self) -> None:
         self._answered_s = array("d")
         self._refused_s = array("d")
+        self._first_refused_s: float | None = None
+        self._most_depth = math.inf
 
     def answered(self, sent_s: float) -> None:
         """A request sent then was answered; holders report in batches, so the times come only roughly in order."""
@@ -54,11 +56,20 @@ class LimitFit:
     def refused(self, sent_s: float) -> None:
         """A request sent then was the first that an incident refused."""
         insort(self._refused_s, sent_s)
+        if self._first_refused_s is None:
+            self._first_refused_s = sent_s
 
     def was_not_refused(self, sent_s: float) -> None:
         """That refusal had nothing to do with the rate."""
         if sent_s in self._refused_s:
             self._refused_s.remove(sent_s)
+        if sent_s == self._first_refused_s:
+            self._first_refused_s = None
+
+    def _bound_depth(self) -> None:
+        """A bucket is no deeper than what it answered, full at the start, until it refused for the first time."""
+        if self._first_refused_s is not None and len(self._answered_s) < KEPT:
+            self._most_depth = bisect_left(self._answered_s, self._first_refused_s)
 
     def mean_rps(self) -> float:
         """Rate of the last answered requests."""
@@ -79,6 +90,7 @@ class LimitFit:
         """
         if len(self._answered_s) < MIN_ANSWERED or not self._refused_s:
             return None
+        self._bound_depth()
         log = (self._answered_s, self._refused_s)
         distance, window = distance_bounds(*log), window_bounds(*log)
         is_nearer = distance.high_rps >= CLEARLY_NEARER * distance.low_rps
@@ -87,7 +99,8 @@ class LimitFit:
         for bounds in (window, distance):
             if bounds.agrees:
                 return min(asked_rps, _middle_rps(bounds))
-        limit_rps = _bucket_rps(bucket_bounds(*log), is_careful=is_careful) or _calendar_rps(calendar_bounds(*log))
+        buckets = bucket_bounds(*log, most_depth=self._most_depth)
+        limit_rps = _bucket_rps(buckets, is_careful=is_careful) or _calendar_rps(calendar_bounds(*log))
         return min(asked_rps, limit_rps) if limit_rps else None
 
 

@@ -19,6 +19,8 @@ DEPTHS = (2.0, 5.0, 10.0)
 DEPTHS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 #: Where a second of the server's clock may begin: so many steps.
 PHASES = 20
+#: What was answered until the first refusal is known to so much: the rate rises, and refills the bucket meanwhile.
+DEPTH_TOLERANCE = 1.25
 #: Requests arrive a little unevenly: a bucket that lacks this much of a token may have had it.
 TOKEN_TOLERANCE = 0.1
 #: Bounds of a bucket that miss each other by less than this may be those of the server.
@@ -68,11 +70,19 @@ def calendar_bounds(answered_s: Times, refused_s: Times) -> list[Bounds]:
     return [_in_seconds(answered_s, refused_s, phase / PHASES * WINDOW_S) for phase in range(PHASES)]
 
 
-def bucket_bounds(answered_s: Times, refused_s: Times) -> list[Bounds]:
-    """Token buckets of several depths that were full before the first of these requests."""
+def bucket_bounds(answered_s: Times, refused_s: Times, most_depth: float = math.inf) -> list[Bounds]:
+    """Token buckets of several depths that were full before the first of these requests.
+
+    Args:
+        answered_s: When answered requests were sent.
+        refused_s: When refused ones were.
+        most_depth: Buckets are no deeper than this, as far as is known.
+    """
     requests = sorted([*((at_s, True) for at_s in answered_s), *((at_s, False) for at_s in refused_s)])
-    fixed = [_bucket(requests, lambda _, depth=depth: depth) for depth in DEPTHS]  # type: ignore[misc]
-    return fixed + [_bucket(requests, lambda rps, s=depth_s: max(1.0, s * rps)) for depth_s in DEPTHS_S]  # type: ignore[misc]
+    most_depth *= DEPTH_TOLERANCE
+    fixed = [_bucket(requests, lambda _, depth=depth: depth) for depth in DEPTHS if depth <= most_depth]  # type: ignore[misc]
+    timed = [(depth_s, _bucket(requests, lambda rps, s=depth_s: max(1.0, s * rps))) for depth_s in DEPTHS_S]  # type: ignore[misc]
+    return fixed + [bounds for depth_s, bounds in timed if depth_s * bounds.low_rps <= most_depth]
 
 
 def _gap_before_s(answered_s: Times, at_s: float) -> float:

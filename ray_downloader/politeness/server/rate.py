@@ -159,10 +159,13 @@ class AdaptiveRate:
         if is_used and self._latency.load is Load.NORMAL:
             self._rise()
 
-    def on_incident(self, now_s: float, resumes_s: float, sent_s: float | None = None) -> Lesson:
+    def on_incident(
+        self, now_s: float, resumes_s: float, sent_s: float | None = None, *, may_be_url: bool = False
+    ) -> Lesson:
         """The server pushed back: remember where, and halve. Returns what was known before.
 
-        Slow start may ask for twice what is delivered, and then half of it is the way back already.
+        Slow start may ask for twice what is delivered, and then half of it is the way back already. `may_be_url`: the
+        server did not say how long to wait, so it may have refused that URL and not the rate.
         """
         sent_s = now_s if sent_s is None else sent_s
         lesson = Lesson(
@@ -172,7 +175,7 @@ class AdaptiveRate:
         self._fit.refused(sent_s)
         before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
         is_costly = resumes_s - now_s >= COSTLY_PAUSE_S
-        if not is_costly and self._is_inexplicable():
+        if may_be_url and not is_costly and self._is_inexplicable():
             self.slow_down()
             return lesson
         limit_rps = self._careful_estimate_rps(now_s) if is_costly else self._limit_estimate_rps(now_s)

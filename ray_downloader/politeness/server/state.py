@@ -169,7 +169,8 @@ class ServerState:
             return
         resumes_s = self._condition.backoff.epoch_s
         if consequence is Consequence.REFUSED:
-            self._lessons.refused(event.url_hash, event.now_s, resumes_s, event.sent_s)
+            is_bare = not self._condition.backoff.is_asked
+            self._lessons.refused(event.url_hash, event.now_s, resumes_s, event.sent_s, is_bare=is_bare)
         elif consequence is Consequence.REFUSED_FOR_LONG:
             self._lessons.refused_for_long(event.now_s, resumes_s, event.sent_s)
         elif consequence is Consequence.FAILED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.politeness.laws import AutoThrottle, DistributedDownloader
+from benchmarks.politeness.laws import AdaptiveTokenBucket, AssistedTokenBuckets, AutoThrottle, DistributedDownloader
 
 
 def test_distributed_downloader_stays_in_its_window_however_many_errors_come() -> None:
@@ -35,3 +35,23 @@ def test_autothrottle_is_not_made_faster_by_errors() -> None:
     law = AutoThrottle()
     law.on_answer(429, 0.01)
     assert law.delay_s == 5.0
+
+
+def test_atb_multiplies_by_more_below_the_rate_that_was_refused_than_above() -> None:
+    law = AdaptiveTokenBucket(10.0)
+    law.on_answer(200, 0.01)
+    assert law.delay_s == pytest.approx(1 / 12.0)
+    law.on_answer(429, 0.01)
+    assert law.delay_s == pytest.approx(1 / 6.0)
+    law.on_answer(200, 0.01)
+    assert law.delay_s == pytest.approx(1 / 9.0)
+    law.on_answer(404, 0.01)
+    assert law.delay_s == pytest.approx(1 / 9.0)
+
+
+def test_aatb_is_one_state_for_all_nodes_of_a_server() -> None:
+    make = AssistedTokenBuckets(10.0, 2)
+    first, second, of_another_server = make(), make(), make()
+    assert first is second
+    assert of_another_server is not first
+    assert first.delay_s == pytest.approx(2 / 10.0)

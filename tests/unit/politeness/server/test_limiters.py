@@ -203,3 +203,11 @@ def test_what_came_first_or_at_the_same_moment_is_infinitely_far_or_near() -> No
     assert distance_bounds([1.0, 2.0], [1.0]).high_rps == 0.0
     assert window_bounds([0.0, 1.0, 1.5], [0.0]).high_rps == 1.0, "at least one a second"
     assert window_bounds([0.0, 1.0, 1.5], [2.0]).high_rps == 1.0, "a second ago is not within the second"
+
+
+def test_buckets_that_are_too_deep_for_the_first_refusal_are_left_out() -> None:
+    answered_s = [number / 20.0 for number in range(200)]
+    all_kinds = bucket_bounds(answered_s, [10.02])
+    shallow = bucket_bounds(answered_s, [10.02], most_depth=10)
+    assert all(it in all_kinds for it in shallow)
+    assert 3 <= len(shallow) < len(all_kinds)
