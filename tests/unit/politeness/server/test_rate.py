@@ -256,12 +256,21 @@ def test_a_refusal_right_after_the_last_one_halves_and_is_no_new_estimate_up_to_
     rate.on_incident(1.0, 2.0)
     known_rps, rates = rate.incident_rps, [rate.rate_rps]
     for number in range(6):
-        rate.on_incident(2.0 + number, 3.0 + number)
+        rate.on_incident(2.0 + number, 3.0 + number, may_be_url=True)
         rates.append(rate.rate_rps)
         assert rate.incident_rps == known_rps
     assert rates == pytest.approx([rates[0] / 2**number for number in range(7)])
-    rate.on_incident(9.0, 10.0)
+    rate.on_incident(9.0, 10.0, may_be_url=True)
     assert rate.incident_rps == pytest.approx(rates[-1]), "so often it is believed"
+
+
+def test_a_refusal_that_says_how_long_to_wait_is_about_the_rate_however_soon_it_comes() -> None:
+    rate = AdaptiveRate(64.0, 1000.0, 0.0)
+    use(rate, 0.0, 1.0)
+    rate.on_incident(1.0, 2.0)
+    halved_rps = rate.rate_rps
+    rate.on_incident(2.0, 3.0)
+    assert rate.incident_rps == pytest.approx(halved_rps)
 
 
 def test_a_server_in_trouble_is_asked_half_and_at_least_once_a_minute() -> None:
