@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader.config.settings import DownloaderParameters, OutputStructure, PolitenessSettings
 from ray_downloader.errors import UserError
+from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.known_servers import KnownServers
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.server_states import save_server_states
 
 KNOWN = KnownServers(
     ["images.museum.org", "xn--mller-kva.example", "a.org:8080", "live.staticflickr.com", "[::1]:81"],
@@ -56,3 +64,22 @@ def test_unknown_names_of_a_list_are_told_with_what_is_near() -> None:
         "image.museum.org (near: images.museum.org)",
         "zzz",
     ]
+
+
+def test_a_run_knows_what_it_lists_the_groups_of_these_and_where_redirects_led(tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path, OutputStructure())
+    policies = PolicyBook(PolitenessSettings(), DownloaderParameters(), {})
+    grouped = "live.staticflickr.com"
+    group = policies.budget_key(grouped)
+    assert group != grouped
+    assert grouped not in KnownServers.of_run(layout, policies), "not before the partition stage"
+
+    layout.servers_table.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"server_name": ["a.example", grouped]}), layout.servers_table)
+    layout.schedules.mkdir()
+    save_server_states(layout, {"a.example": {}, group: {}, "cdn.example": {}})
+    known = KnownServers.of_run(layout, policies)
+    assert known.unknown(["a.example", grouped, "cdn.example", group, "qqq"]) == ["qqq"]
+
+    save_server_states(layout, {})
+    assert KnownServers.of_run(layout, policies).find(group) == group, "the group of a server not yet met"

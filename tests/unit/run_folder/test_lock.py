@@ -19,6 +19,11 @@ def test_a_folder_is_held_for_the_length_of_the_block_and_made_where_there_is_no
     assert is_free(root / ".lock")
 
 
+def test_the_folder_of_a_lock_is_made(tmp_path: Path) -> None:
+    with holding(tmp_path / "new" / "folder" / ".lock", "busy"):
+        assert (tmp_path / "new" / "folder" / ".lock").exists()
+
+
 def test_a_block_that_fails_lets_go(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), holding(tmp_path / ".lock", "busy"):
         raise ZeroDivisionError
@@ -36,6 +41,10 @@ def test_a_folder_that_another_holds_is_refused_at_once_by_name(tmp_path: Path) 
 def test_a_folder_that_cannot_be_made_is_a_mistake_of_the_user(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be used"), holding(tmp_path / "file" / "out" / ".lock", "busy"):
+        raise AssertionError("it was held")
+    root = tmp_path / "file" / "out"
+    sentence = f"^path_to_output={root} cannot be used: Not a directory"
+    with pytest.raises(UserError, match=sentence), holding_run(root, root / ".lock"):
         raise AssertionError("it was held")
 
 

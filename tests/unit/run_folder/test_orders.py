@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
+
+import pytest
 
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
 
@@ -31,6 +34,14 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
     assert reader.new() == []
     path.write_bytes(whole)
     assert reader.new() == [ServerOrder("ban", "a.example")]
+
+
+def test_an_order_is_on_disk_when_it_has_been_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "orders.jsonl"
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    OrderFile(path).append(ServerOrder("ban", "a.example"))
+    assert synced == [path.stat().st_size], "the whole line, not what the buffer still held back"
 
 
 def test_an_order_says_when_it_was_given(tmp_path: Path) -> None:
