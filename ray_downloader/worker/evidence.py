@@ -8,7 +8,8 @@ An attempt of a row is spent on its own faults only.
 2. Other failures (500, a time-out, a torn body) are the row's, until `SERVERS_FAULT_ROWS` distinct rows have failed
    with nothing served in between, or one of them could not even connect: then it is the server, and they have their
    attempts back.
-3. What an odd row fails with is its own, whatever it is.
+3. What an odd row fails with is its own, unless its server is in trouble anyway and the row only a probe of it.
+4. That no connection could be made, or that all are banned, is never a row's fault: it says nothing of the URL.
 
 What becomes of a server at fault is decided by its budget (`politeness/server/`).
 """
@@ -25,7 +26,9 @@ from ray_downloader.worker.row import Row
 
 #: Distinct rows that fail in a row, from which on it is the server: as many as slow its budget down.
 SERVERS_FAULT_ROWS = 10
-_UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.RESET})
+#: Failures in which the URL had no part.
+_NOT_THE_URLS = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.HTTP_403_BAN})
+_BLAME_SERVER = _NOT_THE_URLS | {ErrorKind.RESET}
 
 
 class Fault(Enum):
@@ -47,7 +50,12 @@ def blames_server(failure: Failure) -> bool:
     is_refusal = (
         is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind is ErrorKind.HTTP_403_BAN
     )
-    return is_refusal or failure.kind in _UNREACHED
+    return is_refusal or failure.kind in _BLAME_SERVER
+
+
+def is_own_fault(row: Row, kind: ErrorKind | None) -> bool:
+    """Whether a failure of that kind would be the row's own, however the server fares otherwise."""
+    return row.is_odd and not row.is_probe and kind not in _NOT_THE_URLS
 
 
 class FaultJudge:
@@ -97,11 +105,14 @@ class FaultJudge:
 
     def judge(self, row: Row, failure: Failure, now_s: float) -> Fault:
         """A request for the row failed in a way that may pass."""
-        row.failed_at_s = now_s
-        if row.is_odd:
+        if is_own_fault(row, failure.kind):
+            row.failed_at_s = now_s
             return Fault.ROW
-        is_servers = blames_server(failure)
-        row.owes_attempt = is_servers
+        if row.is_probe:
+            return Fault.SERVER
+        is_servers, may_be_urls = blames_server(failure), failure.kind not in _NOT_THE_URLS
+        row.failed_at_s = now_s if may_be_urls else row.failed_at_s
+        row.owes_attempt = is_servers and may_be_urls
         suspect = self._streak.setdefault(id(row), _Suspect(row, has_spent=False))
         suspect.failed_at_s = now_s
         if is_servers or len(self._streak) >= SERVERS_FAULT_ROWS:

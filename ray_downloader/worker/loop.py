@@ -21,7 +21,7 @@ from ray_downloader.politeness.messages import LeaseRequest, Outcome, Verdict
 from ray_downloader.run_folder.checksums import agreements
 from ray_downloader.worker.batch_work import BatchWork
 from ray_downloader.worker.body_queue import BodyQueue
-from ray_downloader.worker.evidence import Fault
+from ray_downloader.worker.evidence import Fault, is_own_fault
 from ray_downloader.worker.image_record import image_record, is_complete
 from ray_downloader.worker.in_flight import Ended, InFlightRequests
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
@@ -275,7 +275,7 @@ class Worker:
     def _abandon(self, row: Row, queue: ServerQueue) -> None:
         """Its server is not asked any more, or it may not be retried."""
         lease = queue.lease
-        is_own = row.failure is not None and (row.attempt > 1 or queue.verdict is Verdict.OPEN)
+        is_own = row.is_retry or queue.verdict is Verdict.OPEN
         if row.failure is not None and is_own and queue.verdict not in _ORDERED:
             self._fail(row, row.failure)
         else:
@@ -427,9 +427,11 @@ class Worker:
             return
         if queue.judge.judge(row, failure, now_s) is Fault.SERVER:
             delay_s: float | None = 0.0  # its budget decides when
+            row.is_retry = False
         else:
             delay_s = self._policy.retry_delay_s(failure, row.attempt, self._ports.rng, is_odd=row.is_odd)
             row.attempt += delay_s is not None
+            row.is_retry = True
         if delay_s is None:
             self._fail(row, failure)
             return
@@ -463,6 +465,7 @@ class Worker:
             self._fail(other, failure)
             return
         other.attempt += 1
+        other.is_retry = True
         other.defer(failure, self._ports.clock() + delay_s)
         self._queue(other.route.budget).add_deferred(other, other.not_before_s)
 
@@ -513,8 +516,8 @@ def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult)
         outcome,
         url_hash=row.url_hash,
         is_row=result.redirect_url is None,
-        is_odd=row.is_odd,
-        is_retry=row.attempt > 1,
+        is_odd=is_own_fault(row, outcome.kind),
+        is_retry=row.is_retry,
         connections=queue.in_flight,
     )
 

@@ -81,7 +81,9 @@ class Row:
         hops: Redirects followed in this attempt.
         failure: How the last attempt failed.
         not_before_s: When the next request may start, on the worker's clock.
+        is_retry: Its last failure was its own, so the next request is charged to the retries.
         is_odd: It failed, and before its next try others of its server were served: its failures are its own.
+        is_probe: Its request finds out whether its server is still in trouble, so its failure is the server's.
     """
 
     batch: BatchWork
@@ -98,7 +100,9 @@ class Row:
     redirected_at_s: float = 0.0
     failure: Failure | None = None
     not_before_s: float = 0.0
+    is_retry: bool = False
     is_odd: bool = False
+    is_probe: bool = False
     has_started_over: bool = False
     held_from: RowState = RowState.QUEUED
     #: When it failed last, on the worker's clock, and whether that failure is yet to be charged to it
@@ -186,7 +190,8 @@ class Row:
         if not self.mirrors or failure.kind is ErrorKind.OPTED_OUT:
             return False
         self.url, self.attempt, self.failure = self.mirrors.pop(0), 1, None
-        self.is_odd, self.failed_at_s, self.owes_attempt = False, None, False
+        self.is_retry = self.is_odd = self.owes_attempt = False
+        self.failed_at_s = None
         self._restart()
         return True
 
@@ -212,6 +217,7 @@ class Row:
             "cookies": self.cookies.dump() if self.cookies else None,
             "redirected_at_unix_s": now_unix_s - (now_s - self.redirected_at_s),
             "not_before_unix_s": now_unix_s + max(0.0, self.not_before_s - now_s),
+            "is_retry": self.is_retry,
             "is_odd": self.is_odd,
             "is_suspect": self.failed_at_s is not None,
             "owes_attempt": self.owes_attempt,
@@ -222,6 +228,7 @@ class Row:
     def resume(self, known: Mapping[str, Any], now_s: float, now_unix_s: float) -> str:
         """Go on from what `progress` said elsewhere; returns the URL that is to be asked next."""
         self.attempt, self.url, self.mirrors = known["attempt"], known["url"], list(known["mirrors"])
+        self.is_retry = known["is_retry"]
         self.hops, self.is_odd, self.has_started_over = known["hops"], known["is_odd"], known["has_started_over"]
         self.owes_attempt, self.failed_at_s = known["owes_attempt"], now_s if known["is_suspect"] else None
         self.cookies = RedirectCookies.load(known["cookies"]) if known["cookies"] else None

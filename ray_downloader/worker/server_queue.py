@@ -155,13 +155,14 @@ class ServerQueue:
 
     def settle_held(self, now_s: float) -> None:
         """Held rows are tried again where the server refuses all, or where no other row is left to tell by."""
-        is_last = not (self._first or self._fresh or self.in_flight)
+        has_judged = not self._outcomes and not self.is_requesting  # the budget may see a ban in what was reported
+        is_last = has_judged and not (self._first or self._fresh or self.in_flight)
         if not self._held or not (self.is_403_ban or is_last or len(self._held) >= MOST_HELD):
             return
         for row, failure, _ in self._held:
             row.failure = replace(failure, kind=ErrorKind.HTTP_403_BAN) if self.is_403_ban else failure
-            if not self.is_403_ban:
-                row.attempt += 1
+            row.is_retry = not self.is_403_ban
+            row.attempt += row.is_retry
             self.add_deferred(row, now_s if self.is_403_ban else now_s + ALONE_403_DELAY_S * (row.attempt - 1))
         self._held.clear()
 
@@ -185,6 +186,7 @@ class ServerQueue:
         work = heapq.heappop(self._deferred)[2] if is_retry else self._take(is_probe)
         if isinstance(work, Row):
             self.judge.review(work)
+            work.is_probe = is_probe
         return work
 
     def _take(self, is_probe: bool) -> Work:
@@ -350,5 +352,5 @@ class ServerQueue:
 
 
 def _is_retry(work: Work) -> bool:
-    """Whether a request for it is charged to the retries: an attempt of its own was spent before."""
-    return isinstance(work, Row) and work.attempt > 1
+    """Whether a request for it is charged to the retries: its last failure was its own."""
+    return isinstance(work, Row) and work.is_retry

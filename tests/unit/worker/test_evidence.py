@@ -127,3 +127,22 @@ def test_files_that_were_broken_before_end_even_if_only_they_are_left() -> None:
     judge.notice_served(1.0)
     assert [fail(judge, row, BROKEN) for row in rows[:9]] == [Fault.ROW] * 9
     assert all(row.is_odd for row in rows[:9])
+
+
+def test_an_odd_row_that_probes_a_server_in_trouble_spends_nothing() -> None:
+    judge, (odd,) = FaultJudge(), rows_of(1)
+    odd.is_odd, odd.is_probe = True, True
+    assert [fail(judge, odd, failure) for failure in (THROTTLED, BROKEN, SLOW)] == [Fault.SERVER] * 3
+    odd.is_probe = False
+    assert fail(judge, odd, THROTTLED) is Fault.ROW
+
+
+@pytest.mark.parametrize("failure", [GONE, Failure(ErrorKind.DNS, ""), Failure(ErrorKind.HTTP_403_BAN, "", 403)])
+def test_what_says_nothing_of_the_url_is_never_the_rows_fault(failure: Failure) -> None:
+    judge, (row,) = FaultJudge(), rows_of(1)
+    assert fail(judge, row, failure) is Fault.SERVER
+    judge.notice_served()
+    judge.review(row)
+    assert (row.is_odd, row.attempt) == (False, 1)
+    row.is_odd = True
+    assert fail(judge, row, failure) is Fault.SERVER

@@ -44,7 +44,7 @@ def robots() -> RobotsRequest:
 
 
 def failed(row: Row, not_before_s: float, queue: ServerQueue, attempt: int = 1) -> Row:
-    row.attempt = attempt
+    row.attempt, row.is_retry = attempt, attempt > 1
     queue.add_deferred(row, not_before_s)
     return row
 
