@@ -141,7 +141,7 @@ def test_an_odd_row_that_probes_a_server_in_trouble_spends_nothing() -> None:
 def test_what_says_nothing_of_the_url_is_never_the_rows_fault(failure: Failure) -> None:
     judge, (row,) = FaultJudge(), rows_of(1)
     assert fail(judge, row, failure) is Fault.SERVER
-    judge.notice_served()
+    judge.notice_served(1.0)
     judge.review(row)
     assert (row.is_odd, row.attempt) == (False, 1)
     row.is_odd = True
