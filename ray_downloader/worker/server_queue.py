@@ -344,7 +344,8 @@ class ServerQueue:
         return max(ready_at_s, due_at_s)
 
     def _ready_at_s(self, now_s: float) -> float:
-        if self._first or self._fresh:
+        awaits_verdict = bool(self._held) and (bool(self._outcomes) or self.is_requesting)
+        if self._first or self._fresh or awaits_verdict:
             return now_s
         if not self._deferred:
             return NEVER
