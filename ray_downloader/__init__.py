@@ -11,13 +11,13 @@ __all__ = ["__version__", "apply_tools", "download_images"]
 def download_images(config: str | Path) -> int:
     """Run what a YAML file describes: its keys over the defaults of `conf/`.
 
-    A file of the legacy project, which cannot name a contact, is warned where another one is refused.
+    A legacy file, which cannot name a contact, only gets a warning where another one is refused.
 
     Returns:
-        The exit code: 0 when every row is settled, 3 when stopped before the end.
+        The exit code: 0 if every row is settled, 3 if the run stopped before the end.
 
     Raises:
-        UserError: The configuration or the input is not usable.
+        UserError: The configuration or the input is unusable.
     """
     from ray_downloader.config.compose import read_keys, settings_from_file  # noqa: PLC0415 (importing the package is cheap)
     from ray_downloader.config.contact import contact_rule  # noqa: PLC0415
@@ -31,14 +31,14 @@ def apply_tools(config: str | Path, tool_name: str) -> int:
     """Run a tool on the finished images of the run that a YAML file describes.
 
     Args:
-        config: The file of the download, or one with `path_to_output` and `tools_parameters` alone.
-        tool_name: One of ours, or one that a module of `tools_parameters.modules` or the caller registered.
+        config: The file of the download, or one with only `path_to_output` and `tools_parameters`.
+        tool_name: A built-in tool, or one that a module of `tools_parameters.modules` or the caller registered.
 
     Returns:
-        The exit code: 0 when the tool is done, 3 when stopped before the end.
+        The exit code: 0 if the tool is done, 3 if it stopped before the end.
 
     Raises:
-        UserError: The configuration, the run folder or the tool's name is not usable.
+        UserError: The configuration, the run folder or the tool's name is unusable.
     """
     from omegaconf import OmegaConf  # noqa: PLC0415
 

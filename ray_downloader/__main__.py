@@ -19,7 +19,7 @@ from ray_downloader.errors import ExitCode
 def _run(config: DictConfig) -> NoReturn:
     from ray_downloader.pipeline import run  # noqa: PLC0415 (`--help` need not load the stages)
 
-    with sentences():  # here too: Hydra would print a line of its own above an error that passes through it
+    with sentences():  # here as well: Hydra would print a line of its own above an error that passes through it
         again = command_again(_given_arguments(), retry_errors="transient")
         sys.exit(run(settings_from_hydra(config), again=again))
 
@@ -30,8 +30,8 @@ def _given_arguments() -> list[str]:
 
 
 def main() -> NoReturn:
-    """Run, and exit with the code of the outcome; a mistake of the user's is one message without a traceback."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of Hydra's own printing and exit code 1
+    """Run, and exit with the code of the outcome; a user's mistake becomes one message without a traceback."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of Hydra's own printing and exit code 1
     sys.argv[1:] = as_hydra_reads(sys.argv[1:])
     with sentences():
         _run()

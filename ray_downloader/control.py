@@ -1,8 +1,8 @@
 """`python -m ray_downloader.control OUT list|pause|resume|rate|ban [SERVER [VALUE]]`: steer a job, without a port.
 
 The order is a line in a file of the run folder; the driver reads it within a second and passes it to the server's
-actor. While nothing runs, the order waits for the next run. A host of a group may be paused, resumed or banned alone;
-the rate is always the group's.
+actor. While nothing runs, the order waits for the next run. A host of a group may be paused, resumed or banned
+separately; the rate is always the group's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _give(given: argparse.Namespace) -> str:
-    """Write the order; a sentence about what it means."""
+    """Write the order; returns a sentence about what it means."""
     action, value = given.action, given.value
     if given.server is None:
         raise UserError(f"{action} needs a server: python -m ray_downloader.control {given.out} {action} SERVER")
@@ -68,7 +68,7 @@ def _sentence(action: str, server: str, group: str, value: float | None) -> str:
         return f"{action} {server}" + (f" {value:g} requests/s" if value else "")
     if action == "rate":
         return f"rate {group} {value:g} requests/s: {server} shares its budget, so the rate is the group's"
-    return f"{action} {server}: this host alone, the others of the group {group} go on"
+    return f"{action} {server}: this host only, the others of the group {group} continue"
 
 
 def _list(given: argparse.Namespace) -> str:

@@ -1,7 +1,7 @@
 """Every way a row can fail, and every way a command can end.
 
 The error kinds are a closed enum: the network seam (`fetch/`), the pixels (`image/`) and the policy
-(`politeness/`) each map what they meet to one of these, and statistics count kinds, never free text.
+(`politeness/`) each map their failures to one of these, and statistics count kinds, never free text.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ _HTTP_KINDS = frozenset(
     }
 )
 
-#: Failures that may pass: a later run with `retry_errors=transient` tries exactly these again. The others are answers,
-#: and another request would only repeat them.
+#: Failures that may pass: a later run with `retry_errors=transient` retries exactly these. The others are answers, and
+#: another request would only repeat them.
 TRANSIENT_KINDS = frozenset(
     {
         ErrorKind.DNS,
@@ -101,7 +101,7 @@ TRANSIENT_KINDS = frozenset(
 
 
 def error_code(kind: ErrorKind, http_status: int | None) -> int:
-    """Number for the `error_code` column: the HTTP status where it is the cause, else a class of failure.
+    """Number for the `error_code` column: the HTTP status if it is the cause, else a class of failure.
 
     Returns:
         The HTTP status for failures the server stated, -1 for the network, -2 for the image, -3 for policy.
@@ -116,7 +116,7 @@ def error_code(kind: ErrorKind, http_status: int | None) -> int:
 
 
 class ExitCode(IntEnum):
-    """The exit codes of the process; the README has their meaning."""
+    """The exit codes of the process; the README explains them."""
 
     SETTLED = 0
     FAILED = 1
@@ -126,7 +126,7 @@ class ExitCode(IntEnum):
 
 
 class UserError(Exception):
-    """Something the user can mend: bad configuration or input. Shown as one sentence, never as a traceback."""
+    """Something the user can fix: bad configuration or input. Shown as one sentence, never as a traceback."""
 
     exit_code = ExitCode.USAGE
 
@@ -138,6 +138,6 @@ class FolderBusyError(UserError):
 
 
 class StartError(UserError):
-    """Ray did not start; nobody's mistake in the configuration, but no traceback would help."""
+    """Ray did not start; not a mistake in the configuration, but no traceback would help."""
 
     exit_code = ExitCode.FAILED

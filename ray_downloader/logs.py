@@ -1,4 +1,4 @@
-"""Where messages go: to the screen in short, to `logs/` in full, one file a process."""
+"""Where messages go: to the screen in short, to `logs/` in full, one file per process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def start_logging(folder: Path, level: str, console: Console) -> None:
 
 
 def _screen(console: Console) -> logging.Handler:
-    """Where nobody watches, a message stays one line, however long: a job's log is searched by line."""
+    """If nobody watches, a message stays on one line, however long: a job's log is searched by line."""
     if console.is_terminal:
         return RichHandler(console=console, show_path=False, show_level=False, log_time_format="[%X]", markup=False)
     plain = logging.StreamHandler(console.file)

@@ -3,7 +3,7 @@
     URL list -> sources -> partition -> profile (MPI) -> schedule -> download (server actors <-> worker tasks)
              -> output -> tools
 
-Each stage is skipped where its result stands already, so the same command continues a run.
+Each stage is skipped if its result exists already, so the same command continues a run.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ from ray_downloader.tools.publish import applied_folders, applied_tools
 if TYPE_CHECKING:
     from ray_downloader.cluster.driver import DownloadResult
 
-#: Names of unknown servers that are said.
+#: How many unknown servers a message names.
 SHOWN_NAMES = 5
-#: What is said where nobody knows the command.
+#: How to retry if the command is unknown.
 AGAIN = "the same call with retry_errors=transient"
 
 _log = logging.getLogger(__name__)
@@ -66,15 +66,15 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
     """Run the stages that are not done.
 
     Args:
-        settings: What is to be done.
-        contact_rule: What happens where public servers would be asked without a contact.
-        again: What to do to try the errors again that may pass, as the user is told.
+        settings: What to do.
+        contact_rule: Applied if public servers would receive requests without a contact.
+        again: How to retry the errors that may pass, in words for the user.
 
     Returns:
-        `SETTLED`, or `STOPPED` where a signal or the time limit came first.
+        `SETTLED`, or `STOPPED` if a signal or the time limit came first.
 
     Raises:
-        UserError: Configuration or input is not usable, or another run holds the folder.
+        UserError: Configuration or input is unusable, or another run holds the folder.
     """
     return run_until_stopped(lambda: _run(_absolute(settings), contact_rule, again), settings)
 
@@ -85,7 +85,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
     with holding_run(layout.root, layout.lock_file), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
         refuse_legacy_run(layout)  # before anything is written into it
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
-        SecretHeaders.read(settings, os.environ)  # a variable that is missing is better named now than in a worker
+        SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
         apply_reset(settings, layout, applied_folders(layout.tools), os.environ)
         refuse_another_list(settings, layout)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
@@ -101,7 +101,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """Where a run is shown, and what is said at its end about how to try errors again."""
+    """Where progress is shown, and what to say at the end about retrying errors."""
 
     console: Console
     report: RunReport
@@ -121,7 +121,7 @@ def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, sh
 
 
 def _absolute(settings: Settings) -> Settings:
-    """Paths that mean the same to every process, whatever folder it runs in."""
+    """Paths that mean the same to every process, whatever its working directory."""
     given = settings.path_to_input
     path_to_input = given if "://" in given else str(Path(given).expanduser().absolute())
     path_to_output = settings.path_to_output.expanduser().absolute()
@@ -130,7 +130,7 @@ def _absolute(settings: Settings) -> Settings:
 
 @contextmanager
 def _with_demo_site(settings: Settings) -> Iterator[Settings]:
-    """The settings; for `+experiment=demo` with its servers running and its list as input."""
+    """The settings; for `+experiment=demo` with its servers running and its list as the input."""
     if not settings.demo:
         yield settings
         return
@@ -152,7 +152,7 @@ def _partition(settings: Settings, layout: RunLayout) -> None:
 
 
 def _say_ignored(settings: Settings, layout: RunLayout) -> None:
-    """A name in `ignored.csv` that the run does not know may be a slip; lists that serve many runs have others."""
+    """A name in `ignored.csv` that the run does not know may be a typo; lists shared by several runs have others."""
     ignored = load_ignored_servers(layout)
     if not ignored or not layout.servers_table.exists():
         return
@@ -178,16 +178,16 @@ def _profile(settings: Settings, layout: RunLayout) -> None:
 
 
 def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
-    """Fetch what is left, show what the run came to.
+    """Fetch what is left, and show the result of the run.
 
     Raises:
-        RuntimeError: Tasks died again and again at some batches; all others are finished.
+        RuntimeError: Tasks died repeatedly at some batches; all others are finished.
     """
     if "download" not in settings.stages:
         return ExitCode.SETTLED
     retry = begin_retry(layout, settings.retry_errors, iso_time(time.time()))
     if not retry.is_finished:
-        _log.info("errors of these kinds are tried again, each row once: %s", ", ".join(map(str, retry.kinds)))
+        _log.info("errors of these kinds are retried, each row once: %s", ", ".join(map(str, retry.kinds)))
     prepare_environment(settings.cluster)
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
@@ -209,18 +209,18 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
 
 
 def _say_why(result: DownloadResult, settings: Settings) -> None:
-    """What a user should know of a run in which our own network may have been at fault."""
+    """Report what a user should know about a run in which our own network may have been at fault."""
     check = "check this machine's network, its DNS, and whether it needs a proxy (network.proxy=...)"
     if result.is_outage:
         patience_s = settings.network.outage_patience_s
         again = same_command(settings)
-        _log.error("no server could be reached for %g s: %s; then %s goes on", patience_s, check, again)
+        _log.error("no server could be reached for %g s: %s; then %s continues", patience_s, check, again)
     elif not result.progress.answered and result.progress.unreached:
         _log.warning("not one server answered in this run; if they should have, %s", check)
 
 
 def _note(layout: RunLayout, **done: bool) -> None:
-    """Keep the checkpoint file of earlier projects; nothing here decides by it, files themselves tell what is done."""
+    """Keep the checkpoint file of legacy projects; nothing depends on it, the files themselves show what is done."""
     path = layout.checkpoint_file
     try:
         known = json.loads(path.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Progress of a download or a tool: a bar where somebody watches, a line every 30 s where only a log is kept."""
+"""Progress of a download or a tool: a bar if somebody watches, a line every 30 s if only a log is kept."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DownloadProgress:
         Args:
             settled: Rows settled in this run, by error kind ("" for images).
             size_bytes: Bytes received in this run.
-            note: What else the user should know now.
+            note: Anything else the user should know now.
         """
         images, rows = settled.get("", 0), sum(settled.values())
         seconds = max(time.monotonic() - self._started_at_s, 1e-9)
@@ -71,12 +71,12 @@ class DownloadProgress:
 
 
 def shown(results: Iterable[R], name: str, units: int, done: int, console: Console) -> Iterator[R]:
-    """The results, each of them one unit further.
+    """Pass the results through; each advances the progress by one unit.
 
     Args:
-        results: Of the units that are left.
-        name: Of the tool.
-        units: How many there are in all.
+        results: Results of the units that are left.
+        name: Name of the tool.
+        units: How many there are in total.
         done: How many of them an earlier run did.
         console: Where the bar is drawn if it is a terminal.
     """

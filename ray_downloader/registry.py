@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Maps a name from the configuration to what implements it.
+    """Maps a name from the configuration to its implementation.
 
     Args:
         kind: What is registered, for messages: "dataset", "fetcher", ...
@@ -30,7 +30,7 @@ class Registry(Generic[T]):
         self._loaded = False
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that enters what it decorates under `name`.
+        """Decorator that registers what it decorates under `name`.
 
         Raises:
             ValueError: The name is taken.
@@ -45,10 +45,10 @@ class Registry(Generic[T]):
         return enter
 
     def get(self, name: str) -> T:
-        """What is registered as `name`.
+        """The entry registered as `name`.
 
         Raises:
-            UserError: There is no such name; the message lists those there are.
+            UserError: The name is not registered; the message lists those that are.
         """
         self._load()
         try:

@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: raised as an exception, or passed to a stage that drains on them by itself."""
+"""Signals that end a run: raised as an exception, or passed to a stage that drains by itself."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _log = logging.getLogger(__name__)
 
 
 class StopRequested(KeyboardInterrupt):
-    """The run is to end now; the same command continues it."""
+    """The run should end now; the same command continues it."""
 
 
 def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitCode:
-    """What `work` returns, or `STOPPED` where a signal came first; a Slurm job then goes back into the queue."""
+    """The result of `work`, or `STOPPED` if a signal came first; a Slurm job is then put back into the queue."""
     try:
         with stopping_on_signals():
             exit_code = work()
@@ -37,13 +37,13 @@ def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitC
 
 
 def same_command(settings: Settings) -> str:
-    """What continues a run, in words: `reset` would start over instead, except in a job that Slurm requeues itself."""
+    """How to continue a run, in words: `reset` would start over, except in a job that Slurm requeues itself."""
     return f"the same command without reset={settings.reset}" if settings.reset else "the same command"
 
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Raise `StopRequested` in the main thread where one of the signals comes; other threads cannot listen."""
+    """Raise `StopRequested` in the main thread when one of the signals comes; other threads cannot listen."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -57,7 +57,7 @@ def stopping_on_signals() -> Iterator[None]:
 
 @contextmanager
 def keeping_handlers() -> Iterator[None]:
-    """Undo what the block does to the handlers; `ray.init` takes SIGTERM for itself."""
+    """Undo what the block does to the handlers; `ray.init` installs its own for SIGTERM."""
     before = {name: signal.getsignal(name) for name in NAMES}
     yield
     if threading.current_thread() is threading.main_thread():
@@ -71,7 +71,7 @@ def _stop(number: int, _frame: object) -> None:
 
 @contextmanager
 def draining_on_signals(drain: Callable[[str], None]) -> Iterator[None]:
-    """Call `drain` with the signal's name, instead of raising; entered after `ray.init`, which takes SIGTERM.
+    """Call `drain` with the signal's name, instead of raising; entered after `ray.init`, which claims SIGTERM.
 
     Only the main thread receives signals; in other threads nothing changes.
     """

@@ -1,6 +1,6 @@
 """Values, names and files as DuckDB's SQL spells them.
 
-The one place that quotes, so that no path, licence or column name can end the literal it is in.
+The only place that quotes, so that no path, licence or column name can end the literal that contains it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def literal(value: object) -> str:
 
 
 def literals(values: Iterable[object]) -> str:
-    """String literals separated by commas, as they follow `IN`."""
+    """String literals separated by commas, for use after `IN`."""
     return ", ".join(map(literal, values))
 
 
@@ -25,7 +25,7 @@ def identifier(name: str) -> str:
 
 
 def file_list(paths: Iterable[Path]) -> str:
-    """Exactly these files, as `read_csv`, `read_parquet` and `parquet_metadata` take them."""
+    """Exactly these files, in a form that `read_csv`, `read_parquet` and `parquet_metadata` accept."""
     return "[" + literals(_matching_only(str(path)) for path in paths) + "]"
 
 

@@ -1,6 +1,6 @@
 """`python -m ray_downloader.status OUT [--watch] [--json] [--server NAME]`: how a run is doing, from its files alone.
 
-No Ray and no port: it may be asked on any machine that sees the folder, while the run goes on and after it.
+No Ray and no port: it works on any machine that sees the folder, during the run and after it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ray_downloader.monitor.run_report import NOTHING, read_report
 from ray_downloader.run_folder.layout import RunLayout
 
 WATCH_INTERVAL_S = 2.0
-#: Waiting servers that are printed; `--json` has more.
+#: How many waiting servers are printed; `--json` has more.
 SHOWN_WAITING = 10
 _CONTRACT = ("state", "rows", "images_per_s", "eta_s", "waiting", "errors_by_kind")
 _OVER = frozenset({"stopped", "finished", "killed"})
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="run folder (path_to_output)")
     parser.add_argument("--watch", action="store_true", help="print it again every 2 s until the run ends")
     parser.add_argument("--json", action="store_true", help="one JSON object (with --watch: one per line)")
-    parser.add_argument("--server", metavar="NAME", help="one server of the run instead")
+    parser.add_argument("--server", metavar="NAME", help="show one server of the run instead")
     given = parser.parse_args(arguments)
     try:
         _print_until_over(given)
@@ -67,10 +67,10 @@ def _print(text: str) -> None:
 
 
 def layout_of(out: Path) -> RunLayout:
-    """The layout of a run folder; names of files in it may have been configured.
+    """The layout of a run folder, in which names of files may have been configured.
 
     Raises:
-        UserError: It is no run folder.
+        UserError: It is not a run folder.
     """
     path = out / "settings.json"
     try:
@@ -83,13 +83,13 @@ def layout_of(out: Path) -> RunLayout:
 
 
 def status_of(layout: RunLayout) -> dict[str, Any]:
-    """How the run is doing; a folder in which no download was begun has nothing but its state."""
+    """How the run is doing; a folder in which no download was started only has its state."""
     found = read_report(layout.progress_file) or _from_summary(layout)
     return {**NOTHING, "state": "stopped", "stage": "", **found}
 
 
 def _from_summary(layout: RunLayout) -> dict[str, Any]:
-    """What a run of an earlier version left of itself."""
+    """The status of a run of an earlier version, from the files that it left."""
     try:
         summary = json.loads(layout.summary_file.read_text("utf-8"))
         rows = {**summary["rows"], "left": summary["unsettled_rows"]}
@@ -100,7 +100,7 @@ def _from_summary(layout: RunLayout) -> dict[str, Any]:
 
 
 def text_of(status: dict[str, Any]) -> str:
-    """The status for people."""
+    """The status in words."""
     rows = status["rows"]
     stage = f" ({status['stage']})" if status["state"] in {"running", "draining"} and status["stage"] else ""
     lines = [

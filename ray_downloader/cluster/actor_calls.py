@@ -1,4 +1,4 @@
-"""Starts the budget actors on Ray, and calls them."""
+"""Starts and calls the budget actors on Ray."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ray_downloader.worker.run_context import RunContext
 
 #: Ray's decorator gives the class methods that its type does not show.
 _BudgetActor: Any = BudgetActor
-#: How long the driver waits for an actor's answer before it goes on without.
+#: How long the driver waits for an actor's answer before it continues without one.
 PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class RayActorCalls:
     """Calls actors on Ray (`server_actors.ActorCalls`)."""
 
     def ask(self, actors: Sequence[Any], method: str) -> list[Any]:
-        """Answers of actors; one that restarts just now is asked again next time."""
+        """Answers of actors; one that is restarting is asked again next time."""
         calls = [getattr(actor, method).remote() for actor in actors]
         done, _ = ray.wait(calls, num_returns=len(calls), timeout=PATIENCE_S)
         answers = []
@@ -38,17 +38,17 @@ class RayActorCalls:
         return answers
 
     def tell(self, actors: Sequence[Any], method: str, *arguments: object) -> None:
-        """Call without waiting for the end."""
+        """Call without waiting for the result."""
         for actor in actors:
             getattr(actor, method).remote(*arguments)
 
 
 def start_budget_actors(context: RunContext, cluster: Cluster, rows_by_server: Mapping[str, int]) -> Directory[Any]:
-    """Start them all, without waiting for it.
+    """Start all actors, without waiting for them.
 
     Args:
         context: The run.
-        cluster: Where they run.
+        cluster: The cluster on which they run.
         rows_by_server: Rows still to do, to choose which budgets get an actor of their own.
     """
     rows_by_budget: Counter[str] = Counter()

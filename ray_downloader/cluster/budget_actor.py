@@ -1,7 +1,7 @@
-"""Ray's shell round the budgets: the actor that hosts them, and a task's line to all of them.
+"""Ray's shell around the budgets: the actor that hosts them, and a task's connection to all of them.
 
-The logic is in `Budgets` and in `politeness/`; here calls are only carried. A call that failed with its actor is
-sent again: asking twice is harmless, as one holder has at most one lease.
+The logic is in `Budgets` and in `politeness/`; this module only carries calls. A call that failed with its actor is
+repeated: that is harmless, as one holder has at most one lease.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RESEND_AFTER_S = 0.5
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0)
 class BudgetActor:
-    """Holds the budget of one server, or of many small ones. Restarted, it goes on with the last saved state."""
+    """Holds the budget of one server, or of many small ones. After a restart it continues with the last saved state."""
 
     def __init__(self, settings_file: str) -> None:
         context = RunContext.load(Path(settings_file))
@@ -47,23 +47,23 @@ class BudgetActor:
         return self._host.report(delta)
 
     def order(self, order: ServerOrder) -> None:
-        """Obey the operator."""
+        """Obey the operator's order."""
         self._host.order(order)
 
     def forget(self, holder: str) -> None:
-        """A task is gone: its connections are free."""
+        """Free the connections of a task that is gone."""
         self._host.forget(holder)
 
     def note_idle(self, is_idle: bool) -> None:
-        """The run has nothing to do but wait for servers in trouble, or has again."""
+        """Record whether the run can do nothing but wait for servers in trouble."""
         self._host.note_idle(is_idle)
 
     def note_outage(self, is_outage: bool) -> None:
-        """Our own network is out of order, or works again."""
+        """Record whether our own network is down."""
         self._host.note_outage(is_outage)
 
     def waiting(self) -> dict[str, Waiting]:
-        """Budgets that get no request now, and why."""
+        """Budgets that get no request now, and the reasons."""
         clock_ahead_s = time.time() - time.monotonic()
         return {
             budget: Waiting(wait.reason, None if wait.until_s is None else wait.until_s + clock_ahead_s, wait.said)
@@ -71,11 +71,11 @@ class BudgetActor:
         }
 
     def drain(self) -> None:
-        """Tell every task from now on that the run ends."""
+        """From now on, inform every task that the run ends."""
         self._host.drain()
 
     def progress(self) -> Progress:
-        """What tasks told this actor."""
+        """The sum of what tasks reported to this actor."""
         return self._host.progress
 
     def snapshots(self) -> dict[str, dict[str, Any]]:
@@ -84,7 +84,7 @@ class BudgetActor:
 
 
 class RayBudgets:
-    """A task's line to the server actors.
+    """A task's connection to the budget actors.
 
     Args:
         directory: Which actor holds which budget.
@@ -99,7 +99,7 @@ class RayBudgets:
         self._resend: list[tuple[float, Any, list[LeaseRequest]]] = []
 
     def request(self, requests: Sequence[LeaseRequest]) -> None:
-        """One call an actor."""
+        """Send one call per actor."""
         by_host: dict[Any, list[LeaseRequest]] = defaultdict(list)
         for request in requests:
             by_host[self._directory.actor_of(request.server)].append(request)
@@ -107,7 +107,7 @@ class RayBudgets:
             self._send(host, asked)
 
     def report(self, delta: ProgressDelta) -> None:
-        """Progress goes to the first shared actor."""
+        """Report progress to the first shared actor."""
         host = self._directory.shared[0]
         self._calls[host.report.remote(delta)] = (host, [])
 
@@ -115,7 +115,7 @@ class RayBudgets:
         self._calls[host.lease.remote(requests)] = (host, requests)
 
     def receive(self) -> list[Lease]:
-        """Leases that have come; does not wait."""
+        """Leases that have arrived; does not wait."""
         self._send_again()
         if not self._calls:
             return []
@@ -141,6 +141,6 @@ class RayBudgets:
             self._send(host, requests)
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until what was said has been heard."""
+        """Wait until all calls have been received."""
         if self._calls:
             ray.wait(list(self._calls), num_returns=len(self._calls), timeout=timeout_s)

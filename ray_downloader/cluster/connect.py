@@ -1,4 +1,4 @@
-"""Starts or joins Ray, and says how large it is."""
+"""Starts or joins Ray, and determines how large it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ray_downloader.signals import keeping_handlers
 from ray_downloader.slurm.commands import ssh_line
 from ray_downloader.slurm.ray_step import RayStep, running_ray_step
 
-#: Small objects only cross Ray here (batches' names and reports), so its store can be small.
+#: Only small objects cross Ray here (batches' names and reports), so its store can be small.
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 DASHBOARD_PATIENCE_S = 10.0
 
@@ -35,7 +35,7 @@ class Cluster:
     """A running Ray.
 
     Args:
-        slots: Worker tasks that run at once.
+        slots: Number of worker tasks that run at once.
         cpus: Cores of all nodes used.
         memory_mb: Memory of all nodes used.
         dashboard: Address of Ray's dashboard, if it runs.
@@ -57,12 +57,12 @@ def running_cluster(
 
     Args:
         options: Group `cluster`.
-        parameters: How much of it is used.
-        layout: The run folder: names what is shared in Ray, and keeps the nodes' messages.
-        purpose: Tells several users of one run folder apart.
+        parameters: How much of it to use.
+        layout: The run folder: names what is shared in Ray, and receives the nodes' logs.
+        purpose: Distinguishes several users of one run folder.
 
     Raises:
-        UserError: There is no Ray to join, or it did not start.
+        UserError: No Ray is running, or it did not start.
     """
     namespace = options.namespace or f"ray_downloader {layout.root} {purpose}".rstrip()
     with ExitStack() as stack:
@@ -81,7 +81,7 @@ def running_cluster(
 
 
 def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
-    """Address of the dashboard, if there is one."""
+    """Start Ray in this process; returns the address of the dashboard, if there is one."""
     with keeping_handlers():
         context = ray.init(
             address="local",
@@ -116,7 +116,7 @@ def _join(address: str, namespace: str) -> str | None:
         ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(
-            f"no Ray answers at {address}, or it asks for another token (cluster.token_file): "
+            f"no Ray answers at {address}, or it requires another token (cluster.token_file): "
             f"{str(error).splitlines()[0]}"
         ) from None
     return context.address_info["webui_url"] or None
@@ -140,7 +140,7 @@ def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str |
 
 
 def _await_nodes(step: RayStep, timeout_s: float) -> None:
-    """Wait for all nodes of the job; one that does not come costs its CPUs, not the job."""
+    """Wait for all nodes of the job; one that does not join costs its CPUs, not the job."""
     until_s = time.monotonic() + timeout_s
     while (alive := len(_alive_nodes())) < step.nodes:
         step.require_running()
@@ -151,7 +151,7 @@ def _await_nodes(step: RayStep, timeout_s: float) -> None:
 
 
 def _await_dashboard() -> str | None:
-    """Address of the dashboard, which starts later than all the rest; None where it does not come."""
+    """Address of the dashboard, which starts later than everything else; None if it does not start."""
     until_s = time.monotonic() + DASHBOARD_PATIENCE_S
     while not (address := get_webui_url_from_internal_kv()) and time.monotonic() < until_s:
         time.sleep(0.2)

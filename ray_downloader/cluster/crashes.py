@@ -1,7 +1,7 @@
-"""Which batches are at fault when tasks die: those at which tasks die again and again and get no further. Pure.
+"""Which batches are at fault when tasks die: those at which tasks die repeatedly without any progress. Pure.
 
-A task works at up to hundreds of batches, and only one of them may have killed it. So batches that were in two dying
-tasks get tasks of their own, and what still dies alone is given up, not the run.
+A task works on up to hundreds of batches, and only one of them may have killed it. So batches that were in two dying
+tasks get tasks of their own, and a batch whose task still dies is given up, instead of the run.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from ray_downloader.schedule.planner import WorkItem
 
 #: A batch whose tasks died this often in a row, with no row settled in between, is given up.
 MAX_CRASHES = 4
-#: From so many on it gets tasks of its own.
+#: After this many crashes it gets tasks of its own.
 ALONE_FROM = 2
 
 
 class Crashes:
-    """Counts crashes by batch. Lost nodes are none of them."""
+    """Counts crashes by batch. Lost nodes do not count."""
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[int, int]] = {}
 
     def judge(self, items: Iterable[WorkItem]) -> tuple[list[WorkItem], list[WorkItem]]:
-        """What becomes of the batches of a task that died.
+        """Decide about the batches of a task that died.
 
         Args:
-            items: The batches, with the rows that are left of each now.
+            items: The batches, with the rows that are left of each.
 
         Returns:
             Those to be assigned again, and those to be given up.

@@ -1,8 +1,8 @@
-"""The driver: keeps every slot busy with a time slice, watches, and drains when it is told to stop.
+"""The driver: keeps every slot busy with a time slice, watches, and drains when it is stopped.
 
-It holds a bounded number of slices (one per slot), assigns batches as slices come back, and saves every few seconds
-what the budget actors learned. A lost slice costs nothing but its unfinished rows: they are assigned again.
-Everything it does goes through ports (`ports.py`), and its time is an argument, so a simulation runs this very code.
+It holds a bounded number of slices (one per slot), assigns batches as slices end, and saves every few seconds what the
+budget actors learned. A lost slice costs only its unfinished rows: they are assigned again. Everything it does goes
+through ports (`ports.py`), and its time is an argument, so a simulation runs this very code.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ray_downloader.worker.run_context import RunContext
 
 WATCH_INTERVAL_S = 0.5
 SAVE_INTERVAL_S = 5.0
-#: Tasks say once a second whether they are busy; a report more may be late.
+#: Tasks report once a second whether they are busy; a report more may be late.
 IDLE_AFTER_S = 2.0
 WAITING_INTERVAL_S = 2.0
-#: At most this share of the driver's time goes into saving: the states of 10^5 servers take it seconds.
+#: At most this share of the driver's time is spent on saving: the states of 10^5 servers take seconds.
 SAVE_SHARE = 0.05
 
 _log = logging.getLogger(__name__)
@@ -36,12 +36,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class DownloadResult:
-    """What the download stage did in this run.
+    """The result of the download stage in this run.
 
     Args:
-        is_stopped: It drained before everything was settled.
-        is_outage: It stopped as our own network was out of order for too long.
-        abandoned: Batches at which tasks died again and again, in sentences.
+        is_stopped: Whether it drained before everything was settled.
+        is_outage: Whether it stopped because our own network was down for too long.
+        abandoned: Batches at which tasks died repeatedly, in sentences.
         seconds: From the first slice to the end of the last, without start-up.
         progress: What tasks reported, summed over restarts of the actor that counts.
     """
@@ -56,7 +56,7 @@ class DownloadResult:
 
     @property
     def images(self) -> int:
-        """Rows that got an image."""
+        """Rows for which an image was stored."""
         return sum(rows for (_, kind), rows in self.progress.settled.items() if not kind)
 
 
@@ -65,8 +65,8 @@ class Driver:
 
     Args:
         context: The run.
-        slots: Slices that run at once.
-        ports: What it acts through.
+        slots: Number of slices that run at once.
+        ports: The ports through which it acts.
     """
 
     def __init__(self, context: RunContext, slots: int, ports: DriverPorts) -> None:
@@ -106,7 +106,7 @@ class Driver:
         return self._result
 
     def stop(self, reason: str) -> None:
-        """Ask for the end: what is under way is finished or given back. May be called by a signal handler."""
+        """Request the end: running slices are finished or returned. May be called by a signal handler."""
         self._stop_reason = self._stop_reason or reason
 
     def _drain_if_stopped(self) -> None:
@@ -128,7 +128,7 @@ class Driver:
         for items in self._planner.plan(free, self._clock()):
             self._running[self._pool.submit(items)] = items
             if not self._mode.is_idle:
-                self._busy_s = self._clock()  # until the new task can say itself whether it is
+                self._busy_s = self._clock()  # until the new task can report whether it is
 
     def _collect(self) -> None:
         if not self._running:
@@ -153,7 +153,7 @@ class Driver:
         self._planner.add(report.unfinished, self._clock())
 
     def _take_back(self, items: Sequence[WorkItem], lost: SliceLost) -> None:
-        """The slice died, maybe with its node; the journals of its batches hold what it had settled."""
+        """The slice died, possibly with its node; what it had settled is in the journals of its batches."""
         _log.warning("a worker task died, its %d batches are assigned again: %s", len(items), lost.reason)
         if lost.holder:
             self._actors.forget(lost.holder)
@@ -166,7 +166,7 @@ class Driver:
         for item in abandoned:
             where = self._context.layout.batch_folder(item.batch.server_name, item.batch.partition_id)
             sentence = f"{where}: its task died {MAX_CRASHES} times without getting any further; last: {lost.reason}"
-            _log.error("%s; the other batches go on", sentence)
+            _log.error("%s; the other batches continue", sentence)
             self._result.abandoned.append(sentence)
 
     def _watch(self, *, is_final: bool = False) -> None:
@@ -189,10 +189,10 @@ class Driver:
             self._save_at_s = now_s + max(SAVE_INTERVAL_S, took_s / SAVE_SHARE)
 
     def _note_idle(self, busy_at_s: float | None, now_s: float) -> None:
-        """Idle is a run that has nothing to assign and whose tasks only wait for servers in trouble.
+        """A run is idle if it has nothing to assign and its tasks only wait for servers in trouble.
 
         Args:
-            busy_at_s: When a task last said that it was busy, on another clock than ours; None: nobody knows.
+            busy_at_s: When a task last reported that it was busy, on a clock other than ours; None if unknown.
         """
         if busy_at_s is None or busy_at_s != self._busy_mark:
             self._busy_mark, self._busy_s = busy_at_s or 0.0, now_s
@@ -200,17 +200,17 @@ class Driver:
         self._enter(replace(self._mode, is_idle=is_idle))
 
     def _note_outage(self, progress: Progress, now_s: float) -> None:
-        """Nobody can be reached: the run as a whole waits, spends nothing, and after a while gives up for today."""
+        """If no server can be reached, the whole run waits, charges nothing to rows, and after a while stops."""
         state = self._outage.observe(progress.answered, progress.unreached, now_s, progress.unresolved)
         is_outage, patience_s = state is NetworkState.OUTAGE, self._context.settings.network.outage_patience_s
         if is_outage and not self._mode.is_outage:
             _log.warning(
                 "no server can be reached any more (%s): this looks like our own network, DNS or proxy; the run waits "
-                "and goes on by itself, or stops after network.outage_patience_s=%g", _named(self._outage.failing),
+                "and continues by itself, or stops after network.outage_patience_s=%g", _named(self._outage.failing),
                 patience_s,
             )  # fmt: skip
         elif self._mode.is_outage and not is_outage:
-            _log.warning("servers can be reached again: the run goes on")
+            _log.warning("servers can be reached again: the run continues")
         self._enter(replace(self._mode, is_outage=is_outage))
         if is_outage and now_s - self._outage.since_s >= patience_s:
             self._result.is_outage = True
@@ -223,7 +223,7 @@ class Driver:
                 watcher.update(view, now_s)
 
     def _waiting(self, now_s: float) -> Mapping[str, Waiting]:
-        """Who waits, asked for now and then only: there may be 10^5 servers to go through."""
+        """The waiting servers, requested only from time to time: there may be 10^5 servers to go through."""
         if now_s >= self._wait_at_s:
             self._waits = self._actors.waiting()
             took_s = self._clock() - now_s

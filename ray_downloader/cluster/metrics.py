@@ -1,4 +1,4 @@
-"""What Ray's metrics endpoints (and so Prometheus and Grafana) say of a run.
+"""What Ray's metrics endpoints (and so Prometheus and Grafana) show about a run.
 
 Every metric has the tag `run`, the output folder, as several runs may share one Ray.
 """
@@ -13,7 +13,7 @@ from ray.util import metrics
 
 from ray_downloader.cluster.ports import RunView
 
-#: Servers whose rate is shown; thousands of them would drown the store of metrics.
+#: Number of servers whose rate is shown; thousands would flood the metrics store.
 BUSIEST_SERVERS = 20
 INTERVAL_S = 5.0
 
@@ -27,7 +27,7 @@ class RunMetrics:
     """
 
     def __init__(self, run: str, now_s: float) -> None:
-        # Ray takes ASCII only, and folders have names of all kinds.
+        # Ray accepts ASCII only, and folders can have any name.
         self._tags = {"run": quote(run, safe=string.punctuation + " ")}
         self._images = metrics.Counter("ray_downloader_images", "Images settled.", ("run",))
         self._bytes = metrics.Counter("ray_downloader_bytes", "Bytes received.", ("run",))

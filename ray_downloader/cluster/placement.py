@@ -1,7 +1,7 @@
 """Which actor holds which budget: pure.
 
 An actor is a process of 62 MB that costs 0.5 s of CPU to start (both measured), so only servers with much work get one
-of their own, and no more of them than memory and cores allow. All others share a few actors.
+of their own, as far as memory and cores allow. All others share a few actors.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 ACTOR_MB = 62
-#: Share of the cluster's memory that actors may take, whatever the mode: more of them would leave none for the work.
+#: Share of the cluster's memory that actors may use, whatever the mode: more would leave none for the work.
 MEMORY_SHARE = 0.1
-#: Dedicated actors a core, in `auto`: 16 x 0.5 s keeps start-up within the time the workers need for theirs.
+#: Dedicated actors per core, in `auto`: 16 x 0.5 s keeps start-up within the time that workers need for theirs.
 ACTORS_PER_CPU = 4
-#: Rows from which a server is worth an actor of its own, in `auto`: about an hour at 3 requests/s.
+#: Rows that make a server worth an actor of its own, in `auto`: about an hour at 3 requests/s.
 WORTHWHILE_ROWS = 10_000
-#: Budgets from which a further shared actor is worth its process ...
+#: Number of budgets that justifies the process of a further shared actor ...
 BUDGETS_PER_SHARED_ACTOR = 1_000
-#: ... and what one can do: a lease costs 0.09 ms (10^5 servers, 2 cores), a core of workers asks for some 400 a second.
+#: ... and its capacity: a lease costs 0.09 ms (10^5 servers, 2 cores), a core of workers requests some 400 a second.
 CPUS_PER_SHARED_ACTOR = 4
 MAX_SHARED_ACTORS = 32
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How budgets are spread over actors.
+    """How budgets are distributed over actors.
 
     Args:
         dedicated: Budgets with an actor of their own.
@@ -44,7 +44,7 @@ class Placement:
 def place(
     rows_by_budget: Mapping[str, int], mode: Literal["auto", "dedicated", "shared"], memory_mb: float, cpus: float
 ) -> Placement:
-    """Decide how budgets are spread.
+    """Decide how budgets are distributed.
 
     Args:
         rows_by_budget: Rows still to do.

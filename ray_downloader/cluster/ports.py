@@ -1,6 +1,6 @@
-"""What the driver acts through (its ports): slices that run somewhere, the budget actors, and whoever watches the run.
+"""The driver's ports: slices that run somewhere, the budget actors, and the watchers of the run.
 
-Ray is behind all of them in a real run (`slice_pool.py`, `actor_calls.py`, `metrics.py`); a simulation brings its own.
+In a real run Ray is behind all of them (`slice_pool.py`, `actor_calls.py`, `metrics.py`); a simulation has its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SliceLost:
 
     Args:
         reason: One line for the log.
-        is_node_lost: Its node went away, which says nothing against the batches.
+        is_node_lost: Its node was lost, so its batches are not to blame.
         holder: The name under which its task held leases.
     """
 
@@ -35,12 +35,12 @@ class SliceLost:
 
 @dataclass(frozen=True, slots=True)
 class RunMode:
-    """What a whole run is in.
+    """The condition of a whole run.
 
     Args:
-        is_draining: It was told to stop.
-        is_idle: Nothing is left to do but wait for servers in trouble, so patience with them runs out.
-        is_outage: Our own network is out of order, so no failure says anything of a server.
+        is_draining: It is stopping.
+        is_idle: It can do nothing but wait for servers in trouble, so patience with them runs out.
+        is_outage: Our own network is down, so failures say nothing about servers.
     """
 
     is_draining: bool = False
@@ -62,25 +62,25 @@ class BudgetActors(Protocol):
     """All budget actors of the run."""
 
     def expected_rate_rps(self, batch: Batch) -> float:
-        """Requests/s that the servers of a batch are expected to allow; infinite where there is no limit."""
+        """Requests/s that the servers of a batch are expected to allow; infinite if there is no limit."""
 
     def progress(self) -> Progress | None:
-        """What tasks reported since the actor that counts it was started; None where it does not answer now."""
+        """What tasks reported since the counting actor was started; None if it does not answer now."""
 
     def waiting(self) -> Mapping[str, Waiting]:
-        """Budgets that get no request now, and why."""
+        """Budgets that get no request now, and the reasons."""
 
     def order(self, order: ServerOrder) -> None:
-        """Pass an order of the operator on; it is in the run folder already."""
+        """Pass on an order of the operator; it is already in the run folder."""
 
     def has_answered(self, server: str | None = None) -> bool:
         """Whether the server, or any server, ever answered: in this run (as last saved) or an earlier one."""
 
     def forget(self, holder: str) -> None:
-        """A task is gone: the connections that it had to servers are free."""
+        """Free the connections that a lost task had to servers."""
 
     def enter(self, mode: RunMode) -> None:
-        """Report what the run is in now; repeated with each `save`, as an actor may have been restarted."""
+        """Report the condition of the run; repeated with each `save`, as an actor may have been restarted."""
 
     def save(self) -> None:
         """Write what was learned to the run folder."""
@@ -88,12 +88,12 @@ class BudgetActors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """The run as it is now, for those who watch it.
+    """The run as it is now, for its watchers.
 
     Args:
         progress: Sums of this run.
-        waiting: Budgets that get no request now, and why.
-        is_final: Nothing comes after this.
+        waiting: Budgets that get no request now, and the reasons.
+        is_final: Nothing follows.
     """
 
     progress: Progress
@@ -103,21 +103,21 @@ class RunView:
 
 
 class Watcher(Protocol):
-    """Shows or keeps the state of a run: a bar, a file, metrics."""
+    """Shows or records the state of a run: a bar, a file, metrics."""
 
     def update(self, view: RunView, now_s: float) -> None:
-        """Take in the present state; called about twice a second."""
+        """Show the present state; called about twice a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriverPorts:
-    """What the driver acts through; a simulation hands in its own.
+    """The ports through which the driver acts; a simulation passes its own.
 
     Args:
-        rescan: What is left of batches, as their files say.
-        watchers: Who is shown the state of the run.
+        rescan: Determines what is left of batches from their files.
+        watchers: Receive the state of the run.
         clock: Monotonic time.
-        sleep: Waits for so many seconds, or less.
+        sleep: Waits for the given number of seconds, or less.
     """
 
     pool: SlicePool

@@ -1,4 +1,4 @@
-"""Sums of a whole run, though the actor that counts may die and start from nothing. Pure."""
+"""Sums for a whole run, although the counting actor may die and restart from zero. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ProgressSum:
         self._latest = Progress()
 
     def take(self, latest: Progress | None) -> Progress:
-        """What all tasks reported so far, given what the actor says now (None: it does not answer)."""
+        """The sum of all reports so far, given the actor's latest answer (None: it does not answer)."""
         if latest is not None:
             if _events(latest) < _events(self._latest):
                 self._before = _added(self._before, self._latest)

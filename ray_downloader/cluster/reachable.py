@@ -1,4 +1,4 @@
-"""Whether anybody listens where a Ray is said to run. Does not load Ray, whose environment must be set before that."""
+"""Whether anything listens at the address of a Ray. Does not load Ray, whose environment must be set first."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ CONNECT_TIMEOUT_S = 10.0
 
 
 def refuse_silent(address: str) -> None:
-    """Ray itself tries for minutes to reach a port on which nobody listens.
+    """Refuse at once an address at which nothing listens: Ray itself tries for minutes.
 
     Raises:
-        UserError: Nobody does.
+        UserError: Nothing listens there.
     """
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if not (host and port.isdigit()):

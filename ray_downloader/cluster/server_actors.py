@@ -25,10 +25,10 @@ class ActorCalls(Protocol[Actor_contra]):
     """Calls methods of budget actors (`BudgetActor`)."""
 
     def ask(self, actors: Sequence[Actor_contra], method: str) -> list[Any]:
-        """Their answers; one that is being restarted is left out."""
+        """Their answers; one that is restarting is left out."""
 
     def tell(self, actors: Sequence[Actor_contra], method: str, *arguments: object) -> None:
-        """Call without waiting for the end."""
+        """Call without waiting for the result."""
 
 
 class ServerActors(Generic[T]):
@@ -37,8 +37,8 @@ class ServerActors(Generic[T]):
     Args:
         context: The run.
         directory: Which actor holds which budget.
-        calls: How actors are called.
-        wall_clock: Unix time, at which snapshots are saved.
+        calls: Calls the actors.
+        wall_clock: Unix time, with which snapshots are saved.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class ServerActors(Generic[T]):
         return float(rate_rps) * (batch.servers if batch.server_name == POOLED else 1)
 
     def progress(self) -> Progress | None:
-        """What tasks reported in this run, to the first shared actor; None while that one is restarted."""
+        """The reports of tasks in this run to the first shared actor; None while that one is restarting."""
         for answer in self._calls.ask(self._directory.shared[:1], "progress"):
             assert isinstance(answer, Progress)
             return answer
         return None
 
     def waiting(self) -> Mapping[str, Waiting]:
-        """Budgets that get no request now, and why."""
+        """Budgets that get no request now, and the reasons."""
         return {
             budget: waiting
             for answer in self._calls.ask(self._directory.hosts, "waiting")
@@ -86,17 +86,17 @@ class ServerActors(Generic[T]):
         return _has_answered(self._snapshots.get(self._context.policies.budget_key(server), {}))
 
     def order(self, order: ServerOrder) -> None:
-        """Pass an operator's order to the actor that holds the server's budget; all know of single hosts of a group."""
+        """Pass an operator's order to the actor with the server's budget; an order for a group's host reaches all."""
         budget = self._context.policies.budget_key(order.server)
         is_of_host = budget != order.server and order.action != "rate"
         self._calls.tell(self._directory.hosts if is_of_host else [self._directory.actor_of(budget)], "order", order)
 
     def forget(self, holder: str) -> None:
-        """A task is gone: the connections that it had to servers are free."""
+        """Free the connections that a lost task had to servers."""
         self._calls.tell(self._directory.hosts, "forget", holder)
 
     def enter(self, mode: RunMode) -> None:
-        """Report what the run is in now."""
+        """Report the condition of the run."""
         before, self._mode = self._mode, mode
         hosts = self._directory.hosts
         if mode.is_idle is not before.is_idle:
@@ -108,7 +108,7 @@ class ServerActors(Generic[T]):
 
     def save(self) -> None:
         """Write what the actors learned to `schedules/servers.json`."""
-        # An actor that was restarted does not know what the run is in; to the others this is nothing new.
+        # A restarted actor does not know the condition of the run; for the others it is nothing new.
         mode, self._mode = self._mode, RunMode()
         self.enter(mode)
         now_unix_s = self._wall_clock()

@@ -1,4 +1,4 @@
-"""Time slices as Ray tasks: submits them, waits for them, and says how one was lost."""
+"""Time slices as Ray tasks: submits them, waits for them, and reports how one was lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RaySlicePool:
         self._holders: dict[ray.ObjectRef, str] = {}
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
-        """Start a task; its handle is Ray's reference to what it returns."""
+        """Start a task; its handle is Ray's reference to its result."""
         work = Slice(self._settings_file, self._directory, items, uuid.uuid4().hex[:12], self._secrets)
         task = work_slice.options(num_cpus=self._cpus, name=_task_name(items), scheduling_strategy="SPREAD")
         handle: ray.ObjectRef = task.remote(work)
@@ -56,16 +56,16 @@ def _result_of(handle: ray.ObjectRef, holder: str) -> SliceReport | SliceLost:
     try:
         report: SliceReport = ray.get(handle)
     except RayTaskError as error:
-        _log.error("a worker task failed by itself, which is a fault of the program:\n%s", error)
+        _log.error("a worker task failed, which is a fault of this program:\n%s", error)
         return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
     except RayError as error:
-        reason = str(error).splitlines()[0].partition(". ")[0]  # Ray goes on with advice
+        reason = str(error).splitlines()[0].partition(". ")[0]  # Ray continues with advice
         return SliceLost(reason, is_node_lost=isinstance(error, _NODE_LOST), holder=holder)
     return report
 
 
 def _task_name(items: Sequence[WorkItem]) -> str:
-    """As the dashboard shows the task: its first server with the range of its batches, and how many other servers."""
+    """The task's name on the dashboard: its first server, the range of its batches, and how many other servers."""
     first = items[0].batch.server_name
     numbers = [item.batch.partition_id for item in items if item.batch.server_name == first]
     others = len({item.batch.server_name for item in items}) - 1

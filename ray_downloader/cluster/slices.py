@@ -30,14 +30,14 @@ from ray_downloader.worker.run_context import RunContext
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What a task is given.
+    """The input of a task.
 
     Args:
-        settings_file: Names the run; everything else is read from its folder.
+        settings_file: Identifies the run; everything else is read from its folder.
         directory: The server actors.
-        items: Batches to work at.
+        items: Batches to work on.
         holder: Unique name of the task, under which it holds leases.
-        secrets: Environment variables that hold what is in no file, for nodes that the driver's are not known to.
+        secrets: Environment variables with secrets, which are in no file, for nodes without the driver's environment.
     """
 
     settings_file: Path
@@ -56,7 +56,7 @@ def _context(settings_file: Path, _written_at_ns: int) -> RunContext:
 def warm_up() -> None:
     """Make a worker process import everything before the clock of the download starts.
 
-    The first array of Python values makes pyarrow import pandas where there is one: 0.25 to 1.4 s in which the worker
+    The first array of Python values makes pyarrow import pandas if it is installed: 0.25 to 1.4 s in which the worker
     loop would stand still, at its first flush.
     """
     pa.array([""])
@@ -64,7 +64,7 @@ def warm_up() -> None:
 
 @ray.remote(max_retries=0)
 def work_slice(work: Slice) -> SliceReport:
-    """Work at the batches for `cluster.task_seconds`."""
+    """Work on the batches for `cluster.task_seconds`."""
     os.environ.update(work.secrets)
     context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
     settings = context.settings
@@ -75,7 +75,7 @@ def work_slice(work: Slice) -> SliceReport:
     budgets = RayBudgets(work.directory)
     make_fetcher = FETCHERS.get(settings.fetcher.name)
     agent = user_agent(settings.politeness.contact)
-    # A fetcher of its own for each slice, so that no idle connection is left at a server that another task asks next.
+    # A separate fetcher for each slice, so that no idle connection stays open to a server that another task takes over.
     with closing(make_fetcher(settings.network, agent, MAX_IN_FLIGHT)) as fetcher:
         ports = Ports(
             fetcher=fetcher,

@@ -1,4 +1,4 @@
-"""The download stage: what is left to do, a cluster to do it on, and the driver that sees it done."""
+"""The download stage: what is left to do, a cluster to do it on, and the driver that gets it done."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _log = logging.getLogger(__name__)
 
 
 def download(settings: Settings, layout: RunLayout, console: Console, report: RunReport) -> DownloadResult:
-    """Settle every row that is left; Ray is not even started where none is.
+    """Settle every row that is left; Ray is not even started if there are none.
 
     Args:
         console: Where progress is shown.
-        report: Where it is kept for `status`.
+        report: Receives the progress for `status`.
 
     Raises:
-        UserError: There is no Ray to join, or an input table is not usable.
+        UserError: No Ray is running to join, or an input table is unusable.
     """
     FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
@@ -58,7 +58,7 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
         _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
         directory = start_budget_actors(context, cluster, rows_by_server)
-        # For the shared actors only: for the others just the tasks that need them wait.
+        # Only for the shared actors: for the dedicated ones, only the tasks that need them wait.
         started = [actor.progress.remote() for actor in directory.shared]
         _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster)
         total_rows = status.settled_rows + status.rows_left.total()
@@ -75,16 +75,16 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
                 ),
             )
             driver = Driver(context, cluster.slots, ports)
-            # Entered after `ray.init`, which takes SIGTERM for itself.
+            # Entered after `ray.init`, which claims SIGTERM.
             with draining_on_signals(driver.stop):
                 return driver.run(status.work)
 
 
 def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings) -> None:
-    """Wait for all; a node that is lost meanwhile is lost no other way than later.
+    """Wait for all; a node that is lost in the meantime is treated like one that is lost later.
 
     Raises:
-        StartError: A Ray of our own has nothing else to do, and yet does not start them.
+        StartError: Our own Ray has nothing else to do, and still does not start them.
     """
     started, late = ray.wait(calls, num_returns=len(calls), timeout=options.start_timeout_s)
     for call in started:
@@ -97,7 +97,7 @@ def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings) -> None:
         sentence += f"{options.start_timeout_s:g} s (cluster.start_timeout_s)"
         if options.name != "existing":
             raise StartError(f"{sentence}: is its memory or process limit too small? Ray's own words are in its logs")
-        _log.warning("%s: others use that Ray; this run takes what becomes free", sentence)
+        _log.warning("%s: others use that Ray; this run uses what becomes free", sentence)
 
 
 def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:

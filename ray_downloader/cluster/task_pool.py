@@ -1,7 +1,7 @@
 """Runs many independent units of work on Ray, a bounded number at a time, until they end or the run drains.
 
 For the tools on finished images: each unit writes its own result and its own marker, so a unit whose task died is
-simply dealt again, and a killed run continues where it stopped.
+simply assigned again, and a killed run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from ray_downloader.signals import draining_on_signals
 U = TypeVar("U")
 R = TypeVar("R")
 
-#: A unit whose task died this often is at fault itself.
+#: A unit whose task died this often is itself at fault.
 MAX_CRASHES = 3
 POLL_S = 0.5
 
 
 @ray.remote(max_retries=0)
 def _call(pickled: bytes, path: list[str]) -> object:
-    """Unpickle and call. Modules are found where the driver found them, so tools may lie in a user's folder."""
+    """Unpickle and call. Modules are found where the driver found them, so tools may be in a user's folder."""
     sys.path.extend(entry for entry in path if entry not in sys.path)
     function, unit = cloudpickle.loads(pickled)
     return function(unit)
 
 
 class TaskPool:
-    """Deals units to the slots of a cluster.
+    """Assigns units to the slots of a cluster.
 
     Args:
-        slots: Tasks at once.
-        cpus_per_task: Cores that each reserves.
+        slots: Number of tasks at once.
+        cpus_per_task: Cores that each task reserves.
     """
 
     def __init__(self, slots: int, cpus_per_task: float) -> None:
@@ -50,10 +50,10 @@ class TaskPool:
         self.is_stopped = False
 
     def run(self, function: Callable[[U], R], units: Iterable[U]) -> Iterator[R]:
-        """The result of each unit as it comes; ends early, with `is_stopped`, on a signal that asks for the end.
+        """The result of each unit as it arrives; ends early, with `is_stopped`, on a signal to stop.
 
         Raises:
-            RuntimeError: A unit's task died again and again.
+            RuntimeError: A unit's task died repeatedly.
             UserError: `function` raised it.
             RayTaskError: `function` raised something else; the message is its traceback.
         """
@@ -72,7 +72,7 @@ class TaskPool:
                         self._take_back(function, unit, error)
 
     def _fill(self, function: Callable[[U], R], waiting: Iterator[U]) -> bool:
-        """Submit while slots are free; whether anything was submitted."""
+        """Submit while slots are free; returns whether anything was submitted."""
         submitted = False
         while len(self._running) < self._slots and not self.is_stopped:
             try:

@@ -1,4 +1,4 @@
-"""Those who are shown the state of a run, as watchers (`ports.Watcher`)."""
+"""Watchers that show or record the state of a run (`ports.Watcher`)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReportWatcher:
 
     Args:
         report: Writes the file.
-        figures: What is in it.
+        figures: The file's content.
         wall_clock: Unix time.
     """
 
@@ -56,7 +56,7 @@ class ReportWatcher:
 
 
 class WaitingWatcher:
-    """Says in the log who waits, why and until when, once for each wait.
+    """Logs which servers wait, why and until when, once for each wait.
 
     Args:
         rows_left: Rows left by budget.
@@ -69,7 +69,7 @@ class WaitingWatcher:
         self._waiting = WaitingLog(_log.info, rows_left.of)
 
     def update(self, view: RunView, now_s: float) -> None:
-        """Say what is new."""
+        """Log what is new."""
         if not view.is_final:
             if view.waiting:
                 self._rows_left.take(view.progress)

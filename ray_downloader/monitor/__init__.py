@@ -1,1 +1,1 @@
-"""What the user sees of a run: progress while it goes on, a summary at its end."""
+"""What the user sees of a run: its progress while it runs, a summary at its end."""

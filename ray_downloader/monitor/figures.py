@@ -1,4 +1,4 @@
-"""The figures of a download while it runs: rows, speed of the last minute, time left, who waits. Pure."""
+"""The figures of a download while it runs: rows, speed of the last minute, time left, waiting servers. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition.summary import PartitionSummary
 from ray_downloader.worker.progress import Progress
 
-#: Speed is that of so much time.
+#: The speed is measured over this time.
 WINDOW_S = 60.0
-#: Waiting servers that are listed, those with the most rows.
+#: How many waiting servers are listed: those with the most rows.
 MOST_WAITING = 1_000
 
 
 class RowsLeft:
-    """Rows that are left of each budget, and of each host of a group.
+    """Rows left for each budget, and for each host of a group.
 
     Args:
         at_start: Rows left when the run began, by server.
@@ -34,22 +34,22 @@ class RowsLeft:
         self._settled: Counter[str] = Counter()
 
     def take(self, progress: Progress) -> None:
-        """Take in what this run settled so far."""
+        """Take into account what this run has settled so far."""
         self._settled.clear()
         for (server, _), rows in progress.settled.items():
             for name in {server, self._budget_key(server)}:
                 self._settled[name] += rows
 
     def of(self, name: str) -> int:
-        """Rows left of a budget or host."""
+        """Rows left for a budget or host."""
         return max(0, self._at_start[name] - self._settled[name])
 
 
 class RunFigures:
-    """Figures of a run as `logs/progress.json` and `status` have them.
+    """Figures of a run for `logs/progress.json` and `status`.
 
     Args:
-        partition: What the list came to.
+        partition: The counts of the list.
         settled: Rows by error kind or `SUCCESS` when the run began.
         rows_left: Rows left by budget.
     """
@@ -66,8 +66,8 @@ class RunFigures:
         Args:
             progress: Sums of this run.
             waiting: Budgets that get no request.
-            now_s: Monotonic time, by which speed is measured.
-            now_unix_s: The time of day, by which waits end.
+            now_s: Monotonic time, for measuring speed.
+            now_unix_s: The time of day, for the ends of waits.
         """
         kinds = Counter(self._settled)
         for (_, kind), rows in progress.settled.items():
@@ -100,7 +100,7 @@ class RunFigures:
         return ((images - images_then) / seconds, (rows - rows_then) / seconds) if seconds else (0.0, 0.0)
 
     def _with_rows(self, progress: Progress, waiting: Mapping[str, Waiting]) -> list[tuple[str, int, Waiting]]:
-        """Those that wait and have rows left, with how many; the largest first."""
+        """Waiting budgets with rows left, and how many; the largest first."""
         if not waiting:
             return []
         self._rows_left.take(progress)
@@ -109,7 +109,7 @@ class RunFigures:
 
 
 def _eta_s(by_speed_s: float, waiting: Sequence[tuple[str, int, Waiting]], now_unix_s: float) -> int:
-    """Seconds to go: what the speed of the last minute says, but not before a server may be asked again."""
+    """Estimated seconds left: from the speed of the last minute, but not before a server may be requested again."""
     waits_s = (wait.until_unix_s - now_unix_s for _, _, wait in waiting if wait.until_unix_s is not None)
     return round(max(by_speed_s, max(waits_s, default=0.0)))
 

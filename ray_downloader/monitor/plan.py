@@ -1,4 +1,4 @@
-"""`mode=plan`: what a download would be, before an image is fetched."""
+"""`mode=plan`: what a download would be like, before an image is fetched."""
 
 from __future__ import annotations
 

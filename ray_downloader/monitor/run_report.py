@@ -1,4 +1,4 @@
-"""`logs/progress.json`: what a run is doing, kept by the run itself and read by `status` from any machine.
+"""`logs/progress.json`: what a run is doing, maintained by the run itself and read by `status` from any machine.
 
 The file is replaced as a whole, and a thread touches it while the process lives, so that a reader on another machine
 can tell a run that was killed from one that is busy.
@@ -24,7 +24,7 @@ from ray_downloader.run_folder.atomic import write_text
 State = Literal["running", "draining", "stopped", "finished", "killed"]
 
 HEARTBEAT_S = 10.0
-#: A file that was not touched for so long is of a process that is gone; clocks of machines differ by seconds.
+#: If a file was not touched for this long, its process is gone; clocks of machines differ by seconds.
 SILENT_S = 60.0
 NOTHING: Mapping[str, Any] = {
     "rows": {"input": 0, "rejected": 0, "successes": 0, "errors": 0, "left": 0},
@@ -39,8 +39,8 @@ class RunReport:
     """Writes the file.
 
     Args:
-        path: Where.
-        before: Figures of the run that went before in this folder.
+        path: The file.
+        before: Figures of the previous run in this folder.
     """
 
     def __init__(self, path: Path, before: Mapping[str, Any]) -> None:
@@ -56,12 +56,12 @@ class RunReport:
         self._stage = ""
 
     def enter(self, stage: str) -> None:
-        """A stage of the pipeline begins."""
+        """Record that a stage of the pipeline begins."""
         self._stage = stage
         self.write("running")
 
     def keep(self, figures: Mapping[str, Any]) -> None:
-        """Figures for the next time that the state is written."""
+        """Keep figures for the next time that the state is written."""
         self._figures |= figures
 
     def write(self, state: State, figures: Mapping[str, Any] | None = None) -> None:
@@ -78,7 +78,7 @@ class RunReport:
         write_text(self._path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
     def end(self) -> None:
-        """Nothing comes after this: finished where no row is left."""
+        """Record that nothing follows: finished if no row is left."""
         self._figures |= {"images_per_s": 0.0, "eta_s": None, "waiting": []}
         rows = self._figures["rows"]
         self.write("finished" if rows["input"] and not rows["left"] else "stopped")
@@ -106,7 +106,7 @@ def _beat(path: Path, is_over: threading.Event) -> None:
 
 
 def read_report(path: Path) -> dict[str, Any] | None:
-    """The file's content, with the state that is true now; None where there is no usable file."""
+    """The file's content, with the state that is true now; None if there is no usable file."""
     try:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
         touched_at_s = path.stat().st_mtime
@@ -118,7 +118,7 @@ def read_report(path: Path) -> dict[str, Any] | None:
 
 
 def _is_alive(document: Mapping[str, Any], touched_at_s: float) -> bool:
-    """Whether the process that wrote it lives: known at once on its own machine, by its heartbeat on any other."""
+    """Whether the process that wrote it is alive: known at once on its own machine, by its heartbeat on any other."""
     if document["host"] != platform.node():
         return time.time() - touched_at_s < SILENT_S
     try:

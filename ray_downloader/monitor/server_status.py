@@ -1,4 +1,4 @@
-"""One server of a run: its rows as its batches have them, and what was learned of it."""
+"""One server of a run: its rows according to its batches, and what was learned about it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ray_downloader.schedule.run_status import scan
 
 
 def server_status(layout: RunLayout, name: str, waiting: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is known of a server of the run.
+    """What is known about a server of the run.
 
     Args:
         name: The server, in any spelling, or a group.
         waiting: The servers that wait now.
 
     Raises:
-        UserError: The run has no such server; near names are told.
+        UserError: The run has no such server; the message names similar ones.
     """
     settings = Settings.load(layout.settings_file)
     policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
@@ -60,14 +60,14 @@ def server_status(layout: RunLayout, name: str, waiting: Sequence[Mapping[str, A
 
 
 def _rows_of(layout: RunLayout, is_meant: Callable[[str], bool]) -> dict[str, int]:
-    """Rows of the list, by server: of one, or of all that a group has."""
+    """Rows of the list by server: for one server, or for all servers of a group."""
     table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
     rows = zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True)
     return {server: count for server, count in rows if is_meant(server)}
 
 
 def server_text(status: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """The same in words."""
     rows, wait = status["rows"], status["waiting"]
     shared = f" (budget of {status['budget']})" if status["budget"] != status["server"] else ""
     rate = f"{status['rate_rps']:g} requests/s" if status["rate_rps"] else "no limit"

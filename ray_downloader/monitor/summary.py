@@ -1,4 +1,4 @@
-"""What a run came to: `summary.json`, and the tables shown at its end."""
+"""The result of a run: `summary.json`, and the tables shown at its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ray_downloader.schedule.run_status import RunStatus
 _TRANSIENT = frozenset(str(kind) for kind in TRANSIENT_KINDS)
 #: Servers in `summary.json`; the rest, smaller ones, are summed under "(others)".
 MOST_SERVERS = 10_000
-#: Servers in the table on the screen.
+#: Number of servers in the table on the screen.
 SHOWN_SERVERS = 20
 
 
@@ -30,9 +30,9 @@ class StageFigures:
     """What the download stage of this run did.
 
     Args:
-        seconds: Without start-up.
-        images: Stored.
-        size_bytes: Received.
+        seconds: Duration without start-up.
+        images: Number of images stored.
+        size_bytes: Bytes received.
         disallowed: Rows that robots.txt would exclude, by server.
     """
 
@@ -69,7 +69,7 @@ def summarise(partition: PartitionSummary, status: RunStatus, stage: StageFigure
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What `status` shows of a run that has ended."""
+    """What `status` shows about a run that has ended."""
     rows = {**summary["rows"], "left": summary["unsettled_rows"]}
     return {"rows": rows, "errors_by_kind": summary["errors_by_kind"]}
 
@@ -96,10 +96,10 @@ def save_summary(layout: RunLayout, summary: Mapping[str, Any]) -> None:
 
 
 def show_summary(summary: Mapping[str, Any], console: Console, command: str) -> None:
-    """Print the tables by server and by error kind, what may be tried again, and one closing line.
+    """Print the tables by server and by error kind, what may be retried, and one closing line.
 
     Args:
-        command: What tries those errors again that may pass.
+        command: The command that retries the errors that may pass.
     """
     console.print(_server_table(summary["servers"]))
     if summary["errors_by_kind"] or summary["rejected_by_reason"]:
@@ -117,7 +117,7 @@ def show_summary(summary: Mapping[str, Any], console: Console, command: str) -> 
     passing = summary["errors_that_may_pass"]
     if passing:
         kinds = ", ".join(f"{kind} {rows}" for kind, rows in sorted(passing.items(), key=lambda item: -item[1]))
-        _print_line(console, f"{sum(passing.values())} of the errors may pass ({kinds}); this tries them again:")
+        _print_line(console, f"{sum(passing.values())} of the errors may pass ({kinds}); this retries them:")
         _print_line(console, f"  {command}")
     rows, download = summary["rows"], summary["download"]
     console.print(
@@ -128,7 +128,7 @@ def show_summary(summary: Mapping[str, Any], console: Console, command: str) -> 
 
 
 def _print_line(console: Console, text: str) -> None:
-    """Print a line that can be copied: not wrapped, and brackets are no markup."""
+    """Print a line that can be copied: not wrapped, and with brackets as they are."""
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 

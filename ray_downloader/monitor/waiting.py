@@ -1,4 +1,4 @@
-"""Which servers get no request now, why, and until when: what the log says once and `status` always shows. Pure."""
+"""Which servers get no request now, why, and until when: logged once, and always shown by `status`. Pure."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from datetime import datetime, timezone
 
 from ray_downloader.politeness.messages import WaitReason
 
-#: Shorter waits are the usual pace of things, and not worth a line.
+#: Shorter waits are normal, and not worth a line.
 WORTH_A_LINE_S = 5.0
-#: A wait is said again when its end moves by this share of what was left of it.
+#: A wait is logged again when its end moves by this share of the time that was left.
 CHANGED_SHARE = 0.5
-#: Lines at once; more servers are summed up in one.
+#: Lines at once; further servers are summed up in one.
 MOST_LINES = 10
 
 _WORDS = {
     WaitReason.RETRY_AFTER: "asked us to wait",
     WaitReason.BACKOFF: "refuses requests, so it is left alone",
     WaitReason.DEFERRED: "is in trouble; its rows wait, and single requests find out whether it lasts",
-    WaitReason.ROBOTS: "does not give its robots.txt, which is to be obeyed",
-    WaitReason.CRAWL_DELAY: "is asked slowly, as its robots.txt wants it (Crawl-delay)",
-    WaitReason.QUOTA: "has had what it may be asked for in a day",
+    WaitReason.ROBOTS: "does not deliver its robots.txt, which must be obeyed",
+    WaitReason.CRAWL_DELAY: "gets requests slowly, as its robots.txt demands (Crawl-delay)",
+    WaitReason.QUOTA: "has received as many requests as are allowed per day",
     WaitReason.PAUSED_BY_OPERATOR: "is paused by the operator",
     WaitReason.OUTAGE: "waits for our own network",
 }
-#: Reasons that are said once a run, or once for all: they come and go with every request, or are said elsewhere.
+#: Reasons that are logged once per run, or not here: they come and go with every request, or are logged elsewhere.
 _SAID_ONCE = frozenset({WaitReason.CRAWL_DELAY})
 _SAID_ELSEWHERE = frozenset({WaitReason.OUTAGE})
 
@@ -36,8 +36,8 @@ class Waiting:
     """Why a budget gets no request now.
 
     Args:
-        until_unix_s: When it may be asked again; None where nobody knows.
-        said: What the server said, if that is why.
+        until_unix_s: When it may receive requests again; None if unknown.
+        said: The server's own words, if they are the reason.
     """
 
     reason: WaitReason
@@ -51,16 +51,16 @@ class Waiting:
 
 
 def iso_time(unix_s: float) -> str:
-    """A time as files and messages have it."""
+    """A time in the form used in files and messages."""
     return datetime.fromtimestamp(unix_s, timezone.utc).isoformat(timespec="seconds")
 
 
 class WaitingLog:
-    """Says who waits, in one line when a wait begins or changes; not every second.
+    """Logs who waits, in one line when a wait begins or changes; not every second.
 
     Args:
-        say: Where a line goes.
-        rows_left: Rows that a budget still has; one without any is not worth a line.
+        say: Called with each line.
+        rows_left: Rows that a budget still has; a budget without any is not worth a line.
     """
 
     def __init__(self, say: Callable[[str], None], rows_left: Callable[[str], int]) -> None:
@@ -70,7 +70,7 @@ class WaitingLog:
         self._said_once: set[tuple[str, WaitReason]] = set()
 
     def update(self, waiting: Mapping[str, Waiting], now_unix_s: float) -> None:
-        """Say what is new."""
+        """Log what is new."""
         for budget in self._said.keys() - waiting.keys():
             del self._said[budget]
         news = {name: wait for name, wait in waiting.items() if self._is_news(name, wait, now_unix_s)}

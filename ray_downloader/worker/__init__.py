@@ -1,1 +1,1 @@
-"""The worker: one event loop that leases permits, moves bytes, makes images and writes them down. No Ray here."""
+"""The worker: one event loop that leases permits, moves bytes, makes images and records them. No Ray here."""

@@ -1,9 +1,9 @@
-"""One batch under work in a task: assigns its unsettled rows in chunks and writes down how each ended.
+"""One batch in progress in a task: assigns its unsettled rows in chunks and records how each ended.
 
-Only a chunk of the input rows is held at a time, so a task can work at a hundred large batches in little memory.
-Input rows with equal identifiers are neighbours (the partition sorts them), so they become one `Row`: fetched once,
-written for each. What unsettled rows have learned is kept in the batch's folder between tasks, runs and nodes; those
-rows are the first that the next task assigns.
+Only a chunk of the input rows is held at a time, so a task can work on a hundred large batches in little memory. Input
+rows with equal identifiers are neighbours (the partition sorts them), so they become one `Row`: fetched once, written
+for each. What unsettled rows have learned is kept in the batch's folder between tasks, runs and nodes; those rows are
+the first that the next task assigns.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.row import Row, RowState
 
-#: Rows that all batches of a task assign at once (1.1 kB each, measured), and bounds of one batch's chunk. A chunk
-#: costs 4 ms, as its whole batch is read, so the smallest ones take 2 % of a core at 300 rows/s.
+#: Rows that all batches of a task together assign at once (1.1 kB each, measured), and bounds of one batch's chunk. A
+#: chunk costs 4 ms, as its whole batch is read, so the smallest ones take 2 % of a core at 300 rows/s.
 ASSIGNED_ROWS = 16_384
 CHUNK_ROWS = (64, 512)
-#: The next chunk is read when less than this share of one is assigned and not settled.
+#: The next chunk is read when less than this share of one is assigned but not settled.
 LOW_WATER_SHARE = 4
 #: What the unsettled rows of a batch have learned. Folder readers skip names that begin with `_`.
 UNDER_WAY = "_under_way.json"
@@ -43,12 +43,12 @@ UNDER_WAY = "_under_way.json"
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """What of the settings a batch needs.
+    """The settings that a batch needs.
 
     Args:
-        retry: Errors that are tried again.
+        retry: Errors that are retried.
         extra_columns: Optional columns of images.
-        batches: How many batches the task works at.
+        batches: How many batches the task works on.
     """
 
     retry: RetryOrder = NO_RETRY
@@ -63,18 +63,18 @@ class BatchOptions:
 
     @property
     def most_rows(self) -> int:
-        """Rows of a batch that may be assigned and unsettled, where its chunks are not smaller than the least."""
+        """Rows of a batch that may be assigned and unsettled, if its chunks are not smaller than the minimum."""
         return ASSIGNED_ROWS // self.batches
 
 
 class BatchWork:
-    """A batch that a task works at.
+    """A batch on which a task works.
 
     Args:
         layout: Paths of the run.
         item: The batch.
         attempt_name: Unique name of the task attempt, for the journal.
-        options: What of the settings it needs.
+        options: The settings that it needs.
     """
 
     def __init__(self, layout: RunLayout, item: WorkItem, attempt_name: str, options: BatchOptions) -> None:
@@ -102,12 +102,12 @@ class BatchWork:
 
     @property
     def wants_chunk(self) -> bool:
-        """Whether few of its assigned rows are unsettled and there are more."""
+        """Whether few of its assigned rows are unsettled and there are more to assign."""
         return bool(self._pending) and self._assigned < self._chunk_rows // LOW_WATER_SHARE
 
     @property
     def has_room(self) -> bool:
-        """Whether a further chunk may be read, of other servers, while rows of the last ones wait for theirs."""
+        """Whether a further chunk may be read, for other servers, while rows of the last ones wait for theirs."""
         is_mixed = self.batch.servers > 1
         return is_mixed and bool(self._pending) and self._assigned + self._chunk_rows <= self._most_rows
 
@@ -140,12 +140,12 @@ class BatchWork:
             yield row
 
     def settle_image(self, row: Row, record: ImageRecord, checksum_ok: Sequence[bool | None] = ()) -> None:
-        """Write its input rows down as successes."""
+        """Record its input rows as successes."""
         self._journal.add_image(row.rows, record, checksum_ok)
         self._settle(row)
 
     def settle_error(self, row: Row, record: ErrorRecord) -> None:
-        """Write its input rows down as errors."""
+        """Record its input rows as errors."""
         self._journal.add_error(row.rows, record)
         self._settle(row)
 
@@ -156,19 +156,19 @@ class BatchWork:
         self._assigned_rows.pop(row.number, None)
 
     def split(self, row: Row) -> None:
-        """A row was taken out of another: it is one of the batch's own from now on."""
+        """Count a row that was taken out of another as one of the batch's own from now on."""
         self._assigned_rows[row.number] = row
 
     def learned(self, row: Row) -> dict[str, Any] | None:
-        """What an earlier task learned of the row; given once."""
+        """What an earlier task learned about the row; returned only once."""
         return self._under_way.pop(row.number, None)
 
     @contextmanager
     def decoding(self, row: Row) -> Iterator[bool]:
-        """Note which row is under decode, in case that kills the process.
+        """Record which row is being decoded, in case that kills the process.
 
         Yields:
-            Whether an earlier task died over this very row, so that it is to be decoded apart.
+            Whether an earlier task died over this very row, so that it is to be decoded in a separate process.
         """
         if self._note is None:
             self._folder.path.mkdir(parents=True, exist_ok=True)
@@ -190,11 +190,11 @@ class BatchWork:
             self._note.close()
 
     def flush(self) -> None:
-        """Let a kill lose nothing of what is settled so far."""
+        """Make sure that a kill loses nothing that is settled so far."""
         self._journal.flush()
 
     def give_back(self, ready_in_s: float, now_s: float, now_unix_s: float) -> WorkItem:
-        """Close the journal, keep what unsettled rows have learned, and say what is left."""
+        """Close the journal, keep what unsettled rows have learned, and return what is left."""
         self._close()
         learned = [row.progress(now_s, now_unix_s) for row in self._assigned_rows.values()]
         self._keep_under_way([*(known for known in learned if known), *self._under_way.values()])
@@ -211,7 +211,7 @@ class BatchWork:
             self._under_way_file.unlink(missing_ok=True)
 
     def _read_under_way(self) -> list[dict[str, Any]]:
-        """What was kept; nothing where it cannot be read, as it only saves requests."""
+        """What was kept; empty if it cannot be read, as it only saves requests."""
         try:
             rows: list[dict[str, Any]] = json.loads(self._under_way_file.read_text("utf-8"))["rows"]
             return [known for known in rows if all(0 <= row < self.batch.rows for row in known["rows"])]
@@ -219,14 +219,14 @@ class BatchWork:
             return []
 
     def publish(self) -> BatchCounts:
-        """Make the batch finished; all its rows are settled."""
+        """Finish the batch, all of whose rows are settled."""
         self._close()
         self._keep_under_way([])
         return self._folder.publish(read_batch(self._layout, self.batch), self._extra_columns)
 
 
 def _listed(chunk: pa.Table) -> list[Listed]:
-    """What each row lists of the bytes; nothing at all where no row lists anything, as in most lists."""
+    """What is listed about the bytes for each row; empty if no row lists anything, as in most lists."""
     columns = [chunk.column("checksum"), chunk.column("size_bytes")]
     if all(column.null_count == chunk.num_rows for column in columns):
         return []

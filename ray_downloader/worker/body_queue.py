@@ -1,6 +1,6 @@
-"""Fetched bodies that wait for processing: how many more may be fetched, so that a worker's memory stays bounded.
+"""Fetched bodies that wait to be processed, and how many more may be fetched, so that memory stays bounded.
 
-Bodies under way fill memory, too, so as many of them are expected as requests are under way, each of mean size.
+In-flight bodies fill memory, too, so one body of mean size is expected for each in-flight request.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections import deque
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.worker.row import Row
 
-#: Bodies in memory, under way or waiting; what is promised is a worker below 400 MB, of which imports take 190.
+#: Bodies in memory, in flight or waiting; a worker is promised to stay below 400 MB, of which imports take 190.
 MAX_BODIES_BYTES = 64 * 2**20
 
 
 class BodyQueue:
-    """Bodies in the order in which they came."""
+    """Bodies in the order in which they arrived."""
 
     def __init__(self) -> None:
         self._bodies: deque[tuple[Row, FetchResult]] = deque()
@@ -27,7 +27,7 @@ class BodyQueue:
         return len(self._bodies)
 
     def add(self, row: Row, result: FetchResult) -> None:
-        """A body has come."""
+        """Add a body that has arrived."""
         self._bodies.append((row, result))
         self._waiting_bytes += len(result.body)
         self._seen += 1
@@ -40,7 +40,7 @@ class BodyQueue:
         return row, result
 
     def has_room(self, under_way: int) -> bool:
-        """Whether one more request may start beside so many; one always may."""
+        """Whether one more request may start beside this many; one is always allowed."""
         mean_bytes = self._seen_bytes / self._seen if self._seen else 0.0
         expected_bytes = self._waiting_bytes + (under_way + 1) * mean_bytes
         return expected_bytes < MAX_BODIES_BYTES or not (under_way or self._bodies)

@@ -1,4 +1,4 @@
-"""The budgets of many servers, and what tasks report: all of a budget actor but Ray."""
+"""The budgets of many servers, and the progress of tasks: everything in a budget actor except Ray."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.host_orders import HostOrders
 from ray_downloader.worker.progress import Progress, ProgressDelta
 
-#: Clocks of machines may differ by so much: an order that is older than a snapshot by more is in the snapshot.
+#: How much clocks of machines may differ: an order that is older than a snapshot by more is already in the snapshot.
 CLOCKS_S = 10.0
 
-#: Who asks in the name of the profile stage.
+#: The holder in whose name the profile stage reports.
 _PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetReply:
-    """A host's answer to one call.
+    """A budget actor's answer to one call.
 
     Args:
-        is_draining: The run is ending: start nothing new and give everything back.
+        is_draining: Whether the run is ending: start nothing new and return everything.
         hosts: Hosts of groups that the operator paused or banned.
     """
 
@@ -45,8 +45,8 @@ class Budgets:
     """Holds the budgets of many servers and answers requests for them.
 
     Args:
-        policies: What each server may be asked for.
-        saved: Snapshots of an earlier run or of a host that died, by budget.
+        policies: Limits of each server.
+        saved: Snapshots of an earlier run or of an actor that died, by budget.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Budgets:
         return BudgetReply(leases, self._is_draining, self._hosts.verdicts)
 
     def _lease(self, request: LeaseRequest, now_s: float) -> Lease:
-        """During an outage each state refuses, but now and then one may let a single request find out if it is over."""
+        """During an outage each state refuses, but from time to time one may let a single request probe for its end."""
         state = self._state(request.server, now_s)
         wait_s = self._outage.wait_s(now_s)
         if wait_s > 0:
@@ -108,10 +108,10 @@ class Budgets:
         return state
 
     def heed_probes(self, waits: Mapping[str, ProfiledWait]) -> None:
-        """Keep what servers asked the profile's probes for, as if they had asked the download for it.
+        """Apply what servers demanded of the profile's probes, as if they had demanded it of the download.
 
         Args:
-            waits: By server; of a group each is the whole group's.
+            waits: By server; for a member of a group, the whole group waits.
         """
         for server, wait in waits.items():
             self._probed[self._policies.budget_key(server)].append(wait)
@@ -124,44 +124,44 @@ class Budgets:
             state.handle(request, now_s, self._rng)
 
     def note_idle(self, is_idle: bool) -> None:
-        """Whether the run has nothing to do but wait for servers in trouble."""
+        """Record whether the run can do nothing but wait for servers in trouble."""
         self._is_idle = is_idle
         for state in self._states.values():
             state.note_idle(is_idle, self._clock())
 
     def note_outage(self, is_outage: bool) -> None:
-        """Whether our own network is out of order."""
+        """Record whether our own network is down."""
         now_s = self._clock()
         self._outage.note(is_outage, now_s)
         for state in self._states.values():
             state.note_outage(is_outage, now_s)
 
     def waiting(self) -> dict[str, Wait]:
-        """Budgets that wait, with why and, on this clock, until when."""
+        """Budgets that wait, with the reason and, on this clock, the end."""
         now_s = self._clock()
         waits = ((budget, state.wait(now_s)) for budget, state in self._states.items())
         paused = {host: Wait(WaitReason.PAUSED_BY_OPERATOR, None, "") for host in self._hosts.paused}
         return {**paused, **{budget: wait for budget, wait in waits if wait is not None}}
 
     def report(self, delta: ProgressDelta) -> BudgetReply:
-        """Count what a task did."""
+        """Count a task's progress."""
         self.progress.add(delta, self._clock())
         return BudgetReply((), self._is_draining, self._hosts.verdicts)
 
     def remember(self, orders: Iterable[ServerOrder]) -> None:
-        """Take in what was ordered before this process was started; the state of a budget obeys when it is needed."""
+        """Accept orders that were given before this process started; a budget's state obeys them once it exists."""
         for order in in_force(orders):
             self._take(order)
 
     def order(self, order: ServerOrder) -> None:
-        """Obey the operator."""
+        """Obey the operator's order."""
         budget = self._take(order)
         if budget is not None:
             self._state(budget, self._clock())
             self._obey(budget)
 
     def _take(self, order: ServerOrder) -> str | None:
-        """Keep an order until the state of its budget is there; the budget, or None where one host alone is meant."""
+        """Keep an order until the state of its budget exists; the budget, or None if it is for a single host."""
         budget = self._policies.budget_key(order.server)
         if budget != order.server and order.action != "rate":
             self._hosts.obey(order.server, order.action)
@@ -172,19 +172,19 @@ class Budgets:
     def _obey(self, budget: str) -> None:
         for order in self._orders.pop(budget, ()):
             is_known = order.action == "rate" and order.given_at_unix_s < self._saved_at_s.get(budget, 0.0) - CLOCKS_S
-            if not is_known:  # else what was learned since then stands
+            if not is_known:  # otherwise what was learned since then remains valid
                 self._states[budget].order(cast("Order", order.action), order.value)
 
     def forget(self, holder: str) -> None:
-        """A worker is known to be gone: its connections are free again."""
+        """Free the connections of a worker that is known to be gone."""
         for state in self._states.values():
             state.forget(holder)
 
     def drain(self) -> None:
-        """From now on every answer says that the run is ending."""
+        """State in every answer from now on that the run is ending."""
         self._is_draining = True
 
     def snapshots(self) -> dict[str, dict[str, Any]]:
-        """The learned state of every server that was asked for, as JSON-able values."""
+        """The learned state of every server that was requested, as JSON-able values."""
         now_s = self._clock()
         return {budget: state.snapshot(now_s) for budget, state in self._states.items()}

@@ -30,6 +30,6 @@ def image_record(row: Row, result: FetchResult, image: ProcessedImage, at: datet
 
 
 def is_complete(result: FetchResult) -> bool:
-    """Whether the body is known to be whole: the transport marks its end, and the fetcher saw it come."""
+    """Whether the body is known to be complete: the transport marks its end, and the fetcher saw it."""
     marks_end = {"content-length", "transfer-encoding"} & result.headers.keys()
     return bool(marks_end) or result.http_version not in {None, "1.0", "1.1"}

@@ -1,4 +1,4 @@
-"""The requests that a task has under way: which work and which queue each belongs to, and when it really went out."""
+"""A task's in-flight requests: which work and which queue each belongs to, and when it was really sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _UnderWay:
 
 
 class InFlightRequests:
-    """Keeps the books of a fetcher.
+    """Keeps track of a fetcher's requests.
 
     Args:
         fetcher: Moves the bytes.
@@ -48,7 +48,7 @@ class InFlightRequests:
         return len(self._under_way)
 
     def start(self, queue: ServerQueue, work: Work, now_s: float) -> None:
-        """Begin the request that the work waits for; its permit is spent."""
+        """Begin the request for which the work waits; its permit is spent."""
         assert work.route is not None
         token = next(self._tokens)
         self._under_way[token] = _UnderWay(queue, work, now_s)
@@ -61,7 +61,7 @@ class InFlightRequests:
         self._fetcher.start(FetchRequest(token, route.target, headers, route.verify_tls, enough_bytes))
 
     def poll(self, timeout_s: float) -> list[Ended]:
-        """What has ended, after at most `timeout_s`."""
+        """The requests that have ended, after at most `timeout_s`."""
         results = self._fetcher.poll(timeout_s)
         for token, sent_s in self._fetcher.take_sent():
             self._went_out(token, sent_s)
@@ -72,11 +72,11 @@ class InFlightRequests:
         return [Ended(one.queue, one.work, result) for one, result in ended]
 
     def slow_queues(self, started_before_s: float) -> set[int]:
-        """Identities of the queues with a request under way that started before then."""
+        """Identities of the queues with an in-flight request that started before then."""
         return {id(one.queue) for one in self._under_way.values() if one.started_at_s < started_before_s}
 
     def rows(self) -> list[Row]:
-        """Rows with a request under way."""
+        """Rows with an in-flight request."""
         return [one.work for one in self._under_way.values() if not isinstance(one.work, RobotsRequest)]
 
     def _went_out(self, token: int, sent_s: float | None) -> None:
@@ -85,7 +85,7 @@ class InFlightRequests:
             queue.went_out(sent_s)
 
     def close(self) -> None:
-        """Drop what is under way."""
+        """Drop all in-flight requests."""
         self._fetcher.close()
 
 

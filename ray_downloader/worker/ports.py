@@ -1,4 +1,4 @@
-"""What the worker loop acts through (its ports), what it is given and what it reports."""
+"""The ports through which the worker loop acts, its input and its report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ray_downloader.worker.progress import ProgressDelta
 
 @dataclass(slots=True)
 class SliceReport:
-    """What came of one time slice."""
+    """The result of one time slice."""
 
     finished: list[tuple[Batch, BatchCounts]] = field(default_factory=list)
     unfinished: list[WorkItem] = field(default_factory=list)
@@ -32,13 +32,13 @@ class BudgetClient(Protocol):
     """A task's line to all budgets; never blocks the event loop."""
 
     def request(self, requests: Sequence[LeaseRequest]) -> None:
-        """Send requests; their leases come from later `receive`."""
+        """Send requests; a later `receive` returns their leases."""
 
     def receive(self) -> list[Lease]:
-        """Leases that have come since the last call."""
+        """Leases that have arrived since the last call."""
 
     def report(self, delta: ProgressDelta) -> None:
-        """Count progress; also how a task without a lease to ask for hears that the run drains."""
+        """Report progress; a task without a lease to request learns this way that the run drains."""
 
     @property
     def is_draining(self) -> bool:
@@ -46,7 +46,7 @@ class BudgetClient(Protocol):
 
     @property
     def hosts(self) -> Mapping[str, Verdict]:
-        """Hosts of groups that the operator paused or banned, while the others of their group go on."""
+        """Hosts of groups that the operator paused or banned, while the others of their group continue."""
 
 
 def publishing_thread() -> Executor:
@@ -56,16 +56,16 @@ def publishing_thread() -> Executor:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the loop acts through; a test hands in its own."""
+    """The ports through which the loop acts; a test passes its own."""
 
     fetcher: Fetcher
     budgets: BudgetClient
-    #: Body, whether it is known to be whole, whether to decode it apart.
+    #: Body, whether it is known to be complete, whether to decode it in a separate process.
     process: Callable[[bytes, bool, bool], ProcessedImage]
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     rng: random.Random = field(default_factory=random.Random)
-    #: Makes what runs the publishing of batches: a thread beside the loop.
+    #: Creates the executor that publishes batches: a thread beside the loop.
     publish: Callable[[], Executor] = publishing_thread
 
 

@@ -1,4 +1,4 @@
-"""What tasks report of their work, and the sum of it."""
+"""What tasks report about their work, and its sum."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class ProgressDelta:
         settled: Rows by server and error kind ("" for images).
         size_bytes: Bytes received.
         disallowed: Rows that robots.txt would exclude, by server.
-        answered: Requests that a server answered, whatever it said.
-        unreached: Requests that reached nobody (no address, no connection), by server.
-        unresolved: Requests whose names the resolver said nothing about: it does not answer.
+        answered: Requests that a server answered, whatever the answer.
+        unreached: Requests that reached no server (no address, no connection), by server.
+        unresolved: Requests for whose names the resolver gave no answer.
         holder: Unique name of the task.
-        is_busy: It moves bytes, or has rows that only wait for their turn: not for a server in trouble.
+        is_busy: Whether it moves bytes, or has rows that only wait for their turn, not for a server in trouble.
     """
 
     settled: Mapping[tuple[str, str], int]
@@ -37,7 +37,7 @@ class Progress:
     """The sum of what tasks reported; see `ProgressDelta`.
 
     Args:
-        busy_at_s: When a task last said that it was busy, on the clock of the actor that counts.
+        busy_at_s: When a task last reported that it was busy, on the clock of the actor that counts.
     """
 
     settled: Counter[tuple[str, str]] = field(default_factory=Counter)

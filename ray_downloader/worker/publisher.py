@@ -1,4 +1,4 @@
-"""Publishes finished batches beside the worker loop, which goes on with the network meanwhile.
+"""Publishes finished batches beside the worker loop, which continues with the network in the meantime.
 
 Writing parquet is Arrow's own code without the interpreter lock, so one thread for it costs the loop next to nothing.
 """
@@ -17,8 +17,8 @@ class Publisher:
     """Turns settled batches into parquet, one after the other.
 
     Args:
-        batches: Settled before the task began, as an earlier one was killed before it published them.
-        executor: Makes what runs the writing.
+        batches: Batches that were settled before the task began: an earlier task was killed before it published them.
+        executor: Creates the executor that writes.
     """
 
     def __init__(self, batches: Iterable[BatchWork], executor: Callable[[], Executor]) -> None:
@@ -32,7 +32,7 @@ class Publisher:
         self._futures.append((batch.batch, self._thread.submit(batch.publish)))
 
     def finish(self) -> list[tuple[Batch, BatchCounts]]:
-        """Wait for all; what each batch holds.
+        """Wait for all batches; returns each with its counts.
 
         Raises:
             OSError: A batch could not be written; its journal is still there.

@@ -1,4 +1,4 @@
-"""What robots.txt says of the rows that a task holds: fetched once per server, kept for a day in the run folder.
+"""What robots.txt says about the rows of a task: fetched once per server, kept for a day in the run folder.
 
 `delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` requests nothing. A
 robots.txt that names us is obeyed under `delay` too. The request for robots.txt waits in the server's queue, so it
@@ -30,17 +30,17 @@ Mode = Literal["delay", "obey", "ignore"]
 KEEP_S = 24 * 3600.0
 #: RFC 9309 section 2.3.1.2: at least five hops are followed.
 MAX_HOPS = 5
-#: Servers with fewer rows in a task are not asked in mode `delay`: there is next to nothing to delay.
+#: In mode `delay` no robots.txt is requested for servers with fewer rows in a task: there is almost nothing to delay.
 WORTHWHILE_ROWS = 5
-#: RFC 9309 section 2.3.1.4: a robots.txt that cannot be reached forbids all. It may be a moment's trouble, so under
+#: RFC 9309 section 2.3.1.4: a robots.txt that cannot be reached forbids everything. That may be temporary, so under
 #: `obey` it is requested again after these waits before rows are excluded for it.
 RETRY_DELAYS_S = (2.0, 10.0, 30.0)
-#: The rows of a server that cannot be reached are to end with that reason, not as excluded.
+#: The rows of a server that cannot be reached should end with that reason, not as excluded.
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
 
 
 class Admission(Enum):
-    """What becomes of a row."""
+    """The decision about a row."""
 
     ADMITTED = "admitted"
     HELD = "held"
@@ -59,7 +59,7 @@ class RobotsRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of one server: its rules, or None where it has none to obey; why, where none could be read."""
+    """What is known about one server: its rules, or None if there are none to obey; why, if none could be read."""
 
     rules: RobotsRules | None
     unreadable: str = ""
@@ -71,7 +71,7 @@ class RobotsGate:
     Args:
         mode: `politeness.robots`.
         folder: Where the files are kept, for all tasks and for later runs.
-        now_unix_s: Time of the start, to tell how old a kept file is.
+        now_unix_s: Time of the start, to determine how old a kept file is.
     """
 
     def __init__(self, mode: Mode, folder: Path, now_unix_s: float) -> None:
@@ -84,7 +84,7 @@ class RobotsGate:
         self._held: defaultdict[str, list[Row]] = defaultdict(list)
 
     def admit(self, row: Row, route: Route, rows_of_server: int) -> Admission:
-        """Decide about a row; a held one comes back from `learn`."""
+        """Decide about a row; `learn` returns it if it is held."""
         if self._mode == "ignore" or not self._is_worth_asking(route.server, rows_of_server):
             return Admission.ADMITTED
         known = self._known.get(route.server)
@@ -103,7 +103,7 @@ class RobotsGate:
         """Why a row of that server is excluded, as a sentence."""
         known = self._known.get(server)
         if known is not None and known.unreadable:
-            return f"robots.txt of {server} could not be read ({known.unreadable}), and robots=obey takes that for a no"
+            return f"robots.txt of {server} could not be read ({known.unreadable}), which robots=obey takes as a no"
         return f"robots.txt of {server} excludes it"
 
     def _is_worth_asking(self, server: str, rows: int) -> bool:
@@ -112,16 +112,16 @@ class RobotsGate:
         return server in self._known or self._mode == "obey" or rows >= WORTHWHILE_ROWS
 
     def needs_request(self, server: str) -> bool:
-        """Whether the row just held back is the server's first, so that robots.txt is to be fetched."""
+        """Whether the row just held is the server's first, so that robots.txt has to be fetched."""
         return len(self._held[server]) == 1
 
     def retry_delay_s(self, request: RobotsRequest, result: FetchResult) -> float | None:
-        """How long to wait before robots.txt is requested again; None: what came is to be learned from."""
+        """How long to wait before robots.txt is requested again; None if the result is final."""
         is_again = self._mode == "obey" and _is_unreachable(result) and result.kind not in _UNREACHED
         return RETRY_DELAYS_S[request.tries - 1] if is_again and request.tries <= len(RETRY_DELAYS_S) else None
 
     def learn(self, request: RobotsRequest, result: FetchResult | None) -> list[Row]:
-        """Take in what the request came to (None: it was never sent); returns the rows held for it."""
+        """Process the result of the request (None: it was never sent); returns the rows held for it."""
         if result is None or result.kind in _UNREACHED:
             self._known[request.server] = _Known(None)
         elif _is_unreachable(result):
@@ -134,7 +134,7 @@ class RobotsGate:
         return self._held.pop(request.server, [])
 
     def crawl_delay_s(self, server: str) -> float | None:
-        """Time between requests that the server asks for."""
+        """Time between requests that the server demands."""
         known = self._known.get(server)
         return known.rules.crawl_delay_s if known and known.rules else None
 
@@ -152,13 +152,13 @@ class RobotsGate:
             age_s = self._now_unix_s - document["fetched_at_unix_s"]
             status, body = document["status"], document["text"].encode()
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return  # not kept, or damaged: it is requested anew
+            return  # not kept, or damaged: it is requested again
         if age_s < KEEP_S:
             self._known[server] = _Known(RobotsRules.from_answer(status, body, PRODUCT_TOKEN))
 
 
 def robots_url(url: str) -> str:
-    """Where the robots.txt is that governs `url`."""
+    """The URL of the robots.txt that governs `url`."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/robots.txt"
 

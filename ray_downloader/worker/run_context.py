@@ -26,7 +26,7 @@ class RunContext:
 
     @classmethod
     def load(cls, settings_file: Path) -> RunContext:
-        """Read them as the driver froze them in `settings.json`."""
+        """Read the settings that the driver saved in `settings.json`."""
         settings = Settings.load(settings_file)
         return cls(settings, RunLayout.of(settings))
 
@@ -38,7 +38,7 @@ class RunContext:
 
     @cached_property
     def retry(self) -> RetryOrder:
-        """Errors that are tried again."""
+        """Errors that are retried."""
         return load_retry_order(self.layout)
 
     @cached_property

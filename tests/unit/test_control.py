@@ -34,7 +34,7 @@ def given(layout: RunLayout) -> list[ServerOrder]:
         (("pause", "Images.Museum.ORG.:443"), ServerOrder("pause", "images.museum.org"), "pause images.museum.org"),
         (("ban", "MÜLLER.example"), ServerOrder("ban", "xn--mller-kva.example"), "ban xn--mller-kva.example"),
         (("rate", "images.museum.org", "2"), ServerOrder("rate", "images.museum.org", 2.0), "2 requests/s"),
-        (("ban", "live.staticflickr.com"), ServerOrder("ban", "live.staticflickr.com"), "this host alone"),
+        (("ban", "live.staticflickr.com"), ServerOrder("ban", "live.staticflickr.com"), "this host only"),
         (("ban", "staticflickr.com"), ServerOrder("ban", "staticflickr.com"), "ban staticflickr.com"),
         (("rate", "live.staticflickr.com", "2"), ServerOrder("rate", "staticflickr.com", 2.0), "is the group's"),
     ],
