@@ -1,8 +1,8 @@
-"""What a worker and a server's budget say to each other. Only relative times: the clocks of two nodes differ.
+"""The messages between a worker and a server's budget. Only relative times: the clocks of two nodes differ.
 
-A worker asks with a `LeaseRequest` (which also tells what came of earlier requests) and is answered with a `Lease`.
-The worker counts `first_in_s` from when the answer *arrived* (so it is never early) and `valid_s` from when it
-*asked* (so it is never late): between two workers a budget is then never exceeded, whatever the delay of a call.
+A worker sends a `LeaseRequest` (which also reports the outcomes of earlier requests) and receives a `Lease`. It counts
+`first_in_s` from when the answer *arrived* (so it is never early) and `valid_s` from when it *sent the request* (so it
+is never late): the workers together never exceed a budget, whatever the delay of a call.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ class Outcome:
     """How one request ended, as far as the server's budget is concerned.
 
     Args:
-        kind: The failure, or None where the server answered with the file (whatever the pixels turn out to be).
+        kind: The failure, or None if the server answered with the file (whatever the pixels turn out to be).
         http_status: Status of the answer, if there was one.
         size_bytes: Bytes received.
         ttfb_s: Time to first byte, if there was one.
-        retry_after_s: Wait that the server asked for (`Retry-After`), already relative.
+        retry_after_s: Wait that the server demanded (`Retry-After`), already relative.
         ratelimit_rps: Rate that `RateLimit` headers allow, if they were sent; 0: nothing until `ratelimit_reset_s`.
         ratelimit_reset_s: When that window is renewed.
-        age_s: How long before this message the answer came.
-        is_retry: It was not the first request for this image.
+        age_s: How long before this message the answer arrived.
+        is_retry: Whether it was not the first request for this image.
         total_s: How long the request held its connection, if known.
-        url_hash: Tells URLs apart: a consequence for the whole server takes failures of distinct ones.
-        is_row: It was a request for a row's image; not one for robots.txt, and not a hop that redirected.
-        is_odd: The URL failed before while others of the server were served, so its failure says nothing of the server.
-        connections: Requests that its worker had under way at the server when it ended, this one included.
+        url_hash: Identifies the URL: a consequence for the whole server requires failures of distinct ones.
+        is_row: Whether it was a request for a row's image; not one for robots.txt, and not a hop that redirected.
+        is_odd: Whether the URL failed before while others of the server were served, so its failure is its own.
+        connections: Requests that its worker had in flight at the server when it ended, this one included.
         said: What a refusal said: its status and the first words of its body.
-        is_no_such_name: The resolver said that the host's name does not exist.
+        is_no_such_name: Whether the resolver reported that the host's name does not exist.
     """
 
     kind: ErrorKind | None
@@ -54,23 +54,23 @@ class Outcome:
     is_no_such_name: bool = False
 
     def aged(self, age_s: float) -> Outcome:
-        """The same outcome, told `age_s` after it happened."""
+        """The same outcome, reported `age_s` after it happened."""
         return replace(self, age_s=age_s)
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """A worker's wish to send requests to one server.
+    """A worker's request for permits for one server.
 
     Args:
         server: Canonical server key.
-        holder: Who asks; one holder has at most one lease of a server, so asking twice is harmless.
-        wanted: Requests it could start soon; 0 gives everything back (call `LeasePacer.give_back` first).
-        in_flight: Requests under way at this moment (each holds a connection).
-        unused: Permits of its leases that were not used and will not be: what `LeasePacer.give_back` returned. If it
-            is not 0, the holder has no permit left.
-        outcomes: What ended since the last message.
-        crawl_delay_s: Crawl-delay of the server's robots.txt, where this holder has read one.
+        holder: Name of the holder, which has at most one lease of a server, so repeating a request is harmless.
+        wanted: Requests it could start soon; 0 returns everything (call `LeasePacer.give_back` first).
+        in_flight: Requests in flight at this moment (each holds a connection).
+        unused: Permits of its leases that were not used and will not be: the result of `LeasePacer.give_back`. If it is
+            not 0, the holder has no permit left.
+        outcomes: Requests that ended since the last message.
+        crawl_delay_s: Crawl-delay of the server's robots.txt, if this holder has read one.
     """
 
     server: str
@@ -83,7 +83,7 @@ class LeaseRequest:
 
 
 class Verdict(str, Enum):
-    """What a server's state lets a worker do with the rows it holds."""
+    """What a server's state allows a worker to do with its rows."""
 
     OPEN = "open"
     PAUSED = "paused"
@@ -94,7 +94,7 @@ class Verdict(str, Enum):
 
 
 class WaitReason(str, Enum):
-    """Why a server gets no request now: a closed list, and part of what `status --json` prints."""
+    """Why a server gets no request now: a closed list, and part of the output of `status --json`."""
 
     RETRY_AFTER = "retry_after"
     BACKOFF = "backoff"
@@ -111,20 +111,20 @@ class Lease:
     """Permission for `permits` requests.
 
     Permit j (from 0) may be used from `first_in_s + max(0, j - burst + 1) * interval_s` on, none after `valid_s`, and
-    two uses more than `burst` apart keep `interval_s` between them. At most `connections` requests may be under way.
+    two uses more than `burst` apart keep `interval_s` between them. At most `connections` requests may be in flight.
 
     Args:
-        permits: 0 means: ask again in `request_again_in_s`.
-        verdict: `DEAD`, `REFUSED`, `OPTED_OUT` and `BANNED` mean that the rows are to be settled without a request.
-        said: For `DEAD` and `REFUSED`: what the server said last, or how it failed.
-        reason: Why there are no permits, where the server or the operator is why.
-        is_probe: The server is in trouble and this one permit finds out whether it lasts: it goes to a row that has
-            not failed, as far from those that did as there is one.
-        is_no_such_name: For `DEAD`: it has no address any more, and its rows end as `dns`.
-        has_served: The server has delivered files, in this run or an earlier one.
+        permits: 0 means: request again in `request_again_in_s`.
+        verdict: `DEAD`, `REFUSED`, `OPTED_OUT` and `BANNED` mean that the rows have to be settled without a request.
+        said: For `DEAD` and `REFUSED`: the server's last words, or how it failed.
+        reason: Why there are no permits, if the server or the operator is the reason.
+        is_probe: The server is in trouble and this one permit finds out whether it lasts: it goes to a row that has not
+            failed, and is as far as possible from those that have.
+        is_no_such_name: For `DEAD`: its name does not exist any more, and its rows end as `dns`.
+        has_served: Whether the server has delivered files, in this run or an earlier one.
         retries: How many of the permits may be spent on retries (the retry budget).
-        serial: Number of the lease; one that is given again keeps it.
-        is_403_ban: A 403 is not an answer about its file now but a throttled answer: its row may be tried again.
+        serial: Number of the lease; a lease that is granted again keeps it.
+        is_403_ban: Whether a 403 now means that the server throttles us, not that the file is forbidden: retry its row.
     """
 
     server: str

@@ -1,8 +1,8 @@
-"""Whether it is us: failures to resolve or connect all over, and nobody who answers. Pure.
+"""Whether our own network is at fault: requests fail to resolve or connect everywhere, and nothing answers. Pure.
 
-One server that cannot be reached is its own matter; so are several that never answered while others did, as they are
-when only the dead ones of a list are left. Evidence against our own network are servers that answered before and now
-cannot be reached, or, while nobody at all has ever answered, any servers.
+One server that cannot be reached proves nothing; neither do several that never answered while others did, as happens
+when only the dead servers of a list are left. Evidence against our own network are servers that answered before and
+cannot be reached now, or, as long as no server has ever answered, any servers.
 """
 
 from __future__ import annotations
@@ -10,36 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-#: So many distinct servers must fail; one or two may be down by themselves.
+#: This many distinct servers must fail; one or two may be down by themselves.
 LEAST_SERVERS = 3
-#: Or so many look-ups must come to nothing, with no answer of any server in between.
+#: Or this many look-ups must get no result, with no answer of any server in between.
 LEAST_LOOK_UPS = 3
-#: ... for so long, with no answer in between: a slow server's first answer may come after the failures of fast ones.
+#: ... for this long, with no answer in between: a slow server's first answer may come after the failures of fast ones.
 LEAST_S = 5.0
-#: A failure counts for so long. A parked server is probed within a minute.
+#: How long a failure counts. A parked server is probed within a minute.
 WINDOW_S = 60.0
 
 
 class NetworkState(str, Enum):
-    """What our own network is in."""
+    """The state of our own network."""
 
-    #: Somebody answers, or nothing speaks against it.
+    #: A server answers, or nothing indicates a fault.
     UP = "up"
-    #: Requests fail all over since a moment ago; it may be the servers.
+    #: Requests have just begun to fail everywhere; the servers may be the reason.
     SUSPECT = "suspect"
-    #: Requests fail all over, and go on failing.
+    #: Requests fail everywhere, and keep failing.
     OUTAGE = "outage"
 
 
 class OutageDetector:
-    """Watches what is answered and what reaches nobody.
+    """Watches which requests are answered and which reach no server.
 
         up --failures all over--> suspect --for 5 s--> outage
         any --an answer--> up
 
     Args:
         has_answered: Whether a server answered in this run or an earlier one.
-        has_anybody_answered: Whether any server did, in earlier runs.
+        has_anybody_answered: Whether any server answered in an earlier run.
     """
 
     def __init__(self, has_answered: Callable[[str], bool], *, has_anybody_answered: bool) -> None:
@@ -58,17 +58,17 @@ class OutageDetector:
 
     @property
     def failing(self) -> list[str]:
-        """Servers that could not be reached lately, and have not answered since."""
+        """Servers that could not be reached recently, and have not answered since."""
         return sorted(self._failed_at_s)
 
     def observe(self, answered: int, unreached: Mapping[str, int], now_s: float, unresolved: int = 0) -> NetworkState:
-        """Take in the sums since the start of the run.
+        """Process the sums since the start of the run.
 
         Args:
             answered: Requests that a server answered.
-            unreached: Requests that reached nobody, by server.
+            unreached: Requests that reached no server, by server.
             now_s: Monotonic time.
-            unresolved: Requests whose names the resolver said nothing about. A resolver is ours, however many servers
+            unresolved: Requests for whose names the resolver gave no answer. The resolver is ours, however many servers
                 the list has.
         """
         is_answered = answered > self._answered

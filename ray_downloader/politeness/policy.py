@@ -1,8 +1,8 @@
-"""What each server may be asked for: the configuration, the rules and the profile, resolved into one policy.
+"""The limits of each server: the configuration, the rules and the profile, resolved into one policy.
 
-Rules are globs over canonical server keys. A user's rules beat the shipped table of published policies, and an
-earlier rule beats a later one, field by field. What a group of servers shares is one budget with one policy: the
-strictest of what the rules say of any of its servers.
+Rules are globs over canonical server keys. A user's rules override the shipped table of published policies, and an
+earlier rule overrides a later one, field by field. A group of servers shares one budget with one policy: the strictest
+of what the rules state for any of its servers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 
 from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings, ServerRule
 
-#: Limits of which the least is the strictest.
+#: Limits for which the lowest value is the strictest.
 _LIMITS = ("rate_rps", "burst", "max_connections", "max_bytes_per_s", "max_bytes_per_day", "max_requests_per_day")
 
 
@@ -34,7 +34,7 @@ class ServerPolicy:
         dead_probe_delays_s: Waits before single probes of a server that cannot be reached.
         patience_s: How long a server in trouble is waited for while nothing else is left to do.
         group: Name of the budget that this server shares with others, or None.
-        source: Where a published limit was read.
+        source: Where a published limit was found.
     """
 
     start_rate_rps: float | None
@@ -64,7 +64,7 @@ class PolicyBook:
 
     Args:
         politeness: The configured defaults and rules.
-        parameters: For the default rate and how far a rate may rise.
+        parameters: For the default rate and for how far a rate may rise.
         profiled_rates: Requests/s that the profile stage found, by server.
     """
 
@@ -124,9 +124,9 @@ class PolicyBook:
         )
 
     def _rates(self, budget: str, rule: ServerRule) -> tuple[float, float]:
-        """First rate and ceiling.
+        """Starting rate and ceiling.
 
-        1. A rule's rate is both: an operator said what the server takes.
+        1. A rule's rate is both: an operator stated what the server accepts.
         2. Otherwise the profiled (or default) rate starts, and may rise to `max_rate_limit`, or by `rate_multiplier`.
         `max_rate_limit` caps all of them; without `adaptive` nothing rises.
         """
@@ -140,12 +140,12 @@ class PolicyBook:
         return start_rps, ceiling_rps if self._politeness.adaptive else start_rps
 
     def _rule_of_both(self, one: str, other: str) -> ServerRule:
-        """What holds for names that two globs match."""
+        """The rule for names that match two globs."""
         matching = (rule for rule in self._rules if fnmatchcase(one, rule.server) or fnmatchcase(other, rule.server))
         return _merged(one, matching)
 
     def _profiled_rps(self, budget: str) -> float | None:
-        """What the profile stage found; of a group, the least that it found of one of its servers."""
+        """The rate from the profile stage; for a group, the lowest of its servers' rates."""
         if budget not in self.groups:
             return self._profiled_rates.get(budget)
         rates = (rate for server, rate in self._profiled_rates.items() if self.budget_key(server) == budget)
@@ -156,7 +156,7 @@ class PolicyBook:
         return _merged(server, matching)
 
     def _group_rule(self, group: str) -> ServerRule:
-        """The strictest that the rules say of any of a group's servers: by name, by glob, or by the group's name."""
+        """The strictest of the rules for any of a group's servers: by name, by glob, or by the group's name."""
         globs = [rule.server for rule in self._rules if rule.group == group]
         pairs = [(rule.server, glob) for glob in globs for rule in self._rules if _overlap(rule.server, glob)]
         rules = [self._rule(group), *(self._rule_of_both(*pair) for pair in dict.fromkeys(pairs))]
@@ -186,7 +186,7 @@ def _merged(server: str, rules: Iterable[ServerRule]) -> ServerRule:
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two globs can match the same name; `[...]` is taken for any character, so it may say yes too often."""
+    """Whether two globs can match the same name; `[...]` counts as any character, so it may say yes too often."""
     return _overlap_of(_simple(one), _simple(other))
 
 

@@ -1,7 +1,7 @@
-"""Whether a failed request is tried again, and how many retries a server may be charged with.
+"""Whether a failed request is retried, and how many retries may be charged to a server.
 
-There is one owner of retries: the row goes back to the worker's queue and through the budget like a first request.
-At most `max_attempts` requests a row and 10 % of a server's requests (Google's SRE book, "Handling Overload").
+Retries have one owner: the row goes back to the worker's queue and through the budget like a first request. At most
+`max_attempts` requests per row and 10 % of a server's requests (Google's SRE book, "Handling Overload").
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from ray_downloader.politeness.headers.retry_after import MAX_RETRY_AFTER_S
 
 #: Share of a server's requests that may be retries.
 RETRY_SHARE = 0.10
-#: Retries that are free of the share, so that a short list's first failures can be tried again.
+#: Retries that are exempt from the share, so that a short list's first failures can be retried.
 RETRY_ALLOWANCE = 10
 #: Full jitter (AWS architecture blog, "Exponential Backoff and Jitter"): uniform from 0 to `BASE_S * 2 ** attempt`.
 BASE_S = 0.5
 MAX_BACKOFF_S = 60.0
 
-#: Failures for which a row is tried again in the same run. A server that was given up, or a bug of ours, may do better
-#: in a later run only; bytes that are not the listed ones may have been garbled on their way.
+#: Failures for which a row is retried in the same run. A server that was given up, or a bug of ours, can only do better
+#: in a later run; bytes that differ from the listed ones may have been garbled in transit.
 TRANSIENT = (TRANSIENT_KINDS - {ErrorKind.SERVER_DEAD, ErrorKind.SERVER_REFUSED, ErrorKind.INTERNAL}) | {
     ErrorKind.CHECKSUM_MISMATCH
 }
-#: Requests for which a failure counts as transient, where that is fewer than `max_attempts`: bytes that were garbled on
-#: their way come well the second time; if not, the file is another one than it was.
+#: Requests for which a failure counts as transient, if fewer than `max_attempts`: bytes that were garbled in transit
+#: arrive intact the second time; if not, the file has changed.
 MAX_REQUESTS = {ErrorKind.CHECKSUM_MISMATCH: 2}
 
 
@@ -45,7 +45,7 @@ class GiveUp:
 def decide(
     kind: ErrorKind, attempt: int, max_attempts: int, retry_after_s: float | None, rng: random.Random
 ) -> Retry | GiveUp:
-    """What becomes of a row whose `attempt`-th request (from 1) ended so."""
+    """The decision about a row whose `attempt`-th request (from 1) ended with this failure."""
     if kind not in TRANSIENT or attempt >= min(max_attempts, MAX_REQUESTS.get(kind, max_attempts)):
         return GiveUp()
     backoff_s = rng.uniform(0.0, min(MAX_BACKOFF_S, BASE_S * 2**attempt))

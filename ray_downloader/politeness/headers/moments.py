@@ -1,4 +1,4 @@
-"""Times as headers spell them: seconds from now, Unix times of several units, ISO 8601, and dates of HTTP. Pure."""
+"""Times in headers: seconds from now, Unix times in several units, ISO 8601, and HTTP dates. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-#: Nothing that one answer says puts a server off for longer (as `max.retry.after` of apache/stormcrawler, PR 1973).
+#: No single answer can delay a server for longer (as `max.retry.after` of apache/stormcrawler, PR 1973).
 A_DAY_S = 86_400.0
 
-#: From here on a number is a Unix time (GitHub's form), not seconds from now: the year 2001, or 31 years. The larger
+#: A number of at least this is a Unix time (GitHub's form), not seconds from now: the year 2001, or 31 years. Larger
 #: ones count milliseconds, microseconds and nanoseconds.
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e9, 1.0))
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
@@ -19,7 +19,7 @@ _ISO = re.compile(
 
 
 def seconds_until(text: str, now_unix_s: float) -> float | None:
-    """Seconds from now until the moment that `text` names, negative where it is past; None where it names none."""
+    """Seconds from now until the time in `text`, negative if it is past; None if it is not a time."""
     text = text.strip().strip('"')
     if _NUMBER.fullmatch(text):
         return _of_number(float(text), now_unix_s)

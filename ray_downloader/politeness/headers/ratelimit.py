@@ -1,8 +1,8 @@
 """What `RateLimit` headers allow: draft-ietf-httpapi-ratelimit-headers-11 (and its older forms), `X-RateLimit-*`.
 
-A hint is a steady rate and how long it holds: what is left of a window spread over the time until it is renewed, or
-a published policy (`q` requests in `w` seconds). It is acted on only downwards, and `Retry-After` wins over it.
-Headers come with lower-case names, repeated ones as lines.
+A hint is a steady rate and how long it applies: what is left of a window, spread over the time until it is renewed, or
+a published policy (`q` requests in `w` seconds). It only ever lowers the rate, and `Retry-After` takes precedence.
+Headers have lower-case names, repeated ones as lines.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _UNITS_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": A_DAY_S}
 
 @dataclass(frozen=True, slots=True)
 class RateLimitHint:
-    """A rate that holds for `reset_s`, at most a day; a rate of 0 means: nothing until then."""
+    """A rate that applies for `reset_s`, at most a day; a rate of 0 means: nothing until then."""
 
     rate_rps: float
     reset_s: float
 
 
 def parse_ratelimit(headers: Mapping[str, str], now_unix_s: float) -> RateLimitHint | None:
-    """The strictest limit that the headers state, or None where they state none that can be read."""
+    """The strictest limit in the headers, or None if they state none that can be parsed."""
     if not any(name.startswith(_PREFIXES) for name in headers):
         return None
     policies = _policies(headers.get("ratelimit-policy", ""))
@@ -46,7 +46,7 @@ def parse_ratelimit(headers: Mapping[str, str], now_unix_s: float) -> RateLimitH
 
 @dataclass(frozen=True, slots=True)
 class _Policy:
-    """A published quota; only one of requests within a window is a rate (others count bytes, or what is open)."""
+    """A published quota; only one of requests per window is a rate (others count bytes, or open requests)."""
 
     quota: float | None
     window_s: float | None
@@ -61,7 +61,7 @@ class _Policy:
 
 
 def _policies(value: str) -> dict[str, _Policy]:
-    """`RateLimit-Policy` by name: `"burst";q=100;w=60;qu="requests"`, and `100;w=60` of older drafts."""
+    """`RateLimit-Policy` by name: `"burst";q=100;w=60;qu="requests"`, and `100;w=60` in older drafts."""
     found = {}
     for index, (name, item, parameters) in enumerate(_MEMBER.findall(_one_line(value))):
         fields = _parameters(parameters)
@@ -71,7 +71,7 @@ def _policies(value: str) -> dict[str, _Policy]:
 
 
 def _current(value: str, policies: Mapping[str, _Policy]) -> Iterator[RateLimitHint | None]:
-    """`RateLimit: "default";r=50;t=30`, and `limit=100, remaining=50, reset=30` of drafts before 08.
+    """`RateLimit: "default";r=50;t=30`, and `limit=100, remaining=50, reset=30` in drafts before 08.
 
     Without `t` what is left has to last for the policy's whole window.
     """
@@ -87,7 +87,7 @@ def _current(value: str, policies: Mapping[str, _Policy]) -> Iterator[RateLimitH
 
 
 def _separate(headers: Mapping[str, str], now_unix_s: float) -> Iterator[RateLimitHint | None]:
-    """`X-RateLimit-Remaining` with `-Reset`, which some count from their own clock, told by `Date`."""
+    """`X-RateLimit-Remaining` with `-Reset`, which some servers count from their own clock, known from `Date`."""
     skew_s = seconds_until(headers.get("date", ""), now_unix_s) or 0.0
     for prefix in _PREFIXES:
         reset = headers.get(f"{prefix}-reset", "").partition("\n")[0]

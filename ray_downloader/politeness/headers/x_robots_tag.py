@@ -1,4 +1,4 @@
-"""Opting out by `X-Robots-Tag`: which directive excludes a file, and when a whole server is not asked any more."""
+"""Opting out by `X-Robots-Tag`: which directive excludes a file, and when a whole server gets no more requests."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from ray_downloader.errors import ErrorKind
 
-#: A server that answers so to each of this many requests, without one file in between, is not asked again.
+#: A server that opts out in each of this many answers, without one file in between, gets no more requests.
 OPT_OUT_ANSWERS = 10
 
 #: Directives that carry a value after a colon; every other word before a colon names a crawler.
 _VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-#: Google's documentation of the header: `none` stands for `noindex, nofollow`.
+#: Google's documentation of the header: `none` means `noindex, nofollow`.
 _MEANS = {"none": "noindex"}
 
 
@@ -22,7 +22,7 @@ def find_opt_out(header: str | None, directives: Collection[str], product_token:
     separated by newlines (joined by commas, a later unscoped one would be read as scoped).
 
     Args:
-        header: Value of `X-Robots-Tag`, or None where there was none.
+        header: Value of `X-Robots-Tag`, or None if it was not sent.
         directives: Lower-case directives that exclude a file.
         product_token: The name in our User-Agent, before the `/`.
     """
@@ -49,11 +49,11 @@ class OptOutBreaker:
         self.has_served = False
 
     def observe(self, kind: ErrorKind | None) -> None:
-        """Take in how a request ended."""
+        """Process the end of a request."""
         self.has_served |= kind is None
         self.answers += kind is ErrorKind.OPTED_OUT
 
     @property
     def is_open(self) -> bool:
-        """Whether the server is not to be asked any more."""
+        """Whether the server gets no more requests."""
         return not self.has_served and self.answers >= OPT_OUT_ANSWERS

@@ -1,6 +1,6 @@
-"""Writes leases: turns what a server allows at this moment into one holder's permits.
+"""Writes leases: turns what a server allows at this moment into permits for one holder.
 
-It keeps who holds what (connections, intervals of the schedule, retries) and nothing of what the server said.
+It keeps track of holders (connections, intervals of the timeline, retries), not of the server's answers.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from ray_downloader.politeness.leases.holders import Holder, Holders
 from ray_downloader.politeness.leases.timeline import SLACK_SHARE, Interval, LeaseTimeline
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 
-#: Length of a lease among several holders: short, so that each gets its turn and a pause is soon felt by all.
+#: Length of a lease among several holders: short, so that each gets its turn and a pause soon reaches all.
 SHARED_S = 0.4
-#: A lease starts at most this long after it is granted, so that a pause is never far from being felt.
+#: A lease starts at most this long after it is granted, so that a pause takes effect soon.
 LEAD_S = 1.0
-#: ... and at most this share of a lease's length, so that a rate that moves does so at once: four tasks took 4 s from
-#: 10/s to 30/s with a second of lead, and 2 s so (virtual time).
+#: ... and at most this share of a lease's length, so that a change of rate takes effect at once: from 10/s to 30/s,
+#: four tasks took 4 s with a second of lead, and 2 s with this (virtual time).
 LEAD_SHARE = 0.5
-#: When a holder that got no connection may ask again.
+#: When a holder that got no connection may request again.
 RECHECK_S = 0.25
 #: Validity of a lease for a server without a rate.
 UNLIMITED_S = 30.0
-#: Without a rate, one of so many connections stays free for the next holder: else it waits until the first, which took
-#: them all, has spoken twice (measured: a second task idle for 2 s at each start).
+#: Without a rate, one connection of this many stays free for the next holder: otherwise it waits until the first, which
+#: took them all, has reported twice (measured: a second task idle for 2 s at each start).
 NEWCOMERS_SHARE = 4
 
 
@@ -34,14 +34,14 @@ class Terms:
     Args:
         not_before_s: No permit before this time.
         interval_s: Mean distance between permits; 0: no limit on the rate.
-        least_s: Distance that is kept between any two.
+        least_s: Minimum distance between any two.
         burst: Permits that may be used at once.
-        connections: Requests under way at once, over all holders.
-        turn_connections: As many as the rate keeps busy.
+        connections: Requests in flight at once, over all holders.
+        turn_connections: The number that the rate keeps busy.
         length_s: Length of the lease of a holder that is alone.
-        most_permits: Permits that quotas leave.
+        most_permits: Permits that the quotas leave.
         retries: Retries that the retry budget leaves, not counting those that running leases allow.
-        is_probe: A single permit while nobody else has any: its holder has as long to use it as one that is alone.
+        is_probe: A single permit while no other is granted: its holder has as long to use it as one that is alone.
     """
 
     not_before_s: float
@@ -67,26 +67,26 @@ class LeaseAllocator:
 
     @property
     def expires_s(self) -> float:
-        """Until when permits that are handed out may be used."""
+        """Until when granted permits may be used."""
         return self._timeline.expires_s
 
     @property
     def in_flight(self) -> int:
-        """Requests under way, as far as was reported."""
+        """Requests in flight, as far as reported."""
         return self._holders.in_flight
 
     def is_wanted(self, now_s: float) -> bool:
-        """Whether somebody waits for permits."""
+        """Whether a holder waits for permits."""
         return self._holders.active(now_s) > 0
 
     def forget(self, worker: str) -> None:
-        """A worker is known to be gone, and its transfers with it."""
+        """Forget a worker that is known to be gone, and its transfers with it."""
         for name in self._holders.names():
             if name.split(" ", 1)[0] == worker:
                 self._holders.forget(name)
 
     def receive(self, request: LeaseRequest, now_s: float) -> None:
-        """Note what the holder says of itself."""
+        """Record what the holder reports about itself."""
         name = holder_name(request)
         holder = self._holders.heard(name, request.wanted, request.in_flight, now_s)
         if request.unused or not request.wanted:
@@ -98,7 +98,7 @@ class LeaseAllocator:
             self._holders.stop(name)
 
     def refuse(self, request: LeaseRequest, wait_s: float, verdict: Verdict, now_s: float) -> Lease:
-        """No permits; a lease that still runs keeps its connections, unless the verdict ends it."""
+        """No permits; a lease that is still running keeps its connections, unless the verdict ends it."""
         holder = self._holders.get(holder_name(request))
         runs_on = holder is not None and holder.interval is not None and holder.interval.end_s > now_s
         connections = holder.allowed if holder and runs_on and verdict is Verdict.OPEN else 0
@@ -108,7 +108,7 @@ class LeaseAllocator:
         return Lease(request.server, 0, connections=connections, request_again_in_s=wait_s, verdict=verdict)
 
     def offer(self, request: LeaseRequest, terms: Terms, now_s: float) -> Lease:
-        """As many permits as the terms and the other holders allow; maybe none yet."""
+        """As many permits as the terms and the other holders allow; possibly none yet."""
         name = holder_name(request)
         holder = self._holders.get(name)
         connections = self._holders.connections_for(name, terms.connections, terms.turn_connections)
@@ -129,9 +129,9 @@ class LeaseAllocator:
     def _interval(
         self, name: str, holder: Holder, request: LeaseRequest, terms: Terms, now_s: float
     ) -> Interval | float:
-        """The holder's next interval, or how long to wait before asking for one.
+        """The holder's next interval, or how long to wait before requesting one.
 
-        A lease that has not begun is given again: its answer was lost, or the holder asks for no good reason.
+        A lease that has not begun is granted again: its answer was lost, or the holder repeats itself.
         """
         again = holder.interval
         if again is not None and again.start_s > now_s:
@@ -146,7 +146,7 @@ class LeaseAllocator:
         return self._timeline.reserve(name, permits, interval_s, terms.burst, start_s, is_alone=is_alone)
 
     def _pace(self, terms: Terms, is_alone: bool) -> tuple[float, float]:
-        """Length of a lease and distance of its permits; where no burst pays for it, these make up for the slack."""
+        """Length of a lease and distance of its permits; if no burst covers the slack, these compensate for it."""
         if is_alone:
             return terms.length_s, terms.interval_s
         faster = 1 + SLACK_SHARE if terms.burst == 1 else 1.0
@@ -168,7 +168,7 @@ class LeaseAllocator:
 
 
 def holder_name(request: LeaseRequest) -> str:
-    """One worker may ask for several hosts of a group, each with its own pacer: these are several holders."""
+    """Name of a holder: a worker with several hosts of a group, each with its own pacer, is several holders."""
     return f"{request.holder} {request.server}"
 
 

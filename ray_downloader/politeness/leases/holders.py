@@ -1,19 +1,19 @@
-"""Who works on a server at this moment, and how its connections are shared among them.
+"""Which workers use a server at this moment, and how they share its connections.
 
-A holder keeps what it has in flight, and what its last two leases allowed it, until it reports less; the share of
-one that fell silent returns only when its transfers must have ended. So the sum never exceeds the server's connections.
+A holder keeps its in-flight requests, and what its last two leases allowed, until it reports less; the share of a
+silent holder returns only when its transfers must have ended. So the sum never exceeds the server's connections.
 """
 
 from __future__ import annotations
 
 from ray_downloader.politeness.leases.timeline import Interval
 
-#: A holder that has fallen silent and can have nothing under way is forgotten after this long.
+#: A silent holder that cannot have requests in flight is forgotten after this long.
 HOLDER_TIMEOUT_S = 30.0
-#: One that can have transfers under way is slow to report, or lost: they end with `network.request_timeout_s`. Where
-#: the driver knows that a worker is lost, it says so (`forget`).
+#: One that can have transfers in flight is slow to report, or lost: they end with `network.request_timeout_s`. If the
+#: driver knows that a worker is lost, it reports that (`forget`).
 TRANSFER_TIMEOUT_S = 330.0
-#: Holders that asked within this time share a server's seconds in short leases.
+#: Holders that sent requests within this time share a server's seconds in short leases.
 ACTIVE_S = 2.0
 
 
@@ -35,7 +35,7 @@ class Holder:
 
     @property
     def held(self) -> int:
-        """Connections that it may have open now, whichever of its last two leases it goes by."""
+        """Connections that it may have open now, under either of its last two leases."""
         return max(self.allowed, self.allowed_before, self.in_flight)
 
     @property
@@ -44,12 +44,12 @@ class Holder:
         return self.wanted + self.in_flight
 
     def is_forgotten(self, now_s: float) -> bool:
-        """Whether its share returns: nobody has heard of it for long, and what it was allowed must have ended."""
+        """Whether its share returns: it has been silent for long, and what it was allowed must have ended."""
         timeout_s = TRANSFER_TIMEOUT_S if self.held else HOLDER_TIMEOUT_S
         return now_s - max(self.asked_s, self.until_s) > timeout_s
 
     def allow(self, connections: int) -> None:
-        """A new lease: the one before it may still be in use until the answer arrives."""
+        """Apply a new lease: the previous one may still be in use until the answer arrives."""
         self.allowed_before, self.allowed = self.allowed, connections
 
 
@@ -62,7 +62,7 @@ class Holders:
         self._known: dict[str, Holder] = {}
 
     def heard(self, name: str, wanted: int, in_flight: int, now_s: float) -> Holder:
-        """Note that a holder spoke, and drop those that fell silent."""
+        """Record that a holder reported, and drop the silent ones."""
         silent = [other for other, it in self._known.items() if it.is_forgotten(now_s)]
         for other in silent:
             del self._known[other]
@@ -71,19 +71,19 @@ class Holders:
         return holder
 
     def forget(self, name: str) -> None:
-        """A holder is known to be gone."""
+        """Forget a holder that is known to be gone."""
         self._known.pop(name, None)
 
     def names(self) -> list[str]:
-        """Those that are known."""
+        """The known holders."""
         return list(self._known)
 
     def get(self, name: str) -> Holder | None:
-        """A holder that is known, or None."""
+        """The holder with this name, or None."""
         return self._known.get(name)
 
     def stop(self, name: str) -> None:
-        """A holder wants nothing more: it keeps only what it has in flight."""
+        """The holder wants nothing more: it keeps only what it has in flight."""
         holder = self._known[name]
         holder.allowed = holder.allowed_before = holder.retries = 0
         holder.interval = None
@@ -95,10 +95,10 @@ class Holders:
         return sum(1 for it in self._known.values() if it.wanted and now_s - it.asked_s <= ACTIVE_S)
 
     def connections_for(self, name: str, limit: int, turn: int = 1) -> int:
-        """How many connections a holder may use, so that all together stay below `limit` and each gets its share.
+        """How many connections a holder may use, so that together all stay below `limit` and each gets its share.
 
-        Holders take turns with a server's time, and in its turn one needs `turn` connections to keep up with the rate;
-        fewer would waste the turn. So where there are not enough for all, some holders wait.
+        Holders take turns in a server's time, and during its turn one needs `turn` connections to keep up with the
+        rate; fewer would waste the turn. So if there are not enough for all, some holders wait.
         """
         mine = self._known[name]
         others = [it for other, it in self._known.items() if other != name]
@@ -108,10 +108,10 @@ class Holders:
         return min(mine.needed, max(fair, spare), free) if free >= min(turn, mine.needed) else 0
 
     def retries_out(self, name: str) -> int:
-        """Retries that leases of others allow and that may not be reported yet, with those `name` has in flight."""
+        """Retries that leases of others allow and that may not be reported yet, plus those `name` has in flight."""
         return sum(min(it.retries, it.in_flight) if other == name else it.retries for other, it in self._known.items())
 
     @property
     def in_flight(self) -> int:
-        """Requests under way, as far as was reported."""
+        """Requests in flight, as far as reported."""
         return sum(it.in_flight for it in self._known.values())

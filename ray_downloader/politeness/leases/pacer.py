@@ -1,7 +1,7 @@
 """The worker's side of a lease: when the next request to one server may go out.
 
-Pure and single-threaded. It keeps the distance between uses also across leases, lets no permit be used after its
-lease's end, and says when to ask again. `Lease` tells which moment its relative times are counted from.
+Pure and single-threaded. It keeps the distance between uses across leases as well, lets no permit be used after the end
+of its lease, and decides when to request again. See `Lease` for the moments from which its relative times count.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from ray_downloader.politeness.messages import Lease, Verdict
 
-#: Part of a lease that is left when the next is asked for.
+#: Part of a lease that is left when the next one is requested.
 RENEW_AT = 1 / 3
-#: A worker with transfers under way speaks at least this often (`holders.HOLDER_TIMEOUT_S`).
+#: A worker with transfers in flight reports at least this often (`holders.HOLDER_TIMEOUT_S`).
 HEARTBEAT_S = 5.0
-#: A lease that was asked for and did not come within this time is asked for again.
+#: A lease that does not arrive within this time is requested again.
 ANSWER_TIMEOUT_S = 10.0
 #: Clocks are floats: a permit due in less than this is due.
 _DUE_S = 1e-9
@@ -59,15 +59,15 @@ class LeasePacer:
 
     @property
     def connections(self) -> int:
-        """Requests that may be under way at once."""
+        """Requests that may be in flight at once."""
         return self.lease.connections if self.lease else 0
 
     def requested(self, now_s: float) -> None:
-        """A `LeaseRequest` goes out now. The next one may go out only when this one was answered."""
+        """A `LeaseRequest` is sent now. The next one may be sent only when this one was answered."""
         self._requested_s, self._is_waiting = now_s, True
 
     def granted(self, lease: Lease, now_s: float) -> None:
-        """Its answer arrived. A lease that was given a second time replaces its first copy; a pause ends them all."""
+        """Its answer arrived. A lease that was granted again replaces its first copy; a pause ends them all."""
         self._is_waiting = False
         if lease.verdict is not Verdict.OPEN:
             self._windows.clear()
@@ -103,7 +103,7 @@ class LeasePacer:
         self._arrival_s = max(self._arrival_s, sent_s + self._last_interval_s)
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When the next permit can be used (a time not after `now_s`: at once); None: there is none left."""
+        """When the next permit can be used (a time not after `now_s`: at once); None: none is left."""
         while self._windows:
             window = self._windows[0]
             due_s = self._due_s(window)
@@ -121,12 +121,12 @@ class LeasePacer:
         return self._retries
 
     def needs_renewal(self, now_s: float, waiting: int, in_flight: int = 0) -> bool:
-        """Whether to ask now.
+        """Whether to request now.
 
         Args:
             now_s: Monotonic time of this worker.
             waiting: Requests that wait for a permit.
-            in_flight: Requests under way; while there are any, a sign of life is due now and then.
+            in_flight: Requests in flight; while there are any, a sign of life is due from time to time.
         """
         if self._is_waiting:
             return now_s - self._requested_s >= ANSWER_TIMEOUT_S
@@ -138,9 +138,9 @@ class LeasePacer:
         return not left or self._is_nearly_over(now_s)
 
     def next_request_s(self, now_s: float, waiting: int, in_flight: int = 0) -> float:
-        """When it will be time to ask, if nothing happens before; infinite where it will not be.
+        """When it will be time to request, if nothing happens before; infinite if it will not be.
 
-        All permits may be used and their connections busy for minutes, and yet there are more to be had.
+        All permits may be used and their connections busy for minutes, although more can be granted.
         """
         heartbeat_s = self._requested_s + HEARTBEAT_S if in_flight else math.inf
         wants_more = waiting > 0 and not self.left(now_s)

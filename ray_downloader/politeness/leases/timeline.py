@@ -1,26 +1,26 @@
-"""The time line of one server's budget: consecutive intervals, each owned by one holder.
+"""The timeline of one server's budget: consecutive intervals, each owned by one holder.
 
-GCRA (virtual scheduling, ITU-T I.371) keeps one time stamp, the theoretical arrival time; here a whole lease moves
-it at once. A holder uses its permits when it likes inside its interval, so the next holder starts where even the
-latest use leaves the budget whole: in any window of w seconds at most `w / interval_s + burst` permits are used.
+GCRA (virtual scheduling, ITU-T I.371) keeps one timestamp, the theoretical arrival time; here a whole lease moves it at
+once. A holder uses its permits whenever it likes within its interval, so the next holder starts where even the latest
+use respects the budget: in any window of w seconds at most `w / interval_s + burst` permits are used.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Share of a lease that its end lies after its last permit's nominal time: what a slow answer or a busy loop may
-#: cost before permits are lost. A change of holder costs the budget this share.
+#: By which share of a lease its end is after its last permit's nominal time: time that a slow answer or a busy loop may
+#: take before permits are lost. A change of holder costs the budget this share.
 SLACK_SHARE = 0.05
 MIN_SLACK_S = 0.005
 MAX_SLACK_S = 0.5
-#: The same for a holder that is alone, whom it costs nothing: a task that serves hundreds of servers comes back to each
-#: after tens of milliseconds, and with less slack its single permits would lapse one after the other (seen).
+#: The same for a holder that is alone, for which it is free: a task that serves hundreds of servers comes back to each
+#: after tens of milliseconds, and with less slack its single permits would lapse one after the other (observed).
 ALONE_SLACK_S = 0.3
 #: A server measures arrivals, which vary (scheduling, connections): by 2 to 3 ms on two cores
-#: (`benchmarks/politeness/README.md`). At the ceiling requests are spaced wider by that much.
+#: (`benchmarks/politeness/README.md`). At the ceiling, requests are spaced wider by this much.
 ARRIVAL_JITTER_S = 0.0025
-#: Beyond some 25/s no margin keeps two requests apart that are late and early; what is left bounds windows of a second.
+#: Above about 25/s no margin separates a late request from an early one; it then bounds windows of a second.
 FAST_MARGIN_RPS = 1.5
 LEAST_FAST_MARGIN = 0.02
 
@@ -40,7 +40,7 @@ class Interval:
 
 
 class LeaseTimeline:
-    """Hands out a server's time, one interval after the other."""
+    """Assigns a server's time, one interval after the other."""
 
     __slots__ = ("_chain_start_s", "_expires_s", "_free_s", "_last", "_others_expire_s", "_owed_s", "_serials")
 
@@ -54,7 +54,7 @@ class LeaseTimeline:
 
     @property
     def free_s(self) -> float:
-        """From when on any holder may start."""
+        """The earliest time at which any holder may start."""
         return self._free_s
 
     def next_serial(self) -> int:
@@ -64,13 +64,13 @@ class LeaseTimeline:
 
     @property
     def expires_s(self) -> float:
-        """From when on every permit handed out so far is used or void."""
+        """The time from which every granted permit is used or has expired."""
         return max(self._free_s, self._expires_s)
 
     def earliest_s(self, holder: str) -> float:
         """When `holder` may use its next permit.
 
-        A holder that follows itself loses no slack: it keeps the distance to its own last use (`LeasePacer`).
+        A holder that follows itself loses no slack: it keeps the distance from its own last use (`LeasePacer`).
         """
         last = self._last
         if last is None or last.holder != holder:
@@ -80,7 +80,7 @@ class LeaseTimeline:
     def reserve(  # noqa: PLR0913 - one interval has this many parts
         self, holder: str, permits: int, interval_s: float, burst: int, not_before_s: float, *, is_alone: bool = False
     ) -> Interval:
-        """Give `holder` the next interval, from `not_before_s` at the earliest."""
+        """Assign the next interval to `holder`, from `not_before_s` at the earliest."""
         start_s = max(not_before_s, self.earliest_s(holder))
         if self._last is None or self._last.holder != holder:
             self._chain_start_s, self._others_expire_s = start_s, self._expires_s
@@ -102,8 +102,9 @@ class LeaseTimeline:
         """The budget's burst pays for lateness, which then costs the next holder nothing.
 
         Each use stands for a nominal moment, one every `interval_s`, and comes at most `burst - 1` distances after it:
-        up to `at_once - 1` as the holder may use that many at once, the rest as its interval ends that much later.
-        Alone, a holder uses its burst ahead of time; so one that was among others first waits for what lateness used.
+        up to `at_once - 1` because the holder may use that many at once, the rest because its interval ends that much
+        later. Alone, a holder uses its burst ahead of time; so one that was among others first waits for what lateness
+        has used.
         """
         at_once = (burst + 1) // 2
         paid_s = (burst - at_once) * interval_s
@@ -115,7 +116,7 @@ class LeaseTimeline:
         return Interval(holder, start_s, first_s, last_s + late_s, permits, interval_s, at_once, self.next_serial())
 
     def release(self, holder: str, now_s: float) -> None:
-        """`holder` uses nothing any more of what it has: its time goes back where nobody has reserved after it."""
+        """`holder` will use nothing more of what it has: its time is returned if no later interval was assigned."""
         last = self._last
         if last is None or last.holder != holder:
             return
@@ -128,7 +129,7 @@ class LeaseTimeline:
 
 
 def spacing_s(ceiling_rps: float) -> float:
-    """Distance at which requests are sent so that they arrive at no more than `ceiling_rps`."""
+    """Distance between requests so that they arrive at no more than `ceiling_rps`."""
     margin = min(ARRIVAL_JITTER_S * ceiling_rps, max(LEAST_FAST_MARGIN, FAST_MARGIN_RPS / ceiling_rps))
     return (1 + margin) / ceiling_rps
 

@@ -1,1 +1,1 @@
-"""What one server's answers say about its limit, and what is done about it. Pure."""
+"""What one server's answers reveal about its limit, and what is done about it. Pure."""

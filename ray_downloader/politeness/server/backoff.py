@@ -1,7 +1,7 @@
-"""How long a server is left alone: as long as it asks for, or else seconds at first, and then minutes that double.
+"""How long a server is left alone: as long as it demands, or else for seconds at first, then for minutes that double.
 
 Minutes as apache/stormcrawler (pull requests 1973 and 1984): 60 s without `Retry-After`, doubled by each incident,
-at most a day, forgiven after 30 quiet minutes, up to 10 % longer by chance so that hosts do not all come back at once.
+at most a day, forgiven after 30 quiet minutes, up to 10 % longer at random so that hosts do not all resume at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from ray_downloader.politeness.headers.retry_after import MAX_RETRY_AFTER_S
 from ray_downloader.politeness.server.snapshot import Reader
 
-#: A single refusal may be about its URL: so long until another one is asked for, doubled while that tells nothing new.
+#: A single refusal may be about its URL: wait this long before another URL, doubled while that reveals nothing new.
 FIRST_SECONDS_S = 2.0
 MAX_SECONDS_S = 60.0
 LEAST_SECONDS_S = 0.2
@@ -19,7 +19,7 @@ FIRST_PAUSE_S = 60.0
 MAX_PAUSE_S = 86_400.0
 FORGIVEN_AFTER_S = 1_800.0
 JITTER_SHARE = 0.10
-#: Times that were told as ages are added up again: a request is not of before a pause for less than this.
+#: Times that were sent as ages are converted back: a request was sent before a pause only if by more than this.
 _CLOCK_ERROR_S = 1e-3
 
 
@@ -30,45 +30,45 @@ class Backoff:
 
     def __init__(self, now_s: float) -> None:
         self.until_s = now_s
-        #: Requests sent before are of the last incident, whatever comes of them.
+        #: Requests sent before this belong to the last incident, whatever comes of them.
         self.epoch_s = now_s
         self.doublings = 0
         self.incidents = 0
-        #: Whether the server said how long; then nothing shortens the pause.
+        #: Whether the server stated how long; then nothing shortens the pause.
         self.is_asked = False
         self.length_s = 0.0
         self._seconds_s = FIRST_SECONDS_S
         self._quiet_from_s = now_s
 
     def is_new(self, sent_s: float) -> bool:
-        """Whether what came of a request sent then is news."""
+        """Whether the result of a request that was sent then is news."""
         return sent_s >= self.epoch_s - _CLOCK_ERROR_S
 
     def remaining_s(self, now_s: float) -> float:
-        """How long the server is still to be left alone."""
+        """How much longer the server is to be left alone."""
         return max(0.0, self.until_s - now_s)
 
     def end(self, now_s: float) -> None:
-        """The pause has no reason any more."""
+        """End a pause that no longer has a reason."""
         self.until_s = self.epoch_s = now_s
 
     def begin_seconds(self, odd_urls: int) -> None:
-        """A new suspicion begins with seconds; with less where the last refusals were all about their URLs."""
+        """Start a new suspicion with seconds; with fewer if the last refusals were all about their URLs."""
         self._seconds_s = max(LEAST_SECONDS_S, FIRST_SECONDS_S / (1 + odd_urls))
 
     def pause_seconds(self, now_s: float, free_s: float) -> None:
-        """Ask another URL in a moment.
+        """Pause for a moment before another URL is requested.
 
         Args:
             now_s: Monotonic time.
-            free_s: Until when permits handed out before may be used: their answers belong to this incident too.
+            free_s: Until when permits granted before may be used: their answers belong to this incident, too.
         """
         self.incidents += 1
         self._begin(now_s, now_s, self._seconds_s, free_s)
         self._seconds_s = min(MAX_SECONDS_S, 2 * self._seconds_s)
 
     def pause_minutes(self, now_s: float, free_s: float, jitter: float) -> None:
-        """Leave it alone for a minute, or twice as long as the last time; `jitter` from 0 to 1 makes it longer."""
+        """Pause for a minute, or twice as long as last time; `jitter` from 0 to 1 makes it longer."""
         self._forgive(now_s)
         pause_s = FIRST_PAUSE_S * 2.0 ** min(self.doublings, 20) * (1 + JITTER_SHARE * jitter)
         self.doublings += 1
@@ -77,7 +77,7 @@ class Backoff:
         self._quiet_from_s = self.epoch_s
 
     def pause_as_asked(self, now_s: float, answered_s: float, wait_s: float, free_s: float) -> None:
-        """The server said how long, counted from when its answer came."""
+        """Pause as long as the server stated, counted from the arrival of its answer."""
         self._forgive(now_s)
         self.incidents += 1
         self._begin(now_s, answered_s, min(wait_s, MAX_RETRY_AFTER_S), free_s)
@@ -85,11 +85,11 @@ class Backoff:
         self.is_asked = True
 
     def pause_for(self, now_s: float, pause_s: float, free_s: float) -> None:
-        """A pause of a given length, which is no incident: nobody said that we are too fast."""
+        """Pause for a given time; this is not an incident: the server did not say that we are too fast."""
         self._begin(now_s, now_s, pause_s, free_s)
 
     def prolong(self, answered_s: float, wait_s: float) -> None:
-        """Another answer asks for a wait: only a longer one counts."""
+        """Another answer demands a wait: it only matters if it is longer."""
         until_s = answered_s + min(wait_s, MAX_RETRY_AFTER_S)
         if until_s > self.until_s:
             self.until_s, self.is_asked = until_s, True
@@ -97,12 +97,12 @@ class Backoff:
             self._quiet_from_s = max(self._quiet_from_s, until_s)
 
     def begins_again(self, sent_s: float) -> None:
-        """A probe may go out then: what comes of it is news."""
+        """A probe may be sent then; its result is news."""
         self.epoch_s = min(self.epoch_s, sent_s)
         self.until_s = min(self.until_s, sent_s)
 
     def _forgive(self, now_s: float) -> None:
-        """Suspicions of seconds, which may be about single URLs, do not disturb the quiet."""
+        """Suspicions of seconds, which may be about single URLs, do not interrupt the quiet time."""
         if now_s - self._quiet_from_s > FORGIVEN_AFTER_S:
             self.doublings = 0
 
@@ -123,7 +123,7 @@ class Backoff:
         }
 
     def load(self, saved: Reader, elapsed_s: float, now_s: float) -> None:
-        """Go on with a pause that was under way `elapsed_s` ago."""
+        """Continue a pause that was in progress `elapsed_s` ago."""
         pause_s = max(0.0, min(saved.number("pause_s", 0.0), MAX_PAUSE_S) - elapsed_s)
         self.doublings, self.incidents = saved.count("doublings"), saved.count("incidents")
         self.is_asked = saved.flag("is_asked")

@@ -1,4 +1,4 @@
-"""The rate that a server is never asked beyond: the policy's or the operator's, and what robots.txt asks for. Pure."""
+"""The rate that a server never exceeds: that of the policy or the operator, and that of its robots.txt. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from ray_downloader.politeness.server.snapshot import Reader
 
-#: No delay that one file asks for puts a server off for longer.
+#: The longest delay that one file can impose on a server.
 MAX_CRAWL_DELAY_S = 86_400.0
-#: A robots.txt is read again after a day (RFC 9309), so what an older one said is not remembered for longer.
+#: A robots.txt is read again after a day (RFC 9309), so the delay of an older one is not remembered for longer.
 CRAWL_DELAY_KEPT_S = 86_400.0
-#: A delay as long as this is told as a reason to wait.
+#: A delay of at least this is reported as a reason to wait.
 LONG_DELAY_S = 5.0
 
 
@@ -18,7 +18,7 @@ class Ceiling:
     """The ceiling of one server.
 
     Args:
-        policy_rps: What is configured; None: no limit on the rate.
+        policy_rps: The configured ceiling; None: no limit on the rate.
     """
 
     __slots__ = ("_policy_rps", "_told_s", "crawl_delay_s", "ordered_rps")
@@ -26,9 +26,9 @@ class Ceiling:
     def __init__(self, policy_rps: float | None) -> None:
         self._policy_rps = policy_rps
         self._told_s = 0.0
-        #: What the operator ordered instead of the policy's.
+        #: The operator's order, in place of the policy's.
         self.ordered_rps: float | None = None
-        #: The longest Crawl-delay that was told of.
+        #: The longest Crawl-delay that was reported.
         self.crawl_delay_s = 0.0
 
     @property
@@ -45,7 +45,7 @@ class Ceiling:
         return self._policy_rps is not None and self.crawl_delay_s >= LONG_DELAY_S
 
     def note_crawl_delay(self, delay_s: float, now_s: float) -> None:
-        """A robots.txt asks for that distance; of several hosts of a group the longest holds."""
+        """Record the distance that a robots.txt demands; of several hosts of a group the longest applies."""
         if delay_s > 0:
             self.crawl_delay_s = max(self.crawl_delay_s, min(delay_s, MAX_CRAWL_DELAY_S))
             self._told_s = now_s
@@ -59,7 +59,7 @@ class Ceiling:
         }
 
     def load(self, saved: Reader, elapsed_s: float, now_s: float) -> None:
-        """Take over what `dump` gave `elapsed_s` ago."""
+        """Restore what `dump` returned `elapsed_s` ago."""
         self.ordered_rps = saved.number("ordered_rps", 0.0) or None
         age_s = saved.number("crawl_delay_age_s", 0.0) + elapsed_s
         if age_s < CRAWL_DELAY_KEPT_S:

@@ -1,6 +1,7 @@
-"""How many connections a server takes: fewer after it reset or refused one while others were open, more again slowly.
+"""How many connections a server accepts: fewer after it reset or refused one while others were open; later more again.
 
-Not a question of rate: a server that serves two connections and resets the third is asked over two, without a pause.
+Not a question of rate: a server that serves two connections and resets the third gets requests over two, without a
+pause.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any
 
 from ray_downloader.politeness.server.snapshot import Reader
 
-#: After so long, and so many files, one more connection is tried; twice as long each time that it failed.
+#: After this long, and this many files, one more connection is tried; twice as long after each failure.
 RAISE_AFTER_S = 60.0
 RAISE_AFTER_FILES = 50
 MAX_DOUBLINGS = 6
@@ -19,7 +20,7 @@ class Connections:
     """The learned number of connections to one server.
 
     Args:
-        most: As many as the policy allows.
+        most: The number that the policy allows.
         now_s: Monotonic time.
     """
 
@@ -35,11 +36,11 @@ class Connections:
         self._before = most
 
     def lost_one(self, were_open: int, sent_s: float, now_s: float) -> None:
-        """A connection was reset or refused while, with it, so many were open: that is one too many.
+        """A connection was reset or refused while this many were open, including itself: that is one too many.
 
         1. The first since the last change: one fewer.
-        2. Another one of those: some ended meanwhile, so its number is rough, and only a much lower one counts.
-        3. The last one that was open: all of them broke without a file, so their number was not why.
+        2. Another one of those: some have ended since, so its number is imprecise, and only a much lower one counts.
+        3. The last open one: all of them broke without a file, so their number was not the reason.
         """
         is_first = sent_s >= self._since_s
         if were_open == 1:
@@ -54,7 +55,7 @@ class Connections:
             self._restart(now_s)
 
     def served(self, now_s: float) -> None:
-        """A file came."""
+        """Count a file."""
         if self.limit >= self._most:
             return
         self._files += 1
@@ -68,7 +69,7 @@ class Connections:
         return {"connections": self.limit if self.limit < self._most else None, "connection_doublings": self._doublings}
 
     def load(self, saved: Reader) -> None:
-        """Take over what `dump` gave."""
+        """Restore what `dump` returned."""
         self.limit = max(1, min(saved.count("connections") or self._most, self._most))
         self._doublings = min(saved.count("connection_doublings"), MAX_DOUBLINGS)
         self._is_raised = self.limit < self._most

@@ -1,7 +1,7 @@
-"""What one answer is evidence of: that URL, its server, or nothing. Pure.
+"""What one answer is evidence about: that URL, its server, or nothing. Pure.
 
-An answer says something of its whole server only where distinct URLs are answered so with nothing served in between;
-what a single answer asks for (`Retry-After`) is obeyed all the same.
+An answer indicates a problem of its whole server only if distinct URLs fail in this way with nothing served in between;
+a wait that a single answer demands (`Retry-After`) is obeyed all the same.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from enum import Enum
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.messages import Outcome
 
-#: Statuses by which servers say "not now": too many requests, unavailable, Twitter's 420, bandwidth, overloaded.
+#: Statuses with which servers say "not now": too many requests, unavailable, Twitter's 420, bandwidth, overloaded.
 _REFUSALS = frozenset({420, 429, 503, 509, 529})
-#: Answers that may carry `Retry-After` in earnest besides 5xx; with a 404 it would be about that file.
+#: Answers besides 5xx whose `Retry-After` is taken seriously; with a 404 it would be about that file.
 _MAY_ASK_TO_WAIT = frozenset({202, 403, 408, 413, 420, 425, 429})
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
 _CONNECTION_LOST = frozenset({ErrorKind.RESET, ErrorKind.CONNECT})
 _TROUBLE = frozenset({ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET})
-#: Failures that no server had a part in.
+#: Failures in which no server was involved.
 _OURS = frozenset({ErrorKind.BAD_URL, ErrorKind.FORBIDDEN_ADDRESS, ErrorKind.INTERNAL})
 
 
 class Evidence(str, Enum):
-    """What an answer says."""
+    """What an answer is evidence of."""
 
     SERVED = "served"
     ANSWERED = "answered"
@@ -37,7 +37,7 @@ class Evidence(str, Enum):
 
 
 def wait_asked_for_s(kind: ErrorKind | None, http_status: int | None, retry_after_s: float | None) -> float | None:
-    """How long the answer asks everybody to stay away, if it does."""
+    """How long the answer demands that no more requests are sent, if it does."""
     status = http_status or 0
     if kind is None or not retry_after_s:
         return None
@@ -45,7 +45,7 @@ def wait_asked_for_s(kind: ErrorKind | None, http_status: int | None, retry_afte
 
 
 def is_throttled(kind: ErrorKind | None, http_status: int | None, retry_after_s: float | None) -> bool:
-    """Whether one such answer means that the server wants fewer requests, or none for a while."""
+    """Whether one such answer means that the server wants fewer requests, or none for some time."""
     is_refusal = kind is ErrorKind.HTTP_429 or (kind is not None and http_status in _REFUSALS)
     return is_refusal or wait_asked_for_s(kind, http_status, retry_after_s) is not None
 
@@ -55,13 +55,13 @@ def _is_refusal(outcome: Outcome) -> bool:
 
 
 def stops_its_holder(outcome: Outcome) -> bool:
-    """Whether its holder gives its lease back and reports at once: fewer requests are wanted, or connections."""
+    """Whether its holder returns its lease and reports at once: fewer requests or connections are wanted."""
     is_crowded = outcome.kind in _CONNECTION_LOST and outcome.connections > 1
     return not outcome.is_odd and (_is_refusal(outcome) or is_crowded)
 
 
-def evidence_of(outcome: Outcome, *, are_others_open: bool) -> Evidence:  # noqa: PLR0911 - a table, one line a case
-    """Read one answer.
+def evidence_of(outcome: Outcome, *, are_others_open: bool) -> Evidence:  # noqa: PLR0911 - a table, one line per case
+    """Classify one answer.
 
     Args:
         outcome: The answer.

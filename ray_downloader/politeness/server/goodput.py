@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-#: Time over which the recent rate is measured: limits are commonly stated by the second.
+#: Time over which the recent rate is measured: limits are commonly stated per second.
 WINDOW_S = 1.0
-#: Fewer successes than this are no measurement; a slow server's window is as long as they take.
+#: Fewer successes than this are not a measurement; a slow server's window is as long as they take.
 MIN_SUCCESSES = 8
 _KEPT = 256
 
@@ -21,13 +21,13 @@ class GoodputMeter:
         self.restart(now_s)
 
     def restart(self, since_s: float) -> None:
-        """Forget: what came before says nothing of what follows."""
+        """Forget everything: what came before is no indication of what follows."""
         self._times_s.clear()
         self._latest_s = self._since_s = since_s
         self.successes = 0
 
     def copy(self) -> GoodputMeter:
-        """The same, to go on with later."""
+        """A copy, to return to later."""
         meter = GoodputMeter(self._since_s)
         meter._times_s.extend(self._times_s)
         meter._latest_s, meter.successes = self._latest_s, self.successes
@@ -42,14 +42,14 @@ class GoodputMeter:
             self._times_s.popleft()
 
     def recent_rps(self) -> float | None:
-        """Rate of the last second, or of the last few successes where that is longer; None: not measured."""
+        """Rate of the last second, or of the last few successes if they took longer; None: not measured."""
         if len(self._times_s) < MIN_SUCCESSES:
             return None
         span_s = self._latest_s - self._times_s[0]
         return (len(self._times_s) - 1) / span_s if span_s > 0 else None
 
     def mean_rps(self, now_s: float) -> float | None:
-        """Rate since the last incident, its pause included: what a token bucket refilled in that time."""
+        """Rate since the last incident, including its pause: what a token bucket refilled in that time."""
         if self.successes < MIN_SUCCESSES or now_s <= self._since_s:
             return None
         return self.successes / (now_s - self._since_s)

@@ -1,6 +1,6 @@
 """Time to first byte as an early sign that a server is near its limit.
 
-The median of a window of answers is held against the lowest median of recent windows (the idea of Vegas and of
+The median of a window of answers is compared with the lowest median of recent windows (the idea of Vegas and of
 Netflix's Gradient2). Only the first byte counts: whole downloads vary with the size of the image, by a factor of 1000.
 """
 
@@ -10,18 +10,18 @@ import statistics
 from collections import deque
 from enum import Enum
 
-#: Answers in a window: the congestion limiters named above sample percentiles of some tens of requests.
+#: Answers per window: the congestion limiters named above sample percentiles of some tens of requests.
 WINDOW = 20
-#: Windows whose lowest median is "unloaded". Old ones leave, so a server that became slower for good is accepted.
+#: Windows whose lowest median counts as "unloaded". Old ones are dropped, so a server that became slower is accepted.
 REMEMBERED = 32
-#: A median is suspicious beyond twice the unloaded one, and high beyond four times; never within these margins,
-#: which the noise of a busy worker reaches.
+#: A median is suspicious beyond twice the unloaded one, and high beyond four times; differences within these margins
+#: never count, as the noise of a busy worker reaches them.
 RISING, RISING_MARGIN_S = 2.0, 0.25
 HIGH, HIGH_MARGIN_S = 4.0, 1.0
 
 
 class Load(Enum):
-    """What the first bytes say about a server."""
+    """What the times to first byte reveal about a server."""
 
     NORMAL = "normal"
     RISING = "rising"
@@ -39,7 +39,7 @@ class LatencySign:
         self.load = Load.NORMAL
 
     def add(self, ttfb_s: float) -> bool:
-        """Take in one answer; True where it completed a window, so that `load` is new."""
+        """Add one answer; returns True if it completed a window, so that `load` is new."""
         self._window.append(ttfb_s)
         if len(self._window) < WINDOW:
             return False

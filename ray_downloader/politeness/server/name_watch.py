@@ -1,17 +1,17 @@
-"""Whether a server's name is gone: the resolver says so again and again, which no patience will mend. Pure."""
+"""Whether a server's name is gone: the resolver reports so repeatedly, and patience cannot change that. Pure."""
 
 from __future__ import annotations
 
-#: So many look-ups must find no such name ...
+#: This many look-ups must find no such name ...
 LOOK_UPS = 3
-#: ... over so long, with none that found it in between: a zone that is being published anew is back within seconds.
+#: ... over this long, with none in between that found it: a zone that is being republished is back within seconds.
 OVER_S = 30.0
-#: Answers nearer together may be one look-up: the fetcher remembers for so long that a name does not exist.
+#: Answers closer together may be one look-up: the fetcher remembers this long that a name does not exist.
 REMEMBERED_S = 10.0
 
 
 class NameWatch:
-    """What the resolver said of one host's name."""
+    """What the resolver reported about one host's name."""
 
     __slots__ = ("_first_s", "_last_s", "_look_ups")
 
@@ -21,11 +21,11 @@ class NameWatch:
 
     @property
     def is_gone(self) -> bool:
-        """Whether there is no such server any more."""
+        """Whether the server no longer exists."""
         return self._look_ups >= LOOK_UPS and self._last_s - self._first_s >= OVER_S
 
     def observe(self, *, is_no_such_name: bool, ended_s: float) -> None:
-        """Take in how a request ended."""
+        """Process the end of a request."""
         if not is_no_such_name:
             self._look_ups = 0
         elif not self._look_ups:

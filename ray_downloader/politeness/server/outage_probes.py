@@ -1,4 +1,4 @@
-"""What is asked while our own network is out of order: one request now and then, at any server. Pure."""
+"""Requests while our own network is down: a single one from time to time, to any server. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LONGEST_DELAY_S = 10.0
 
 
 class OutageProbes:
-    """Admits a single probe now and then while an outage lasts."""
+    """Admits a single probe from time to time while an outage lasts."""
 
     __slots__ = ("_delay_s", "_due_s", "is_outage")
 
@@ -18,7 +18,7 @@ class OutageProbes:
         self._delay_s = FIRST_DELAY_S
 
     def note(self, is_outage: bool, now_s: float) -> None:
-        """An outage begins or ends; hearing of the same one twice changes nothing."""
+        """Record that an outage begins or ends; repeating it changes nothing."""
         if is_outage and not self.is_outage:
             self._due_s, self._delay_s = now_s, FIRST_DELAY_S
         self.is_outage = is_outage
@@ -28,7 +28,7 @@ class OutageProbes:
         return max(0.0, self._due_s - now_s) if self.is_outage else 0.0
 
     def sent(self, now_s: float) -> None:
-        """A permit was given."""
+        """Record that a permit was granted."""
         if self.is_outage:
             self._due_s = now_s + self._delay_s
             self._delay_s = min(LONGEST_DELAY_S, 2 * self._delay_s)

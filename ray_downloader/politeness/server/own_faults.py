@@ -1,7 +1,7 @@
-"""How often a failure is about its URL alone on this server, and so how many in a row are no accident. Pure.
+"""How often a failure on this server is about its URL alone, and hence how many in a row are not a coincidence. Pure.
 
-Some servers refuse, forbid or break single URLs by the hundred (thumbnails of odd widths, private photos). The more of
-them there are among those that are served, the more failures in a row it takes until they say something of the server.
+Some servers refuse, forbid or break single URLs by the hundred (thumbnails of odd widths, private photos). The more
+such URLs there are among those that are served, the more failures in a row it takes until they indicate the server.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections import Counter, deque
 
 from ray_downloader.politeness.server.evidence import Evidence
 
-#: So unlikely must a row of failures be, if each were about its URL alone.
+#: How unlikely a run of failures must be if each were about its URL alone.
 ACCIDENT = 1e-3
 MOST_NEEDED = 40
 #: Counts are halved beyond this, so that what a server did long ago is forgotten.
 REMEMBERED = 1_000
-#: Refused URLs whose next answer is waited for.
+#: Refused URLs whose next answer is awaited.
 AWAITED = 256
-#: After so many refusals in a row that were about their URLs, another one is taken for that, too.
+#: After this many refusals in a row that were about their URLs, another one is assumed to be, too.
 USED_TO_IT = 3
 
 
 class OwnFaults:
-    """Failures of one server that turned out to be about their URLs."""
+    """Failures on one server that turned out to be about their URLs."""
 
     __slots__ = ("_awaited", "_own", "_served", "odd_in_a_row")
 
@@ -31,11 +31,11 @@ class OwnFaults:
         self._own: Counter[Evidence] = Counter()
         self._served = 0
         self._awaited: deque[int] = deque(maxlen=AWAITED)
-        #: Refusals about URLs since the last one that was about the server.
+        #: Refusals about URLs since the last refusal that was about the server.
         self.odd_in_a_row = 0
 
     def served(self, url_hash: int) -> None:
-        """A file came; where its URL was refused before, that was about the server."""
+        """Count a file; if its URL was refused before, that was about the server."""
         self._served += 1
         if self._is_awaited(url_hash):
             self.odd_in_a_row = 0
@@ -44,18 +44,18 @@ class OwnFaults:
             self._own = Counter({evidence: number // 2 for evidence, number in self._own.items()})
 
     def refused(self, url_hash: int) -> None:
-        """Whose fault that is shows when it is asked for again."""
+        """Remember a refusal; the next answer to its URL shows whose fault it was."""
         if url_hash:
             self._awaited.append(url_hash)
 
     def was_odd(self, url_hash: int) -> None:
-        """A URL failed again, while others were served."""
+        """Count a URL that failed again while others were served."""
         if self._is_awaited(url_hash):
             self.odd_in_a_row += 1
             self._own[Evidence.REFUSED] += 1
 
     def passed(self, evidence: Evidence, urls: int) -> None:
-        """So many URLs failed in a row, and then others were served."""
+        """Count a run of this many failed URLs after which others were served."""
         self._own[evidence] += urls
 
     def needed(self, evidence: Evidence, least: int) -> int:
@@ -68,7 +68,7 @@ class OwnFaults:
 
     @property
     def is_used_to_refusals(self) -> bool:
-        """Whether another refusal is rather about its URL."""
+        """Whether another refusal is more likely about its URL."""
         return self.odd_in_a_row >= USED_TO_IT
 
     def _is_awaited(self, url_hash: int) -> bool:

@@ -1,16 +1,16 @@
-"""How long a server in trouble is waited for before its rows are given up: time counts only while nothing else is left.
+"""How long a server in trouble is waited for before its rows are given up. Time counts only while nothing else is left.
 
-The clock runs while the server is in trouble, the run is idle (it has nothing else to do) and its own network works. It
-starts anew with each trouble. Pure.
+The clock runs while the server is in trouble, the run is idle (has nothing else to do) and our own network works. It
+restarts with each trouble. Pure.
 """
 
 from __future__ import annotations
 
-#: A server that never answered, in this run or an earlier one, gets at most this.
+#: The maximum for a server that never answered, in this run or an earlier one.
 NEVER_ANSWERED_S = 120.0
-#: Less than this is left: it is used up, as another probe would tell nothing new.
+#: If less than this is left, it counts as used up, as another probe would reveal nothing new.
 LEAST_S = 0.5
-#: A worker that waits asks again at least so often: the run may become idle, and the wait is shorter then.
+#: A worker that waits comes back at least this often: the run may become idle, which shortens the wait.
 CHECKS = 20
 LEAST_CHECK_S = 0.25
 
@@ -30,9 +30,9 @@ class Patience:
         self._noted_s = now_s
         self._spent_s = 0.0
         self._is_trouble = self._is_idle = False
-        #: Whether our own network is out of order.
+        #: Whether our own network is down.
         self.is_outage = False
-        #: Whether it answered in this run or an earlier one, whatever it said.
+        #: Whether it answered in this run or an earlier one, whatever the answer.
         self.has_answered = False
 
     @property
@@ -41,7 +41,7 @@ class Patience:
 
     @property
     def allowed_s(self) -> float:
-        """How long it is waited for in all."""
+        """How long it is waited for in total."""
         return self._patience_s if self.has_answered else min(NEVER_ANSWERED_S, self._patience_s)
 
     @property
@@ -50,17 +50,17 @@ class Patience:
         return max(LEAST_CHECK_S, self.allowed_s / CHECKS)
 
     def note_idle(self, is_idle: bool, now_s: float) -> None:
-        """Whether the run has anything else to do."""
+        """Record whether the run has nothing else to do."""
         self._count(now_s)
         self._is_idle = is_idle
 
     def note_outage(self, is_outage: bool, now_s: float) -> None:
-        """Whether our own network is out of order: then nothing is the server's fault."""
+        """Record whether our own network is down: then nothing is the server's fault."""
         self._count(now_s)
         self.is_outage = is_outage
 
     def note_trouble(self, is_trouble: bool, now_s: float) -> None:
-        """Whether the server is in trouble; once it is well, the next trouble finds all the patience again."""
+        """Record whether the server is in trouble; once it is well, the next trouble starts with full patience."""
         self._count(now_s)
         self._is_trouble = is_trouble
         if not is_trouble:
@@ -71,7 +71,7 @@ class Patience:
         return self._left_s(now_s) < LEAST_S
 
     def last_probe_s(self, now_s: float) -> float | None:
-        """When the last probe is due; None while the clock stands still."""
+        """When the last probe is due; None while the clock is stopped."""
         return now_s + max(0.0, self._left_s(now_s)) if self._is_counting else None
 
     def _left_s(self, now_s: float) -> float:

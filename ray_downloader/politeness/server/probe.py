@@ -1,4 +1,4 @@
-"""The one request that finds out whether a server's trouble lasts: who may send it, and until when it is waited for."""
+"""The single request that finds out whether a server's trouble lasts: who may send it, and how long to wait for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ PROBE_TIMEOUT_S = 60.0
 
 
 class Probe:
-    """The probe of one server; at most one is under way."""
+    """The probe of one server; at most one is in progress."""
 
     __slots__ = ("_ends_s", "_expires_s", "_holder")
 
@@ -15,19 +15,19 @@ class Probe:
         self.clear()
 
     def clear(self) -> None:
-        """Its answer came, or nobody waits for it."""
+        """Its answer came, or is no longer awaited."""
         self._holder = ""
         self._ends_s = self._expires_s = float("-inf")
 
     def given(self, holder: str, ends_s: float) -> None:
-        """`holder` may use a permit until then."""
+        """Allow `holder` to use a permit until then."""
         self._holder, self._ends_s, self._expires_s = holder, ends_s, ends_s + PROBE_TIMEOUT_S
 
     def is_under_way(self, now_s: float) -> bool:
-        """Whether its answer is still waited for."""
+        """Whether its answer is still awaited."""
         return now_s < self._expires_s
 
     def has_nothing_under_way(self, holder: str, now_s: float) -> None:
-        """What a holder says of itself: if it was to probe, it let the permit lapse, and another may go out."""
+        """A holder reports nothing in flight: if it had the probe, its permit lapsed, and another may be sent."""
         if holder == self._holder and now_s > self._ends_s:
             self.clear()

@@ -1,7 +1,7 @@
-"""What a server may be asked for besides requests a second: bytes a second, bytes and requests a day.
+"""What a server allows besides requests per second: bytes per second, bytes and requests per day.
 
-Requests are charged when their permits are granted, so that limit is strict. Sizes are known only afterwards: a
-permit is charged with the mean size so far, so a byte limit may be passed by what is in flight, and is paid back.
+Requests are charged when their permits are granted, so that limit is strict. Sizes are known only afterwards: a permit
+is charged with the mean size so far, so what is in flight may exceed a byte limit, and is paid back.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections import deque
 from ray_downloader.politeness.messages import LeaseRequest
 
 HOUR_S = 3600.0
-#: A day's use is kept by the hour; the oldest hour counts in full until it has wholly left the last 24.
+#: A day's use is kept by the hour; the oldest hour counts fully until all of it has left the last 24.
 HOURS_KEPT = 24
-#: A message may be this long under way: permits are taken for lapsed only so long after their lease.
+#: A message may take this long: permits count as lapsed only this long after the end of their lease.
 LAPSE_CHECK_S = 1.0
-#: A holder that has said nothing for so long after its lease's end is lost, and may have used what it had.
+#: A holder that is silent for this long after the end of its lease is lost, and may have used what it had.
 LOST_AFTER_S = 600.0
-#: Weight of a new size in the mean: some ten images.
+#: Weight of a new size in the mean: about ten images.
 _SIZE_WEIGHT = 0.1
 
 
@@ -25,7 +25,7 @@ class DayQuota:
     """A limit on a quantity in any 24 hours.
 
     Args:
-        limit: Most that may be used, or None for no limit.
+        limit: Maximum that may be used, or None for no limit.
         now_s: Monotonic time.
     """
 
@@ -38,7 +38,7 @@ class DayQuota:
         self.used = 0.0
 
     def add(self, amount: float, now_s: float) -> None:
-        """Use `amount`; negative gives back."""
+        """Use `amount`; a negative amount is a return."""
         if self._limit is None:
             return
         self._forget(now_s)
@@ -67,7 +67,7 @@ class DayQuota:
         return [(now_s - self._origin_s - hour * HOUR_S, amount) for hour, amount in self._hours]
 
     def load(self, uses: list[tuple[float, float]], elapsed_s: float, now_s: float) -> None:
-        """Take over what `dump` gave `elapsed_s` ago."""
+        """Restore what `dump` returned `elapsed_s` ago."""
         for age_s, amount in uses:
             hour = self._hour(now_s - age_s - elapsed_s)
             self._hours.append((hour, amount))
@@ -88,7 +88,7 @@ class DayRequests:
     """A limit on requests in any 24 hours, kept by what may still be sent: permits count until they are used or lapse.
 
     Args:
-        limit: Most that may be sent, or None for no limit.
+        limit: Maximum that may be sent, or None for no limit.
         now_s: Monotonic time.
     """
 
@@ -100,9 +100,9 @@ class DayRequests:
         self._in_flight: dict[str, int] = {}
 
     def heard(self, request: LeaseRequest, holder: str, now_s: float) -> None:
-        """A holder says what it has under way and how many requests ended: so many permits were used.
+        """Count what a holder reports: its requests in flight and how many have ended, hence how many permits it used.
 
-        Those of leases that have ended, and those that it gives back, were not used and can be given again.
+        Permits of leases that have ended, and those that it returns, were not used and can be granted again.
         """
         in_flight, ended = request.in_flight, len(request.outcomes)
         has_dropped = request.unused > 0 or not request.wanted
@@ -115,31 +115,31 @@ class DayRequests:
         self._sent.add(sent, now_s)
 
     def granted(self, holder: str, permits: int, ends_s: float) -> None:
-        """A lease was given."""
+        """Count the permits of a granted lease."""
         self._outstanding.setdefault(holder, deque()).append((ends_s, permits))
 
     def left(self, now_s: float) -> float:
-        """Permits that may still be given now."""
+        """Permits that may still be granted now."""
         return max(0.0, self._sent.left(now_s) - self._unused(now_s))
 
     def wait_s(self, now_s: float) -> float:
-        """When there may be some again: permits that are out lapse, or the oldest use is forgotten."""
+        """When there may be permits again: granted ones lapse, or the oldest use is forgotten."""
         if self._sent.left(now_s) >= 1:
             ends_s = (leases[0][0] for leases in self._outstanding.values())
             return max(LAPSE_CHECK_S, min(ends_s, default=now_s) - now_s)
         return self._sent.wait_s(now_s)
 
     def dump(self, now_s: float) -> list[tuple[float, float]]:
-        """Uses as (age in seconds, amount); permits that are out are taken for used."""
+        """Uses as (age in seconds, amount); granted permits count as used."""
         unused = self._unused(now_s)
         return [*self._sent.dump(now_s), *([(0.0, unused)] if unused else [])]
 
     def load(self, uses: list[tuple[float, float]], elapsed_s: float, now_s: float) -> None:
-        """Take over what `dump` gave `elapsed_s` ago."""
+        """Restore what `dump` returned `elapsed_s` ago."""
         self._sent.load(uses, elapsed_s, now_s)
 
     def _unused(self, now_s: float) -> float:
-        """Permits that are out; those of a holder that was not heard of long after count as sent."""
+        """Granted permits that were not used; those of a holder that has been silent for long count as sent."""
         for holder, leases in list(self._outstanding.items()):
             if leases[-1][0] + LOST_AFTER_S < now_s:
                 self._sent.add(sum(permits for _, permits in leases), now_s)
@@ -148,7 +148,7 @@ class DayRequests:
 
 
 def _without(leases: deque[tuple[float, int]], sent: int, now_s: float) -> deque[tuple[float, int]]:
-    """Leases that still run, without the permits that were used, the oldest first."""
+    """Leases that are still running, without the permits that were used, the oldest first."""
     running: deque[tuple[float, int]] = deque()
     for ends_s, permits in leases:
         used = min(sent, permits)
@@ -159,7 +159,7 @@ def _without(leases: deque[tuple[float, int]], sent: int, now_s: float) -> deque
 
 
 class ByteRate:
-    """A limit on bytes a second, kept by spacing requests at their mean size and by waiting out what went beyond.
+    """A limit on bytes per second, kept by spacing requests at their mean size and by waiting out any excess.
 
     Args:
         limit_bytes_per_s: The limit, or None.
@@ -175,12 +175,12 @@ class ByteRate:
 
     @property
     def is_unmeasured(self) -> bool:
-        """Whether there is a limit, and nothing yet to say how many requests it allows."""
+        """Whether there is a limit, but no measurement yet of how many requests it allows."""
         return self._limit is not None and self.mean_bytes is None
 
     @property
     def interval_s(self) -> float:
-        """Time that a request of mean size takes of the limit."""
+        """Time for which a request of mean size uses the limit."""
         return self.mean_bytes / self._limit if self._limit and self.mean_bytes else 0.0
 
     def add(self, size_bytes: int, at_s: float) -> None:
@@ -193,5 +193,5 @@ class ByteRate:
 
     @property
     def paid_s(self) -> float:
-        """Until when the bytes received so far use the limit: no request before."""
+        """Until when the bytes received so far use up the limit: no request before that."""
         return self._paid_s

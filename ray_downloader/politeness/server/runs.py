@@ -1,24 +1,24 @@
-"""Runs of failures: what a single answer cannot say of its server, several distinct URLs in a row do. Pure."""
+"""Runs of failures: several distinct URLs in a row reveal more about their server than a single answer. Pure."""
 
 from __future__ import annotations
 
 from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.own_faults import OwnFaults
 
-#: Googlebot slows down on a "significant number" of 5xx; a single 500 is that file's.
+#: Googlebot slows down on a "significant number" of 5xx; a single 500 concerns only its file.
 TROUBLE_RUN = 10
-#: 403 "so often just means forbidden" (StormCrawler), yet some servers limit by it (Nutch): only a run counts, after
-#: a history of files.
+#: 403 "so often just means forbidden" (StormCrawler), yet some servers use it for limits (Nutch): only a run counts,
+#: and only after a history of files.
 FORBIDDEN_RUN = 5
 FORBIDDEN_HISTORY = 10
-#: Failures to connect or resolve are not about a URL: so many in a row, whichever they were for.
+#: Failures to connect or resolve are not about a URL: this many in a row, for whichever URLs.
 UNREACHED_RUN = 5
-#: So many redirects or robots.txt in a row end a run of failures, though no file came: files are elsewhere, then.
+#: This many redirects or robots.txt in a row end a run of failures, although no file came: the files are elsewhere.
 HOPS_FOR_A_FILE = 10
 
 
 class DistinctUrls:
-    """URLs that failed; one that is not told apart (hash 0) counts each time."""
+    """URLs that failed; a URL without identity (hash 0) counts each time."""
 
     __slots__ = ("_hashes", "_unnamed")
 
@@ -29,7 +29,7 @@ class DistinctUrls:
         return len(self._hashes) + self._unnamed
 
     def add(self, url_hash: int) -> bool:
-        """Enter one; True where it was not there."""
+        """Add one; returns True if it was not in the set."""
         before = len(self)
         if url_hash:
             self._hashes.add(url_hash)
@@ -53,7 +53,7 @@ class Runs:
         self._unreached = 0
         self._hops = 0
         self.own = OwnFaults()
-        #: Files that the server ever delivered.
+        #: Files that the server has ever delivered.
         self.files = files
 
     @property
@@ -67,7 +67,7 @@ class Runs:
         return not (len(self._failed) or len(self._forbidden) or self._unreached)
 
     def is_complete_with(self, evidence: Evidence, url_hash: int) -> bool:
-        """Take in one answer; True where it completes a run, which then begins anew."""
+        """Add one answer; returns True if it completes a run, which then starts afresh."""
         self._hops = self._hops + 1 if evidence is Evidence.HOP else 0
         if evidence in {Evidence.SERVED, Evidence.ANSWERED} or self._hops >= HOPS_FOR_A_FILE:
             self._end_well(evidence, url_hash)

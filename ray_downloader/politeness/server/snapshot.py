@@ -1,4 +1,4 @@
-"""Reads a snapshot, also of another version or a damaged one: key by key, with a default for what makes no sense."""
+"""Reads a snapshot, even one of another version or a damaged one: key by key, with defaults for invalid values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Reader:
     """Typed access to the values of a snapshot.
 
     Args:
-        values: What was read from JSON; anything may be missing or of another type.
+        values: Parsed JSON; anything may be missing or of another type.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -30,7 +30,7 @@ class Reader:
         return int(self.number(key, 0.0))
 
     def flag(self, key: str) -> bool:
-        """True only where it says so."""
+        """True only if the snapshot says so."""
         return self._values.get(key) is True
 
     def text(self, key: str) -> str:

@@ -27,5 +27,5 @@ def test_the_whole_header() -> None:
 
 @pytest.mark.parametrize("contact", ["a)b", "a(b", "tab\there", "\x7f"])
 def test_what_would_end_the_comment_or_cannot_be_printed_is_refused(contact: str) -> None:
-    with pytest.raises(UserError, match=r"cannot stand in a User-Agent"):
+    with pytest.raises(UserError, match=r"cannot be part of a User-Agent"):
         user_agent(contact)
