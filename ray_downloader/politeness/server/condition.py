@@ -1,18 +1,18 @@
-"""What a server is in right now: one named condition, and the only place where it changes. Pure.
+"""The condition of a server: one named state, and the only place where it changes. Pure.
 
-`healthy`      asked as fast as its rate allows.
-`suspect`      refused once, or ten URLs failed in a row: left alone for seconds, then one other URL is asked.
-`throttled`    refused another URL too: left alone for a minute, then two, four ..., one probe after each.
-`waiting`      said itself how long it wants to be left alone; asked again after that, whatever happened before.
-`unreachable`  no address or no connection, five times in a row: single probes on growing delays.
-`dead`         silent to its last probe, when its patience was used up.
+`healthy`      gets requests as fast as its rate allows.
+`suspect`      refused once, or a run of URLs failed: paused for seconds, then probed with one other URL.
+`throttled`    refused another URL, too: paused for a minute, then two, four ..., with one probe after each pause.
+`waiting`      stated how long it wants to be left alone; continues after that, whatever happened before.
+`unreachable`  no address or no connection, five times in a row: single probes at growing delays.
+`dead`         did not answer its last probe, when its patience was used up.
 `refused`      answered its last probe with a refusal, when its patience was used up.
 
     healthy -> suspect (refused / a run of failures) -> throttled (refused again, by another URL) -> healthy (served)
     suspect -> healthy (served);  any but dead -> waiting (Retry-After) -> healthy (served) or throttled
     healthy -> unreachable (a run) -> healthy (any answer);  throttled, waiting, unreachable -> dead or refused
 
-Each event that changes something is logged, and a log can be replayed.
+Each event that changes something is logged, and a log can be replayed (transitions: `docs/architecture.md`).
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from ray_downloader.politeness.server.probe import Probe
 from ray_downloader.politeness.server.runs import DistinctUrls, Runs
 from ray_downloader.politeness.server.snapshot import Reader
 
-#: A suspect whose probe fails without being refused (a 500, a time-out) is asked so many other URLs, seconds apart,
-#: before it is left alone for a minute: neighbours in a sorted list fail together.
+#: How many other URLs are requested, seconds apart, from a suspect whose probe fails without being refused (a 500, a
+#: time-out) before it is paused for a minute: neighbours in a sorted list fail together.
 STRIKES = 3
-#: Probes go to other URLs while there are any; one that fails so often again, with no other between, is the only one.
+#: Probes go to other URLs if there are any; a URL that fails this often in a row must be the only one.
 ONLY_URL_FAILURES = 3
-#: After a wait as long as this the first request is a single one: the server may be restarting.
+#: After a wait of at least this, the first request is a probe: the server may be restarting.
 PROBE_AFTER_S = 5.0
-#: So many redirects or robots.txt in a row show that a suspect is well: its files are elsewhere, then.
+#: This many redirects or robots.txt in a row show that a suspect is well: its files are elsewhere.
 HOPS_TO_RECOVER = 3
 #: The longest delay between two probes of a server that cannot be reached.
 MAX_PROBE_DELAY_S = 1_800.0
-#: Events that are remembered.
+#: How many events are remembered.
 LOGGED = 100
-#: ... and so many of them stand in a snapshot.
+#: ... and how many of them a snapshot contains.
 LOG_SHOWN = 10
-#: Where no delays are configured.
+#: Used if no delays are configured.
 FIRST_DELAY_S = 5.0
 
 
 class Condition(str, Enum):
-    """What a server is in: see the module's documentation for the transitions."""
+    """The states of a server; see the module's documentation for the transitions."""
 
     HEALTHY = "healthy"
     SUSPECT = "suspect"
@@ -62,7 +62,7 @@ class Condition(str, Enum):
     REFUSED = "refused"
 
 
-#: Trouble that distinct URLs have shown, or that has nothing to do with URLs.
+#: Trouble that was shown by distinct URLs, or that does not depend on URLs.
 _SERVER_WIDE = frozenset({Condition.THROTTLED, Condition.UNREACHABLE})
 
 
@@ -70,29 +70,29 @@ class Consequence(Enum):
     """What an event means for the server's rate."""
 
     NONE = "none"
-    #: It was refused: the rate at that moment was too high, as far as is known.
+    #: A refusal: the rate at that moment was too high, as far as known.
     REFUSED = "refused"
-    #: It was refused again after a pause of seconds: the pause is long now, and the limit is to be guessed with care.
+    #: Another refusal after a pause of seconds: the pause is now long, and the limit has to be estimated with care.
     REFUSED_FOR_LONG = "refused for long"
-    #: URLs fail one after the other: slower, but nothing is learned about a limit.
+    #: URLs fail one after the other: slow down, but learn nothing about a limit.
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One answer, as far as the condition goes.
+    """One answer, with what the condition needs to know.
 
     Args:
         evidence: What it is evidence of.
-        now_s: When it was heard of.
-        ended_s: When it came.
+        now_s: When it was reported.
+        ended_s: When it arrived.
         sent_s: When its request was sent.
-        url_hash: Whose answer it was; 0: unknown, and taken for another one each time.
-        wait_s: How long the server asks to be left alone, if it does.
-        free_s: Until when permits handed out before may be used.
+        url_hash: Identifies the URL; 0: unknown, and counted as a different one each time.
+        wait_s: How long the server demands to be left alone, if it does.
+        free_s: Until when permits granted before may be used.
         jitter: From 0 to 1, how much longer a pause of minutes becomes.
-        is_answer: Whether the server said it; a time-out says nothing.
-        said: What a refusal said.
+        is_answer: Whether the server answered; a time-out is not an answer.
+        said: The server's words, if it refused.
     """
 
     evidence: Evidence
@@ -109,7 +109,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the log: what happened, and what the server was in afterwards."""
+    """One line of the log: what happened, and the condition afterwards."""
 
     event: Event
     after: Condition
@@ -122,8 +122,8 @@ class ServerCondition:
     """The condition of one server.
 
     Args:
-        probe_delays_s: Waits before the first, second, ... probe of a server that cannot be reached; then they double.
-        patience: How long it is waited for.
+        probe_delays_s: Delays before the first, second, ... probe of an unreachable server; after that they double.
+        patience: How long to wait for it.
         now_s: Monotonic time.
     """
 
@@ -152,7 +152,7 @@ class ServerCondition:
         self.patience = patience
         self.probe = Probe()
         self.runs = Runs()
-        #: Runs of 403 after a history of files, so far.
+        #: Number of runs of 403 after a history of files.
         self.bans = 0
         self.said = ""
         self.log: deque[Entry] = deque(maxlen=LOGGED)
@@ -168,7 +168,7 @@ class ServerCondition:
     # -- what happened -------------------------------------------------------------------------------------------
 
     def on(self, event: Event) -> Consequence:
-        """Take in one answer."""
+        """Process one answer."""
         was_well = self.name is Condition.HEALTHY and self.runs.is_empty
         consequence = self._take(event)
         if not (was_well and self.name is Condition.HEALTHY and self.runs.is_empty):
@@ -177,11 +177,11 @@ class ServerCondition:
         return consequence
 
     def was_odd(self, url_hash: int) -> None:
-        """That URL failed while others were served: what it was refused for is its own."""
+        """Record that a URL failed while others were served: its refusals are its own."""
         self.runs.own.was_odd(url_hash)
 
     def replay(self, events: Iterable[Event]) -> None:
-        """Go through logged events again."""
+        """Process logged events again."""
         for event in events:
             self.on(event)
 
@@ -209,7 +209,7 @@ class ServerCondition:
         return self._on_run(evidence, event) if ends_run else Consequence.NONE
 
     def _on_answer(self, evidence: Evidence, event: Event) -> None:
-        """The server is not refusing; a redirect or robots.txt alone does not show that it gives files, though."""
+        """The server is not refusing; but a redirect or robots.txt alone does not show that it delivers files."""
         is_new = self.backoff.is_new(event.sent_s)
         if self.name is Condition.UNREACHABLE:
             self._recover()
@@ -223,7 +223,7 @@ class ServerCondition:
                 self._recover()
 
     def _on_nothing(self, event: Event) -> None:
-        """A probe that says nothing of the server; what it asks for is obeyed."""
+        """A probe without information about the server; a wait that it demands is obeyed."""
         if event.wait_s is not None:
             self._wait_as_asked(event)
         elif self.patience.is_outage:
@@ -234,7 +234,7 @@ class ServerCondition:
             self.backoff.pause_for(event.now_s, self.backoff.length_s, event.free_s)
 
     def _on_late(self, event: Event) -> None:
-        """The answer to a request of before the pause: only a longer wait that it asks for is news."""
+        """The answer to a request from before the pause: it only matters if it demands a longer wait."""
         if event.wait_s is None or event.ended_s + event.wait_s <= max(event.now_s, self.backoff.until_s):
             return
         if self.is_trouble:
@@ -243,11 +243,11 @@ class ServerCondition:
             self._wait_as_asked(event)
 
     def _on_refusal(self, event: Event) -> Consequence:
-        """429, 503 and their like.
+        """Process 429, 503 and the like.
 
-        1. It says how long: so long, from one answer.
-        2. It was well until now: this may be about the URL, so another one is asked after seconds.
-        3. It was in trouble already: a failed probe.
+        1. It states how long to wait: one such answer is enough.
+        2. It was well until now: this may be about the URL, so another one is requested after seconds.
+        3. It was already in trouble: a failed probe.
         """
         if event.wait_s is not None:
             was_asked_as_usual = not self.needs_probe
@@ -275,7 +275,7 @@ class ServerCondition:
         return Consequence.FAILED
 
     def _on_failed_probe(self, event: Event, *, is_refusal: bool) -> Consequence:
-        """The trouble lasts: it is left alone for longer, and given up when its patience is used up."""
+        """The trouble lasts: the pauses become longer, and the server is given up when its patience is used up."""
         is_other = self._note_failure(event)
         consequence = Consequence.NONE
         if self.name is Condition.UNREACHABLE:
@@ -293,18 +293,18 @@ class ServerCondition:
         return consequence
 
     def _is_server_wide(self, is_other: bool, *, is_refusal: bool) -> bool:
-        """Whether a failed probe is about the server: it was already, other URLs failed, or there is only this one."""
+        """Whether a failed probe is about the server: proven before, other URLs failed, or there is only this one."""
         is_proven = is_other and self._is_proven(is_refusal=is_refusal)
         return self.name is Condition.THROTTLED or is_proven or self._alone >= ONLY_URL_FAILURES
 
     def _is_proven(self, *, is_refusal: bool) -> bool:
-        """Whether so many other URLs failed after the first that it is about the server."""
+        """Whether enough other URLs failed after the first to show that it is about the server."""
         if is_refusal:
             return self._strikes >= self.runs.own.needed(Evidence.REFUSED, 1)
         return self._strikes >= self.runs.own.needed(Evidence.FAILED, STRIKES)
 
     def _note_failure(self, event: Event) -> bool:
-        """Enter a failed request; True where its URL had not failed in this trouble."""
+        """Record a failed request; returns True if its URL had not failed in this trouble."""
         self.probe.clear()
         self._hops = 0
         is_other = self._culprits.add(event.url_hash)
@@ -338,7 +338,7 @@ class ServerCondition:
         self.probe.clear()
 
     def _judge(self, now_s: float) -> None:
-        """Right after a failed probe: is it the last? One URL alone decides nothing, as long as there are others."""
+        """After a failed probe: was it the last one? One URL alone decides nothing, as long as there are others."""
         is_shown = len(self._culprits) > 1 or self._alone >= ONLY_URL_FAILURES
         is_server_wide = self.name in _SERVER_WIDE or (self.name is Condition.WAITING and is_shown)
         if is_server_wide and self.patience.is_used_up(now_s):
@@ -354,29 +354,29 @@ class ServerCondition:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether it is not to be asked as usual."""
+        """Whether it must not get requests as usual."""
         return self.name is not Condition.HEALTHY
 
     @property
     def verdict(self) -> Verdict | None:
-        """What becomes of the rows, if it was given up."""
+        """What happens to its rows, if it was given up."""
         return {Condition.DEAD: Verdict.DEAD, Condition.REFUSED: Verdict.REFUSED}.get(self.name)
 
     @property
     def needs_probe(self) -> bool:
-        """Whether a single request is to find out first."""
+        """Whether a single request has to find out first."""
         if self.name is Condition.WAITING:
             return self._has_waited or self.backoff.length_s >= PROBE_AFTER_S
         return self.is_trouble
 
     @property
     def is_403_ban(self) -> bool:
-        """Whether a 403 may be about the server: it gave files, and is in trouble now or has answered so before."""
+        """Whether a 403 may be about the server: it delivered files, and is in trouble now or has done so before."""
         return self.runs.has_history and (self.is_trouble or self.bans > 0)
 
     @property
     def reason(self) -> WaitReason | None:
-        """Why it waits."""
+        """The reason for which it waits."""
         if self.name is Condition.HEALTHY:
             return None
         if self.backoff.is_asked:
@@ -384,7 +384,7 @@ class ServerCondition:
         return WaitReason.BACKOFF if self._last_is_answer else WaitReason.DEFERRED
 
     def pause_s(self, now_s: float) -> float:
-        """How long nothing may be sent; a pause of ours ends with the patience, for the last probe."""
+        """How long nothing may be sent; a pause that we chose ends with the patience, for the last probe."""
         pause_s = self.backoff.remaining_s(now_s)
         last_probe_s = self.patience.last_probe_s(now_s) if self.name in _SERVER_WIDE else None
         if last_probe_s is not None and not self.backoff.is_asked:
@@ -392,12 +392,12 @@ class ServerCondition:
         return pause_s
 
     def probe_given(self, holder: str, first_s: float, ends_s: float) -> None:
-        """A single permit was given, for use from `first_s` to `ends_s`."""
+        """Record that a single permit was granted, for use from `first_s` to `ends_s`."""
         self.backoff.begins_again(first_s)
         self.probe.given(holder, ends_s)
 
     def probe_now(self, now_s: float) -> None:
-        """An outage of our own network began or ended: silence said nothing of the server, so a probe is due."""
+        """An outage of our own network began or ended: silence revealed nothing about the server, so a probe is due."""
         if self.is_trouble and self.reason is WaitReason.DEFERRED:
             self.probe.clear()
             self.backoff.end(now_s)
@@ -407,7 +407,7 @@ class ServerCondition:
     # -- what outlives the process -------------------------------------------------------------------------------
 
     def dump(self, now_s: float) -> dict[str, Any]:
-        """What it is in, as JSON has it; times are relative to now."""
+        """The condition as JSON-able values; times are relative to now."""
         return {
             "condition": self.name.value,
             "said": self.said,
@@ -421,7 +421,7 @@ class ServerCondition:
         }
 
     def load(self, saved: Reader, elapsed_s: float, now_s: float) -> None:
-        """Take over what `dump` gave `elapsed_s` ago; what was given up is tried again."""
+        """Restore what `dump` returned `elapsed_s` ago; a server that was given up is tried again."""
         name = saved.choice("condition", Condition)
         self.name = Condition.HEALTHY if name in {None, Condition.DEAD, Condition.REFUSED} else name
         self.backoff.load(saved, elapsed_s, now_s)
