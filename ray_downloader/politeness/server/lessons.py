@@ -1,10 +1,10 @@
-"""What refusals taught, by the URL that was refused: taken back where that turns out to be about the URL. Pure."""
+"""What refusals taught, by the refused URL; taken back if a refusal turns out to be about its URL. Pure."""
 
 from __future__ import annotations
 
 from ray_downloader.politeness.server.rate import AdaptiveRate, Lesson
 
-#: Refusals that are remembered.
+#: How many refusals are remembered.
 KEPT = 16
 
 
@@ -12,7 +12,7 @@ class Lessons:
     """The last refusals that changed a server's rate.
 
     Args:
-        rate: What they changed.
+        rate: The rate that they changed.
     """
 
     __slots__ = ("_rate", "_taught")
@@ -28,7 +28,7 @@ class Lessons:
         del self._taught[:-KEPT]
 
     def refused_for_long(self, now_s: float, resumes_s: float, sent_s: float) -> None:
-        """... and so was the one after a pause of seconds, so the pause is long now."""
+        """... and so was the one after a pause of seconds, so the pause is now long."""
         if not self._taught:
             self.refused(0, now_s, resumes_s, sent_s)
             return
@@ -36,9 +36,9 @@ class Lessons:
         self._taught.append((url_hash, self._rate.learn_with_care(lesson, resumes_s)))
 
     def was_odd(self, url_hash: int) -> None:
-        """That URL is refused while others are served: what it taught is forgotten.
+        """That URL is refused while others are served: forget what it taught.
 
-        Where another refusal came after it, that one is told what was known before both.
+        If another refusal came after it, the lesson of that one now starts from what was known before both.
         """
         found = [number for number, (taught_by, _) in enumerate(self._taught) if url_hash and taught_by == url_hash]
         if not found:

@@ -1,8 +1,8 @@
-"""Which limit explains what a server answered and refused: the kinds of `limiters` are held against a log of requests.
+"""Which limit explains a server's answers and refusals: the kinds in `limiters` are compared with a log of requests.
 
-A refusal alone does not say where the limit lies: a bucket of one refuses the first request that comes too near, one
-of a second's worth only long after its rate was passed. After one refusal several kinds explain it, after the next
-mostly one. Pure.
+A single refusal does not show where the limit is: a bucket of one refuses the first request that comes too early, one
+with a second's worth only long after its rate was exceeded. After one refusal several kinds explain it, after the next
+usually one. Pure.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from ray_downloader.politeness.server.limiters import (
     window_bounds,
 )
 
-#: Requests that are remembered: 8 kB. A fit takes 0.4 ms where a window explains all, else 34 ms, once an incident.
+#: Requests that are remembered: 8 kB. A fit takes 0.4 ms if a window explains all, else 34 ms, once per incident.
 #: With 512 a bucket of 300 was not found (bare 429s, virtual time: 0.2 of its rate in 20 minutes, not 0.8).
 KEPT = 1024
-#: Of so many the mean rate is taken.
+#: Number of requests over which the mean rate is computed.
 MEAN_OF = 256
-#: Fewer answers than this say nothing.
+#: Fewer answers than this are no evidence.
 MIN_ANSWERED = 8
-#: A refused request came clearly too near to the one before it if no answered one came within this much of that.
+#: A refused request was clearly too close to the one before it if no answered one came within this factor of that.
 CLEARLY_NEARER = 1.12
-#: That means a bucket of one, unless the rate rose so fast that the last second lies this far below it: a deeper bucket
-#: is then likelier.
+#: That means a bucket of one, unless the rate rose so fast that the last second's rate is this far below it: then a
+#: deeper bucket is likelier.
 MOST_OVER_WINDOW = 1.5
-#: Then the limit is looked for between the answered and the refused distance, but at most this far from the answered.
+#: Then the limit is between the answered and the refused distance, but at most this far from the answered one.
 MOST_UNPROVEN = 1.3
 
 
@@ -47,14 +47,14 @@ class LimitFit:
         self._most_depth = math.inf
 
     def answered(self, sent_s: float) -> None:
-        """A request sent then was answered; holders report in batches, so the times come only roughly in order."""
+        """Add an answered request; holders report in batches, so the times come only roughly in order."""
         insort(self._answered_s, sent_s)
         if len(self._answered_s) > KEPT:
             del self._answered_s[0]
             del self._refused_s[: bisect_left(self._refused_s, self._answered_s[0])]
 
     def refused(self, sent_s: float) -> None:
-        """A request sent then was the first that an incident refused."""
+        """Add the first request that an incident refused."""
         insort(self._refused_s, sent_s)
         if self._first_refused_s is None:
             self._first_refused_s = sent_s
@@ -77,16 +77,17 @@ class LimitFit:
         return len(latest_s) / max(latest_s[-1] - latest_s[0], 1e-3)
 
     def limit_rps(self, asked_rps: float, *, is_careful: bool) -> float | None:
-        """Where the limit lies, if a kind of limiter explains what happened; else None.
+        """The server's limit, if a kind of limiter explains what happened; else None.
 
-        1. The refused request came clearly nearer than any answered one: a bucket of one, which depends on how evenly
-           requests arrive and not on the rate that was asked.
-        2. Else at most the asked rate: so many in any second, which lies between what shallow and deep buckets would
-           mean, as long as it explains all; then a bucket of one; then deeper ones; then a calendar's seconds.
+        1. The refused request was clearly closer than any answered one: a bucket of one, which depends on how evenly
+           requests arrive and not on the rate that was used.
+        2. Otherwise, and at most the rate that was used: a number of requests in any second, which is between what
+           shallow and deep buckets would mean, if it explains all; then a bucket of one; then deeper ones; then a
+           calendar's seconds.
 
         Args:
             asked_rps: The rate at the last refusal.
-            is_careful: Of several buckets take the slowest.
+            is_careful: Choose the slowest of several buckets.
         """
         if len(self._answered_s) < MIN_ANSWERED or not self._refused_s:
             return None
@@ -105,7 +106,7 @@ class LimitFit:
 
 
 def _bucket_rps(kinds: list[Bounds], *, is_careful: bool) -> float | None:
-    """The fastest bucket that explains all, as a further incident tells if it was too fast; or the slowest."""
+    """The fastest bucket that explains all, as a further incident shows if it was too fast; or the slowest."""
     agreeing = [it for it in kinds if it.is_exact] or [it for it in kinds if it.agrees]
     limits_rps = [_middle_rps(it) for it in agreeing]
     if not limits_rps:

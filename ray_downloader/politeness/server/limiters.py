@@ -1,7 +1,7 @@
-"""The usual kinds of limiters, and where the limit of each would lie, given what a server answered and refused.
+"""The usual kinds of limiters, and the limit of each according to a server's answers and refusals.
 
-In: times at which requests were sent, in order. Out: bounds of the rate; what was answered bounds it from below, what
-was refused from above, and only of the kind that the server has do the two agree for long. Pure.
+In: times at which requests were sent, in order. Out: bounds of the rate; answers bound it from below, refusals from
+above, and only for the server's actual kind of limiter do the two agree for long. Pure.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ WINDOW_S = 1.0
 #: Depths of token buckets that are tried: in requests (nginx's `burst`), and in seconds of their rate (gateways).
 DEPTHS = (2.0, 5.0, 10.0)
 DEPTHS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-#: Where a second of the server's clock may begin: so many steps.
+#: Number of positions at which a second of the server's clock may begin.
 PHASES = 20
-#: What was answered until the first refusal is known to so much: the rate rises, and refills the bucket meanwhile.
+#: How precisely the answers before the first refusal are known: the rate rises, and refills the bucket meanwhile.
 DEPTH_TOLERANCE = 1.25
-#: Requests arrive a little unevenly: a bucket that lacks this much of a token may have had it.
+#: Requests arrive a little unevenly: a bucket that lacks this share of a token may have had it.
 TOKEN_TOLERANCE = 0.1
-#: Bounds of a bucket that miss each other by less than this may be those of the server.
+#: Bounds of a bucket that miss each other by less than this may still be those of the server.
 BUCKET_TOLERANCE = 1.025
-#: A bucket's rate is looked for from an eighth of the mean rate to eight times it, to 0.4 %.
+#: A bucket's rate is searched from an eighth of the mean rate to eight times it, to 0.4 %.
 _SPAN = 8.0
 _HALVINGS = 10
 
@@ -35,7 +35,7 @@ _Requests = Sequence[tuple[float, bool]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where a limit of one kind would lie: `low_rps` was answered, `high_rps` refused."""
+    """The limit of one kind: `low_rps` was answered, `high_rps` refused."""
 
     low_rps: float
     high_rps: float
@@ -43,7 +43,7 @@ class Bounds:
 
     @property
     def is_exact(self) -> bool:
-        """Whether such a limit would have answered what was answered and refused what was refused."""
+        """Whether such a limit would have answered all answered requests and refused all refused ones."""
         return self.low_rps <= self.high_rps
 
     @property
@@ -53,20 +53,20 @@ class Bounds:
 
 
 def distance_bounds(answered_s: Times, refused_s: Times) -> Bounds:
-    """A bucket of one: no two requests nearer to each other than 1/rate."""
+    """A bucket of one: no two requests closer than 1/rate."""
     least_s = min(after - before for before, after in pairwise(answered_s))
     refused_gap_s = max(_gap_before_s(answered_s, at_s) for at_s in refused_s)
     return Bounds(1 / max(least_s, 1e-6), 1 / max(refused_gap_s, 1e-6))
 
 
 def window_bounds(answered_s: Times, refused_s: Times) -> Bounds:
-    """So many requests in any second."""
+    """A number of requests in any second."""
     low = max(_in_second_before(answered_s, at_s) + 1 for at_s in answered_s)
     return _counted(low, min(_in_second_before(answered_s, at_s) for at_s in refused_s))
 
 
 def calendar_bounds(answered_s: Times, refused_s: Times) -> list[Bounds]:
-    """So many requests in each second of a clock that we do not know, for each phase of it."""
+    """A number of requests in each second of an unknown clock, for each phase of it."""
     return [_in_seconds(answered_s, refused_s, phase / PHASES * WINDOW_S) for phase in range(PHASES)]
 
 
@@ -74,9 +74,9 @@ def bucket_bounds(answered_s: Times, refused_s: Times, most_depth: float = math.
     """Token buckets of several depths that were full before the first of these requests.
 
     Args:
-        answered_s: When answered requests were sent.
-        refused_s: When refused ones were.
-        most_depth: Buckets are no deeper than this, as far as is known.
+        answered_s: Times at which answered requests were sent.
+        refused_s: Times at which refused requests were sent.
+        most_depth: Upper bound of the depth, as far as known.
     """
     requests = sorted([*((at_s, True) for at_s in answered_s), *((at_s, False) for at_s in refused_s)])
     most_depth *= DEPTH_TOLERANCE
@@ -103,13 +103,13 @@ def _in_seconds(answered_s: Times, refused_s: Times, phase_s: float) -> Bounds:
 
 
 def _counted(low: int, high: int) -> Bounds:
-    """Bounds by counting, where one request near an edge may count or not."""
+    """Bounds by counting; one request near an edge may count or not."""
     high = max(1, high)
     return Bounds(low / WINDOW_S, high / WINDOW_S, 1 + 1 / high)
 
 
 def _bucket(requests: _Requests, depth_at: Callable[[float], float]) -> Bounds:
-    """Bounds of a bucket whose depth follows from its rate."""
+    """Bounds of a bucket whose depth depends on its rate."""
     mean_rps = len(requests) / max(requests[-1][0] - requests[0][0], 1e-3)
     low_rps = _least_rps(mean_rps, lambda rps: not _starves(requests, rps, depth_at(rps)))
     high_rps = _least_rps(mean_rps, lambda rps: _would_answer(requests, rps, depth_at(rps)))
@@ -117,7 +117,7 @@ def _bucket(requests: _Requests, depth_at: Callable[[float], float]) -> Bounds:
 
 
 def _least_rps(mean_rps: float, holds: Callable[[float], bool]) -> float:
-    """The least rate at which it holds, by bisection."""
+    """The lowest rate at which `holds` is true, by bisection."""
     low_rps, high_rps = mean_rps / _SPAN, mean_rps * _SPAN
     for _ in range(_HALVINGS):
         middle_rps = math.sqrt(low_rps * high_rps)
@@ -126,17 +126,17 @@ def _least_rps(mean_rps: float, holds: Callable[[float], bool]) -> float:
 
 
 def _starves(requests: _Requests, rps: float, depth: float) -> bool:
-    """Whether the bucket would have refused what was answered."""
+    """Whether the bucket would have refused an answered request."""
     return any(is_answered and tokens < 1 - TOKEN_TOLERANCE for tokens, is_answered in _tokens(requests, rps, depth))
 
 
 def _would_answer(requests: _Requests, rps: float, depth: float) -> bool:
-    """Whether the bucket would have answered what was refused."""
+    """Whether the bucket would have answered a refused request."""
     return any(not is_answered and tokens >= 1 for tokens, is_answered in _tokens(requests, rps, depth))
 
 
 def _tokens(requests: _Requests, rps: float, depth: float) -> Iterator[tuple[float, bool]]:
-    """What the bucket holds as each request comes, and whether that was answered."""
+    """The tokens in the bucket as each request arrives, and whether that was answered."""
     tokens, before_s = depth, requests[0][0]
     for at_s, is_answered in requests:
         tokens = min(depth, tokens + (at_s - before_s) * rps)

@@ -1,10 +1,10 @@
-"""The rate that a server is asked at: learned, settled, and never above its ceiling.
+"""The rate of requests to a server: learned, settled, and never above its ceiling.
 
-Three gears, each moved only by successes, and only while the rate is really used: slow start up to 0.95 of
-the limit that the last incident showed (`limit_fit`); a long plateau up to that limit; then gently beyond, as limits
-may rise. An incident halves. The plateau doubles each time one confirms where the limit lies, so the rate settles.
-Where an incident is dear (a pause of a minute, and the next one doubled), the estimate is the careful one at once, and
-the way back is longer than the half hour after which the incident is forgiven.
+Three gears, each moved only by successes, and only while the rate is really used: slow start up to 0.95 of the limit
+that the last incident showed (`limit_fit`); a long plateau up to that limit; then gently beyond it, as limits may rise.
+An incident halves the rate. The plateau doubles each time an incident confirms the limit, so the rate settles. For a
+costly incident (a pause of a minute, and the next one doubled), the estimate is careful at once, and the way back takes
+longer than the half hour after which the incident is forgiven.
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ from ray_downloader.politeness.server.limit_fit import LimitFit
 #: Slow start: a doubling takes at least this long at full use, and at least this many successes.
 DOUBLING_S = 0.7
 DOUBLING_SUCCESSES = 8
-#: After an incident the way back is known, and faster.
+#: After an incident the way back is known, and hence faster.
 RECOVERY_S = 0.3
-#: The plateau (as CUBIC's, RFC 9438) starts at this share of the remembered rate ...
+#: The plateau (as in CUBIC, RFC 9438) starts at this share of the remembered rate ...
 PLATEAU_SHARE = 0.95
 #: ... and takes at least this long and this many successes, so that incidents stay below a few in 1,000 images.
 PLATEAU_S = 60.0
 PLATEAU_SUCCESSES = 1000
 MAX_PLATEAU_FACTOR = 16
-#: Beyond the remembered rate: a doubling takes at least this.
+#: Beyond the remembered rate, a doubling takes at least this long.
 PROBING_S = 20.0
 PROBING_SUCCESSES = 200
 #: An incident multiplies the rate by this (AIMD; TCP's classic half).
 BACK_OFF = 0.5
-#: An incident this near the remembered rate confirms it.
+#: An incident this close to the remembered rate confirms it.
 CONFIRMS_WITHIN = 0.2
-#: Congestion window validation (RFC 7661): a rate that is used by less than this share says nothing, and stays.
+#: Congestion window validation (RFC 7661): a rate of which less than this share is used is no evidence, and stays.
 USED_SHARE = 0.5
-#: What a window of high time to first byte takes off.
+#: The factor applied after a window of high times to first byte.
 LATENCY_BACK_OFF = 0.95
 #: One request a minute: the shortest pause of a headerless back-off. Longer waits are pauses, not rates.
 MIN_RATE_RPS = 1 / 60
-#: A measured rate is below the asked one by what changes of holders cost (`gcra.SLACK_SHARE`).
+#: A measured rate is below the intended one by the cost of changes of holders (`timeline.SLACK_SHARE`).
 MEASURED_TO_ASKED = 1.05
-#: Incidents nearer to each other than this are in a row; each moves the estimate by this much to the lower bound.
+#: Incidents closer together than this form a series; each moves the estimate this much towards the lower bound.
 IN_A_ROW_S = 30.0
 DEEPER_BY = 0.25
-#: An incident that costs a pause as long as this is dear: no `Retry-After` (60 s and more), or a long one.
+#: An incident with a pause of at least this is costly: no `Retry-After` (60 s and more), or a long one.
 COSTLY_PAUSE_S = 30.0
-#: The plateau after the first dear incident, whose estimate is a guess that is often too low, and after further ones:
-#: 40 minutes, so that the limit is met again only when the incident is forgiven (`backoff.FORGIVEN_AFTER_S`). Chosen
-#: by an hour of virtual time for bare 429s from buckets of 1, 5, 30 and 300 (`benchmarks/politeness/README.md`).
+#: The plateau after the first costly incident, whose estimate is a guess that is often too low, and after further ones:
+#: 40 minutes, so that the limit is reached again only when the incident is forgiven (`backoff.FORGIVEN_AFTER_S`).
+#: Chosen by an hour of virtual time for bare 429s from buckets of 1, 5, 30 and 300 (`benchmarks/politeness/README.md`).
 FIRST_COSTLY_PLATEAU_FACTOR = 2
 COSTLY_PLATEAU_FACTOR = 40
-#: Beyond the remembered rate it then rises so much more slowly, as what it overshoots by flatters the estimate.
+#: Beyond the remembered rate it then rises this much more slowly, as any overshoot inflates the estimate.
 COSTLY_PROBING_FACTOR = 10
-#: A dear incident's estimate is this share of a rate that so many successes stand behind, or of what was fitted.
+#: The estimate after a costly incident is this share of a rate with enough successes behind it, or of the fitted one.
 PROVEN_SHARE = 0.97
 PROVEN_SUCCESSES = 1000
-#: Refusals that come before so few answers are not taken for the limit, but so many in a row are.
+#: Refusals after fewer answers than this are not taken as the limit, unless there are this many in a row.
 MOST_INEXPLICABLE = 6
-#: At most this much of a pause counts as time in which the server's bucket refilled.
+#: At most this much of a pause counts as time in which the server's bucket was refilled.
 REFILL_S = 2.0
 
 
@@ -82,7 +82,7 @@ class AdaptiveRate:
     """One server's rate.
 
     Args:
-        start_rps: First rate.
+        start_rps: Starting rate.
         ceiling_rps: Never exceeded.
         now_s: Monotonic time.
     """
@@ -133,20 +133,20 @@ class AdaptiveRate:
         return min(self._ceiling_rps, remembered_rps)
 
     def cap(self, ceiling_rps: float) -> None:
-        """Another ceiling became known."""
+        """Apply another ceiling."""
         self._ceiling_rps = ceiling_rps
         self.rate_rps = min(self.rate_rps, ceiling_rps)
 
     def resume(
         self, rate_rps: float, incident_rps: float | None, plateau_factor: int = 1, *, was_costly: bool = False
     ) -> None:
-        """Go on with what was learned before: the rate, and how sure and how dear it is where it was refused."""
+        """Continue with what was learned before: the rate, the limit, how certain it is and what an incident costs."""
         self.rate_rps = min(rate_rps, self._ceiling_rps)
         self.incident_rps = incident_rps
         self.plateau_factor, self.was_costly = plateau_factor, was_costly
 
     def on_success(self, at_s: float, ttfb_s: float | None) -> None:
-        """The server delivered a file: the only thing that may raise the rate."""
+        """Count a delivered file: the only event that may raise the rate."""
         self._goodput.add(at_s)
         sent_s = at_s - (ttfb_s or 0.0)
         if sent_s >= self._refines_s:
@@ -162,9 +162,9 @@ class AdaptiveRate:
     def on_incident(
         self, now_s: float, resumes_s: float, sent_s: float | None = None, *, may_be_url: bool = False
     ) -> Lesson:
-        """The server pushed back: remember where, and halve. Returns what was known before.
+        """The server throttled us: remember the rate, and halve it. Returns what was known before.
 
-        Slow start may ask for twice what is delivered, and then half of it is the way back already. `may_be_url`: the
+        Slow start may request twice what is delivered, so half of that already is the way back. `may_be_url`: the
         server did not say how long to wait, so it may have refused that URL and not the rate.
         """
         sent_s = now_s if sent_s is None else sent_s
@@ -189,7 +189,7 @@ class AdaptiveRate:
         return lesson
 
     def _is_inexplicable(self) -> bool:
-        """A refusal nearly at once after the last one, at half the rate that was served before: it may be about a URL.
+        """A refusal right after the last one, at half the rate that was served before: it may be about a URL.
 
         Several in a row are believed: the limit is much lower now.
         """
@@ -197,11 +197,11 @@ class AdaptiveRate:
         return self.incident_rps is not None and 0 < self._inexplicable <= MOST_INEXPLICABLE
 
     def slow_down(self) -> None:
-        """The server is in trouble, maybe because of us: halve, and learn nothing of its limit."""
+        """The server is in trouble, possibly because of us: halve the rate, and learn nothing about its limit."""
         self.rate_rps = max(min(self.rate_rps, MIN_RATE_RPS), BACK_OFF * self.rate_rps)
 
     def unlearn(self, lesson: Lesson) -> None:
-        """What was refused was something else than the rate: as before, but the rate that success has raised stays."""
+        """The refusal was not about the rate: back to before, except that increases earned by successes stay."""
         self._fit.was_not_refused(lesson.sent_s)
         self.rate_rps = min(max(self.rate_rps, lesson.rate_rps), self._ceiling_rps)
         self.incident_rps, self.plateau_factor = lesson.incident_rps, lesson.plateau_factor
@@ -209,13 +209,13 @@ class AdaptiveRate:
         self._in_a_row, self._incident_s = lesson.in_a_row, lesson.incident_s
 
     def learn_with_care(self, lesson: Lesson, resumes_s: float) -> Lesson:
-        """The last incident costs a long pause after all: the same once more, with a careful estimate."""
+        """The last incident causes a long pause after all: repeat it with a careful estimate."""
         self.unlearn(lesson)
         self._goodput = lesson.goodput
         return self.on_incident(lesson.at_s, resumes_s, lesson.sent_s)
 
     def _refine(self) -> None:
-        """After the pause all holders have told what was answered before it: now the limit can be fitted."""
+        """After the pause all holders have reported what was answered before it: now the limit can be fitted."""
         self._refines_s = math.inf
         limit_rps = self._fit.limit_rps(self._refused_rps, is_careful=self.was_costly)
         if limit_rps is not None:
@@ -238,13 +238,13 @@ class AdaptiveRate:
         self.rate_rps = min(raised_rps, self._ceiling_rps)
 
     def _limit_estimate_rps(self, now_s: float) -> float:
-        """Where the server's limit lies, at an incident.
+        """The server's limit, estimated at an incident.
 
         1. Too few answers to measure, or a rate that hardly moves: the rate itself.
-        2. In slow start: what was delivered in the last second, as the rate may already be far above.
-        3. Soon after another incident: less, down to the mean since then. A deep token bucket flatters both the rate
-           and the last second, and what it refilled since it was last empty is that mean; for a shallow one it is too
-           low, so each further incident moves only a part of the way.
+        2. In slow start: what was delivered in the last second, as the rate may already be far above the limit.
+        3. Soon after another incident: less, down to the mean since then. A deep token bucket inflates both the rate
+           and the last second, and that mean is what it refilled since it was last empty; for a shallow bucket the mean
+           is too low, so each further incident moves only part of the way.
         """
         recent_rps, mean_rps = self._goodput.recent_rps(), self._goodput.mean_rps(now_s)
         if recent_rps is None:
@@ -256,7 +256,7 @@ class AdaptiveRate:
         return upper_rps - min(1.0, DEEPER_BY * in_a_row) * max(0.0, upper_rps - mean_rps)
 
     def _careful_estimate_rps(self, now_s: float) -> float:
-        """Where the limit lies at least: the mean since the last incident, all that a bucket can have refilled."""
+        """A lower bound of the limit: the mean since the last incident, all that a bucket can have refilled."""
         limit_rps, mean_rps = self._limit_estimate_rps(now_s), self._goodput.mean_rps(now_s)
         if mean_rps is None:
             return limit_rps
@@ -280,5 +280,5 @@ class AdaptiveRate:
 
 
 def _growth(rate_rps: float, doubling_s: float, doubling_successes: float) -> float:
-    """What one success multiplies the rate by, so that a doubling takes at least that long and that many."""
+    """The factor for one success, so that a doubling takes at least that long and that many successes."""
     return float(2 ** (1 / max(doubling_s * rate_rps, doubling_successes)))

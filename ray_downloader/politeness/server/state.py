@@ -1,8 +1,8 @@
-"""One budget, whole: who may send how many requests when, and what the server's answers change about that.
+"""One whole budget: who may send how many requests when, and how the server's answers change that.
 
-A state machine without clock, chance or network. `handle` is the only way in for workers: a message comes with what
-ended, a lease goes out. `order` is the operator's, `note_idle` and `note_outage` are the driver's. What was learned
-survives by `snapshot` and `restore`. What the server is in, and why, is `ServerCondition`'s.
+A state machine without clock, chance or network. `handle` is the only entry for workers: a message with outcomes comes
+in, a lease goes out. `order` is for the operator, `note_idle` and `note_outage` are for the driver. What was learned
+survives through `snapshot` and `restore`. The server's condition, and the reason for it, is in `ServerCondition`.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from ray_downloader.politeness.server.snapshot import Reader
 
 Order = Literal["pause", "resume", "rate", "ban"]
 
-#: Length of a lease, alone on a server: when the rate has settled, and while it moves fast.
+#: Length of a lease for a single holder: when the rate has settled, and while it changes fast.
 SETTLED_LEASE_S = 2.0
 MOVING_LEASE_S = 0.25
-#: A snapshot older than this is of a process whose leases have ended.
+#: A snapshot older than this comes from a process whose leases have ended.
 FRESH_S = 300.0
-#: Weight of a new answer in the mean time that a connection is busy: some twenty answers.
+#: Weight of a new answer in the mean time for which a connection is busy: about twenty answers.
 BUSY_WEIGHT = 0.05
-#: A turn has this much more of connections than Little's law says: just enough is too few when answers vary (four
+#: A turn has this many more connections than Little's law requires: the exact number is too low if answers vary (four
 #: tasks, 30 ms answers with 4 ms of noise, 28/s: 0.87 of the rate was used, with the headroom 0.95; virtual time).
 CONNECTION_HEADROOM = 1.15
-#: How long a hint of `RateLimit` headers holds, at most.
+#: How long a hint from `RateLimit` headers applies at most.
 MAX_HINT_S = 3_600.0
-#: A connection that failed to be made shows the server's limit only if others were answered so shortly before.
+#: A failure to connect only reveals the server's limit on connections if others were answered this shortly before.
 OTHERS_ANSWERED_S = 5.0
 
 
 class Wait(NamedTuple):
-    """Why a server gets no request now, until when (None: nobody knows), and what it said."""
+    """Why a server gets no request now, until when (None: unknown), and what it said."""
 
     reason: WaitReason
     until_s: float | None
@@ -93,10 +93,10 @@ class ServerState:
     def __repr__(self) -> str:
         return f"ServerState({self._condition!r}, ordered={self._ordered}, rate={self._rate and self._rate.rate_rps})"
 
-    # -- what a worker says ----------------------------------------------------------------------------------------
+    # -- messages of workers ---------------------------------------------------------------------------------------
 
     def handle(self, request: LeaseRequest, now_s: float, rng: random.Random) -> Lease:
-        """Take in a worker's message and answer it."""
+        """Process a worker's message and answer it."""
         self._take_in(request, now_s, rng)
         verdict = self.verdict(now_s)
         is_open = verdict is Verdict.OPEN and request.wanted > 0
@@ -104,7 +104,7 @@ class ServerState:
         return self._explained(lease, now_s)
 
     def hold(self, request: LeaseRequest, wait_s: float, now_s: float, rng: random.Random) -> Lease:
-        """Take in a worker's message and give no permit: an outage of our own network lasts."""
+        """Process a worker's message but grant no permit: an outage of our own network lasts."""
         self._take_in(request, now_s, rng)
         return self._explained(self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s), now_s)
 
@@ -139,7 +139,7 @@ class ServerState:
             self._on_success(outcome, ended_s)
 
     def _judge(self, outcome: Outcome, now_s: float, ended_s: float, rng: random.Random) -> None:
-        """What the answer says of the server, and what follows from that."""
+        """What the answer reveals about the server, and the consequences."""
         sent_s = ended_s - (outcome.total_s or outcome.ttfb_s or 0.0)
         evidence = self._evidence_of(outcome, sent_s)
         if outcome.kind is ErrorKind.RESET or evidence is Evidence.CROWDED:
@@ -164,7 +164,7 @@ class ServerState:
                 self._lessons.was_odd(outcome.url_hash)
 
     def _draw(self, consequence: Consequence, event: Event) -> None:
-        """What the rate learns of it."""
+        """What the rate learns from it."""
         if self._rate is None or self._lessons is None or not self._policy.adaptive:
             return
         resumes_s = self._condition.backoff.epoch_s
@@ -186,7 +186,7 @@ class ServerState:
         return evidence if self._rate else _unlimited(evidence, outcome)
 
     def _open_with(self, outcome: Outcome) -> int:
-        """Connections that were open when that request ended, as far as is known."""
+        """Connections that were open when that request ended, as far as known."""
         return max(outcome.connections, 1) + self._open_elsewhere
 
     def _on_success(self, outcome: Outcome, ended_s: float) -> None:
@@ -203,24 +203,24 @@ class ServerState:
             self._hint_rps = outcome.ratelimit_rps
             self._hint_until_s = ended_s + min(outcome.ratelimit_reset_s or 0.0, MAX_HINT_S)
 
-    # -- what the driver and the operator say ----------------------------------------------------------------------
+    # -- calls of the driver and the operator ----------------------------------------------------------------------
 
     def note_idle(self, is_idle: bool, now_s: float) -> None:
-        """Whether the run has nothing else to do: only then does the patience with this server run out."""
+        """Record whether the run has nothing else to do: only then does the patience with this server run out."""
         self._patience.note_idle(is_idle, now_s)
 
     def note_outage(self, is_outage: bool, now_s: float) -> None:
-        """Whether our own network is out of order: until it works again no silence says anything of this server."""
+        """Record whether our own network is down: until it works again, silence reveals nothing about this server."""
         if is_outage != self._patience.is_outage:
             self._patience.note_outage(is_outage, now_s)
             self._condition.probe_now(now_s)
 
     def forget(self, holder: str) -> None:
-        """A holder is known to be gone: its connections are free."""
+        """Free the connections of a holder that is known to be gone."""
         self._allocator.forget(holder)
 
     def order(self, order: Order, value: float | None = None) -> None:
-        """Obey the operator: `rate` sets the rate and its ceiling; `resume` ends an ordered pause or ban."""
+        """Obey the operator's order: `rate` sets the rate and its ceiling; `resume` ends an ordered pause or ban."""
         if order == "rate":
             if self._rate and value:
                 self._ceiling.ordered_rps = value
@@ -229,7 +229,7 @@ class ServerState:
             return
         self._ordered = {"pause": Verdict.PAUSED, "ban": Verdict.BANNED, "resume": None}[order]
 
-    # -- what is answered ------------------------------------------------------------------------------------------
+    # -- answers ---------------------------------------------------------------------------------------------------
 
     def verdict(self, now_s: float) -> Verdict:
         """What may be done with rows of this server."""
@@ -245,7 +245,7 @@ class ServerState:
         return Verdict.PAUSED if self._pause_s(now_s) > 0 else Verdict.OPEN
 
     def wait(self, now_s: float) -> Wait | None:
-        """Why there are no permits now, if the server, the operator or an outage is why."""
+        """Why there are no permits now, if the server, the operator or an outage is the reason."""
         if self._ordered is Verdict.BANNED or self._opt_out.is_open or self._condition.verdict:
             return None
         if self._ordered is Verdict.PAUSED:
@@ -258,7 +258,7 @@ class ServerState:
         return self._slow_wait(now_s)
 
     def _slow_wait(self, now_s: float) -> Wait | None:
-        """A limit that is used up, or a delay that is long."""
+        """The wait for a limit that is used up, or for a long delay."""
         hint_s, quota_s = self._hint_pause_s(now_s), self._quota_pause_s(now_s)
         if hint_s > 0:
             return Wait(WaitReason.RETRY_AFTER, now_s + hint_s, "RateLimit headers: nothing left")
@@ -274,11 +274,11 @@ class ServerState:
 
     @property
     def _may_park(self) -> bool:
-        """A group is many hosts: one that is down says nothing of the others."""
+        """A group is many hosts: one that is down says nothing about the others."""
         return self._policy.group is None
 
     def _pause_s(self, now_s: float) -> float:
-        """How long nothing may be sent; 0: it may."""
+        """How long nothing may be sent; 0: sending is allowed."""
         ordered_s = RECHECK_S if self._ordered is Verdict.PAUSED else 0.0
         pause_s = self._condition.pause_s(now_s)
         return max(ordered_s, pause_s, self._hint_pause_s(now_s), self._quota_pause_s(now_s))
@@ -293,7 +293,7 @@ class ServerState:
         return pause_s
 
     def _refuse(self, request: LeaseRequest, verdict: Verdict, now_s: float) -> Lease:
-        """No permit now. A wait of ours may become shorter when the run is idle, so it is asked after now and then."""
+        """No permit now. A pause that we chose may become shorter when the run is idle, so the worker returns soon."""
         wait_s = self._pause_s(now_s)
         if self._condition.is_trouble and not self._condition.backoff.is_asked:
             wait_s = min(wait_s, self._patience.check_s)
@@ -313,7 +313,7 @@ class ServerState:
         return replace(lease, is_probe=is_probe and lease.permits > 0)
 
     def _explained(self, lease: Lease, now_s: float) -> Lease:
-        """The lease with what its holder is to know of the server."""
+        """The lease with what its holder should know about the server."""
         wait = None if lease.permits else self.wait(now_s)
         return replace(
             lease,
@@ -340,13 +340,13 @@ class ServerState:
         )
 
     def _turn_connections(self, now_s: float) -> int:
-        """Connections that the rate keeps busy (Little's law), as far as there are so many."""
+        """Connections that the rate keeps busy (Little's law), as far as that many are available."""
         interval_s = self._interval_s(now_s)
         busy = math.ceil(CONNECTION_HEADROOM * self._busy_s / interval_s) if interval_s else 1
         return max(1, min(busy, self._connections.limit))
 
     def _probe_terms(self, now_s: float) -> Terms:
-        """One request, whatever it is: retries may be all that is left."""
+        """Terms for one request of any kind: retries may be all that is left."""
         return replace(
             self._terms(now_s),
             not_before_s=max(now_s, self._byte_rate.paid_s),
@@ -372,7 +372,7 @@ class ServerState:
     # -- what outlives the process ---------------------------------------------------------------------------------
 
     def snapshot(self, now_s: float) -> dict[str, Any]:
-        """What was learned, ordered and counted, as JSON has it; times are relative to now."""
+        """What was learned, ordered and counted, as JSON-able values; times are relative to now."""
         wait = self.wait(now_s)
         return {
             "verdict": self.verdict(now_s).value,
@@ -401,10 +401,10 @@ class ServerState:
 
     @classmethod
     def restore(cls, policy: ServerPolicy, snapshot: Mapping[str, Any], elapsed_s: float, now_s: float) -> ServerState:
-        """Go on from a snapshot that was taken `elapsed_s` ago, by the same process or another.
+        """Continue from a snapshot that was taken `elapsed_s` ago, by the same process or another.
 
-        Whether a server is given up or opts out is found out anew. Leases of a process that just died may still be
-        used, so the first new one waits until they have ended. What cannot be understood is left out, key by key.
+        Whether a server is given up or opts out is determined anew. Leases of a process that just died may still be
+        used, so the first new one waits until they have ended. Values that cannot be parsed are left out, key by key.
         """
         state, saved = cls(policy, now_s), Reader(snapshot)
         state._ceiling.load(saved, elapsed_s, now_s)
@@ -435,7 +435,7 @@ class ServerState:
 
 
 def _unlimited(evidence: Evidence, outcome: Outcome) -> Evidence:
-    """Without a limit on the rate no request comes too soon: only a run of refusals is trouble, or a `Retry-After`."""
+    """Without a limit on the rate no request is too early: only a run of refusals or a `Retry-After` is trouble."""
     if evidence is Evidence.REFUSED and _wait_s(outcome) is None:
         return Evidence.FAILED
     return Evidence.ANSWERED if evidence is Evidence.FORBIDDEN else evidence

@@ -136,19 +136,19 @@ def test_only_successes_raise_the_rate_and_the_ceiling_holds(
         assert 0 < rate.rate_rps <= 50.0
 
 
-def test_a_dear_incident_is_estimated_by_the_mean_and_a_cheap_one_by_the_last_second() -> None:
-    dear, cheap = AdaptiveRate(10.0, 1000.0, 0.0), AdaptiveRate(10.0, 1000.0, 0.0)
-    now_s = use(dear, 0.0, 2.0)
+def test_a_costly_incident_is_estimated_by_the_mean_and_a_cheap_one_by_the_last_second() -> None:
+    costly, cheap = AdaptiveRate(10.0, 1000.0, 0.0), AdaptiveRate(10.0, 1000.0, 0.0)
+    now_s = use(costly, 0.0, 2.0)
     assert use(cheap, 0.0, 2.0) == now_s
-    dear.on_incident(now_s, now_s + COSTLY_PAUSE_S)
+    costly.on_incident(now_s, now_s + COSTLY_PAUSE_S)
     cheap.on_incident(now_s, now_s + 1.0)
-    assert dear.incident_rps is not None
+    assert costly.incident_rps is not None
     assert cheap.incident_rps is not None
-    assert dear.incident_rps < 0.8 * cheap.incident_rps
-    assert dear.rate_rps < cheap.rate_rps
+    assert costly.incident_rps < 0.8 * cheap.incident_rps
+    assert costly.rate_rps < cheap.rate_rps
 
 
-def test_after_a_second_dear_incident_the_limit_is_met_again_only_when_it_is_forgiven() -> None:
+def test_after_a_second_costly_incident_the_limit_is_met_again_only_when_it_is_forgiven() -> None:
     rate = AdaptiveRate(20.0, 1000.0, 0.0)
     rate.on_incident(use(rate, 0.0, 1.0), 60.0)
     rate.on_incident(use(rate, 60.0, 100.0), 300.0)
@@ -158,7 +158,7 @@ def test_after_a_second_dear_incident_the_limit_is_met_again_only_when_it_is_for
     assert PLATEAU_SHARE * limit_rps < rate.rate_rps < limit_rps
 
 
-def test_a_dear_incident_after_many_files_does_not_throw_away_what_they_proved() -> None:
+def test_a_costly_incident_after_many_files_does_not_throw_away_what_they_proved() -> None:
     rate = AdaptiveRate(20.0, 1000.0, 0.0)
     rate.on_incident(use(rate, 0.0, 1.0), 60.0)
     now_s = use(rate, 60.0, 200.0)
