@@ -1,17 +1,17 @@
 """Whose fault a failed request is: the row's own or its server's. Pure.
 
-An attempt of a row is spent on its own faults only.
+Only a row's own faults use up its attempts.
 
-1. Refusals for pace (429, 503) and failures to connect say something about the server: no attempt is spent. If that
-   failure stood alone, with others served before the row's next try, it was the row's after all: the row is odd, and
-   the attempt is charged then.
+1. Refusals because of the rate (429, 503) and failures to connect are evidence about the server: no attempt is used up.
+   If that failure was an isolated one, with others served before the row's next try, it was the row's after all: the
+   row is odd, and the attempt is charged then.
 2. Other failures (500, a time-out, a torn body) are the row's, until `SERVERS_FAULT_ROWS` distinct rows have failed
-   with nothing served in between, or one of them could not even connect: then it is the server, and they have their
-   attempts back.
-3. What an odd row fails with is its own, unless its server is in trouble anyway and the row only a probe of it.
-4. That no connection could be made, or that all are banned, is never a row's fault: it says nothing of the URL.
+   with nothing served in between, or one of them could not even connect: then they are the server's, and the rows get
+   their attempts back.
+3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe.
+4. If no connection could be made, or all requests are banned, it is never the row's fault: it is not about the URL.
 
-What becomes of a server at fault is decided by its budget (`politeness/server/`).
+The budget decides what happens to a server at fault (`politeness/server/`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ray_downloader.politeness.server.evidence import is_throttled
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.row import Row
 
-#: Distinct rows that fail in a row, from which on it is the server: as many as slow its budget down.
+#: Distinct rows that must fail in a row to blame the server: as many as slow its budget down.
 SERVERS_FAULT_ROWS = 10
-#: Failures in which the URL had no part.
+#: Failures that do not depend on the URL.
 _NOT_THE_URLS = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.HTTP_403_BAN})
 _BLAME_SERVER = _NOT_THE_URLS | {ErrorKind.RESET}
 
@@ -46,7 +46,7 @@ class _Suspect:
 
 
 def blames_server(failure: Failure) -> bool:
-    """Whether a failure by itself says more of the server than of the row."""
+    """Whether a failure by itself indicates the server more than the row."""
     is_refusal = (
         is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind is ErrorKind.HTTP_403_BAN
     )
@@ -54,28 +54,28 @@ def blames_server(failure: Failure) -> bool:
 
 
 def is_own_fault(row: Row, kind: ErrorKind | None) -> bool:
-    """Whether a failure of that kind would be the row's own, however the server fares otherwise."""
+    """Whether a failure of that kind would be the row's own, however the server is doing."""
     return row.is_odd and not row.is_probe and kind not in _NOT_THE_URLS
 
 
 class FaultJudge:
-    """What one task has seen of one server: when it served last, and who has failed since."""
+    """What one task has seen of one server: when it last served a row, and which rows have failed since."""
 
     __slots__ = ("_served_sent_s", "_streak", "has_delivered")
 
     def __init__(self) -> None:
-        #: When the newest request that was served had been sent.
+        #: When the newest of the served requests was sent.
         self._served_sent_s = float("-inf")
-        #: Whether a file has come, or the way to one: an answer that there is none does not count.
+        #: Whether a file has arrived, or a redirect to one; an answer that there is none does not count.
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
 
     def would_be_odd(self, row: Row) -> bool:
-        """Whether others that asked after it failed were served, so that another failure would be its own."""
+        """Whether others requested after its failure were served, so that another failure would be its own."""
         return row.failed_at_s is not None and self._served_sent_s > row.failed_at_s
 
     def review(self, row: Row) -> None:
-        """A row that failed is tried again, or given back: whether it is odd, and owes an attempt, is known now."""
+        """Before a failed row is retried or returned: decide whether it is odd, and owes an attempt."""
         if not self.would_be_odd(row):
             return
         row.is_odd = True
@@ -84,27 +84,27 @@ class FaultJudge:
             row.attempt += 1
 
     def notice_served(self, sent_s: float) -> None:
-        """The server answered a row as it should: with its file, or by saying that there is none.
+        """The server answered a row properly: with its file, or by stating that there is none.
 
         Args:
-            sent_s: When the row was asked for; that says nothing of failures that came later.
+            sent_s: When the request was sent; the answer is no evidence about failures that came later.
         """
         self._served_sent_s = max(self._served_sent_s, sent_s)
         are_many = len(self._streak) > 1
         for key, suspect in list(self._streak.items()):
             if suspect.failed_at_s < sent_s:
                 del self._streak[key]
-                if are_many and suspect.row.owes_attempt:  # the server was at fault, and it passed
+                if are_many and suspect.row.owes_attempt:  # the server was at fault, and has recovered
                     suspect.row.owes_attempt, suspect.row.failed_at_s = False, None
 
     def give_back(self, row: Row) -> None:
-        """The task ends: what failed alone stays suspect in the next one, what failed with others does not."""
+        """The task ends: an isolated failure stays suspect in the next task, a failure among others does not."""
         self.review(row)
         if len(self._streak) > 1 and id(row) in self._streak and row.owes_attempt:
             row.owes_attempt, row.failed_at_s = False, None
 
     def judge(self, row: Row, failure: Failure, now_s: float) -> Fault:
-        """A request for the row failed in a way that may pass."""
+        """Judge a failed request for the row whose failure may pass."""
         if is_own_fault(row, failure.kind):
             row.failed_at_s = now_s
             return Fault.ROW

@@ -1,8 +1,8 @@
-"""The worker loop: one thread that leases permits, moves bytes, makes images and writes them down.
+"""The worker loop: one thread that leases permits, moves bytes, makes images and records them.
 
-It serves many servers at once. A request starts only with a permit of the budget it spends, also a retry and each hop
-of a redirect. Between two turns of the network it processes at most one image, so that no permit waits long: a second
-thread for decoding was measured to halve the speed (GIL: 446 against 866 images/s).
+It serves many servers at once. A request, including a retry and each hop of a redirect, starts only with a permit of
+the budget it spends. Between two turns of the network it processes at most one image, so that no permit waits long: a
+second thread for decoding was measured to halve the speed (GIL: 446 against 866 images/s).
 """
 
 from __future__ import annotations
@@ -32,37 +32,37 @@ from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, R
 from ray_downloader.worker.row import Row, RowState
 from ray_downloader.worker.server_queue import NEVER, ServerQueue
 
-#: Requests under way in one task; what one server is asked for is its lease's matter.
+#: In-flight requests of one task; the number for one server depends on its lease.
 MAX_IN_FLIGHT = 256
-#: With fewer requests under way the rows at hand are mostly those of servers that wait, so others are assigned.
+#: With fewer in-flight requests, most assigned rows belong to servers that wait, so others are assigned.
 FEW_IN_FLIGHT = 16
-#: How long a drain waits for requests under way. Without a drain none is cut: a transfer may take all of its time.
+#: How long a drain waits for in-flight requests. Without a drain none is cut: a transfer may use all of its time.
 DRAIN_GRACE_S = 10.0
-#: A transfer that takes longer is slow. While a slice that is over waits for slow ones, its other servers go on.
+#: A transfer that takes longer is slow. While a slice that is over waits for slow ones, its other servers continue.
 SLOW_S = 10.0
-#: Progress is reported (and journals are flushed) so often; the answer says whether the run drains.
+#: How often progress is reported (and journals are flushed); the answer says whether the run drains.
 PROGRESS_INTERVAL_S = 1.0
-#: A task whose rows are all paused looks again after so long.
+#: How soon a task whose rows are all paused looks again.
 PAUSED_RECHECK_S = 5.0
-#: Answers of an actor come without waking the network poll, so it is short while one is awaited.
+#: Answers of an actor do not wake the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
-#: Verdicts that somebody spoke: how a row failed before does not matter.
+#: Verdicts that are a decision: how a row failed before does not matter.
 _ORDERED = frozenset({Verdict.BANNED, Verdict.OPTED_OUT})
 
 _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Works at some batches for some time.
+    """Works on some batches for some time.
 
     Args:
-        batches: What to work at.
+        batches: The batches to work on.
         policy: Decisions about requests.
-        robots: What servers' robots.txt say.
+        robots: Knows the servers' robots.txt.
         ports: Network, budgets, pixels, clocks.
-        time_slice: Who works, and for how long.
+        time_slice: The holder, and the duration.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Worker:
         self._paused: list[Row] = []
 
     def run(self) -> SliceReport:
-        """Work until all is settled, time is up, the run drains, or no server may be asked again in this slice."""
+        """Work until all is settled, time is up, the run drains, or no server can get requests again in this slice."""
         while not self.is_over():
             self.turn()
         return self.finish()
 
     def is_over(self) -> bool:
-        """Whether nothing is left to do here, or to wait for."""
+        """Whether this worker has nothing left to do or to wait for."""
         if not self._open:
             return True
         now_s = self._ports.clock()
@@ -115,14 +115,14 @@ class Worker:
         return self._ports.budgets.is_draining
 
     def _next_start_s(self, now_s: float) -> float:
-        """When a request could start at the earliest; now, where rows were not assigned yet."""
+        """The earliest time at which a request could start; now, if there are rows that were not assigned yet."""
         if any(batch.wants_chunk or batch.has_room for batch in self._open):
             return now_s
         starts_s = [queue.next_start_s(now_s) for queue in self._queues.values()]
         return min([*starts_s, now_s + PAUSED_RECHECK_S] if self._paused else starts_s, default=now_s)
 
     def next_turn_s(self) -> float:
-        """When a turn can do something if nothing comes before, a lease or a result; for who runs turns by itself."""
+        """When a turn can next do something, unless a lease or result comes earlier; for callers of single turns."""
         now_s = self._ports.clock()
         may_assign = now_s < self._ends_at_s and any(batch.wants_chunk for batch in self._open)
         if self._bodies or may_assign or not self._open:
@@ -133,7 +133,7 @@ class Worker:
     # -- one turn --------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
-        """Start what may start, move bytes for a moment, and deal with what ended."""
+        """Start what may start, move bytes for a moment, and handle what ended."""
         now_s = self._ports.clock()
         if self._is_draining:
             self._ends_at_s = min(self._ends_at_s, now_s)
@@ -142,7 +142,7 @@ class Worker:
         for lease in self._ports.budgets.receive():
             self._queues[lease.server].granted(lease, self._ports.clock())
         self._obey(self._ports.budgets.hosts)
-        # Reading rows takes its time; a permit counted from before that would be used too early.
+        # Reading rows takes time; a permit whose time counts from before that would be used too early.
         now_s = self._ports.clock()
         wake_at_s = self._advance_all(now_s)
         for ended in self._requests.poll(self._patience_s(now_s, wake_at_s)):
@@ -156,12 +156,12 @@ class Worker:
         if now_s >= self._report_at_s:
             self._report(now_s)
 
-    def _guarded(self, row: Row, deal_with: Callable[..., None], *arguments: object) -> None:
-        """Whatever one answer or picture does, it costs its own row and nothing else."""
+    def _guarded(self, row: Row, handle: Callable[..., None], *arguments: object) -> None:
+        """Whatever one answer or picture does, it only affects its own row."""
         try:
-            deal_with(*arguments)
+            handle(*arguments)
         except (OSError, MemoryError):
-            raise  # the journal cannot be written, or the machine is at its end: not this row's doing
+            raise  # the journal cannot be written, or the machine is out of resources: not this row's fault
         except Exception as error:
             _log.exception("%s", row.identifier)
             if row.state is not RowState.SETTLED:
@@ -171,14 +171,14 @@ class Worker:
         is_idle = now_s >= self._report_at_s and len(self._requests) < FEW_IN_FLIGHT
         for batch in [batch for batch in self._open if batch.wants_chunk or (is_idle and batch.has_room)]:
             rows = list(batch.next_rows())
-            self._ports.rng.shuffle(rows)  # lists are sorted, and neighbours fail together: so they look like a server
+            self._ports.rng.shuffle(rows)  # lists are sorted and neighbours fail together, which looks like the server
             self._rows_of_server.update(row.server for row in rows)
             for row in rows:
                 learned = batch.learned(row)
                 self._send_to(row, row.resume(learned, now_s, self._ports.wall_clock()) if learned else row.url)
 
     def _send_to(self, row: Row, url: str) -> None:
-        """Queue the row at the budget that its next request spends, or settle it where there is to be none."""
+        """Queue the row at the budget that its next request spends, or settle it if there must not be one."""
         route = self._policy.route(url, row.url)
         if isinstance(route, Failure):
             self._fail(row, route)
@@ -187,7 +187,7 @@ class Worker:
         self._admit(row, route)
 
     def _admit(self, row: Row, route: Route) -> None:
-        """Past the server's robots.txt, which may have to be fetched first."""
+        """Pass the row through the server's robots.txt, which may have to be fetched first."""
         admission = self._robots.admit(row, route, self._rows_of_server[row.server])
         if admission is Admission.EXCLUDED:
             self._fail(row, Failure(ErrorKind.ROBOTS, self._robots.reason(route.server)))
@@ -198,14 +198,14 @@ class Worker:
             self._request_robots(row, route)
 
     def _request_robots(self, row: Row, route: Route) -> None:
-        """Fetch what the first row of a server is held for."""
+        """Fetch the robots.txt for which the first row of a server is held."""
         if self._robots.needs_request(route.server):
             robots_route = self._policy.route(robots_url(route.url), row.url)
             if isinstance(robots_route, Route):
                 self._queue(robots_route.budget).add_first(RobotsRequest(route.server, robots_route))
 
     def _obey(self, hosts: Mapping[str, Verdict]) -> None:
-        """Keep to what is ordered for single hosts of a group; the group's other rows go on."""
+        """Apply the orders for single hosts of a group; the group's other rows continue."""
         if hosts == self._hosts:
             return
         self._hosts = hosts
@@ -257,7 +257,7 @@ class Worker:
         return wake_at_s
 
     def _slow_queues(self, now_s: float) -> set[int]:
-        """Queues whose slow transfers a slice that is over waits for; empty before its end."""
+        """Queues with slow transfers for which a slice that is over waits; empty before its end."""
         is_over = now_s >= self._ends_at_s and not self._is_draining
         return self._requests.slow_queues(now_s - SLOW_S) if is_over and now_s < self._lingers_until_s else set()
 
@@ -273,7 +273,7 @@ class Worker:
             self._requests.start(queue, work, now_s)
 
     def _abandon(self, row: Row, queue: ServerQueue) -> None:
-        """Its server is not asked any more, or it may not be retried."""
+        """Give up a row whose server gets no more requests, or which may not be retried."""
         lease = queue.lease
         is_own = row.is_retry or queue.verdict is Verdict.OPEN
         if row.failure is not None and is_own and queue.verdict not in _ORDERED:
@@ -290,13 +290,13 @@ class Worker:
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
         if self._bodies:
             return 0.0
-        if wake_at_s <= now_s:  # something waits for room here or for its last retry, not for time
+        if wake_at_s <= now_s:  # something waits for room in this worker or for its last retry, not for time
             return AWAIT_ANSWER_S
         is_requesting = any(queue.is_requesting for queue in self._queues.values())
         return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_requesting else IDLE_POLL_S)
 
     def _report(self, now_s: float) -> None:
-        """Flush the journals, so that what is reported is also kept."""
+        """Flush the journals, so that what is reported is also saved."""
         self._report_at_s = now_s + PROGRESS_INTERVAL_S
         for batch in self._open:
             batch.flush()
@@ -318,7 +318,7 @@ class Worker:
         self._answered = self._unresolved = 0
         self._reported_bytes += size_bytes
 
-    # -- what comes back -------------------------------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------------------------------
 
     def _receive(self, ended: Ended) -> None:
         queue, row, result = ended.queue, ended.work, ended.result
@@ -339,7 +339,7 @@ class Worker:
         queue.settle_held(now_s)
 
     def _hold_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float) -> None:
-        """A 403 may be a ban that passes; where no other row was left to tell by, it is only tried so often."""
+        """Hold a row after a 403, which may be a temporary ban; without other rows for comparison, only so often."""
         if row.attempt >= self._policy.max_attempts:
             self._fail(row, failure)
         else:
@@ -347,18 +347,18 @@ class Worker:
             queue.hold(row, failure, now_s)
 
     def _read(self, queue: ServerQueue, result: FetchResult) -> tuple[Failure | None, Outcome]:
-        """What an answer means; one that cannot be read means that its row fails, and its budget hears of it too."""
+        """What an answer means; if it cannot be processed, its row fails, and its budget is informed as well."""
         now_unix_s = self._ports.wall_clock()
         try:
             failure = self._policy.failure_of(result, now_unix_s, is_403_ban=queue.is_403_ban)
             return failure, self._policy.outcome(result, failure, now_unix_s)
         except Exception as error:
-            _log.exception("an answer that could not be read")
+            _log.exception("an answer that could not be processed")
             failure = Failure(ErrorKind.INTERNAL, repr(error), result.status)
             return failure, Outcome(failure.kind, total_s=result.total_s)
 
     def _take_answer(self, queue: ServerQueue, row: Row, result: FetchResult, now_s: float) -> None:
-        """The server answered as it should; that also settles those that it refused while it served others."""
+        """The server answered properly; that also settles rows that it refused while it served others."""
         queue.judge.has_delivered = True
         self._notice_served(queue, now_s - result.total_s)
         if result.redirect_url is not None:
@@ -403,7 +403,7 @@ class Worker:
             self._admit(row, row.route)
 
     def _follow(self, row: Row, result: FetchResult, now_s: float) -> None:
-        """The next hop; it goes before rows that were not asked for yet, in whatever slice."""
+        """Queue the next hop; it goes before rows that were not requested yet, in whatever slice."""
         row.hops += 1
         if row.hops > self._policy.max_redirects:
             failure = Failure(ErrorKind.REDIRECT_LOOP, f"over {row.hops - 1} redirects", result.status)
@@ -420,13 +420,13 @@ class Worker:
         self._admit(row, route)
 
     def _try_again_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float, sent_s: float) -> None:
-        """The one place where retries are decided; a retry goes back through the budget of its URL."""
+        """The only place where retries are decided; a retry goes back through the budget of its URL."""
         if not self._policy.may_pass(failure):
-            self._notice_served(queue, sent_s)  # an answer about its file, so the server does answer
+            self._notice_served(queue, sent_s)  # the answer is about its file, so the server does answer
             self._fail(row, failure)
             return
         if queue.judge.judge(row, failure, now_s) is Fault.SERVER:
-            delay_s: float | None = 0.0  # its budget decides when
+            delay_s: float | None = 0.0  # the server's budget decides when
             row.is_retry = False
         else:
             delay_s = self._policy.retry_delay_s(failure, row.attempt, self._ports.rng, is_odd=row.is_odd)
@@ -455,7 +455,7 @@ class Worker:
         self._settled(row, "")
 
     def _refetch(self, row: Row, result: FetchResult, wrong: Sequence[int]) -> None:
-        """Input rows whose list describes other bytes are asked for once more."""
+        """Request a URL once more for the input rows whose list describes other bytes."""
         other = row.take_out(wrong) if len(wrong) < len(row.rows.numbers) else row
         if other is not row:
             row.batch.split(other)
@@ -491,8 +491,8 @@ class Worker:
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def finish(self) -> SliceReport:
-        """Give everything back: permits, rows, and what was learned of them."""
-        for row in self._requests.rows():  # cut by a drain: no attempt was spent on that
+        """Return everything: permits, rows, and what was learned about them."""
+        for row in self._requests.rows():  # cut by a drain, which used up no attempt
             row.move(RowState.REDIRECTED if row.hops else RowState.QUEUED)
         for queue in self._queues.values():
             queue.give_back()
@@ -511,7 +511,7 @@ class Worker:
 
 
 def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult) -> Outcome:
-    """The outcome, with what is known of the row that it is about."""
+    """The outcome, with what is known about its row."""
     return replace(
         outcome,
         url_hash=row.url_hash,

@@ -1,4 +1,4 @@
-"""What the worker loop decides about one request, as plain functions of what is known: no network, clock or Ray.
+"""The worker loop's decisions about one request, as plain functions: no network, clock or Ray.
 
 Where a URL leads and whose budget it spends; what an answer means; whether a failure is worth another request.
 """
@@ -25,7 +25,7 @@ from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.politeness.retry import TRANSIENT, GiveUp, decide
 from ray_downloader.run_folder.schemas import ErrorRecord
 
-#: A row that fails while others are served is tried again after this long, and then after twice as long.
+#: A row that fails while others are served is retried after this long, and then after twice as long.
 ODD_DELAY_S = 10.0
 
 
@@ -37,7 +37,7 @@ class Route:
         target: The URL, parsed.
         budget: Name of the budget that the request spends.
         verify_tls: The server's own rule, if it has one.
-        headers: What the server's rule adds to the request, secrets included.
+        headers: Headers that the server's rule adds to the request, secrets included.
     """
 
     target: RequestUrl
@@ -58,7 +58,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a row gets no image (yet)."""
+    """Why a row has no image (yet)."""
 
     kind: ErrorKind
     message: str
@@ -67,24 +67,24 @@ class Failure:
 
     @classmethod
     def of_verdict(cls, lease: Lease) -> Failure:
-        """What rows end with where their server is not asked any more."""
+        """The failure of rows whose server gets no more requests."""
         if lease.is_no_such_name:
-            return cls(ErrorKind.DNS, "the resolver said again and again that the name does not exist")
+            return cls(ErrorKind.DNS, "the resolver reported repeatedly that the name does not exist")
         kind, message = _VERDICT_FAILURES[lease.verdict]
         return cls(kind, f"{message}: {lease.said}" if lease.said else message)
 
     @classmethod
     def of_ban(cls) -> Failure:
-        """What the rows of a banned host end with."""
+        """The failure of rows of a banned host."""
         return cls(*_VERDICT_FAILURES[Verdict.BANNED])
 
     def dump(self) -> dict[str, Any]:
-        """The failure as JSON has it."""
+        """The failure as JSON-able values."""
         return {**asdict(self), "kind": self.kind.value}
 
     @classmethod
     def load(cls, dumped: Mapping[str, Any]) -> Failure:
-        """What `dump` gave."""
+        """Restore what `dump` returned."""
         return cls(**{**dumped, "kind": ErrorKind(dumped["kind"])})
 
     def record(self, retry_count: int, at: datetime) -> ErrorRecord:
@@ -103,17 +103,17 @@ class Failure:
 _VERDICT_FAILURES = {
     Verdict.DEAD: (
         ErrorKind.SERVER_DEAD,
-        "the server did not answer, nor any single probe while it was waited for",
+        "the server answered neither the requests nor a single probe within its patience",
     ),
-    Verdict.REFUSED: (ErrorKind.SERVER_REFUSED, "the server refused every request while it was waited for"),
-    Verdict.OPTED_OUT: (ErrorKind.OPTED_OUT, "the server opts out of such use on every image it was asked for"),
-    Verdict.BANNED: (ErrorKind.IGNORED_SERVER, "the operator banned this server while the run went on"),
+    Verdict.REFUSED: (ErrorKind.SERVER_REFUSED, "the server refused every request until its patience was over"),
+    Verdict.OPTED_OUT: (ErrorKind.OPTED_OUT, "the server opts out of such use for every image that was requested"),
+    Verdict.BANNED: (ErrorKind.IGNORED_SERVER, "the operator banned this server during the run"),
 }
 
 
 def failure_of_checksum(result: FetchResult) -> Failure:
-    """What a row ends with where other bytes came than those that its list describes."""
-    message = f"{len(result.body)} bytes came, whose checksum or size is not the one in the list"
+    """The failure of a row for which other bytes arrived than its list describes."""
+    message = f"{len(result.body)} bytes arrived, whose checksum or size is not the one in the list"
     return Failure(ErrorKind.CHECKSUM_MISMATCH, message, result.status)
 
 
@@ -123,7 +123,7 @@ class RequestPolicy:
     Args:
         settings: The run's settings.
         policies: Limits by server.
-        ignored: Servers and groups that are not to be asked (`ignored.csv`).
+        ignored: Servers and groups that must not get requests (`ignored.csv`).
         secrets: Headers of requests for rows of the list.
     """
 
@@ -148,9 +148,9 @@ class RequestPolicy:
         """Where a request for `url` goes, or why there is none.
 
         Args:
-            url: What is asked for.
-            start: URL of the list that this request is made for. Only its own server gets the headers that the
-                configuration adds: a redirect to another one, or to plain HTTP, does not carry them.
+            url: The URL to request.
+            start: The list's URL for which this request is made. Only that URL's server gets the headers that the
+                configuration adds: a redirect to another server, or to plain HTTP, does not carry them.
         """
         try:
             target = RequestUrl.parse(url)
@@ -172,10 +172,10 @@ class RequestPolicy:
         return facts
 
     def failure_of(self, result: FetchResult, now_unix_s: float, *, is_403_ban: bool = False) -> Failure | None:
-        """Why the answer is no image to be processed; None where it may be one.
+        """Why the answer is not an image to be processed; None if it may be one.
 
         Args:
-            is_403_ban: The server's budget takes a 403 for a throttled answer now.
+            is_403_ban: Whether the server's budget now treats a 403 as throttling.
         """
         if result.kind is not None:
             kind = ErrorKind.HTTP_403_BAN if is_403_ban and result.status == 403 else result.kind
@@ -184,7 +184,7 @@ class RequestPolicy:
         return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directive}", result.status) if directive else None
 
     def outcome(self, result: FetchResult, failure: Failure | None, now_unix_s: float) -> Outcome:
-        """The answer as the server's budget sees it; what is known of its row is added by `of_row`."""
+        """The answer as the server's budget sees it; `loop._of_row` adds what is known about its row."""
         hint = parse_ratelimit(result.headers, now_unix_s)
         return Outcome(
             kind=failure.kind if failure else None,
@@ -200,7 +200,7 @@ class RequestPolicy:
         )
 
     def may_pass(self, failure: Failure) -> bool:
-        """Whether another request for the same row may do better."""
+        """Whether another request for the same row may succeed."""
         return failure.kind in TRANSIENT
 
     def retry_delay_s(
@@ -209,7 +209,7 @@ class RequestPolicy:
         """How long to wait before another request for the same row; None: it stays failed.
 
         Args:
-            is_odd: It fails while others of its server are served: what ails it, a moment will not mend.
+            is_odd: Whether it fails while others of its server are served: its trouble will not pass in a moment.
         """
         decision = decide(failure.kind, attempt, self.max_attempts, failure.retry_after_s, rng)
         if isinstance(decision, GiveUp):
@@ -218,7 +218,7 @@ class RequestPolicy:
 
 
 def _is_same_server(target: RequestUrl, start: str) -> bool:
-    """Whether a request that began at `start` is still at its server, and no easier to listen to."""
+    """Whether a request that began at `start` is still at its server, and no easier to eavesdrop on."""
     try:
         listed = RequestUrl.parse(start)
     except BadUrlError:

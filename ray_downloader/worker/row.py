@@ -1,12 +1,12 @@
-"""One row under work, as a named state machine. Pure.
+"""One row in progress, as a named state machine. Pure.
 
     queued --> in_flight --> body --> settled          any state --> settled
        |  ^        |  ^
        v  |        v  |
       robots    redirected, deferred
 
-A row knows its attempt, where its next request goes, and what happened to it (`events`), so that what was learned is
-never forgotten or paid for twice: `progress` is what travels with the batch to the next slice, run or node.
+A row knows its attempt, where its next request goes, and what happened to it (`events`), so that nothing that was
+learned is forgotten or paid for twice: `progress` travels with the batch to the next slice, run or node.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from ray_downloader.worker.request_policy import Failure, Route
 if TYPE_CHECKING:
     from ray_downloader.worker.batch_work import BatchWork
 
-#: A redirect that is this old may have expired: where its target refuses the row, the row starts over, once.
+#: A redirect of this age may have expired: if its target refuses the row, the row starts over, once.
 STALE_REDIRECT_S = 60.0
-#: Refusals that an expired redirect (a signed URL) gives.
+#: Refusals that are typical of an expired redirect (a signed URL).
 _EXPIRED = frozenset({401, 403, 404, 410})
 
 
 class RowState(str, Enum):
-    """What a row is in right now."""
+    """The current state of a row."""
 
     #: Waits for its first request.
     QUEUED = "queued"
     #: Waits for the robots.txt of its server.
     ROBOTS = "robots"
-    #: A request is under way.
+    #: A request is in flight.
     IN_FLIGHT = "in_flight"
     #: Its last request redirected; waits for the next one.
     REDIRECTED = "redirected"
-    #: Its bytes have come; waits for the decoder.
+    #: Its bytes have arrived; waits for the decoder.
     BODY = "body"
-    #: Its last request failed and another may do better; waits for its time, or for its server.
+    #: Its last request failed and another may succeed; waits for its time, or for its server.
     DEFERRED = "deferred"
     #: In the journal, as an image or an error.
     SETTLED = "settled"
@@ -66,24 +66,24 @@ _TRANSITIONS: Mapping[RowState, frozenset[RowState]] = {
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One URL to fetch, for one or more rows of a batch that all have it.
+    """One URL to fetch, for one or several rows of a batch that have it.
 
     Args:
         batch: Where it comes from and where its result goes.
         rows: The input rows that it settles.
         identifier: The URL as listed.
-        server: The server that its rows are counted under.
+        server: The server under which its rows are counted.
         mirrors: URLs of the same bytes, to be tried when this one has failed for good.
-        listed: What each of its rows lists of the bytes; empty where none lists anything.
+        listed: What the list states about the bytes for each of its rows; empty if it states nothing.
         attempt: 1 for the first request.
-        url: Where the attempt starts: the identifier or a mirror.
-        route: Where the next request goes; elsewhere than `url` after a redirect.
+        url: The start of the attempt: the identifier or a mirror.
+        route: Where the next request goes; not to `url` after a redirect.
         hops: Redirects followed in this attempt.
         failure: How the last attempt failed.
         not_before_s: When the next request may start, on the worker's clock.
-        is_retry: Its last failure was its own, so the next request is charged to the retries.
-        is_odd: It failed, and before its next try others of its server were served: its failures are its own.
-        is_probe: Its request finds out whether its server is still in trouble, so its failure is the server's.
+        is_retry: Whether its last failure was its own, so that the next request is charged to the retries.
+        is_odd: Whether it failed and others of its server were served before its next try: its failures are its own.
+        is_probe: Whether its request finds out if its server is still in trouble, so that a failure is the server's.
     """
 
     batch: BatchWork
@@ -121,19 +121,19 @@ class Row:
 
     @property
     def number(self) -> int:
-        """The number in the batch that names it: that of its first input row."""
+        """The number that identifies it in its batch: that of its first input row."""
         return int(self.rows.numbers[0])
 
     @property
     def url_hash(self) -> int:
-        """Tells URLs of a server apart."""
+        """Distinguishes URLs of a server."""
         return crc32(self.identifier.encode())
 
     def move(self, state: RowState) -> None:
         """Enter a state.
 
         Raises:
-            RuntimeError: A row in its present state cannot; the message is its history.
+            RuntimeError: The transition does not exist; the message has the row's history.
         """
         if state not in _TRANSITIONS[self.state]:
             raise RuntimeError(f"{self!r} cannot become {state.value}")
@@ -141,7 +141,7 @@ class Row:
         self.events.append(state.value)
 
     def take_out(self, indices: Sequence[int]) -> Row:
-        """A row of its own for some of the input rows, which this one has no longer."""
+        """A separate row for some of the input rows, which are removed from this one."""
         taken = copy(self)
         taken.events, taken.mirrors = list(self.events), list(self.mirrors)
         taken._keep(indices)
@@ -154,21 +154,21 @@ class Row:
         self.listed = [self.listed[index] for index in indices]
 
     def hold(self) -> None:
-        """It waits for the robots.txt of its server."""
+        """Wait for the robots.txt of its server."""
         self.held_from = self.state
         self.move(RowState.ROBOTS)
 
     def release(self) -> None:
-        """The robots.txt of its server is known."""
+        """Continue, as the robots.txt of its server is known."""
         self.move(self.held_from)
 
     def redirect(self, route: Route, now_s: float) -> None:
-        """Its request was answered with another place to ask."""
+        """Continue at the target of a redirect."""
         self.route, self.redirected_at_s = route, now_s
         self.move(RowState.REDIRECTED)
 
     def defer(self, failure: Failure, not_before_s: float) -> None:
-        """Its request failed; it tries again where it stopped, not before that time."""
+        """Wait after a failed request; it will continue where it stopped, not before that time."""
         self.failure, self.not_before_s = failure, not_before_s
         self.move(RowState.DEFERRED)
 
@@ -178,14 +178,14 @@ class Row:
         return is_late and failure.http_status in _EXPIRED and not self.has_started_over
 
     def start_over(self) -> None:
-        """Begin again at `url`, as the redirect that was followed has expired."""
+        """Begin again at `url`, as the redirect has expired."""
         self.has_started_over = True
         self._restart()
 
     def turn_to_mirror(self, failure: Failure) -> bool:
-        """Whether there is another URL, `url` from now on, whose attempts are counted anew.
+        """Switch to the next mirror, which becomes `url` and whose attempts count anew; False if there is none.
 
-        Who opted out at one place is not asked at another.
+        An opt-out at one server also holds for its mirrors.
         """
         if not self.mirrors or failure.kind is ErrorKind.OPTED_OUT:
             return False
@@ -203,7 +203,7 @@ class Row:
     # -- what travels ----------------------------------------------------------------------------------------------
 
     def progress(self, now_s: float, now_unix_s: float) -> dict[str, Any] | None:
-        """What was learned of it so far, as JSON has it; None for a row that is as it was in the list."""
+        """What was learned about it so far, as JSON-able values; None for a row that is as it was in the list."""
         at = self.route.url if self.route and self.hops else None
         if not (at or self.failure or self.attempt > 1 or self.url != self.identifier):
             return None
@@ -226,7 +226,7 @@ class Row:
         }
 
     def resume(self, known: Mapping[str, Any], now_s: float, now_unix_s: float) -> str:
-        """Go on from what `progress` said elsewhere; returns the URL that is to be asked next."""
+        """Continue from what `progress` returned elsewhere; returns the URL to request next."""
         self.attempt, self.url, self.mirrors = known["attempt"], known["url"], list(known["mirrors"])
         self.is_retry = known["is_retry"]
         self.hops, self.is_odd, self.has_started_over = known["hops"], known["is_odd"], known["has_started_over"]

@@ -1,9 +1,9 @@
-"""The rows of one budget that a task holds: what is to be fetched, when, and what is known of the budget.
+"""The rows of one budget in a task: what to fetch, when, and what is known about the budget.
 
-Plain state without clock or network: the worker loop asks it which row may start now and when to look again. Rows
-under way (a robots.txt that others wait for, the next hop of a redirect) come before fresh ones, and fresh ones before
-those that failed, so that a failure is always tried again after others had their turn. Only a row whose second answer
-tells whether the first was about it or about the server comes before fresh ones.
+Plain state without clock or network: it answers the worker loop which row may start now and when to look again. Rows in
+progress (a robots.txt that others wait for, the next hop of a redirect) come before fresh ones, and fresh ones before
+those that failed, so that a failure is always retried after others had their turn. Only a row whose second answer shows
+whether the first was about it or about the server comes before fresh ones.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from ray_downloader.worker.row import Row
 
 Work = Row | RobotsRequest
 
-#: Outcomes are reported at least this often, so that a pause or drain reaches a task as fast.
+#: Outcomes are reported at least this often, so that a pause or drain reaches a task just as fast.
 REPORT_INTERVAL_S = 1.0
-#: How much longer than its due time a request waits for the one before it to get its connection.
+#: How much longer than its due time a request waits for the previous one to get its connection.
 MOST_CONNECTING_S = 0.025
 NEVER = float("inf")
-#: Rows refused by 403 that are held back until another row tells whether it is about them; more are a ban.
+#: Rows refused by 403 that are held until another row shows whether it is about them; more than this are a ban.
 MOST_HELD = 8
-#: Where no other row is left to tell: bans of 45 s were seen, and each further try waits longer.
+#: If no other row is left for comparison: bans of 45 s were observed, and each further try waits longer.
 ALONE_403_DELAY_S = 60.0
 #: Verdicts that end a server's rows without a request.
 FINAL_VERDICTS = frozenset({Verdict.DEAD, Verdict.REFUSED, Verdict.OPTED_OUT, Verdict.BANNED})
-#: Waits that are no sign of trouble: the server answers, only not now.
+#: Waits that are not a sign of trouble: the server answers, only not now.
 _UNTROUBLED = frozenset({None, WaitReason.CRAWL_DELAY, WaitReason.ROBOTS})
 
 
@@ -54,11 +54,11 @@ class ServerQueue:
         self.in_flight = 0
         #: The last lease; None before the first.
         self.lease: Lease | None = None
-        #: Crawl-delay that the server's robots.txt asks for.
+        #: Crawl-delay from the server's robots.txt.
         self.crawl_delay_s: float | None = None
-        #: Whether a lease was requested that has not come yet.
+        #: Whether a requested lease has not arrived yet.
         self.is_requesting = False
-        #: Earliest time at which it can do something; the loop skips it before.
+        #: Earliest time at which it can do something; the loop skips it until then.
         self.wake_at_s = 0.0
         self._request_again_at_s = 0.0
         self._holder = holder
@@ -80,48 +80,48 @@ class ServerQueue:
 
     @property
     def verdict(self) -> Verdict:
-        """What the budget last said of the server's rows."""
+        """The budget's last verdict on the server's rows."""
         return self.lease.verdict if self.lease else Verdict.OPEN
 
     @property
     def is_403_ban(self) -> bool:
-        """Whether a 403 says now that the server was asked too fast, and nothing of the file."""
+        """Whether a 403 now means that requests came too fast, and says nothing about the file."""
         return self.lease is not None and self.lease.is_403_ban
 
     @property
     def is_troubled(self) -> bool:
-        """Whether the server is only probed or left alone now, for what it answered."""
+        """Whether the server is only probed or left alone now, because of its answers."""
         return self.lease is not None and (self.lease.is_probe or self.lease.reason not in _UNTROUBLED)
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is something to do here that does not wait for a server in trouble."""
+        """Whether there is something to do that does not wait for a server in trouble."""
         return not self.is_troubled and self.verdict is Verdict.OPEN and (bool(self) or self.in_flight > 0)
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
     def add(self, row: Row) -> None:
-        """Enter a row that may be fetched at once."""
+        """Add a row that may be fetched at once."""
         self._fresh.append(row)
         self.wake_at_s = 0.0
 
     def add_first(self, work: Work) -> None:
-        """Enter what is under way already: a further hop, or what other rows of the server wait for."""
+        """Add work in progress: a further hop, or a request for which other rows of the server wait."""
         self._first.append(work)
         self.wake_at_s = 0.0
 
     def add_deferred(self, work: Work, not_before_s: float) -> None:
-        """Enter what failed and may be tried again from then on."""
+        """Add work that failed and may be retried from then on."""
         heapq.heappush(self._deferred, (not_before_s, next(self._order), work))
         self.wake_at_s = 0.0
 
     def obey_crawl_delay(self, delay_s: float | None) -> None:
-        """A robots.txt asks for so much time between requests; of the hosts of a group the strictest counts."""
+        """Apply the delay of a robots.txt; of the hosts of a group the strictest applies."""
         if delay_s is not None:
             self.crawl_delay_s = max(delay_s, self.crawl_delay_s or 0.0)
 
     def take_rows_of(self, hosts: Collection[str]) -> list[Row]:
-        """Rows whose next request would go to one of these hosts; they are no longer here."""
+        """Remove and return the rows whose next request would go to one of these hosts."""
 
         def is_of(work: Work) -> bool:
             return isinstance(work, Row) and work.route is not None and work.route.server in hosts
@@ -138,7 +138,7 @@ class ServerQueue:
     # -- rows that a 403 refused -----------------------------------------------------------------------------------
 
     def may_be_ban(self, failure: Failure) -> bool:
-        """Whether a refusal may be a passing ban of ours: a 403 of a server that has served us."""
+        """Whether a refusal may be a temporary ban: a 403 of a server that has served us."""
         has_served = self.judge.has_delivered or (self.lease is not None and self.lease.has_served)
         return failure.http_status == 403 and failure.kind is ErrorKind.HTTP_4XX and has_served
 
@@ -148,14 +148,14 @@ class ServerQueue:
         self.wake_at_s = 0.0
 
     def release_refused(self, sent_s: float) -> list[tuple[Row, Failure]]:
-        """Held rows that were refused before a request that was sent then and served: the refusals were about them."""
+        """Held rows that were refused before a request was sent that was served: the refusals were about them."""
         refused = [(row, failure) for row, failure, at_s in self._held if at_s < sent_s]
         self._held = [held for held in self._held if held[2] >= sent_s]
         return refused
 
     def settle_held(self, now_s: float) -> None:
-        """Held rows are tried again where the server refuses all, or where no other row is left to tell by."""
-        has_judged = not self._outcomes and not self.is_requesting  # the budget may see a ban in what was reported
+        """Retry held rows if the server refuses everything, or if no other row is left for comparison."""
+        has_judged = not self._outcomes and not self.is_requesting  # the budget may see a ban in the reported outcomes
         is_last = has_judged and not (self._first or self._fresh or self.in_flight)
         if not self._held or not (self.is_403_ban or is_last or len(self._held) >= MOST_HELD):
             return
@@ -167,7 +167,7 @@ class ServerQueue:
         self._held.clear()
 
     def take_due(self, now_s: float) -> Work | None:
-        """What the budget lets start now; its permit and connection are spent."""
+        """The work that the budget allows to start now; its permit and connection are spent."""
         self.settle_held(now_s)
         if self.in_flight >= self._pacer.connections or self._is_connecting(now_s):
             return None
@@ -190,15 +190,15 @@ class ServerQueue:
         return work
 
     def _take(self, is_probe: bool) -> Work:
-        """A probe goes to a row as far as possible from those that failed: lists are sorted, and neighbours alike."""
+        """Choose a row; for a probe one that is far from those that failed: lists are sorted, and neighbours alike."""
         if self._first:
             return self._first.popleft()
         return self._fresh.pop() if is_probe else self._fresh.popleft()
 
     def _advance_telling(self, now_s: float) -> None:
-        """A refused row that is due goes first once others were served: its answer tells whose fault the refusal was.
+        """Move a refused row that is due to the front once others were served: its answer shows whose fault it was.
 
-        The budget takes back what it concluded from the refusal if it was the row's.
+        If it was the row's, the budget takes back what it concluded from the refusal.
         """
         permit_s = self._pacer.next_due_s(now_s)
         if self._first or permit_s is None or permit_s > now_s:
@@ -214,7 +214,7 @@ class ServerQueue:
         return isinstance(work, Row) and not (work.is_odd or _is_retry(work)) and self.judge.would_be_odd(work)
 
     def _has_due_retry(self, now_s: float, is_probe: bool) -> bool:
-        """Whether a row that failed may start: when it is due, or when a probe needs one."""
+        """Whether a failed row may start: when it is due, or when a probe needs one."""
         if not self._deferred:
             return False
         not_before_s, _, work = self._deferred[0]
@@ -222,24 +222,24 @@ class ServerQueue:
         return has_budget and (is_probe or not_before_s <= now_s)
 
     def _is_connecting(self, now_s: float) -> bool:
-        """Whether the last request may still have to go out: the next would come too close behind it.
+        """Whether the last request may still be unsent: the next one would follow it too closely.
 
-        It is waited for a moment only, or a server that makes each request connect anew would be asked too seldom.
+        Only for a moment, or a server with a new connection for each request would get requests too rarely.
         """
         interval_s = self._pacer.lease.interval_s if self._pacer.lease else 0.0
         return self._unsent > 0 and now_s < self._started_at_s + interval_s + min(interval_s, MOST_CONNECTING_S)
 
     def went_out(self, sent_s: float | None) -> None:
-        """A request that was started has been sent, or failed before that (None)."""
+        """A started request has been sent, or failed before that (None)."""
         self._unsent -= 1
         if sent_s is not None:
             self._pacer.went_out(sent_s)
         self.wake_at_s = 0.0
 
     def take_abandoned(self, now_s: float) -> list[Work]:
-        """What will not be fetched: all where the verdict says so, retries where their budget is spent.
+        """Work that will not be fetched: everything if the verdict says so, retries if their budget is spent.
 
-        A retry is given up only when it is due and nothing else is left here, as fresh successes earn further retries.
+        A retry is given up only when it is due and nothing else is left, as fresh successes earn further retries.
         """
         if self.verdict in FINAL_VERDICTS:
             held = (row for row, _, _ in self._held)
@@ -258,17 +258,17 @@ class ServerQueue:
     # -- the budget ------------------------------------------------------------------------------------------------
 
     def finished(self, outcome: Outcome, now_s: float) -> None:
-        """A request ended."""
+        """Process the end of a request."""
         self.in_flight -= 1
         self._outcomes.append((now_s, outcome))
         if stops_its_holder(outcome):
-            # The server says stop: no permit of before is used after that, nor one that is on its way.
+            # The server says stop: no permit from before is used after that, nor one that is on its way.
             self._unused += self._pacer.give_back()
             self._awaits_stale_lease = self.is_requesting
         self.wake_at_s = 0.0
 
     def request(self, now_s: float) -> LeaseRequest | None:
-        """What to request from or report to the budget now, if anything."""
+        """The message to send to the budget now, if any: a request for permits, or a report."""
         if self.is_requesting or not self._has_reason_to_request(now_s):
             return None
         self.is_requesting = True
@@ -276,13 +276,13 @@ class ServerQueue:
         return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight)
 
     def give_back(self) -> None:
-        """The task ends: what it has seen of the server goes along with the rows that failed."""
+        """The task ends: what it has seen of the server is kept with the rows that failed."""
         for _, _, work in self._deferred:
             if isinstance(work, Row):
                 self.judge.give_back(work)
 
     def last_request(self, now_s: float) -> LeaseRequest:
-        """Gives everything back, as the task ends."""
+        """The message that returns everything, as the task ends."""
         self._unused += self._pacer.give_back()
         return self._message(now_s, wanted=0, in_flight=0)
 
@@ -301,18 +301,18 @@ class ServerQueue:
         )
 
     def _waits_for_news(self, now_s: float) -> bool:
-        """Whether what comes next hangs on what the budget makes of the outcomes (throttled, or a probe's)."""
+        """Whether the next step depends on the budget's view of the outcomes (throttled, or a probe's)."""
         return self._unused > 0 or (not self.in_flight and not self._pacer.left(now_s))
 
     def _wanted(self, now_s: float) -> int:
-        """Requests that could start soon; a server in trouble is probed with what there is, due or not."""
+        """Requests that could start soon; a server in trouble is probed with any row, due or not."""
         ready = len(self._first) + len(self._fresh)
         if not ready and self.is_troubled:
             return min(1, len(self._deferred))
         return ready + sum(at_s <= now_s + REPORT_INTERVAL_S for at_s, _, _ in self._deferred)
 
     def granted(self, lease: Lease, now_s: float) -> None:
-        """The budget's answer."""
+        """Process the budget's answer."""
         self.is_requesting = False
         self.lease = lease
         self._pacer.granted(lease, now_s)
@@ -323,7 +323,7 @@ class ServerQueue:
         self.wake_at_s = 0.0
 
     def next_wake_s(self, now_s: float) -> float:
-        """When the loop is to look at it again, given that nothing happens before (an answer, a result, a row)."""
+        """When the loop should look at it again, unless something happens before (an answer, a result, a row)."""
         has_news = bool(self._outcomes) and not self.is_requesting
         report_at_s = self._reported_at_s + REPORT_INTERVAL_S if has_news else NEVER
         is_waiting = self.is_requesting and not self._pacer.left(now_s)
@@ -334,7 +334,7 @@ class ServerQueue:
         return min(report_at_s, start_at_s, ask_at_s)
 
     def next_start_s(self, now_s: float) -> float:
-        """When a request could start at the earliest, as far as is known; `NEVER` where nothing waits for it."""
+        """The earliest time at which a request could start, as far as known; `NEVER` if nothing waits for it."""
         ready_at_s = self._ready_at_s(now_s)
         if ready_at_s == NEVER or (self.in_flight and self.in_flight >= self._pacer.connections):
             return NEVER
