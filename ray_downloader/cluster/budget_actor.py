@@ -34,53 +34,53 @@ class BudgetActor:
 
     def __init__(self, settings_file: str) -> None:
         context = RunContext.load(Path(settings_file))
-        self._host = Budgets(context.policies, load_server_states(context.layout))
-        self._host.heed_probes(load_profiled_waits(context.layout))
-        self._host.remember(OrderFile(context.layout.orders_file).new())
+        self._budgets = Budgets(context.policies, load_server_states(context.layout))
+        self._budgets.heed_probes(load_profiled_waits(context.layout))
+        self._budgets.remember(OrderFile(context.layout.orders_file).new())
 
     def lease(self, requests: Sequence[LeaseRequest]) -> BudgetReply:
         """Answer a task's requests."""
-        return self._host.lease(requests)
+        return self._budgets.lease(requests)
 
     def report(self, delta: ProgressDelta) -> BudgetReply:
         """Count a task's progress."""
-        return self._host.report(delta)
+        return self._budgets.report(delta)
 
     def order(self, order: ServerOrder) -> None:
         """Obey the operator's order."""
-        self._host.order(order)
+        self._budgets.order(order)
 
     def forget(self, holder: str) -> None:
         """Free the connections of a task that is gone."""
-        self._host.forget(holder)
+        self._budgets.forget(holder)
 
     def note_idle(self, is_idle: bool) -> None:
         """Record whether the run can do nothing but wait for servers in trouble."""
-        self._host.note_idle(is_idle)
+        self._budgets.note_idle(is_idle)
 
     def note_outage(self, is_outage: bool) -> None:
         """Record whether our own network is down."""
-        self._host.note_outage(is_outage)
+        self._budgets.note_outage(is_outage)
 
     def waiting(self) -> dict[str, Waiting]:
         """Budgets that get no request now, and the reasons."""
         clock_ahead_s = time.time() - time.monotonic()
         return {
             budget: Waiting(wait.reason, None if wait.until_s is None else wait.until_s + clock_ahead_s, wait.said)
-            for budget, wait in self._host.waiting().items()
+            for budget, wait in self._budgets.waiting().items()
         }
 
     def drain(self) -> None:
         """From now on, inform every task that the run ends."""
-        self._host.drain()
+        self._budgets.drain()
 
     def progress(self) -> Progress:
         """The sum of what tasks reported to this actor."""
-        return self._host.progress
+        return self._budgets.progress
 
     def snapshots(self) -> dict[str, dict[str, Any]]:
         """Learned state by budget."""
-        return self._host.snapshots()
+        return self._budgets.snapshots()
 
 
 class RayBudgets:
@@ -100,19 +100,19 @@ class RayBudgets:
 
     def request(self, requests: Sequence[LeaseRequest]) -> None:
         """Send one call per actor."""
-        by_host: dict[Any, list[LeaseRequest]] = defaultdict(list)
+        by_actor: dict[Any, list[LeaseRequest]] = defaultdict(list)
         for request in requests:
-            by_host[self._directory.actor_of(request.server)].append(request)
-        for host, asked in by_host.items():
-            self._send(host, asked)
+            by_actor[self._directory.actor_of(request.server)].append(request)
+        for actor, asked in by_actor.items():
+            self._send(actor, asked)
 
     def report(self, delta: ProgressDelta) -> None:
         """Report progress to the first shared actor."""
-        host = self._directory.shared[0]
-        self._calls[host.report.remote(delta)] = (host, [])
+        actor = self._directory.shared[0]
+        self._calls[actor.report.remote(delta)] = (actor, [])
 
-    def _send(self, host: Any, requests: list[LeaseRequest]) -> None:
-        self._calls[host.lease.remote(requests)] = (host, requests)
+    def _send(self, actor: Any, requests: list[LeaseRequest]) -> None:
+        self._calls[actor.lease.remote(requests)] = (actor, requests)
 
     def receive(self) -> list[Lease]:
         """Leases that have arrived; does not wait."""
@@ -123,12 +123,12 @@ class RayBudgets:
         return [lease for ref in done for lease in self._receive(ref)]
 
     def _receive(self, ref: ray.ObjectRef) -> Sequence[Lease]:
-        host, requests = self._calls.pop(ref)
+        actor, requests = self._calls.pop(ref)
         try:
             answer: BudgetReply = ray.get(ref)
         except RayError:
             if requests:
-                self._resend.append((time.monotonic() + RESEND_AFTER_S, host, requests))
+                self._resend.append((time.monotonic() + RESEND_AFTER_S, actor, requests))
             return ()
         self.is_draining |= answer.is_draining
         self.hosts = answer.hosts
@@ -137,8 +137,8 @@ class RayBudgets:
     def _send_again(self) -> None:
         due = [item for item in self._resend if item[0] <= time.monotonic()]
         self._resend = [item for item in self._resend if item not in due]
-        for _, host, requests in due:
-            self._send(host, requests)
+        for _, actor, requests in due:
+            self._send(actor, requests)
 
     def flush(self, timeout_s: float) -> None:
         """Wait until all calls have been received."""

@@ -112,7 +112,7 @@ class Driver:
     def _drain_if_stopped(self) -> None:
         if self._stop_reason and not self._result.is_stopped:
             again = same_command(self._context.settings)
-            _log.warning("%s: finishing what is under way; %s continues later", self._stop_reason, again)
+            _log.warning("%s: finishing requests in flight; %s continues later", self._stop_reason, again)
             self._result.is_stopped = True
             self._enter(replace(self._mode, is_draining=True))
 

@@ -73,10 +73,10 @@ class Directory(Generic[T]):
 
     def actor_of(self, budget: str) -> T:
         """The actor that holds the budget."""
-        host = self.dedicated.get(budget)
-        return host if host is not None else self.shared[zlib.crc32(budget.encode()) % len(self.shared)]
+        actor = self.dedicated.get(budget)
+        return actor if actor is not None else self.shared[zlib.crc32(budget.encode()) % len(self.shared)]
 
     @property
-    def hosts(self) -> list[T]:
+    def actors(self) -> list[T]:
         """All actors."""
         return [*self.dedicated.values(), *self.shared]

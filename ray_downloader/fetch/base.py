@@ -136,7 +136,7 @@ class Fetcher(Protocol):
         """
 
     def close(self) -> None:
-        """Drop all connections; requests under way end without a result."""
+        """Drop all connections; requests in progress end without a result."""
 
 
 class FetcherFactory(Protocol):

@@ -47,13 +47,13 @@ class LowSpeedLimit:
 
 @dataclass(slots=True)
 class Watch:
-    """A request under way, as seen from outside its thread."""
+    """A request in progress, as seen from outside its thread."""
 
     ends_at_s: float
     socket: socket.socket | None = None
 
     def has_time_left(self) -> bool:
-        """Whether the request may go on."""
+        """Whether the request may continue."""
         return time.monotonic() < self.ends_at_s
 
     def wake(self) -> None:

@@ -120,7 +120,7 @@ class CurlFetcher:
                 return ended
 
     def close(self) -> None:
-        """Drop all connections; libcurl first waits for DNS lookups under way, which take seconds at worst."""
+        """Drop all connections; libcurl first waits for running DNS look-ups, which take seconds at worst."""
         for transfer in self._under_way.values():
             self._multi.remove_handle(transfer.easy)
             transfer.easy.close()

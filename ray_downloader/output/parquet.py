@@ -111,7 +111,7 @@ def _is_encoded(rows: pa.Table) -> bool:
 
 
 def _described(schema: pa.Schema, is_encoded: bool) -> pa.Schema:
-    """The schema, with what `datasets` is told where there are pictures."""
+    """The schema, with the metadata that `datasets` needs if there are pictures."""
     plain = schema.remove_metadata()
     if PICTURES not in schema.names:
         return plain

@@ -50,7 +50,7 @@ class Probes:
         try:
             for done in as_completed([pool.submit(self._probe_budget, piece) for piece in share]):
                 yield from done.result()
-        finally:  # sessions under way end by their own deadline
+        finally:  # sessions in progress end by their own deadline
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _probe_budget(self, piece: BudgetJobs) -> list[ServerProfile]:

@@ -119,8 +119,8 @@ class Budgets:
     def _heed_probes_of(self, budget: str, state: ServerState, now_s: float) -> None:
         for wait in self._probed.pop(budget, ()):
             left_s = (wait.retry_at_unix_s or 0.0) - self._wall_clock()
-            told = (Outcome(ErrorKind.HTTP_5XX, 503, retry_after_s=left_s, is_row=False),) if left_s > 0 else ()
-            request = LeaseRequest(budget, _PROBE, wanted=0, outcomes=told, crawl_delay_s=wait.crawl_delay_s)
+            outcomes = (Outcome(ErrorKind.HTTP_5XX, 503, retry_after_s=left_s, is_row=False),) if left_s > 0 else ()
+            request = LeaseRequest(budget, _PROBE, wanted=0, outcomes=outcomes, crawl_delay_s=wait.crawl_delay_s)
             state.handle(request, now_s, self._rng)
 
     def note_idle(self, is_idle: bool) -> None:

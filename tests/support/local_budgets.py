@@ -10,24 +10,24 @@ from ray_downloader.worker.progress import ProgressDelta
 
 
 class LocalBudgets:
-    """A `BudgetClient` on a host in the same process."""
+    """A `BudgetClient` whose budgets are in the same process."""
 
-    def __init__(self, host: Budgets) -> None:
-        self._host = host
+    def __init__(self, budgets: Budgets) -> None:
+        self._budgets = budgets
         self._leases: list[Lease] = []
         self.is_draining = False
         self.hosts: Mapping[str, Verdict] = {}
 
     def request(self, requests: Sequence[LeaseRequest]) -> None:
         """Answered at once; the answer waits for `receive`."""
-        answer = self._host.lease(requests)
+        answer = self._budgets.lease(requests)
         self._leases.extend(answer.leases)
         self.is_draining = answer.is_draining
         self.hosts = answer.hosts
 
     def report(self, delta: ProgressDelta) -> None:
         """Count progress."""
-        answer = self._host.report(delta)
+        answer = self._budgets.report(delta)
         self.is_draining, self.hosts = answer.is_draining, answer.hosts
 
     def receive(self) -> list[Lease]:

@@ -21,11 +21,11 @@ class Ceiling:
         policy_rps: The configured ceiling; None: no limit on the rate.
     """
 
-    __slots__ = ("_policy_rps", "_told_s", "crawl_delay_s", "ordered_rps")
+    __slots__ = ("_policy_rps", "_reported_s", "crawl_delay_s", "ordered_rps")
 
     def __init__(self, policy_rps: float | None) -> None:
         self._policy_rps = policy_rps
-        self._told_s = 0.0
+        self._reported_s = 0.0
         #: The operator's order, in place of the policy's.
         self.ordered_rps: float | None = None
         #: The longest Crawl-delay that was reported.
@@ -48,14 +48,14 @@ class Ceiling:
         """Record the distance that a robots.txt demands; of several hosts of a group the longest applies."""
         if delay_s > 0:
             self.crawl_delay_s = max(self.crawl_delay_s, min(delay_s, MAX_CRAWL_DELAY_S))
-            self._told_s = now_s
+            self._reported_s = now_s
 
     def dump(self, now_s: float) -> dict[str, Any]:
         """What was learned or ordered."""
         return {
             "ordered_rps": self.ordered_rps,
             "crawl_delay_s": self.crawl_delay_s,
-            "crawl_delay_age_s": now_s - self._told_s,
+            "crawl_delay_age_s": now_s - self._reported_s,
         }
 
     def load(self, saved: Reader, elapsed_s: float, now_s: float) -> None:

@@ -99,7 +99,7 @@ class Runs:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start afresh."""
         self._failed.clear()
         self._forbidden.clear()
         self._unreached = 0

@@ -44,4 +44,4 @@ def test_a_directory_finds_the_same_host_each_time_and_dedicated_ones_first() ->
     found = {name: directory.actor_of(name) for name in ("a", "b", "c", "d", "e", "f")}
     assert set(found.values()) == {"first", "second"}
     assert found == {name: directory.actor_of(name) for name in found}
-    assert directory.hosts == ["own", "first", "second"]
+    assert directory.actors == ["own", "first", "second"]
