@@ -127,7 +127,7 @@ def test_a_failure_travels_as_json_and_becomes_a_record() -> None:
 
 def test_bytes_that_are_not_the_listed_ones_say_how_many_came() -> None:
     failure = failure_of_checksum(FetchResult(0, None, 200, body=b"12345"))
-    assert "5 bytes came" in failure.message
+    assert "5 bytes arrived" in failure.message
     assert failure.http_status == 200
 
 
