@@ -104,7 +104,7 @@ class BatchFolder:
             return None
 
     def final_counts(self) -> BatchCounts | None:
-        """Counts of a batch in which nothing is left to do; None where something is.
+        """Counts of a batch in which nothing is left to do; None if something is.
 
         It is not finished; or it has journals, as a retry of its errors was begun and not published; or it has errors
         that are to be tried again.

@@ -1,6 +1,6 @@
 """The parquet writer of batches and tools: tables that may hold pictures, written for those who read a part of them.
 
-Row groups of 100 to 1,000 rows and a page index let a reader fetch one picture without all others; fewer rows where
+Row groups of 100 to 1,000 rows and a page index let a reader fetch one picture without all others; fewer rows if
 pictures are so big that a group would not fit a worker's memory. Pictures that are encoded are not compressed again.
 """
 
@@ -82,7 +82,7 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _cut(held: list[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """One row group, or two of equal size where one would be too long."""
+    """One row group, or two of equal size if one would be too long."""
     if not held:
         return
     table = pa.Table.from_batches(held)

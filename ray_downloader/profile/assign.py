@@ -49,7 +49,7 @@ def balanced_shares(work: Iterable[BudgetJobs], ranks: int) -> list[list[BudgetJ
 
 
 def spread_positions(rows: int, count: int) -> Sequence[int]:
-    """Row numbers of `count` samples, in the middle of equal parts of the list; fewer where there are fewer rows."""
+    """Row numbers of `count` samples, in the middle of equal parts of the list; fewer if there are fewer rows."""
     count = min(rows, count)
     return [(2 * index + 1) * rows // (2 * count) for index in range(count)]
 

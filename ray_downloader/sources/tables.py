@@ -125,7 +125,7 @@ def numbered(count: int) -> tuple[str, ...]:
 def find_columns(
     wanted: Mapping[str, Column], overrides: Mapping[str, tuple[str, ...]] | None, table: Table, hint: str = ""
 ) -> dict[str, int | None]:
-    """Position of the column for each role; None where an optional one is missing.
+    """Position of the column for each role; None if an optional one is missing.
 
     Args:
         wanted: Columns by role.

@@ -41,7 +41,7 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
     """Do what is left of a registered tool.
 
     Returns:
-        `SETTLED`, or `STOPPED` where a signal came first.
+        `SETTLED`, or `STOPPED` if a signal came first.
 
     Raises:
         UserError: The run or the parameters are not usable, or another process uses the folder.

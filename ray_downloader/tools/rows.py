@@ -37,7 +37,7 @@ class Chunk:
             yield StoredImage(image.as_py() or b"", image_format, (int(size[0]), int(size[1])))
 
     def texts(self, name: str, default: str) -> list[str]:
-        """A text column; `default` where the file lacks it, as those of the legacy project may."""
+        """A text column; `default` if the file lacks it, as those of the legacy project may."""
         if name not in self.rows.schema.names:
             return [default] * self.rows.num_rows
         return [value if value is not None else default for value in self.rows.column(name).to_pylist()]

@@ -2,7 +2,7 @@
 
 1. `hashsum_resized` is the MD5 of the stored bytes.
 2. They decode to a picture of `resized_size`.
-3. `hashsum_original` is an MD5, and equals `hashsum_resized` where the bytes were stored as received.
+3. `hashsum_original` is an MD5, and equals `hashsum_resized` if the bytes were stored as received.
 4. `original_size` has two positive sides, neither smaller than that of `resized_size` (padding aside).
 """
 
@@ -60,7 +60,7 @@ def _verify_batch(is_original: bool, is_padded: bool, unit: Unit) -> Counter[str
 
 
 def _errors(chunk: Chunk, is_original: bool, is_padded: bool) -> list[str]:
-    """What is wrong with each row; "" where it is sound."""
+    """What is wrong with each row; "" if it is sound."""
     resized, original = chunk.texts("hashsum_resized", ""), chunk.texts("hashsum_original", "")
     sizes = chunk.rows.column("original_size").to_pylist()
     return [
