@@ -5,9 +5,9 @@ Only a row's own faults use up its attempts.
 1. Refusals because of the rate (429, 503) and failures to connect are evidence about the server: no attempt is used up.
    If that failure was an isolated one, with others served before the row's next try, it was the row's after all: the
    row is odd, and the attempt is charged then.
-2. Other failures (500, a time-out, a torn body) are the row's, until `SERVERS_FAULT_ROWS` distinct rows have failed
-   with nothing served in between, or one of them could not even connect: then they are the server's, and the rows get
-   their attempts back.
+2. Other failures (500, a time-out, a torn body, a reset of the only connection) are the row's, until
+   `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
+   connect: then they are the server's, and the rows get their attempts back.
 3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe.
 4. If no connection could be made, or all requests are banned, it is never the row's fault: it is not about the URL.
 
@@ -103,14 +103,19 @@ class FaultJudge:
         if len(self._streak) > 1 and id(row) in self._streak and row.owes_attempt:
             row.owes_attempt, row.failed_at_s = False, None
 
-    def judge(self, row: Row, failure: Failure, now_s: float) -> Fault:
-        """Judge a failed request for the row whose failure may pass."""
+    def judge(self, row: Row, failure: Failure, now_s: float, others: int = 0) -> Fault:
+        """Judge a failed request for the row whose failure may pass.
+
+        Args:
+            others: Requests to its server that are still under way: a reset may mean one connection too many.
+        """
         if is_own_fault(row, failure.kind):
             row.failed_at_s = now_s
             return Fault.ROW
         if row.is_probe:
             return Fault.SERVER
         is_servers, may_be_urls = blames_server(failure), failure.kind not in _NOT_THE_URLS
+        is_servers = is_servers and (failure.kind is not ErrorKind.RESET or others > 0)
         row.failed_at_s = now_s if may_be_urls else row.failed_at_s
         row.owes_attempt = is_servers and may_be_urls
         suspect = self._streak.setdefault(id(row), _Suspect(row, has_spent=False))

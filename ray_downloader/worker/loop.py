@@ -425,7 +425,7 @@ class Worker:
             self._notice_served(queue, sent_s)  # the answer is about its file, so the server does answer
             self._fail(row, failure)
             return
-        if queue.judge.judge(row, failure, now_s) is Fault.SERVER:
+        if queue.judge.judge(row, failure, now_s, queue.in_flight) is Fault.SERVER:
             delay_s: float | None = 0.0  # the server's budget decides when
             row.is_retry = False
         else:

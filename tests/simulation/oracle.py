@@ -98,6 +98,8 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
         never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
         if is_failing or (may_be_url and (is_few or never_served)):
             ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
+    if isinstance(fate, Says) and fate.times == FOREVER and fate.status in _PASSING:
+        ends |= REFUSED  # the last rows of a server, with no other left to tell by
     if world.servers[server].limits and (ends or is_failing):
         ends |= _failing_kinds(fate) | {"http_429", "http_5xx", "reset", "connect"}
     elif is_failing and ends:
@@ -306,5 +308,8 @@ def _faults_s(world: World) -> float:
 
 
 def has_lost_server(world: World) -> bool:
-    """Whether a server never comes back, so that its patience has to be waited out."""
+    """Whether a server, or the last of its rows, never come back, so that patience has to be waited out."""
+    refused = (row.fate for row in world.rows if isinstance(row.fate, Says))
+    if any(fate.times == FOREVER and fate.status in _PASSING for fate in refused):
+        return True
     return any(verdict_of(world, number) is not None for number in range(len(world.servers)))

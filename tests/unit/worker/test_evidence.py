@@ -14,6 +14,7 @@ THROTTLED = Failure(ErrorKind.HTTP_429, "", 429)
 BUSY = Failure(ErrorKind.HTTP_5XX, "", 503)
 BROKEN = Failure(ErrorKind.HTTP_5XX, "", 500)
 SLOW = Failure(ErrorKind.TIMEOUT, "")
+RESET = Failure(ErrorKind.RESET, "")
 GONE = Failure(ErrorKind.CONNECT, "")
 
 
@@ -60,6 +61,13 @@ def test_an_answer_to_what_was_asked_before_a_failure_says_nothing_of_it() -> No
     assert judge.judge(other, SLOW, 10.5) is Fault.ROW
     assert judge.judge(row, GONE, 11.0) is Fault.SERVER, "the two still count together"
     assert other.attempt == 1
+
+
+def test_a_reset_is_the_servers_only_where_other_connections_were_open() -> None:
+    """A file whose connection is always reset, last of its server, was asked for every second without end."""
+    judge, (row, other) = FaultJudge(), rows_of(2)
+    assert judge.judge(row, RESET, 0.0, others=1) is Fault.SERVER
+    assert judge.judge(other, RESET, 0.0) is Fault.ROW
 
 
 def test_a_refusal_with_nobody_served_since_stays_the_servers() -> None:
