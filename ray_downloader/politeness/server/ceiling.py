@@ -40,6 +40,11 @@ class Ceiling:
         return min(base_rps, 1 / self.crawl_delay_s) if self.crawl_delay_s else base_rps
 
     @property
+    def keeps_distance(self) -> bool:
+        """Whether it was asked for as a distance of requests, or ordered: then no burst of the policy breaks it."""
+        return self.crawl_delay_s > 0 or self.ordered_rps is not None
+
+    @property
     def is_long_delay(self) -> bool:
         """Whether robots.txt is why requests are far apart."""
         return self._policy_rps is not None and self.crawl_delay_s >= LONG_DELAY_S

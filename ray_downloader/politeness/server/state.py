@@ -22,14 +22,16 @@ from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Ver
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.retry import RetryBudget
 from ray_downloader.politeness.server.ceiling import Ceiling
-from ray_downloader.politeness.server.condition import Consequence, Event, ServerCondition
+from ray_downloader.politeness.server.condition import ServerCondition
 from ray_downloader.politeness.server.connections import Connections
-from ray_downloader.politeness.server.evidence import Evidence, evidence_of, wait_asked_for_s
+from ray_downloader.politeness.server.events import Consequence, Event
+from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.lessons import Lessons
 from ray_downloader.politeness.server.name_watch import NameWatch
 from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.quota import ByteRate, DayQuota, DayRequests
 from ray_downloader.politeness.server.rate import AdaptiveRate
+from ray_downloader.politeness.server.reading import OutcomeReader
 from ray_downloader.politeness.server.snapshot import Reader
 
 Order = Literal["pause", "resume", "rate", "ban"]
@@ -46,8 +48,6 @@ BUSY_WEIGHT = 0.05
 CONNECTION_HEADROOM = 1.15
 #: How long a hint from `RateLimit` headers applies at most.
 MAX_HINT_S = 3_600.0
-#: A failure to connect only reveals the server's limit on connections if others were answered this shortly before.
-OTHERS_ANSWERED_S = 5.0
 
 
 class Wait(NamedTuple):
@@ -74,6 +74,9 @@ class ServerState:
         self._allocator = LeaseAllocator(now_s)
         self._patience = Patience(policy.patience_s, now_s)
         self._condition = ServerCondition(policy.dead_probe_delays_s, self._patience, now_s)
+        self._reader = OutcomeReader(
+            self._patience, is_limited=self._rate is not None, is_one_host=policy.group is None
+        )
         self._connections = Connections(policy.max_connections, now_s)
         self._opt_out = OptOutBreaker()
         self._name = NameWatch()
@@ -83,9 +86,7 @@ class ServerState:
         self._day_requests = DayRequests(policy.max_requests_per_day, now_s)
         self._hint_rps = 0.0
         self._hint_until_s = now_s
-        self._answered_s = -math.inf
         self._busy_s = 0.0
-        self._open_elsewhere = 0
         self._ordered: Verdict | None = None
         self._charged_serial = 0
         self._counted: Counter[str] = Counter()
@@ -110,7 +111,7 @@ class ServerState:
 
     def _take_in(self, request: LeaseRequest, now_s: float, rng: random.Random) -> None:
         self._allocator.receive(request, now_s)
-        self._open_elsewhere = self._allocator.in_flight - request.in_flight
+        self._reader.open_elsewhere = self._allocator.in_flight - request.in_flight
         self._day_requests.heard(request, holder_name(request), now_s)
         if request.crawl_delay_s:
             self._ceiling.note_crawl_delay(request.crawl_delay_s, now_s)
@@ -131,32 +132,16 @@ class ServerState:
         is_no_such_name = outcome.is_no_such_name and not self._patience.is_outage
         self._name.observe(is_no_such_name=is_no_such_name, ended_s=ended_s)
         self._take_hint(outcome, ended_s)
-        self._judge(outcome, now_s, ended_s, rng)
-        if outcome.http_status is not None or outcome.kind is None:
-            self._patience.has_answered = True
-            self._answered_s = max(self._answered_s, ended_s)
+        self._judge(outcome, now_s, rng)
         if outcome.kind is None:
             self._on_success(outcome, ended_s)
 
-    def _judge(self, outcome: Outcome, now_s: float, ended_s: float, rng: random.Random) -> None:
+    def _judge(self, outcome: Outcome, now_s: float, rng: random.Random) -> None:
         """What the answer reveals about the server, and the consequences."""
-        sent_s = ended_s - (outcome.total_s or outcome.ttfb_s or 0.0)
-        evidence = self._evidence_of(outcome, sent_s)
-        if outcome.kind is ErrorKind.RESET or evidence is Evidence.CROWDED:
-            self._connections.lost_one(self._open_with(outcome), sent_s, now_s)
-        event = Event(
-            evidence=evidence,
-            now_s=now_s,
-            ended_s=ended_s,
-            sent_s=sent_s,
-            url_hash=outcome.url_hash,
-            wait_s=_wait_s(outcome),
-            free_s=self._allocator.expires_s,
-            jitter=rng.random() if evidence not in {Evidence.SERVED, Evidence.ANSWERED} else 0.0,
-            is_answer=outcome.http_status is not None,
-            said=outcome.said or (outcome.kind.value if outcome.kind else ""),
-        )
-        self._counted["throttled"] += evidence is Evidence.REFUSED
+        event = self._reader.event(outcome, now_s, self._allocator.expires_s, rng)
+        if outcome.kind is ErrorKind.RESET or event.evidence is Evidence.CROWDED:
+            self._connections.lost_one(self._reader.open_with(outcome), event.sent_s, now_s)
+        self._counted["throttled"] += event.evidence is Evidence.REFUSED
         self._draw(self._condition.on(event), event)
         if outcome.is_odd and outcome.kind:
             self._condition.was_odd(outcome.url_hash)
@@ -175,19 +160,6 @@ class ServerState:
             self._lessons.refused_for_long(event.now_s, resumes_s, event.sent_s)
         elif consequence is Consequence.FAILED:
             self._rate.slow_down()
-
-    def _evidence_of(self, outcome: Outcome, sent_s: float) -> Evidence:
-        is_other_answered = outcome.kind is ErrorKind.RESET or self._answered_s >= sent_s - OTHERS_ANSWERED_S
-        evidence = evidence_of(outcome, are_others_open=self._open_with(outcome) > 1 and is_other_answered)
-        if evidence is Evidence.UNREACHED and (self._patience.is_outage or not self._may_park):
-            return Evidence.NOTHING
-        if self._patience.is_outage and evidence is Evidence.FAILED and outcome.http_status is None:
-            return Evidence.NOTHING
-        return evidence if self._rate else _unlimited(evidence, outcome)
-
-    def _open_with(self, outcome: Outcome) -> int:
-        """Connections that were open when that request ended, as far as known."""
-        return max(outcome.connections, 1) + self._open_elsewhere
 
     def _on_success(self, outcome: Outcome, ended_s: float) -> None:
         self._counted["successes"] += 1
@@ -331,7 +303,7 @@ class ServerState:
             not_before_s=max(now_s, self._condition.backoff.epoch_s, self._byte_rate.paid_s),
             interval_s=self._interval_s(now_s),
             least_s=spacing_s(self._ceiling.rps) if self._ceiling.rps else 0.0,
-            burst=self._policy.burst,
+            burst=1 if self._ceiling.keeps_distance else self._policy.burst,
             connections=self._connections.limit,
             turn_connections=self._turn_connections(now_s),
             length_s=MOVING_LEASE_S if is_moving else SETTLED_LEASE_S,
@@ -432,17 +404,6 @@ class ServerState:
             incident_rps = saved.number("incident_rps", 0.0) or None
             plateau_factor = max(1, saved.count("plateau_factor"))
             self._rate.resume(rate_rps, incident_rps, plateau_factor, was_costly=saved.flag("was_costly"))
-
-
-def _unlimited(evidence: Evidence, outcome: Outcome) -> Evidence:
-    """Without a limit on the rate no request is too early: only a run of refusals or a `Retry-After` is trouble."""
-    if evidence is Evidence.REFUSED and _wait_s(outcome) is None:
-        return Evidence.FAILED
-    return Evidence.ANSWERED if evidence is Evidence.FORBIDDEN else evidence
-
-
-def _wait_s(outcome: Outcome) -> float | None:
-    return wait_asked_for_s(outcome.kind, outcome.http_status, outcome.retry_after_s)
 
 
 def _relative(wait: Wait, now_s: float) -> dict[str, Any]:

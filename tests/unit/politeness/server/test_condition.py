@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ray_downloader.politeness.messages import Verdict, WaitReason
-from ray_downloader.politeness.server.condition import Condition, Consequence, Event, ServerCondition
+from ray_downloader.politeness.server.condition import ServerCondition
+from ray_downloader.politeness.server.events import Condition, Consequence, Event
 from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.snapshot import Reader

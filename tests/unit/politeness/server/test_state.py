@@ -102,6 +102,15 @@ def test_retries_are_a_share_of_what_was_asked() -> None:
     assert ask(state, 5.0, *spent, SUCCESS).retries == 2
 
 
+def test_a_burst_does_not_break_a_crawl_delay_or_an_ordered_rate() -> None:
+    state = ServerState(replace(POLICY, burst=5), 0.0)
+    assert ask(state, 0.0).burst > 1
+    assert state.handle(LeaseRequest("s", "a", 9, crawl_delay_s=1.0, unused=9), 1.0, RNG).burst == 1
+    ordered = ServerState(replace(POLICY, burst=5), 0.0)
+    ordered.order("rate", 2.0)
+    assert ask(ordered, 0.0).burst == 1
+
+
 def test_a_crawl_delay_slows_the_server() -> None:
     state = ServerState(POLICY, 0.0)
     request = LeaseRequest("s", "a", 9, crawl_delay_s=5.0)

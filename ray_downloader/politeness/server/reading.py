@@ -1,0 +1,80 @@
+"""Reads what workers report as events of a server: what each answer is evidence of, given what else is known. Pure."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from ray_downloader.errors import ErrorKind
+from ray_downloader.politeness.messages import Outcome
+from ray_downloader.politeness.server.events import Event
+from ray_downloader.politeness.server.evidence import Evidence, evidence_of, wait_asked_for_s
+from ray_downloader.politeness.server.patience import Patience
+
+#: A connection that failed to be made shows the server's limit only if others were answered so shortly before.
+OTHERS_ANSWERED_S = 5.0
+
+
+class OutcomeReader:
+    """Turns outcomes of one server into events.
+
+    Args:
+        patience: Knows of outages, and is told that the server answers.
+        is_limited: Whether there is a limit on its rate.
+        is_one_host: A group is many hosts: one that is down says nothing of the others.
+    """
+
+    __slots__ = ("_answered_s", "_is_limited", "_is_one_host", "_patience", "open_elsewhere")
+
+    def __init__(self, patience: Patience, *, is_limited: bool, is_one_host: bool) -> None:
+        self._patience = patience
+        self._is_limited = is_limited
+        self._is_one_host = is_one_host
+        self._answered_s = -math.inf
+        #: Connections of the other workers, as far as they were reported.
+        self.open_elsewhere = 0
+
+    def event(self, outcome: Outcome, now_s: float, free_s: float, rng: random.Random) -> Event:
+        """Read one outcome; permits handed out before may be used until `free_s`."""
+        ended_s = now_s - outcome.age_s
+        sent_s = ended_s - (outcome.total_s or outcome.ttfb_s or 0.0)
+        evidence = self._evidence_of(outcome, sent_s)
+        if outcome.http_status is not None or outcome.kind is None:
+            self._patience.has_answered = True
+            self._answered_s = max(self._answered_s, ended_s)
+        return Event(
+            evidence=evidence,
+            now_s=now_s,
+            ended_s=ended_s,
+            sent_s=sent_s,
+            url_hash=outcome.url_hash,
+            wait_s=_wait_s(outcome),
+            free_s=free_s,
+            jitter=rng.random() if evidence not in {Evidence.SERVED, Evidence.ANSWERED} else 0.0,
+            is_answer=outcome.http_status is not None,
+            said=outcome.said or (outcome.kind.value if outcome.kind else ""),
+        )
+
+    def open_with(self, outcome: Outcome) -> int:
+        """Connections that were open when that request ended, as far as is known."""
+        return max(outcome.connections, 1) + self.open_elsewhere
+
+    def _evidence_of(self, outcome: Outcome, sent_s: float) -> Evidence:
+        is_other_answered = outcome.kind is ErrorKind.RESET or self._answered_s >= sent_s - OTHERS_ANSWERED_S
+        evidence = evidence_of(outcome, are_others_open=self.open_with(outcome) > 1 and is_other_answered)
+        if evidence is Evidence.UNREACHED and (self._patience.is_outage or not self._is_one_host):
+            return Evidence.NOTHING
+        if self._patience.is_outage and evidence is Evidence.FAILED and outcome.http_status is None:
+            return Evidence.NOTHING
+        return evidence if self._is_limited else _unlimited(evidence, outcome)
+
+
+def _unlimited(evidence: Evidence, outcome: Outcome) -> Evidence:
+    """Without a limit on the rate no request comes too soon: only a run of refusals is trouble, or a `Retry-After`."""
+    if evidence is Evidence.REFUSED and _wait_s(outcome) is None:
+        return Evidence.FAILED
+    return Evidence.ANSWERED if evidence is Evidence.FORBIDDEN else evidence
+
+
+def _wait_s(outcome: Outcome) -> float | None:
+    return wait_asked_for_s(outcome.kind, outcome.http_status, outcome.retry_after_s)
