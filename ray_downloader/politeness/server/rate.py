@@ -27,6 +27,11 @@ PLATEAU_SHARE = 0.95
 PLATEAU_S = 60.0
 PLATEAU_SUCCESSES = 1000
 MAX_PLATEAU_FACTOR = 16
+#: At rates far below one per second this many successes would take hours: no gear needs more than come in this time.
+MOST_DOUBLING_S = 30.0
+MOST_PLATEAU_S = 3600.0
+MOST_PROBING_S = 600.0
+LEAST_SUCCESSES = 2
 #: Beyond the remembered rate, a doubling takes at least this long.
 PROBING_S = 20.0
 PROBING_SUCCESSES = 200
@@ -36,6 +41,8 @@ BACK_OFF = 0.5
 CONFIRMS_WITHIN = 0.2
 #: Congestion window validation (RFC 7661): a rate of which less than this share is used is no evidence, and stays.
 USED_SHARE = 0.5
+#: Less than this share, after pauses and failures, is no measurement of a limit (slow start asks for twice as much).
+MEASURING_SHARE = 0.25
 #: The factor applied after a window of high times to first byte.
 LATENCY_BACK_OFF = 0.95
 #: One request a minute: the shortest pause of a headerless back-off. Longer waits are pauses, not rates.
@@ -57,6 +64,8 @@ COSTLY_PROBING_FACTOR = 10
 #: The estimate after a costly incident is this share of a rate with enough successes behind it, or of the fitted one.
 PROVEN_SHARE = 0.97
 PROVEN_SUCCESSES = 1000
+#: Trouble that is not known to be about the rate slows down to no less than this.
+LEAST_SUSPECT_RPS = 0.5
 #: Refusals after fewer answers than this are not taken as the limit, unless there are this many in a row.
 MOST_INEXPLICABLE = 6
 #: At most this much of a pause counts as time in which the server's bucket was refilled.
@@ -198,7 +207,7 @@ class AdaptiveRate:
 
     def slow_down(self) -> None:
         """The server is in trouble, possibly because of us: halve the rate, and learn nothing about its limit."""
-        self.rate_rps = max(min(self.rate_rps, MIN_RATE_RPS), BACK_OFF * self.rate_rps)
+        self.rate_rps = max(min(self.rate_rps, LEAST_SUSPECT_RPS), BACK_OFF * self.rate_rps)
 
     def unlearn(self, lesson: Lesson) -> None:
         """The refusal was not about the rate: back to before, except that increases earned by successes stay."""
@@ -227,27 +236,29 @@ class AdaptiveRate:
         rate_rps, remembered_rps = self.rate_rps, self.incident_rps
         if rate_rps < self._slow_start_ends_rps:
             doubling_s = DOUBLING_S if remembered_rps is None else RECOVERY_S
-            raised_rps = rate_rps * _growth(rate_rps, doubling_s, DOUBLING_SUCCESSES)
+            successes = max(LEAST_SUCCESSES, min(DOUBLING_SUCCESSES, MOST_DOUBLING_S * rate_rps))
+            raised_rps = rate_rps * _growth(rate_rps, doubling_s, successes)
             raised_rps = min(raised_rps, self._slow_start_ends_rps)
         elif remembered_rps is not None and rate_rps < remembered_rps:
-            steps = self.plateau_factor * max(PLATEAU_S * rate_rps, PLATEAU_SUCCESSES)
+            steps = self.plateau_factor * max(PLATEAU_S * rate_rps, min(PLATEAU_SUCCESSES, MOST_PLATEAU_S * rate_rps))
             raised_rps = rate_rps + (1 - PLATEAU_SHARE) * remembered_rps / steps
         else:
             factor = max(self.plateau_factor, COSTLY_PROBING_FACTOR) if self.was_costly else self.plateau_factor
-            raised_rps = rate_rps * _growth(rate_rps, factor * PROBING_S, factor * PROBING_SUCCESSES)
+            successes = min(PROBING_SUCCESSES, MOST_PROBING_S * rate_rps)
+            raised_rps = rate_rps * _growth(rate_rps, factor * PROBING_S, factor * successes)
         self.rate_rps = min(raised_rps, self._ceiling_rps)
 
     def _limit_estimate_rps(self, now_s: float) -> float:
         """The server's limit, estimated at an incident.
 
-        1. Too few answers to measure, or a rate that hardly moves: the rate itself.
+        1. Too few answers to measure, mostly pauses and failures, or a rate that hardly moves: the rate itself.
         2. In slow start: what was delivered in the last second, as the rate may already be far above the limit.
         3. Soon after another incident: less, down to the mean since then. A deep token bucket inflates both the rate
            and the last second, and that mean is what it refilled since it was last empty; for a shallow bucket the mean
            is too low, so each further incident moves only part of the way.
         """
         recent_rps, mean_rps = self._goodput.recent_rps(), self._goodput.mean_rps(now_s)
-        if recent_rps is None:
+        if recent_rps is None or recent_rps < MEASURING_SHARE * self.rate_rps:
             return self.rate_rps
         upper_rps = self.rate_rps if self.is_settled else min(self.rate_rps, recent_rps * MEASURED_TO_ASKED)
         if self.incident_rps is None or mean_rps is None:

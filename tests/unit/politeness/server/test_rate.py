@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from ray_downloader.politeness.server.backoff import FORGIVEN_AFTER_S
 from ray_downloader.politeness.server.latency import WINDOW
-from ray_downloader.politeness.server.rate import BACK_OFF, COSTLY_PAUSE_S, MIN_RATE_RPS, PLATEAU_SHARE, AdaptiveRate
+from ray_downloader.politeness.server.rate import (
+    BACK_OFF,
+    COSTLY_PAUSE_S,
+    LEAST_SUSPECT_RPS,
+    MIN_RATE_RPS,
+    PLATEAU_SHARE,
+    AdaptiveRate,
+)
 from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket
 
 
@@ -273,13 +280,29 @@ def test_a_refusal_that_says_how_long_to_wait_is_about_the_rate_however_soon_it_
     assert rate.incident_rps == pytest.approx(halved_rps)
 
 
-def test_a_server_in_trouble_is_asked_half_and_at_least_once_a_minute() -> None:
+def test_pauses_and_failures_are_no_measurement_of_a_limit() -> None:
+    """Ten files in ten minutes of trouble once made a server's limit one request a minute."""
+    rate = AdaptiveRate(5.0, 1000.0, 0.0)
+    for number in range(10):
+        rate.on_success(60.0 * number, 0.05)
+    asked_rps = rate.rate_rps
+    rate.on_incident(600.0, 601.0)
+    assert rate.incident_rps == asked_rps
+
+
+def test_far_below_one_request_a_second_a_success_counts_more() -> None:
+    rate = AdaptiveRate(0.02, 1000.0, 0.0)
+    use(rate, 0.0, 600.0)
+    assert rate.rate_rps > 0.1
+
+
+def test_a_server_in_trouble_is_asked_half_and_at_least_every_other_second() -> None:
     rate = AdaptiveRate(8.0, 1000.0, 0.0)
     rate.slow_down()
     assert (rate.rate_rps, rate.incident_rps) == (4.0, None)
     for _ in range(20):
         rate.slow_down()
-    assert rate.rate_rps == MIN_RATE_RPS
+    assert rate.rate_rps == LEAST_SUSPECT_RPS
     slower = AdaptiveRate(MIN_RATE_RPS / 3, 1000.0, 0.0)
     slower.slow_down()
     assert slower.rate_rps == MIN_RATE_RPS / 3, "never raised"
