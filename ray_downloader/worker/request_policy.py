@@ -16,6 +16,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.partition.server_key import BadUrlError, RequestUrl
+from ray_downloader.politeness.headers.moments import seconds_until
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
@@ -227,5 +228,9 @@ def _is_same_server(target: RequestUrl, start: str) -> bool:
 
 
 def _retry_after_s(result: FetchResult, now_unix_s: float) -> float | None:
+    """The wait that the answer asks for; a date is read on the server's own clock, as ours may be wrong by hours."""
     value = result.headers.get("retry-after")
-    return parse_retry_after(value, now_unix_s) if value else None
+    if not value:
+        return None
+    ahead_s = seconds_until(result.headers.get("date", ""), now_unix_s) or 0.0
+    return parse_retry_after(value, now_unix_s + ahead_s)

@@ -135,8 +135,9 @@ class Origin:
         if answer is None:
             answer = self._robots() if row is None else self._file(url, row, hop, is_mirror, headers, now_s)
             answer = replace(answer, is_of_url=True)
-        if self.spec.headers and answer.status:
-            answer = replace(answer, headers={**dict(self.spec.headers), **answer.headers})
+        if answer.status:
+            date = formatdate(self._wall_clock_offset_s + now_s, usegmt=True)
+            answer = replace(answer, headers={"date": date, **dict(self.spec.headers), **answer.headers})
         return answer
 
     def _trouble(self, url: str, now_s: float) -> Answer | None:

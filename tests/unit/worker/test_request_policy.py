@@ -74,6 +74,15 @@ def test_a_file_is_no_failure() -> None:
     assert (outcome.ttfb_s, outcome.total_s, outcome.retry_after_s, outcome.ratelimit_rps) == (0.1, 0.4, None, None)
 
 
+def test_a_date_to_wait_for_is_read_on_the_clock_of_the_server() -> None:
+    """Ours was an hour behind, and the server was waited for that much longer."""
+    headers = {"date": "Fri, 15 Jan 2027 08:00:00 GMT", "retry-after": "Fri, 15 Jan 2027 08:00:30 GMT"}
+    result = FetchResult(0, ErrorKind.HTTP_429, 429, headers)
+    for wrong_by_s in (-3600.0, 0.0, 86_400.0):
+        failure = a_policy().failure_of(result, 1_800_000_000.0 + wrong_by_s)
+        assert failure is not None and failure.retry_after_s == pytest.approx(30.0)
+
+
 def test_a_refusal_carries_what_the_server_asks_for() -> None:
     headers = {"retry-after": "7", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"}
     result = FetchResult(0, ErrorKind.HTTP_429, 429, headers, message="HTTP status 429", said="429 slow down")

@@ -358,3 +358,9 @@ def test_failures_never_raise_the_rate(events: list[tuple[float, ErrorKind, floa
         ask(state, now_s, Outcome(kind, age_s=age_s), Outcome(kind, 429, age_s=age_s))
         assert rate_of(state, now_s) <= rate_rps
         rate_rps = rate_of(state, now_s)
+
+
+def test_under_a_crawl_delay_nothing_is_made_up_for_by_a_burst() -> None:
+    state = ServerState(replace(POLICY, burst=5), 0.0)
+    lease = state.handle(LeaseRequest("s", "a", 9, crawl_delay_s=1.0), 0.0, random.Random(1))
+    assert lease.burst == 1
