@@ -211,7 +211,11 @@ class ServerQueue:
                 return
 
     def _is_telling(self, work: Work) -> bool:
-        return isinstance(work, Row) and not (work.is_odd or _is_retry(work)) and self.judge.would_be_odd(work)
+        """Whether others were served since it failed; if it failed together with others, the server has recovered."""
+        if not isinstance(work, Row) or work.is_odd or _is_retry(work):
+            return False
+        has_recovered = work.failed_at_s is None and self.judge.has_delivered and not self.is_403_ban
+        return has_recovered or self.judge.would_be_odd(work)
 
     def _has_due_retry(self, now_s: float, is_probe: bool) -> bool:
         """Whether a failed row may start: when it is due, or when a probe needs one."""

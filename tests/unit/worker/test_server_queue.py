@@ -75,6 +75,15 @@ def test_a_row_that_failed_goes_before_fresh_ones_where_its_next_answer_tells_wh
     assert [queue.take_due(2.0) for _ in range(3)][:2] == [second, third], "it is known to be odd by now"
 
 
+def test_a_row_that_failed_together_with_others_goes_before_fresh_ones_once_the_server_has_recovered() -> None:
+    """Two rows that are refused for ever would otherwise be the last ones left, with no other to tell by."""
+    queue, (fresh,) = a_queue(rows=1)
+    refused = failed(rows_of(1)[0], 1.0, queue)
+    queue.judge.has_delivered = True
+    assert queue.take_due(1.0) is refused
+    assert queue.take_due(1.0) is fresh
+
+
 def test_rows_that_failed_go_in_the_order_of_their_times_and_not_before() -> None:
     queue, _ = a_queue()
     late, early = (failed(row, at_s, queue) for row, at_s in zip(rows_of(2), (5.0, 3.0), strict=True))
