@@ -28,6 +28,9 @@ from ray_downloader.worker.row import Row
 SERVERS_FAULT_ROWS = 10
 #: Failures that do not depend on the URL.
 _NOT_THE_URLS = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.HTTP_403_BAN})
+#: Failures that its budget counts as a server's trouble, too, where many rows in a row fail so. An answer that came,
+#: empty or torn, is no such trouble: nobody would ever give the server up, nor its rows.
+_TROUBLE = frozenset({ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET})
 _BLAME_SERVER = _NOT_THE_URLS | {ErrorKind.RESET}
 
 
@@ -120,7 +123,8 @@ class FaultJudge:
         row.owes_attempt = is_servers and may_be_urls
         suspect = self._streak.setdefault(id(row), _Suspect(row, has_spent=False))
         suspect.failed_at_s = now_s
-        if is_servers or len(self._streak) >= SERVERS_FAULT_ROWS:
+        are_many = len(self._streak) >= SERVERS_FAULT_ROWS and failure.kind in _TROUBLE
+        if is_servers or are_many:
             if len(self._streak) > 1:
                 self._refund()
             return Fault.SERVER

@@ -6,6 +6,10 @@ from ray_downloader.errors import ErrorKind
 from tests.simulation.world import Fails, Requeued, Robots, Row, Server, Slow, Trouble, World
 
 REGRESSIONS: dict[str, World] = {
+    "a dozen files that are always empty, last of their server, were asked for without end": World(
+        servers=(Server("s1.example"),),
+        rows=(*(Row(0),) * 5, *(Row(0, Fails(ErrorKind.EMPTY)),) * 14),
+    ),
     "a file whose connection is always reset, last of its server, was asked for without end": World(
         servers=(Server("s0.example"),),
         rows=(*(Row(0),) * 3, Row(0, Fails(ErrorKind.RESET))),

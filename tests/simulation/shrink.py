@@ -8,7 +8,7 @@ from dataclasses import replace
 from tests.simulation.world import Moved, Ordered, Picture, Robots, Row, World
 
 #: Worlds that are tried at most.
-MOST_TRIES = 400
+MOST_TRIES = 150
 
 
 def shrunk(world: World, still_fails: Callable[[World], bool]) -> World:

@@ -154,3 +154,9 @@ def test_what_says_nothing_of_the_url_is_never_the_rows_fault(failure: Failure) 
     assert (row.is_odd, row.attempt) == (False, 1)
     row.is_odd = True
     assert fail(judge, row, failure) is Fault.SERVER
+
+
+def test_many_empty_answers_in_a_row_are_still_their_rows() -> None:
+    """The budget sees a server that answers, so it would never be given up: they were asked for without end."""
+    judge, rows = FaultJudge(), rows_of(SERVERS_FAULT_ROWS + 3)
+    assert [fail(judge, row, Failure(ErrorKind.EMPTY, "", 200)) for row in rows] == [Fault.ROW] * len(rows)
