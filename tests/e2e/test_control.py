@@ -56,7 +56,7 @@ def test_a_running_job_obeys_orders(tmp_path: Path, origin: RunningOrigin) -> No
         assert give_order(out.root, "resume", "pause.example").returncode == 0
         assert give_order(out.root, "rate", "rate.example", "100").returncode == 0
         time.sleep(EFFECT_S)
-        assert asked_within(origin, "pause.example", 2.0) > 10
+        assert asked_within(origin, "pause.example", 2.0) > 3  # 20 on a machine that does nothing else
         assert process.wait(timeout=120) == 0
     assert out.summary["errors_by_kind"] == {"ignored_server": 400 - asked}
     assert out.summary["rows"]["successes"] == 800 + asked

@@ -130,11 +130,11 @@ def test_the_images_of_a_filter_are_dropped_and_come_back(run: StoredRun, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "tool is required: set tool=...; there are: attribution, duplication_based"),
+        ([], "tool is required: set tool=... to one of: attribution, duplication_based"),
         (["tool=resize"], "path_to_output is required"),
         (["tool=resise", "path_to_output=."], "there is no tool 'resise'; choose one of: attribution"),
         (["tool=resize", "path_to_output=missing"], "is not a folder"),
-        (["tool=resize", "path_to_output=."], "holds no finished batch"),
+        (["tool=resize", "path_to_output=."], "contains no finished batch"),
         (["tool=resize", "path_to_output=.", "tools_parameters.new_resize_size=-1"], "new_resize_size=-1"),
         (["tool=resize", "path_to_output=.", "tools_parameters.resize_size=1"], "did you mean"),
         (["tool=stats", "path_to_output=.", "tools_parameters.undo=true"], "no result of stats is in place"),

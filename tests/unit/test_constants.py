@@ -31,6 +31,7 @@ from ray_downloader.politeness.server import (
     probe,
     quota,
     rate,
+    reading,
     runs,
     state,
 )
@@ -92,7 +93,8 @@ DOCUMENTED = [
     (patience, {"NEVER_ANSWERED_S": 120.0, "LEAST_S": 0.5, "CHECKS": 20, "LEAST_CHECK_S": 0.25}),
     (outage_probes, {"FIRST_DELAY_S": 1.0, "LONGEST_DELAY_S": 10.0}),
     (rate, {"BACK_OFF": 0.5, "MIN_RATE_RPS": 1 / 60, "MEASURED_TO_ASKED": 1.05}),
-    (state, {"FRESH_S": 300.0, "MAX_HINT_S": 3600.0, "OTHERS_ANSWERED_S": 5.0}),
+    (state, {"FRESH_S": 300.0, "MAX_HINT_S": 3600.0}),
+    (reading, {"OTHERS_ANSWERED_S": 5.0}),
     (answer, {"ERROR_PAGE_BYTES": 65_536}),
     (batch_plan, {"MIN_OWN_ROWS": 10, "MAX_OWN_SERVERS": 10_000, "LEAST_PIECES": 8, "LEAST_PIECE_ROWS": 500}),
     (evidence, {"SERVERS_FAULT_ROWS": 10}),
