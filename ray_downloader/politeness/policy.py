@@ -51,13 +51,6 @@ class ServerPolicy:
     group: str | None = None
     source: str | None = None
 
-    def slowed_to(self, rate_rps: float) -> ServerPolicy:
-        """The same policy with a ceiling of at most `rate_rps`."""
-        if self.start_rate_rps is None or self.ceiling_rps is None:
-            return self
-        ceiling_rps = min(self.ceiling_rps, rate_rps)
-        return replace(self, start_rate_rps=min(self.start_rate_rps, ceiling_rps), ceiling_rps=ceiling_rps)
-
 
 class PolicyBook:
     """Looks up the policy of any server.

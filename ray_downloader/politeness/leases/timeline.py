@@ -52,11 +52,6 @@ class LeaseTimeline:
         self._last: Interval | None = None
         self._serials = 0
 
-    @property
-    def free_s(self) -> float:
-        """The earliest time at which any holder may start."""
-        return self._free_s
-
     def next_serial(self) -> int:
         """A number that no lease of this server has had."""
         self._serials += 1

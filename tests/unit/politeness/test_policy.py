@@ -98,13 +98,6 @@ def test_users_beat_published_limits_and_can_switch_them_off() -> None:
     assert book(published_rules=False).policy("upload.wikimedia.org").max_bytes_per_s is None
 
 
-def test_a_policy_can_be_slowed_and_not_quickened() -> None:
-    policy = book({"default_rate_limit": 4}).policy("a.org")
-    assert (policy.slowed_to(0.5).start_rate_rps, policy.slowed_to(0.5).ceiling_rps) == (0.5, 0.5)
-    assert policy.slowed_to(100.0) == policy
-    assert book(enabled=False).policy("a.org").slowed_to(1.0).ceiling_rps is None
-
-
 def test_a_policy_says_no_more_than_was_configured() -> None:
     policy = book(published_rules=False).policy("a.org")
     assert policy == ServerPolicy(3.0, 4.5)
@@ -127,13 +120,6 @@ def test_every_limit_of_the_configuration_and_of_a_rule_arrives() -> None:
     ruled = book(**politeness, rules=[rule]).policy("a.org")
     assert (ruled.burst, ruled.max_connections, ruled.max_bytes_per_s, ruled.max_bytes_per_day) == (20, 30, 50.0, 70.0)
     assert (ruled.max_requests_per_day, ruled.verify_tls, ruled.source, ruled.group) == (9, False, "a page", None)
-
-
-def test_a_slower_policy_starts_no_faster_than_its_ceiling() -> None:
-    policy = ServerPolicy(2.0, 8.0)
-    assert (policy.slowed_to(4.0).start_rate_rps, policy.slowed_to(4.0).ceiling_rps) == (2.0, 4.0)
-    assert ServerPolicy(None, 8.0).slowed_to(4.0) == ServerPolicy(None, 8.0)
-    assert ServerPolicy(2.0, None).slowed_to(1.0) == ServerPolicy(2.0, None)
 
 
 FLICKR = "staticflickr.com"

@@ -52,16 +52,16 @@ def test_a_lease_that_has_not_begun_is_released_whole() -> None:
     schedule.reserve("a", 5, 0.1, 1, 0.0)
     later = schedule.reserve("b", 5, 0.1, 1, 0.0)
     schedule.release("b", 0.2)
-    assert schedule.free_s == later.start_s
+    assert schedule.earliest_s("another") == later.start_s
 
 
 def test_time_that_others_reserved_after_is_not_released() -> None:
     schedule = LeaseTimeline(0.0)
     schedule.reserve("a", 5, 0.1, 1, 0.0)
     schedule.reserve("b", 5, 0.1, 1, 0.0)
-    free_s = schedule.free_s
+    free_s = schedule.earliest_s("another")
     schedule.release("a", 0.1)
-    assert schedule.free_s == free_s
+    assert schedule.earliest_s("another") == free_s
 
 
 def test_every_lease_has_its_own_number() -> None:
@@ -117,15 +117,15 @@ def test_an_interval_is_from_its_first_permit_to_a_little_after_its_last() -> No
     assert (interval.holder, interval.permits, interval.interval_s, interval.burst) == ("a", 5, 0.1, 1)
     assert (interval.start_s, interval.first_s) == (10.0, 10.0)
     assert interval.end_s == pytest.approx(10.4 + 0.025)
-    assert timeline.free_s == pytest.approx(10.5 + 0.025)
-    assert timeline.expires_s == timeline.free_s
+    assert timeline.earliest_s("another") == pytest.approx(10.5 + 0.025)
+    assert timeline.expires_s == timeline.earliest_s("another")
 
 
 def test_the_earliest_time_that_was_asked_for_is_kept() -> None:
     timeline = LeaseTimeline(10.0)
     assert timeline.reserve("a", 1, 0.1, 1, 12.0).start_s == 12.0
     assert timeline.earliest_s("a") == pytest.approx(12.1)
-    assert timeline.earliest_s("b") == timeline.free_s
+    assert timeline.earliest_s("b") == timeline.earliest_s("another")
 
 
 @pytest.mark.parametrize(("permits", "first_s"), [(1, 0.0), (2, 0.1), (8, 0.1)])
@@ -136,14 +136,14 @@ def test_of_a_burst_of_four_two_go_out_at_once_and_the_rest_pays_for_lateness(pe
     assert interval.burst == 2
     assert interval.first_s == pytest.approx(first_s)
     assert interval.end_s == pytest.approx((permits - 1) * 0.1 + 0.2)
-    assert timeline.free_s == pytest.approx(permits * 0.1), "the next holder waits for no lateness"
+    assert timeline.earliest_s("another") == pytest.approx(permits * 0.1), "the next holder waits for no lateness"
 
 
 def test_lateness_that_the_burst_does_not_pay_costs_the_next_holder_time() -> None:
     timeline = LeaseTimeline(0.0)
     interval = timeline.reserve("a", 200, 0.1, 2, 0.0)
     assert interval.end_s == pytest.approx(19.9 + 0.5)
-    assert timeline.free_s == pytest.approx(20.0 + 0.5 - 0.1)
+    assert timeline.earliest_s("another") == pytest.approx(20.0 + 0.5 - 0.1)
 
 
 def test_slow_permits_pay_for_half_a_second_at_most() -> None:
@@ -157,8 +157,8 @@ def test_a_holder_that_is_alone_has_all_of_the_burst_and_time_to_use_it() -> Non
     interval = timeline.reserve("a", 6, 0.1, 4, 5.0, is_alone=True)
     assert (interval.burst, interval.start_s, interval.first_s) == (4, 5.0, 5.0)
     assert interval.end_s == pytest.approx(5.0 + 0.2 + 0.3)
-    assert timeline.free_s == pytest.approx(interval.end_s + 0.4)
-    assert timeline.expires_s == timeline.free_s
+    assert timeline.earliest_s("another") == pytest.approx(interval.end_s + 0.4)
+    assert timeline.expires_s == timeline.earliest_s("another")
     few = LeaseTimeline(0.0)
     few.reserve("b", 1, 0.1, 1, 0.0)
     assert few.reserve("a", 2, 0.1, 4, 5.0, is_alone=True).end_s == pytest.approx(5.3)
@@ -189,24 +189,24 @@ def test_what_a_holder_has_is_void_from_when_it_gave_it_back_and_the_rest_stays(
     other = timeline.reserve("b", 5, 0.1, 1, 0.0)
     mine = timeline.reserve("a", 50, 0.1, 1, 0.0)
     timeline.release("a", 0.2)
-    assert timeline.free_s == mine.start_s, "it had not begun"
+    assert timeline.earliest_s("another") == mine.start_s, "it had not begun"
     assert timeline.expires_s == pytest.approx(max(other.end_s, mine.start_s))
-    assert timeline.earliest_s("a") == timeline.free_s
+    assert timeline.earliest_s("a") == timeline.earliest_s("another")
 
 
 def test_a_lease_that_is_given_back_at_its_start_was_never_used() -> None:
     timeline = LeaseTimeline(0.0)
     interval = timeline.reserve("a", 5, 0.1, 1, 3.0)
     timeline.release("a", 3.0)
-    assert timeline.free_s == interval.start_s
+    assert timeline.earliest_s("another") == interval.start_s
     used = LeaseTimeline(0.0)
     used.reserve("a", 5, 0.1, 1, 3.0)
     used.release("a", 3.05)
-    assert used.free_s == pytest.approx(3.15)
+    assert used.earliest_s("another") == pytest.approx(3.15)
     late = LeaseTimeline(0.0)
-    free_s = late.reserve("a", 5, 0.1, 1, 3.0) and late.free_s
+    free_s = late.reserve("a", 5, 0.1, 1, 3.0) and late.earliest_s("another")
     late.release("a", 9.0)
-    assert late.free_s == free_s, "what is over needs no more"
+    assert late.earliest_s("another") == free_s, "what is over needs no more"
 
 
 def test_serials_go_on_over_leases_with_and_without_a_rate() -> None:
