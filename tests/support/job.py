@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-TIMEOUT_S = 180
+TIMEOUT_S = 420
 ENVIRONMENT = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
