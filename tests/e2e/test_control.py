@@ -56,7 +56,11 @@ def test_a_running_job_obeys_orders(tmp_path: Path, origin: RunningOrigin) -> No
         assert give_order(out.root, "resume", "pause.example").returncode == 0
         assert give_order(out.root, "rate", "rate.example", "100").returncode == 0
         time.sleep(EFFECT_S)
-        assert asked_within(origin, "pause.example", 2.0) > 3  # 20 on a machine that does nothing else
+        resumed = len(origin.seen("pause.example"))
+        until = time.monotonic() + 20  # a busy machine sends fewer than the ten a second that are allowed
+        while len(origin.seen("pause.example")) - resumed <= 10 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert len(origin.seen("pause.example")) - resumed > 10
         assert process.wait(timeout=120) == 0
     assert out.summary["errors_by_kind"] == {"ignored_server": 400 - asked}
     assert out.summary["rows"]["successes"] == 800 + asked
