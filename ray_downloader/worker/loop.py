@@ -500,14 +500,23 @@ class Worker:
         self._report(self._ports.clock())
         now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
         self._ports.budgets.request([queue.last_request(now_s) for queue in self._queues.values()])
-        next_start_s = self._next_start_s(now_s)
-        ready_in_s = max(0.0, next_start_s - now_s) if next_start_s < NEVER else 0.0
         return SliceReport(
             finished=self._publisher.finish(),
-            unfinished=[batch.give_back(ready_in_s, now_s, now_unix_s) for batch in self._open],
+            unfinished=[batch.give_back(self._ready_in_s(now_s), now_s, now_unix_s) for batch in self._open],
             requests=self._requests.requests,
             size_bytes=self._requests.size_bytes,
         )
+
+    def _ready_in_s(self, now_s: float) -> float:
+        """How long nothing can be done for what is left.
+
+        Once nothing else is left to do, a server in trouble is asked earlier than it was said to this slice: so nothing
+        sleeps for longer than the patience with such servers.
+        """
+        next_start_s = self._next_start_s(now_s)
+        if next_start_s >= NEVER:
+            return 0.0
+        return min(max(0.0, next_start_s - now_s), self._policy.patience_s)
 
 
 def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult) -> Outcome:

@@ -137,6 +137,7 @@ class RequestPolicy:
     ) -> None:
         self.max_redirects = settings.network.max_redirects
         self.request_timeout_s = settings.network.request_timeout_s
+        self.patience_s = settings.politeness.patience_s
         self.max_attempts = settings.network.max_attempts
         self.requires_checksum = settings.dataset.checksum == "require"
         self._directives = settings.politeness.opt_out_directives

@@ -224,6 +224,15 @@ def test_a_server_that_never_answers_is_dead_after_two_minutes() -> None:
     assert run.seconds < 200.0
 
 
+def test_a_server_that_never_answers_does_not_keep_a_run_waiting_whose_other_work_took_long() -> None:
+    """Its next probe was an hour away by then, and its batch slept until that time."""
+    servers = (Server("a.example", troubles=(Trouble(0.0, FOREVER, ErrorKind.CONNECT),)), Server("b.example"))
+    world = World(servers, rows(40) + rows(1000, server=1), rate_rps=1.0, politeness={"patience_s": 20.0})
+    run = held(world)
+    assert kinds(run) == {"server_dead": 40, "image": 1000}
+    assert run.seconds < max(arrival.at_s for arrival in run.arrivals[1]) + 60.0
+
+
 def test_a_header_with_a_reset_in_milliseconds() -> None:
     """Asleep for 1,000 years."""
     reset_ms = int((EPOCH_UNIX_S + 60.0) * 1000)

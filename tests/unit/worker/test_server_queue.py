@@ -362,6 +362,11 @@ def test_a_queue_is_busy_unless_its_server_is_in_trouble(lease: Lease, troubled:
     assert not empty.is_busy
 
 
+def test_a_queue_is_not_busy_before_its_budget_has_said_how_the_server_is() -> None:
+    queue, _ = a_queue(lease=None, rows=1)
+    assert not queue.is_busy
+
+
 def test_a_transfer_under_way_keeps_it_busy() -> None:
     queue, _ = a_queue(rows=1)
     queue.take_due(0.0)

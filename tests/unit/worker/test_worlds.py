@@ -55,6 +55,17 @@ def test_the_second_hop_of_a_redirect_is_never_forgotten(tmp_path: Path) -> None
     assert set(run.asked().values()) == {1}
 
 
+def test_nothing_sleeps_for_longer_than_the_patience_with_servers_in_trouble(tmp_path: Path) -> None:
+    """Once nothing else is left to do, a server is asked earlier than it was said to the slice."""
+
+    def script(request: FetchRequest) -> Reply:
+        return Reply(ErrorKind.HTTP_429, 429, headers={"retry-after": "7200"})
+
+    run = Run(tmp_path, urls(5), script, politeness(patience_s=300.0))
+    run.slice(seconds=60.0)
+    assert [item.ready_in_s for item in run.work] == [300.0]
+
+
 def test_a_hop_goes_before_rows_that_were_not_asked_for(tmp_path: Path) -> None:
     order: list[str] = []
 
