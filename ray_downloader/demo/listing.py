@@ -124,7 +124,7 @@ def _undownloadable() -> Iterator[ListedRow]:
         yield ListedRow(next(ids), sound, Oddity.SOUND, media_type="Sound", media_format="audio/mpeg")
     for number in range(15):
         yield ListedRow(next(ids), f"http://images.museum.example/plates/{number}.jpeg", Oddity.CITATION)
-    for url in ("http://", "images.museum.example/1.jpeg", r"C:\Fotos\IMG_1.JPG", "http://[::1/a.jpeg", "n/a"):
+    for url in ("http://", "ftp://images.museum.example/1.jpeg", r"C:\Fotos\IMG_1.JPG", "http://[::1/a.jpeg", "n/a"):
         yield ListedRow(next(ids), url, Oddity.BAD_URL)
     for number in range(4):
         yield ListedRow(

@@ -9,7 +9,8 @@ Only a row's own faults use up its attempts.
    `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
    connect: then they are the server's, and the rows get their attempts back.
 3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe.
-4. If no connection could be made, or all requests are banned, it is never the row's fault: it is not about the URL.
+4. If all requests are banned, it is never the row's fault: it is not about the URL. That no connection could be made
+   may be: of one host, `https:` may be dead and `http:` alive, and a rule may unite hosts of which one is gone.
 
 The budget decides what happens to a server at fault (`politeness/server/`).
 """
@@ -26,12 +27,12 @@ from ray_downloader.worker.row import Row
 
 #: Distinct rows that must fail in a row to blame the server: as many as slow its budget down.
 SERVERS_FAULT_ROWS = 10
-#: Failures that do not depend on the URL.
-_NOT_THE_URLS = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.HTTP_403_BAN})
+#: Failures that never depend on the URL.
+_NOT_THE_URLS = frozenset({ErrorKind.HTTP_403_BAN})
 #: Failures that its budget counts as a server's trouble, too, where many rows in a row fail so. An answer that came,
 #: empty or torn, is no such trouble: nobody would ever give the server up, nor its rows.
 _TROUBLE = frozenset({ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET})
-_BLAME_SERVER = _NOT_THE_URLS | {ErrorKind.RESET}
+_BLAME_SERVER = _NOT_THE_URLS | {ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.RESET}
 
 
 class Fault(Enum):

@@ -130,6 +130,17 @@ def test_a_timeout_on_a_kept_connection_says_nothing_of_the_server() -> None:
     assert kinds(run) == {"image": 60, "timeout": 8}
 
 
+@pytest.mark.parametrize("kind", [ErrorKind.DNS, ErrorKind.CONNECT])
+@pytest.mark.parametrize("place", [0, 150, 299])
+def test_a_url_whose_port_nobody_listens_on_among_good_ones(kind: ErrorKind, place: int) -> None:
+    """Asked for 2,389 times: of one host, `https:` was dead and `http:` alive."""
+    fates = [Row(0)] * 300
+    fates[place] = Row(0, Fails(kind))
+    run = held(one_server(*fates, rate_rps=20.0))
+    assert kinds(run) == {"image": 299, str(kind): 1}
+    assert len(asked(run.arrivals[0])) <= 303
+
+
 def test_a_name_that_was_not_looked_up_once() -> None:
     """Its retries were answered from the memory of failed names."""
     assert kinds(held(one_server(*rows(10), Row(0, Fails(ErrorKind.DNS, times=1))))) == {"image": 11}
@@ -225,7 +236,7 @@ def test_a_server_that_never_answers_is_dead_after_two_minutes() -> None:
 
 
 def test_a_server_that_never_answers_does_not_keep_a_run_waiting_whose_other_work_took_long() -> None:
-    """Its next probe was an hour away by then, and its batch slept until that time."""
+    """By then its next probe was minutes away."""
     servers = (Server("a.example", troubles=(Trouble(0.0, FOREVER, ErrorKind.CONNECT),)), Server("b.example"))
     world = World(servers, rows(40) + rows(1000, server=1), rate_rps=1.0, politeness={"patience_s": 20.0})
     run = held(world)

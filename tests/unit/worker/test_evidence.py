@@ -145,9 +145,20 @@ def test_an_odd_row_that_probes_a_server_in_trouble_spends_nothing() -> None:
     assert fail(judge, odd, THROTTLED) is Fault.ROW
 
 
-@pytest.mark.parametrize("failure", [GONE, Failure(ErrorKind.DNS, ""), Failure(ErrorKind.HTTP_403_BAN, "", 403)])
-def test_what_says_nothing_of_the_url_is_never_the_rows_fault(failure: Failure) -> None:
+@pytest.mark.parametrize("failure", [GONE, Failure(ErrorKind.DNS, "")])
+def test_a_row_that_cannot_be_connected_while_others_are_served_is_odd(failure: Failure) -> None:
+    """Its `https:` is dead, say, and their `http:` is not."""
     judge, (row,) = FaultJudge(), rows_of(1)
+    assert fail(judge, row, failure) is Fault.SERVER
+    judge.notice_served(1.0)
+    judge.review(row)
+    assert (row.is_odd, row.attempt) == (True, 2)
+    assert fail(judge, row, failure) is Fault.ROW
+
+
+def test_a_ban_says_nothing_of_the_url_and_is_never_the_rows_fault() -> None:
+    judge, (row,) = FaultJudge(), rows_of(1)
+    failure = Failure(ErrorKind.HTTP_403_BAN, "", 403)
     assert fail(judge, row, failure) is Fault.SERVER
     judge.notice_served(1.0)
     judge.review(row)
