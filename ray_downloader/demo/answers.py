@@ -65,7 +65,8 @@ class Answers:
         self._limits = {
             host: TrueLimit(server.rate_rps) for host, server in self._servers.items() if server.rate_rps is not None
         }
-        self._visits: Counter[tuple[str, str]] = Counter()
+        self._requests: Counter[str] = Counter()
+        self._visited: set[tuple[str, str]] = set()
 
     def decide(self, host: str, target: str, now_s: float) -> Answer:
         """Answer a GET of `target` (path and query, percent-encoded) on `host` (with or without port)."""
@@ -83,11 +84,12 @@ class Answers:
         return self._image_answer(server, image) if image else Answer(404, delay_s=server.latency_s)
 
     def _image_answer(self, server: DemoServer, image: DemoImage) -> Answer:
-        self._visits[server.host, image.path] += 1
-        first_visit = self._visits[server.host, image.path] == 1
-        if first_visit and image.fault is Fault.BUSY_AT_FIRST:
+        number = self._requests[server.host]
+        self._requests[server.host] += 1
+        if number in server.busy:
             return Answer(503, headers={"Retry-After": "1"})
-        if first_visit and image.fault is Fault.HANGS_UP_AT_FIRST:
+        if image.fault is Fault.HANGS_UP_AT_FIRST and (server.host, image.path) not in self._visited:
+            self._visited.add((server.host, image.path))
             return Answer(200, hang_up=True)
         if image.redirect_url is not None:
             return Answer(302, headers={"Location": quote(image.redirect_url, safe=":/~")}, delay_s=server.latency_s)

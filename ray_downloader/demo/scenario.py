@@ -26,7 +26,6 @@ class Fault(str, Enum):
     OPTED_OUT = "opted_out"
     REDIRECT = "redirect"
     REDIRECT_LOOP = "redirect_loop"
-    BUSY_AT_FIRST = "busy_at_first"
     HANGS_UP_AT_FIRST = "hangs_up_at_first"
     DEAD = "dead"
 
@@ -61,6 +60,7 @@ class DemoServer:
         path: Pattern of its paths.
         faults: Numbers of the images with each fault.
         robots: Its robots.txt; if empty, the answer is 404.
+        busy: Which of the requests for its pictures, counted from 0, it answers 503 with Retry-After.
     """
 
     host: str
@@ -73,6 +73,7 @@ class DemoServer:
     path: str = "/images/{number:05d}.{format}"
     faults: Mapping[Fault, Sequence[int]] = field(default_factory=dict)
     robots: str = ""
+    busy: range = range(0)
 
     @property
     def ascii_host(self) -> str:
@@ -120,7 +121,8 @@ SERVERS: tuple[DemoServer, ...] = (
         120,
         "a burst of 503, then healthy again",
         formats=("jpeg", "png"),
-        faults={Fault.BUSY_AT_FIRST: range(50, 56), Fault.HANGS_UP_AT_FIRST: (10, 90)},
+        busy=range(50, 56),
+        faults={Fault.HANGS_UP_AT_FIRST: (10, 90)},
     ),
     DemoServer(
         "www.oldserver.university.example",

@@ -96,7 +96,12 @@ class ServerQueue:
     @property
     def is_busy(self) -> bool:
         """Whether there is something to do that, as far as the budget said, does not wait for a server in trouble."""
-        return self.lease is not None and not self.is_troubled and self.verdict is Verdict.OPEN and (bool(self) or self.in_flight > 0)
+        return (
+            self.lease is not None
+            and not self.is_troubled
+            and self.verdict is Verdict.OPEN
+            and (bool(self) or self.in_flight > 0)
+        )
 
     # -- rows ------------------------------------------------------------------------------------------------------
 

@@ -58,10 +58,17 @@ def test_a_drip_never_ends_by_itself(answers: Answers) -> None:
     assert ask(answers, first_with(Fault.DRIP)).drip
 
 
-def test_a_busy_server_answers_the_second_time(answers: Answers) -> None:
-    busy = first_with(Fault.BUSY_AT_FIRST)
-    first, second = ask(answers, busy), ask(answers, busy)
-    assert (first.status, first.headers["Retry-After"], second.status) == (503, "1", 200)
+def test_a_server_is_busy_for_some_of_its_requests_whatever_they_ask_for(answers: Answers) -> None:
+    busy = next(image for image in demo_images() if image.server.busy)
+    asked = [ask(answers, busy) for _ in range(busy.server.busy.stop + 1)]
+    refused = [number for number, answer in enumerate(asked) if answer.status == 503]
+    assert refused == list(busy.server.busy)
+    assert {asked[number].headers["Retry-After"] for number in refused} == {"1"}
+
+
+def test_a_server_that_hung_up_answers_the_second_time(answers: Answers) -> None:
+    image = first_with(Fault.HANGS_UP_AT_FIRST)
+    assert [ask(answers, image).hang_up for _ in range(3)] == [True, False, False]
 
 
 def test_a_redirect_names_another_server(answers: Answers) -> None:
