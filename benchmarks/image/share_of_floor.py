@@ -20,6 +20,7 @@ from ray_downloader.image.decode import reduction
 from ray_downloader.image.header import read_header
 from ray_downloader.image.model import Pixels
 from ray_downloader.image.produce import decoded_scale
+from ray_downloader.image.resize import shrink_fast
 
 OPTIONS = ImageOptions(image_size=256)
 FLAGS = {
@@ -45,7 +46,7 @@ def bodies() -> Iterator[tuple[str, bytes]]:
 def floor(body: bytes, by: int, size: tuple[int, int]) -> None:
     """The work itself: decode, shrink, encode, two hashes."""
     pixels = cv2.imdecode(np.frombuffer(body, np.uint8), FLAGS[by])
-    small = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
+    small = shrink_fast(pixels, size)
     stored = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
     hashlib.md5(body).hexdigest(), hashlib.md5(stored).hexdigest()
 

@@ -292,6 +292,7 @@ class ImageSettings(_Group):
     name: str = "jpeg"
     encode: Literal["jpeg", "png", "webp", "original", "raw"] = "jpeg"
     quality: Annotated[int, Field(ge=1, le=100)] = 95
+    chroma: Literal[420, 444] = 420
     decode: Literal["fast", "exact"] = "fast"
     fast_gap: Annotated[int, Field(ge=1, le=8)] = 2
     max_pixels: PositiveInt = 178_956_970

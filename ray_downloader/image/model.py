@@ -50,6 +50,7 @@ class ImageOptions:
     image_size: int = 224
     encode: str = "jpeg"
     quality: int = 95
+    chroma: int = 420
     decode: str = "fast"
     fast_gap: int = 2
     max_pixels: int = 178_956_970

@@ -47,10 +47,10 @@ def produce(body: bytes, header: Header, picture: Picture, options: ImageOptions
     refuse_unwanted(size, options)
     geometry = planned(size, options)
     if options.encode == _ORIGINAL or _is_stored_already(header, picture, geometry, options):
-        pixels = resize(picture, geometry) if needs_pixels(options) else None
+        pixels = resize(picture, geometry, options.decode) if needs_pixels(options) else None
         return _result(body, header, _Stored(body, header.image_format, size, size, picture.exif, pixels), options)
-    pixels = resize(picture, geometry)
-    image = ENCODERS.get(options.encode)(pixels, options.quality)
+    pixels = resize(picture, geometry, options.decode)
+    image = ENCODERS.get(options.encode)(pixels, options)
     return _result(body, header, _Stored(image, options.encode, size, geometry.final, picture.exif, pixels), options)
 
 
