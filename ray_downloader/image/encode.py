@@ -12,7 +12,6 @@ from ray_downloader.image.opencv import cv2
 from ray_downloader.registry import Registry
 from ray_downloader.run_folder.schemas import RAW
 
-
 #: A longer side below this is stored without chroma subsampling: it would smear colours visibly, and saves little.
 FULL_CHROMA_BELOW_PX = 64
 _SAMPLING = {420: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, 444: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}

@@ -33,7 +33,8 @@ def resize(picture: Picture, geometry: Geometry, decode: str) -> Pixels:
 
 def shrink(pixels: Pixels, size: Size) -> Pixels:
     """Average the area of each pixel."""
-    return cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
+    small: Pixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
+    return small
 
 
 def shrink_fast(pixels: Pixels, size: Size) -> Pixels:
