@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import OutputStructure
-from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES, RunLayout
+from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
+from ray_downloader.run_folder.markers import COMPLETED
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
 
 BATCHES = 100

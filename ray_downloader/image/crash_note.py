@@ -30,8 +30,10 @@ class CrashNote:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with path.open("a+b") as file:
-            file.truncate(_SIZE_BYTES)
+        path.touch()
+        with path.open("r+b") as file:  # never shorter, as another attempt may have mapped it
+            file.write(bytes(_SIZE_BYTES))  # real blocks: a hole that a full disk cannot fill would be a bus error
+            file.flush()
             self._map = mmap.mmap(file.fileno(), _SIZE_BYTES)
 
     def begin(self, row: str) -> None:

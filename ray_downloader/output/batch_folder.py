@@ -3,7 +3,7 @@
 A row is settled by, in this order of precedence: an image in `successes.parquet` or in a journal, an error in a journal
 (the newest one), an error in `errors.parquet`. Errors that a retry order names do not count, unless the order itself
 made them (`run_folder/retry_order.py`). Publishing merges them in that order, so it can be repeated after a kill at any
-point. The marker `completed`, written last, has the counts and makes the batch finished.
+point. The marker `_completed`, written last, has the counts and makes the batch finished.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
 from ray_downloader.output.parquet import write_parquet
-from ray_downloader.run_folder.atomic import replacing, write_text
-from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
+from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
+from ray_downloader.run_folder.markers import read_marker, remove_marker, write_marker
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, kept_names, success_schema
 
@@ -31,7 +32,7 @@ SUCCESS = "success"
 
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """What a batch contains; the content of its `completed` marker.
+    """What a batch contains; the content of its `_completed` marker.
 
     Args:
         servers: Numbers of rows by server and by error kind or `SUCCESS`.
@@ -98,10 +99,8 @@ class BatchFolder:
 
     def counts(self) -> BatchCounts | None:
         """The counts of a finished batch; None if it is not finished."""
-        try:
-            return BatchCounts.parse((self.path / COMPLETED).read_text("utf-8"))
-        except FileNotFoundError:
-            return None
+        marker = read_marker(self.path)
+        return None if marker is None else BatchCounts.parse(marker)
 
     def final_counts(self) -> BatchCounts | None:
         """Counts of a batch in which nothing is left to do; None if something is.
@@ -150,7 +149,7 @@ class BatchFolder:
         Raises:
             RuntimeError: A row is not settled. The batch is not marked.
         """
-        (self.path / COMPLETED).unlink(missing_ok=True)
+        remove_marker(self.path)
         settled: dict[int, str] = {}
         checksums: Counter[str] = Counter()
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
@@ -161,7 +160,7 @@ class BatchFolder:
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
         counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled, checksums)
         counts = replace(counts, retry=self._retry.number)
-        write_text(self.path / COMPLETED, counts.to_json())
+        write_marker(self.path, counts.to_json())
         for journal in self.path.glob("*.arrows"):
             journal.unlink()
         return counts

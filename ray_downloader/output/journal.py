@@ -1,8 +1,9 @@
 """The journal of one batch: settled rows, appended as they come.
 
-Each attempt at a batch writes two Arrow IPC streams, one for images and one for errors. After SIGKILL, everything up to
-the last complete record batch can be read. Each row has its number in the batch. Rows that one request settled are in
-one record batch, so either all of them are there or none.
+Each attempt at a batch writes two files, one for images and one for errors: Arrow's schema and record batches, each
+in a frame with a checksum (`frames.py`). After SIGKILL, or on a bad disk, everything before the first frame that is
+not whole can be read. Each row has its number in the batch. Rows that one request settled are in one record batch, so
+either all of them are there or none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import TracebackType
 
 import pyarrow as pa
 
+from ray_downloader.output.frames import FrameWriter, read_frames
 from ray_downloader.run_folder.schemas import (
     ERROR_SCHEMA,
     ErrorRecord,
@@ -27,9 +29,12 @@ ROW = pa.field("row", pa.int32(), nullable=False)
 SUCCESS_JOURNALS = "successes-*.arrows"
 ERROR_JOURNALS = "errors-*.arrows"
 
-#: The buffer is written when it reaches one of these, so a killed task loses at most this much.
+#: The buffer is written when it reaches one of these, and the worker flushes ten times a second: a killed task loses no
+#: more than that.
 FLUSH_BYTES = 2 * 1024 * 1024
-FLUSH_ROWS = 200
+FLUSH_ROWS = 32
+#: How a journal of an earlier version begins: it is an Arrow stream without frames.
+_ARROW_STREAM = b"\xff\xff\xff\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,8 @@ class _Stream:
         self._schema_of = schema_of
         self._columns = columns
         self._extra_columns = extra_columns
-        self._file: pa.OSFile | None = None
-        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._writer: FrameWriter | None = None
+        self._schema = pa.schema([])
         self._clear()
 
     def _clear(self) -> None:
@@ -151,13 +156,15 @@ class _Stream:
 
     def flush(self) -> None:
         if self._numbers:
-            schema = self._schema_of(self._places[0][0].schema)
-            given = {"checksum_ok": pa.array(self._checksum_ok, pa.bool_()), **self._given_columns(schema)}
-            carried = self._carried_columns([name for name in schema.names if name not in given])
-            columns = {"row": pa.array(self._numbers, ROW.type), **carried, **given}
-            schema = pa.schema([ROW, *schema])
-            arrays = [columns[name] for name in schema.names]
-            self._open(schema).write_batch(pa.record_batch(arrays, schema=schema))
+            writer = self._writer or self._open()
+            given = {
+                "row": pa.array(self._numbers, ROW.type),
+                "checksum_ok": pa.array(self._checksum_ok, pa.bool_()),
+                **self._given_columns(),
+            }
+            columns = {**self._carried_columns([name for name in self._schema.names if name not in given]), **given}
+            arrays = [columns[name] for name in self._schema.names]
+            writer.write(pa.record_batch(arrays, schema=self._schema).serialize())
             self._clear()
 
     def _carried_columns(self, names: Sequence[str]) -> dict[str, pa.Array]:
@@ -167,39 +174,59 @@ class _Stream:
         carried = pa.concat_tables(tables).combine_chunks()
         return {name: carried.column(column).chunk(0) for name, column in zip(names, columns, strict=True)}
 
-    def _given_columns(self, schema: pa.Schema) -> dict[str, pa.Array]:
+    def _given_columns(self) -> dict[str, pa.Array]:
         values = {name: [getattr(record, name) for record in self._records] for name in self._columns}
         for name in self._extra_columns:
             values[name] = [record.extra.get(name) for record in self._records if isinstance(record, ImageRecord)]
-        return {name: pa.array(column, schema.field(name).type) for name, column in values.items()}
+        return {name: pa.array(column, self._schema.field(name).type) for name, column in values.items()}
 
-    def _open(self, schema: pa.Schema) -> pa.RecordBatchStreamWriter:
-        if self._writer is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = pa.OSFile(str(self._path), "wb")
-            self._writer = pa.ipc.new_stream(self._file, schema)
-        return self._writer
+    def _open(self) -> FrameWriter:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._schema = pa.schema([ROW, *self._schema_of(self._places[0][0].schema)])
+        writer = FrameWriter(self._path)
+        try:
+            writer.write(self._schema.serialize())
+        except OSError:
+            writer.close()
+            raise
+        self._writer = writer
+        return writer
 
     def close(self) -> None:
         self.flush()
-        if self._writer is not None and self._file is not None:
+        if self._writer is not None:
             self._writer.close()
-            self._file.close()
-            self._writer = self._file = None
+            self._writer = None
 
 
 def read_journal(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The complete record batches of a journal, up to the torn end that a killed task may leave.
+    """The complete record batches of a journal, up to a torn end that a killed task left, or to a damaged one.
 
     Args:
-        path: A stream that a `Journal` wrote.
+        path: A file that a `Journal` wrote.
         columns: The columns to read; all by default.
     """
-    # A memory map only touches the pages of these columns; for whole batches it would count as memory of the process.
-    with pa.memory_map(str(path)) if columns else pa.OSFile(str(path)) as source:
+    batches = _read_stream(path) if _is_stream(path) else _read_framed(path)
+    return (batch.select(columns) if columns else batch for batch in batches)
+
+
+def _is_stream(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_ARROW_STREAM)) == _ARROW_STREAM
+
+
+def _read_framed(path: Path) -> Iterator[pa.RecordBatch]:
+    payloads = read_frames(path)
+    first = next(payloads, None)
+    if first is not None:
+        schema = pa.ipc.read_schema(pa.py_buffer(first))
+        for payload in payloads:
+            yield pa.ipc.read_record_batch(pa.py_buffer(payload), schema)
+
+
+def _read_stream(path: Path) -> Iterator[pa.RecordBatch]:
+    with pa.OSFile(str(path)) as source:
         try:
-            reader = pa.ipc.open_stream(source)
-            for batch in reader:
-                yield batch.select(columns) if columns else batch
-        except (pa.ArrowInvalid, OSError):
+            yield from pa.ipc.open_stream(source)
+        except (pa.ArrowException, OSError, ValueError):
             return

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ray_downloader.config.settings import OutputStructure, Settings
 
-COMPLETED = "completed"
 SUCCESSES = "successes.parquet"
 ERRORS = "errors.parquet"
 

@@ -17,8 +17,7 @@ from typing import Any
 
 from ray_downloader.errors import UserError
 from ray_downloader.registry import Registry
-from ray_downloader.run_folder.atomic import write_text
-from ray_downloader.run_folder.layout import COMPLETED
+from ray_downloader.run_folder.markers import read_marker, write_marker
 from ray_downloader.tools.context import StoredBatch, ToolContext, fingerprint
 
 
@@ -40,15 +39,15 @@ class Unit:
 
     def counts(self) -> Counter[str] | None:
         """What the unit counted; None if it is not done."""
-        try:
-            marker = json.loads((self.folder / COMPLETED).read_text("utf-8"))
-        except FileNotFoundError:
+        text = read_marker(self.folder)
+        if text is None:
             return None
+        marker = json.loads(text)
         return Counter(marker["counts"]) if marker["stamp"] == self.stamp else None
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Write the marker, last."""
-        write_text(self.folder / COMPLETED, json.dumps({"stamp": self.stamp, "counts": counts}) + "\n")
+        write_marker(self.folder, json.dumps({"stamp": self.stamp, "counts": counts}) + "\n")
 
 
 #: Does one unit, in a task of its own. Its counts are added to the summary.

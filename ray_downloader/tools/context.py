@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 from ray_downloader.config.settings import Settings, ToolsParameters
 from ray_downloader.errors import UserError
-from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES, RunLayout
+from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
+from ray_downloader.run_folder.markers import finished_folders
 
 #: Parameters that say how a tool runs, not what it makes.
 _HOW_IT_RUNS = {"num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "apply", "undo", "reset", "modules"}
@@ -101,9 +102,9 @@ class ToolContext:
 
 def finished_batches(images: Path) -> list[StoredBatch]:
     """Batches below `images` that are marked as completed, without those that a retry is working on."""
-    markers = sorted(images.glob(f"server_name=*/partition_id=*/{COMPLETED}"))
-    folders = [marker.parent for marker in markers if not any(marker.parent.glob("*.arrows"))]
-    return [_stored_batch(folder) for folder in folders if (folder / SUCCESSES).exists()]
+    folders = finished_folders(images, "server_name=*/partition_id=*")
+    done = (folder for folder in folders if not any(folder.glob("*.arrows")))
+    return [_stored_batch(folder) for folder in done if (folder / SUCCESSES).exists()]
 
 
 def _stored_batch(folder: Path) -> StoredBatch:

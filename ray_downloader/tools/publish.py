@@ -2,7 +2,7 @@
 
 Each file is replaced by one rename, after the old one was linked into `<tool>/applied/`. So every batch is entirely old
 or entirely new at any moment, nothing is copied, and the same command finishes an exchange that was killed.
-`applied/manifest.json` is written first and the marker `applied/completed` last. While the folder exists, the exchange
+`applied/manifest.json` is written first and the marker `applied/_completed` last. While the folder exists, the exchange
 can be undone; deleting it frees the space and makes the result final.
 """
 
@@ -17,8 +17,9 @@ from typing import Any
 
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.atomic import write_text
-from ray_downloader.run_folder.layout import COMPLETED, SUCCESSES
+from ray_downloader.run_folder.layout import SUCCESSES
 from ray_downloader.run_folder.lock import holding_run
+from ray_downloader.run_folder.markers import find_marker, remove_marker, write_marker
 from ray_downloader.tools.context import ToolContext, file_stamp
 
 _APPLIED = "applied"
@@ -31,7 +32,7 @@ def refuse_if_applied(folder: Path) -> None:
     Raises:
         UserError: The result is in place.
     """
-    if (folder / _APPLIED / COMPLETED).exists():
+    if find_marker(folder / _APPLIED):
         raise UserError(
             f"the result of {folder.name} is in place; tools_parameters.undo=true restores the images before it, "
             f"and deleting {folder / _APPLIED} makes it final"
@@ -41,12 +42,12 @@ def refuse_if_applied(folder: Path) -> None:
 def is_applied(folder: Path, request: str) -> bool:
     """Whether the result of this request (`ToolContext.request`) is in place."""
     applied = folder / _APPLIED
-    return (applied / COMPLETED).exists() and _document(applied).get("asked") == request
+    return find_marker(applied) is not None and _document(applied).get("asked") == request
 
 
 def is_half_applied(folder: Path) -> bool:
     """Whether an exchange was started and not finished."""
-    return (folder / _APPLIED / _MANIFEST).exists() and not (folder / _APPLIED / COMPLETED).exists()
+    return (folder / _APPLIED / _MANIFEST).exists() and find_marker(folder / _APPLIED) is None
 
 
 def apply_result(context: ToolContext) -> int:
@@ -90,7 +91,7 @@ def apply(folder: Path, images: Path, request: str = "") -> int:
     for place, stamp in exchanged.items():
         if file_stamp(images / place / SUCCESSES) != stamp:
             _exchange(folder / "images" / place / SUCCESSES, images / place / SUCCESSES, applied / place / SUCCESSES)
-    write_text(applied / COMPLETED, json.dumps({"batches": len(exchanged)}) + "\n")
+    write_marker(applied, json.dumps({"batches": len(exchanged)}) + "\n")
     return len(exchanged)
 
 
@@ -112,7 +113,7 @@ def undo(folder: Path, images: Path) -> int:
         current = images / place / SUCCESSES
         if file_stamp(current) != stamp and not current.samefile(applied / place / SUCCESSES):
             raise UserError(f"{current} was changed after {folder.name}; undo the later tool first")
-    (applied / COMPLETED).unlink(missing_ok=True)
+    remove_marker(applied)
     for place in saved:
         (applied / place / SUCCESSES).replace(images / place / SUCCESSES)
     shutil.rmtree(folder / "images", ignore_errors=True)

@@ -182,7 +182,7 @@ class BatchWork:
 
     @property
     def _note_file(self) -> Path:
-        return self._folder.path / "under_decode"
+        return self._folder.path / "_under_decode"
 
     def _close(self) -> None:
         self._journal.close()

@@ -40,8 +40,10 @@ FEW_IN_FLIGHT = 16
 DRAIN_GRACE_S = 10.0
 #: A transfer that takes longer is slow. While a slice that is over waits for slow ones, its other servers continue.
 SLOW_S = 10.0
-#: How often progress is reported (and journals are flushed); the answer says whether the run drains.
+#: How often progress is reported; the answer says whether the run drains.
 PROGRESS_INTERVAL_S = 1.0
+#: How often journals are flushed: a kill costs what was settled since, besides what is in flight.
+FLUSH_INTERVAL_S = 0.1
 #: How soon a task whose rows are all paused looks again.
 PAUSED_RECHECK_S = 5.0
 #: Answers of an actor do not wake the network poll, so it is short while one is awaited.
@@ -80,7 +82,7 @@ class Worker:
         self._publisher = Publisher((batch for batch in batches if not batch.left), ports.publish)
         self._ends_at_s = ports.clock() + time_slice.seconds
         self._lingers_until_s = self._ends_at_s + policy.request_timeout_s
-        self._report_at_s = ports.clock()
+        self._report_at_s = self._flush_at_s = ports.clock()
         self._robots = robots
         self._requests = InFlightRequests(ports.fetcher)
         self._queues: dict[str, ServerQueue] = {}
@@ -153,6 +155,8 @@ class Worker:
         if self._bodies:
             row, result = self._bodies.take()
             self._guarded(row, self._process, row, result)
+        if now_s >= self._flush_at_s:
+            self._flush(now_s)
         if now_s >= self._report_at_s:
             self._report(now_s)
 
@@ -295,11 +299,15 @@ class Worker:
         is_requesting = any(queue.is_requesting for queue in self._queues.values())
         return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_requesting else IDLE_POLL_S)
 
+    def _flush(self, now_s: float) -> None:
+        self._flush_at_s = now_s + FLUSH_INTERVAL_S
+        for batch in self._open:
+            batch.flush()
+
     def _report(self, now_s: float) -> None:
         """Flush the journals, so that what is reported is also saved."""
         self._report_at_s = now_s + PROGRESS_INTERVAL_S
-        for batch in self._open:
-            batch.flush()
+        self._flush(now_s)
         size_bytes = self._requests.size_bytes - self._reported_bytes
         self._ports.budgets.report(
             ProgressDelta(

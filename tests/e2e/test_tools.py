@@ -61,7 +61,7 @@ def run(tmp_path: Path) -> StoredRun:
 
 
 def resized(run: StoredRun) -> list[Path]:
-    return sorted((run.layout.tools / "resize" / "images").glob("*/*/completed"))
+    return sorted((run.layout.tools / "resize" / "images").glob("*/*/_completed"))
 
 
 def test_a_killed_tool_continues_and_its_result_can_be_applied_and_undone(run: StoredRun, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_drained_tool_says_3_and_the_same_command_ends_it(run: StoredRun, tmp_
     with subprocess.Popen(command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
         parts = run.layout.tools / "image_verification" / "corrupted"
         until = time.monotonic() + 60
-        while not list(parts.glob("*/*/completed")) and time.monotonic() < until and process.poll() is None:
+        while not list(parts.glob("*/*/_completed")) and time.monotonic() < until and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=60)

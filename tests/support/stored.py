@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.image import ImageOptions, process
-from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
+from ray_downloader.run_folder.markers import write_marker
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
 from ray_downloader.tools.base import TOOLS, Step, Tool
 from ray_downloader.tools.context import ToolContext
@@ -79,7 +79,7 @@ class StoredRun:
         folder.mkdir(parents=True, exist_ok=True)
         table = pa.Table.from_pylist(list(rows), schema=schema)
         pq.write_table(table, folder / SUCCESSES, row_group_size=2)
-        write_text(folder / "completed", "")
+        write_marker(folder, "")
         return folder / SUCCESSES
 
     @property

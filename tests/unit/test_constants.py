@@ -183,6 +183,7 @@ MEASURED = [
             "MAX_IN_FLIGHT": 256,
             "FEW_IN_FLIGHT": 16,
             "PROGRESS_INTERVAL_S": 1.0,
+            "FLUSH_INTERVAL_S": 0.1,
             "AWAIT_ANSWER_S": 0.003,
             "IDLE_POLL_S": 0.05,
         },

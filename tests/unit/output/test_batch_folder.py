@@ -9,14 +9,18 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.dataset import dataset
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.output.batch_folder import SUCCESS, BatchCounts, BatchFolder
 from ray_downloader.output.journal import SUCCESS_JOURNALS, Journal, Rows
-from ray_downloader.run_folder.layout import COMPLETED, ERRORS, SUCCESSES
+from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
+from ray_downloader.run_folder.markers import COMPLETED
 from ray_downloader.run_folder.retry_order import RetryOrder
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
 
@@ -330,3 +334,16 @@ def test_images_are_published_in_the_order_in_which_they_were_settled(folder: Ba
     settle(folder, inputs, "one", images=range(500))
     folder.publish(inputs)
     assert pq.read_table(folder.path / SUCCESSES)["uuid"].to_pylist() == [f"uuid-{row}" for row in range(500)]
+
+
+def test_a_folder_of_batches_is_read_as_one_table_by_those_who_read_folders(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    for number in range(2):
+        folder = BatchFolder(images / "server_name=x" / f"partition_id={number}")
+        settle(folder, batch_inputs(3), "one", images=range(3))
+        folder.publish(batch_inputs(3))
+        (folder.path / ERRORS).unlink()  # a table of another kind, which a reader leaves out by its name
+    assert dataset(images, partitioning="hive").to_table().num_rows == 6
+    assert pq.read_table(images).num_rows == 6
+    assert len(pd.read_parquet(images)) == 6
+    assert duckdb.sql(f"SELECT count(*) FROM '{images}/**/successes.parquet'").fetchall() == [(6,)]

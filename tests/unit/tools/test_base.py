@@ -19,7 +19,7 @@ def test_a_unit_is_done_for_its_stamp_only(tmp_path: Path) -> None:
     assert unit.counts() == Counter(images=3)
     assert Unit(tmp_path / "unit", (), "two").counts() is None
     assert Unit(tmp_path / "other", (), "one").counts() is None
-    assert (tmp_path / "unit" / "completed").read_text("utf-8") == '{"stamp": "one", "counts": {"images": 3}}\n'
+    assert (tmp_path / "unit" / "_completed").read_text("utf-8") == '{"stamp": "one", "counts": {"images": 3}}\n'
 
 
 def test_there_is_a_unit_for_each_batch_named_by_images_and_parameters(run: StoredRun) -> None:

@@ -131,7 +131,7 @@ def test_a_result_is_in_place_for_what_was_asked_and_while_it_is_whole(run: Stor
     assert is_applied(folder, "this")
     assert not is_applied(folder, "that")
     assert not is_half_applied(folder)
-    (folder / "applied" / "completed").unlink()
+    (folder / "applied" / "_completed").unlink()
     assert is_half_applied(folder)
     assert not is_applied(folder, "this")
     assert json.loads((folder / "applied" / "manifest.json").read_text("utf-8"))["asked"] == "this"
@@ -151,7 +151,7 @@ def test_the_manifest_is_there_before_the_first_exchange_and_the_marker_after_th
     monkeypatch.setattr(os, "link", noted)
     assert apply(folder, run.layout.images) == 2
     assert exchanged == [True, True]
-    assert json.loads((folder / "applied" / "completed").read_text("utf-8")) == {"batches": 2}
+    assert json.loads((folder / "applied" / "_completed").read_text("utf-8")) == {"batches": 2}
 
 
 def test_what_was_saved_is_the_first_and_stays_so_when_an_exchange_is_finished(run: StoredRun) -> None:
@@ -159,7 +159,7 @@ def test_what_was_saved_is_the_first_and_stays_so_when_an_exchange_is_finished(r
     folder = staged(run)
     apply(folder, run.layout.images)
     after = contents(run)
-    (folder / "applied" / "completed").unlink()
+    (folder / "applied" / "_completed").unlink()
     assert apply(folder, run.layout.images) == 1, "all is in place: nothing is exchanged again"
     assert contents(run) == after
     assert undo(folder, run.layout.images) == 1

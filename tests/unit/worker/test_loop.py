@@ -241,10 +241,10 @@ def test_a_row_that_killed_its_worker_is_isolated_next_time(tmp_path: Path) -> N
         return image.process(body, image.ImageOptions(), complete=is_complete)
 
     run = Run(tmp_path, urls, process=process)
-    run.slice()
+    run.slice(holder="next")
     assert sorted(run.read(SUCCESSES, "identifier")) == urls
     assert isolated.count(True) == 1, "the row that was being decoded when the worker died, and no other"
-    assert not list(run.layout.images.rglob("under_decode"))
+    assert not list(run.layout.images.rglob("_under_decode"))
 
 
 def test_a_slice_ends_on_time_and_the_next_one_goes_on(tmp_path: Path) -> None:

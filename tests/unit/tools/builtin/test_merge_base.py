@@ -83,5 +83,5 @@ def test_of_a_run_only_finished_batches_count(run: StoredRun, tmp_path: Path) ->
     base = StoredRun(tmp_path / "base")
     base.add([row("one", received(1))])
     base.add([row("two", received(2))], "b.example")
-    (base.layout.batch_folder("a.example", 0) / "completed").unlink()
+    (base.layout.batch_folder("a.example", 0) / "_completed").unlink()
     assert named(run, base=str(base.root)) == ["b"]

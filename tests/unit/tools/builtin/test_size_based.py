@@ -16,7 +16,7 @@ def test_the_shorter_side_decides(run: StoredRun, threshold: int, small: list[st
 
 
 def test_a_batch_that_is_not_finished_does_not_take_part(run: StoredRun) -> None:
-    (run.layout.batch_folder("b.example:8080", 3) / "completed").unlink()
+    (run.layout.batch_folder("b.example:8080", 3) / "_completed").unlink()
     assert run_here(run.tool("size_based", threshold_size=21))["images"] == 3
 
 

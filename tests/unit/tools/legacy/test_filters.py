@@ -32,7 +32,7 @@ def test_only_finished_batches_are_listed(run: StoredRun) -> None:
     @FilterRegister("batches")
     class Batches(PythonFilterToolBase): ...
 
-    (run.layout.batch_folder("a.example", 0) / "completed").unlink()
+    (run.layout.batch_folder("a.example", 0) / "_completed").unlink()
     step = Batches(config(run))
     step.run()
     (batch,) = step.finished_batches()

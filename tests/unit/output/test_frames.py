@@ -1,0 +1,66 @@
+"""Frames are read as they were written, up to the first that was not, on disks that fill up and disks that forget."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.output import frames
+from ray_downloader.output.frames import FrameWriter, read_frames
+
+
+def write(path: Path, *payloads: bytes) -> None:
+    writer = FrameWriter(path)
+    for payload in payloads:
+        writer.write(payload)
+    writer.close()
+
+
+def test_frames_come_back_in_order_and_may_be_empty(tmp_path: Path) -> None:
+    write(tmp_path / "file", b"one", b"", b"three" * 1000)
+    assert list(read_frames(tmp_path / "file")) == [b"one", b"", b"three" * 1000]
+
+
+def test_a_file_without_frames_has_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert list(read_frames(tmp_path / "file")) == []
+
+
+def test_a_frame_from_elsewhere_in_the_file_is_no_frame_once_its_length_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write(path, b"one", b"two")
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + (10**15).to_bytes(8, "little") + content[12:])
+    assert list(read_frames(path)) == []
+
+
+def test_a_disk_that_takes_a_frame_in_parts_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_some = os.write
+    monkeypatch.setattr(frames.os, "writev", lambda fd, parts: write_some(fd, b"".join(parts)[:5]))
+    monkeypatch.setattr(frames.os, "write", lambda fd, data: write_some(fd, data[:3]))
+    write(tmp_path / "file", b"a payload", b"another")
+    assert list(read_frames(tmp_path / "file")) == [b"a payload", b"another"]
+
+
+def test_a_frame_for_which_the_disk_has_no_room_leaves_those_before_and_after_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    writer = FrameWriter(path)
+    writer.write(b"one")
+    write_some = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(frames.os, "writev", lambda fd, parts: write_some(fd, b"".join(parts)[:5]))
+        patched.setattr(frames.os, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            writer.write(b"two")
+    writer.write(b"three")
+    writer.close()
+    assert list(read_frames(path)) == [b"one", b"three"]
