@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ray_downloader.cluster.environment import prepare_environment
-from ray_downloader.config.contact import ContactRule, check_contact, require_contact
+from ray_downloader.config.contact import ContactCheck, ContactRule, require_contact
 from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.proxy import warn_of_unused_proxy
 from ray_downloader.config.secrets import SecretHeaders
@@ -30,7 +30,7 @@ from ray_downloader.errors import ExitCode
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
 from ray_downloader.monitor.run_report import RunReport, reporting
-from ray_downloader.monitor.summary import StageFigures, figures_of, save_summary, show_summary, summarise
+from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
@@ -92,7 +92,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
         if settings.mode == "plan":
-            _partition(settings, layout)
+            _partition(settings, layout, ContactCheck(settings, contact_rule))
             show_plan(settings, layout, console)
             return ExitCode.SETTLED
         with reporting(layout.progress_file) as report:
@@ -110,9 +110,10 @@ class _Shown:
 
 def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, shown: _Shown) -> ExitCode:
     shown.report.enter("partition")
-    _partition(settings, layout)
+    contact = ContactCheck(settings, contact_rule)
+    _partition(settings, layout, contact)
     _say_ignored(settings, layout)
-    check_contact(settings, layout, contact_rule)
+    contact.run_folder(layout)
     warn_of_unused_proxy(settings.network, os.environ)
     shown.report.enter("profile")
     _profile(settings, layout)
@@ -141,9 +142,9 @@ def _with_demo_site(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"path_to_input": str(site.path_to_input), "network": network})
 
 
-def _partition(settings: Settings, layout: RunLayout) -> None:
+def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> None:
     if "partition" in settings.stages and not layout.batches_table.exists():
-        summary = partition(settings, layout, _log.info)
+        summary = partition(settings, layout, _log.info, contact.first_urls)
         _log.info(
             "partition: %d rows on %d servers in %d batches, %d rows rejected",
             summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
@@ -194,7 +195,8 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     result = download(settings, layout, shown.console, shown.report)
     status = scan(layout, load_batches(layout), retry)
     figures = StageFigures(result.seconds, result.images, result.size_bytes, result.progress.disallowed)
-    summary = summarise(load_partition_summary(layout), status, figures)
+    before = None if result.seconds else load_summary(layout)
+    summary = summarise(load_partition_summary(layout), status, figures, before)
     save_summary(layout, summary)
     shown.report.keep(figures_of(summary))
     show_summary(summary, shown.console, shown.again)

@@ -56,7 +56,8 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     if not status.work:
         return DownloadResult()
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
-        _log.info("Ray: %d nodes, %d tasks at once, dashboard %s", cluster.nodes, cluster.slots, cluster.dashboard)
+        dashboard = f", dashboard {cluster.dashboard}" if cluster.dashboard else ""
+        _log.info("Ray: %d nodes, %d tasks at once%s", cluster.nodes, cluster.slots, dashboard)
         directory = start_budget_actors(context, cluster, rows_by_server)
         # Only for the shared actors: for the dedicated ones, only the tasks that need them wait.
         started = [actor.progress.remote() for actor in directory.shared]

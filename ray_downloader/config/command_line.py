@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 import sys
@@ -15,6 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from ray_downloader.config.mistakes import unknown_key
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
+
+#: Hydra's words for a choice that a group does not have.
+_NO_CHOICE = re.compile(r"Could not find '([\w/]+)/([^']+)'\s+Available options in '[^']*':\s*([\w\s.-]*)")
 
 
 def command_again(arguments: Sequence[str], **changed: str) -> str:
@@ -49,6 +53,12 @@ def first_sentences(error: Exception) -> str:
     unknown = re.match(r"Could not override '([^']+)'", text)
     if unknown:
         return unknown_key(unknown[1], Settings)
+    choice = _NO_CHOICE.search(text)
+    if choice:
+        group, name, choices = choice[1], choice[2], choice[3].split()
+        near = difflib.get_close_matches(name, choices, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"{group}={name} does not exist; {hint}choose from {', '.join(choices)}"
     lines = [line.strip() for line in text.splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(("full_key", "object_type"))).rstrip(":")
 

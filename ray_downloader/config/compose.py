@@ -25,6 +25,12 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 CONF = next(folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if folder.is_dir())
 
 
+def group_choices() -> dict[str, list[str]]:
+    """Choices by group of `conf/`, among them `experiment`."""
+    folders = sorted(folder for folder in CONF.iterdir() if folder.is_dir())
+    return {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in folders}
+
+
 def settings_from_hydra(config: DictConfig) -> Settings:
     """Validate what Hydra composed.
 
@@ -37,7 +43,7 @@ def settings_from_hydra(config: DictConfig) -> Settings:
         raise UserError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from None
     assert isinstance(container, dict)
     values = {str(key): value for key, value in container.items() if value != "???"}
-    if "path_to_input" not in values:
+    if not str(values.get("path_to_input", "")).strip():
         raise UserError(str(config.dataset.input_help))
     return Settings.from_config(values)
 

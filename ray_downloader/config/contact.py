@@ -7,7 +7,7 @@ A legacy configuration cannot name a contact, so such a run is warned while othe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ray_downloader.config.legacy_yaml import is_legacy
@@ -15,6 +15,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.fetch.public import first_public
 from ray_downloader.partition.batches import load_server_names
+from ray_downloader.partition.server_key import BadUrlError, server_key
 from ray_downloader.politeness.headers.user_agent import user_agent
 from ray_downloader.run_folder.layout import RunLayout
 
@@ -50,10 +51,42 @@ def contact_rule(given: Mapping[str, Any]) -> ContactRule:
     return recommend_contact if is_legacy(given) else require_contact
 
 
-def check_contact(settings: Settings, layout: RunLayout, rule: ContactRule) -> None:
-    """Apply the rule if the run names no contact and one of its servers is on the public internet."""
-    if settings.politeness.contact or not {"profile", "download"} & set(settings.stages):
-        return
-    server = first_public(load_server_names(layout), settings.network)
-    if server is not None:
-        rule(server)
+class ContactCheck:
+    """Applies the rule, once, if the run names no contact and one of its servers is on the public internet.
+
+    The beginning of a list is checked before its partition, which may take an hour; the whole of it afterwards.
+
+    Args:
+        settings: Of the run.
+        rule: Called with a public server.
+    """
+
+    def __init__(self, settings: Settings, rule: ContactRule) -> None:
+        sends = settings.mode == "run" and bool({"profile", "download"} & set(settings.stages))
+        self._is_open = sends and not settings.politeness.contact
+        self._network = settings.network
+        self._rule = rule
+
+    def first_urls(self, urls: Callable[[], Iterable[str]]) -> None:
+        """Check the servers of some URLs, which are only read if a contact is missing."""
+        if self._is_open:
+            self.servers(filter(None, map(_server_of, urls())))
+
+    def run_folder(self, layout: RunLayout) -> None:
+        """Check all servers of a partitioned list."""
+        if self._is_open:
+            self.servers(load_server_names(layout))
+
+    def servers(self, names: Iterable[str]) -> None:
+        """Check servers."""
+        server = first_public(names, self._network) if self._is_open else None
+        if server is not None:
+            self._is_open = False
+            self._rule(server)
+
+
+def _server_of(url: str) -> str:
+    try:
+        return server_key(url)
+    except BadUrlError:
+        return ""

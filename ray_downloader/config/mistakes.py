@@ -8,8 +8,21 @@ import re
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from ray_downloader.config.fields import group_of, grouped_keys, keys_named
+
 #: Keys whose values are not repeated: they might be secrets.
 _SECRET = re.compile(r"downloader_parameters\.header|headers_env")
+#: What a value should have been, by the beginning of the name of pydantic's error.
+_RIGHT = {
+    "int": "write a whole number",
+    "float": "write a number",
+    "finite_number": "write a number",
+    "bool": "write true or false",
+    "tuple": "write a list, such as [a, b]",
+    "string": "write a text",
+    "path": "write a path",
+}
+_LIMITS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 
 
 def sentence_of(detail: ErrorDetails, model: type[BaseModel]) -> str:
@@ -19,8 +32,32 @@ def sentence_of(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key} is required: set it with {key}=..."
     if detail["type"] == "extra_forbidden":
         return unknown_key(key, model)
-    shown = "..." if _SECRET.search(key) else repr(detail["input"])
-    return f"{key}={shown} is not valid: {detail['msg'].removeprefix('Value error, ')}"
+    shown = "..." if _SECRET.search(key) else _written(detail["input"])
+    return f"{key}={shown} is not valid: {_what_is_right(detail, key)}"
+
+
+def _written(value: object) -> str:
+    """A value as one would write it, rather than as Python prints it."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return value if isinstance(value, str) and value else repr(value)
+
+
+def _what_is_right(detail: ErrorDetails, key: str) -> str:
+    """What would be right, without pydantic's and Python's words for types."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", str(context.get("expected", ""))) or re.findall(r"\d+", detail["msg"])
+        near = difflib.get_close_matches(str(detail["input"]), choices, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"{hint}choose from {', '.join(choices)}"
+    for start, sentence in _RIGHT.items():
+        if kind.startswith(start):
+            return sentence
+    if kind in {"model_type", "dict_type", "mapping_type"}:
+        return f"it has keys below it: write {key}.NAME=..."
+    limit = next((f"{words} {context[name]:g}" for name, words in _LIMITS.items() if name in context), None)
+    return f"write a number {limit}" if limit else str(detail["msg"]).removeprefix("Value error, ")
 
 
 def unknown_key(key: str, model: type[BaseModel]) -> str:
@@ -28,7 +65,7 @@ def unknown_key(key: str, model: type[BaseModel]) -> str:
     right: list[str] = []
     *parents, last = key.split(".")
     for part in parents:
-        below = _group_of(model, part)
+        below = group_of(model.model_fields.get(part))
         if below is None and part in model.model_fields:
             return f"{key} is not a known key; {'.'.join([*right, part])} is a value and has no keys below it"
         if below is None:
@@ -36,13 +73,9 @@ def unknown_key(key: str, model: type[BaseModel]) -> str:
             break
         model, right = below, [*right, part]
     names = sorted(model.model_fields)
-    near = difflib.get_close_matches(last, names, n=1)
-    hint = f"did you mean {'.'.join([*right, near[0]])}?" if near else f"known keys: {', '.join(names)}"
+    inner = {} if right else {key.rpartition(".")[2]: key for key in grouped_keys(model)}
+    near = difflib.get_close_matches(last, [*names, *inner], n=1)
+    elsewhere = keys_named(near[0], model) if near and not right and near[0] not in names else []
+    meant = elsewhere or [".".join([*right, name]) for name in near]
+    hint = f"did you mean {' or '.join(meant)}?" if meant else f"known keys: {', '.join(names)}"
     return f"{'.'.join([*right, last])} is not a known key; {hint}"
-
-
-def _group_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """The model of a group; None if no such field exists, or it is a plain value."""
-    field = model.model_fields.get(name)
-    kind = field.annotation if field else None
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None

@@ -7,23 +7,20 @@ and `2024` is a number. Names of files, contacts and passwords are not written i
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Union, get_args, get_origin
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from pydantic import BaseModel
 
+from ray_downloader.config.fields import field_of, kinds_of
 from ray_downloader.config.settings import Settings
 
 _OVERRIDE = re.compile(r"(\+{0,2}[A-Za-z_][\w.@/-]*)=(.*)", re.DOTALL)
-#: Hydra's options that consume the next argument, and those with which commas mean several runs.
+#: Hydra's options that consume the next argument.
 _WITH_VALUE = frozenset({"--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"})
-_SEVERAL_RUNS = frozenset({"--multirun", "-m"})
 #: Values in lists, and in mappings, that are not quoted.
 _IN_LIST = re.compile(r"([\[,]\s*)([^\s\[\]{},:'\"][^\[\]{},:'\"]*)(?=[,\]])")
 _IN_MAPPING = re.compile(r"([{,]\s*[\w.]+\s*:\s*)([^\s\[\]{},'\"][^\[\]{},'\"]*)(?=[,}])")
@@ -33,8 +30,6 @@ _KNOWN = re.compile(r"[A-Za-z0-9_/\-\\+.$%*@?| \t:{}()]*")
 
 def as_hydra_reads(arguments: Sequence[str]) -> list[str]:
     """The arguments of a command, with values quoted that would otherwise be refused or mean something else."""
-    if _SEVERAL_RUNS & set(arguments):
-        return list(arguments)
     return [
         argument if before in _WITH_VALUE else _readable(argument)
         for before, argument in zip(["", *arguments], arguments, strict=False)
@@ -83,31 +78,9 @@ def _is_text(override: Override) -> bool:
 
 def _must_be_text(key: str) -> bool:
     """Whether a setting is a text or a path, and nothing else."""
-    kinds = set(_kinds(_annotation(key.lstrip("+").split("."))))
+    field = field_of(key.lstrip("+"), Settings)
+    kinds = set(kinds_of(field.annotation)) if field else set()
     return bool(kinds) and kinds <= {str, Path, type(None)} and kinds != {type(None)}
-
-
-def _annotation(names: Sequence[str]) -> object:
-    """The type of the setting with a dotted key; None if it does not exist, or is a group that is chosen by name."""
-    model: type[BaseModel] = Settings
-    for name in names[:-1]:
-        field = model.model_fields.get(name)
-        kind = field.annotation if field else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            return None
-        model = kind
-    last = model.model_fields.get(names[-1])
-    return last.annotation if last else None
-
-
-def _kinds(annotation: object) -> Iterator[object]:
-    if get_origin(annotation) is Annotated:
-        yield from _kinds(get_args(annotation)[0])
-    elif get_origin(annotation) in {Union, types.UnionType}:
-        for member in get_args(annotation):
-            yield from _kinds(member)
-    elif annotation is not None:
-        yield annotation
 
 
 def _with_quoted_word(found: re.Match[str]) -> str:

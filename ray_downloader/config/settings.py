@@ -37,6 +37,13 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _not_blank(value: Any) -> Any:
+    """A path that is not empty: an empty one, such as an unset variable of a shell, would be the working folder."""
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("it is empty; name a file or folder")
+    return value
+
+
 #: A column may have several names; the first that the file has is used.
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
@@ -68,20 +75,28 @@ RetryKinds = Annotated[tuple[ErrorKind, ...], BeforeValidator(_kinds_by_name)]
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class OutputStructure(_Group):
     """Names of files and folders below `path_to_output`."""
 
     urls_folder: str = "urls"
+    """Folder of the list by server: batches, index, rejected rows."""
     logs_folder: str = "logs"
+    """Folder of the logs, one file per process, and of progress.json."""
     images_folder: str = "images"
+    """Folder of the results: successes.parquet and errors.parquet per batch."""
     schedules_folder: str = "schedules"
+    """Folder of what was learned about servers, and of orders."""
     profiles_table: str = "profiles.csv"
+    """File with the profile of every server."""
     ignored_table: str = "ignored.csv"
+    """File with servers to leave out, one per line."""
     inner_checkpoint_file: str = "checkpoint.json"
+    """File that says which stages are done, for legacy scripts."""
     tools_folder: str = "tools"
+    """Folder of the results of tools."""
 
 
 #: Replaces a value that must not appear in files.
@@ -125,15 +140,26 @@ class DownloaderParameters(_Group):
     """How much is downloaded at once, and how images are stored."""
 
     num_downloads: PositiveInt = 1
+    """Number of jobs that a legacy configuration wants; one is enough here."""
     max_nodes: PositiveInt | None = None
+    """Most nodes to use; null: all."""
     workers_per_node: PositiveInt | None = None
+    """Worker tasks on each node; null: one per core."""
     cpu_per_worker: PositiveFloat = 1.0
+    """Cores that each worker task reserves."""
     header: Annotated[bool | str | None, AfterValidator(_http_header), Field(repr=False)] = None
+    """Whether the list has a header row (true or false), or an HTTP header "Name: value" that is sent to the list's
+    servers and kept out of files."""
     image_size: PositiveInt = 224
+    """Longer side of stored images in pixels; images are never enlarged."""
     logger_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe messages to log; DEBUG adds the start and the end of each image."""
     batch_size: PositiveInt = 10_000
+    """Most rows per batch."""
     rate_multiplier: NonNegativeFloat = 0.5
+    """A server's rate may rise to its profiled rate x (1 + this)."""
     default_rate_limit: PositiveFloat = 3.0
+    """Requests/s with which a server without a profile begins."""
 
     @field_serializer("header", when_used="json")
     def _without_secret(self, header: bool | str | None) -> bool | str | None:
@@ -144,22 +170,39 @@ class ToolsParameters(_Group):
     """Resources and thresholds of the tools that run on finished images."""
 
     num_workers: PositiveInt | None = None
+    """Most tasks of a tool at once; null: all cores."""
     max_nodes: PositiveInt | None = None
+    """Most nodes that a tool uses; null: all."""
     workers_per_node: PositiveInt | None = None
+    """Tasks of a tool on each node; null: one per core."""
     cpu_per_worker: PositiveFloat = 1.0
+    """Cores that each task of a tool reserves."""
     threshold_size: PositiveInt = 224
+    """size_based lists images whose shorter side is below this, in pixels."""
     new_resize_size: PositiveInt = 224
+    """resize: longer side of the new images, in pixels."""
     apply: bool = False
+    """Replace the run's images with the tool's result."""
     undo: bool = False
+    """Restore the images that apply replaced."""
     reset: Literal["filtering", "scheduling", "runners"] | None = None
+    """Start the tool over from this step."""
     modules: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    """Custom tools: dotted modules or .py files that register them."""
     options: Mapping[str, Any] = {}
+    """Parameters of a custom tool."""
     max_distance: Annotated[int, Field(ge=0, le=8)] = 4
+    """near_duplicates: bits of 64 in which perceptual hashes may differ."""
     base: str | None = None
+    """merge_base: run folder or parquet files with the images that you already have."""
     match: Literal["hash", "url"] = "hash"
+    """merge_base: what images are compared by, the hash of the bytes received or the URL."""
     uuids: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    """lookup: images to extract."""
     export_format: Literal["webdataset", "parquet", "imagefolder"] = "webdataset"
+    """export: what to write."""
     shard_rows: PositiveInt = 10_000
+    """export: approximate number of images per shard."""
 
 
 _CHARACTERS = {
@@ -187,63 +230,107 @@ class TextSettings(_Group):
     """How text lists are read; null: detected from their lines."""
 
     delimiter: Annotated[str | None, BeforeValidator(_character), AfterValidator(_not_empty)] = None
+    """Character between cells, or its name: tab, comma, semicolon, pipe, space."""
     quote: Annotated[str | None, BeforeValidator(_character)] = None
+    """Character around cells, or none."""
     header: bool | None = None
+    """Whether the first row names the columns."""
     encoding: str | None = None
+    """Encoding such as utf-8, cp1252, utf-16, shift_jis."""
 
 
 class DatasetSettings(_Group):
     """Which columns of the input mean what, and which rows count."""
 
     name: str = "generic"
+    """Which list this is."""
     input_help: str = "path_to_input is required: set path_to_input=... to a list of URLs"
+    """What to say if path_to_input is missing."""
     columns: Mapping[str, ColumnNames] | None = None
+    """Names of the list's columns by role, such as {identifier: file_url, source_id: id}; null: those of the
+    dataset."""
     text: TextSettings = TextSettings()
+    """How text lists are read."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    """Columns of the list, or of an archive's occurrences, to carry through to successes.parquet."""
     licenses: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    """Licences to accept, such as [cc0, cc-by], in any spelling; others are rejected; []: all."""
     checksum: Literal["note", "require"] = "note"
+    """What to do if a checksum in the list is not that of the file: note it in checksum_ok, or require it."""
     variant: Literal["best", "good", "medium", "lower", "thumbnail"] = "best"
+    """Which of an archive's several URLs of one medium to take."""
     size: str | None = None
+    """Which of the sizes that a service offers to take."""
     drop_basis_of_record: tuple[str, ...] | None = None
+    """Kinds of record whose rows are rejected."""
     data_sources: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    """tol200m: sources to take; []: all."""
     excluded_servers: Path | None = None
+    """File with names of servers whose rows are rejected."""
     license: str | None = None
+    """Licence of rows that state none."""
 
 
 class ServerRule(_Group):
     """Limits for the servers whose canonical name matches the glob `server`."""
 
     server: str
+    """Glob of canonical server names."""
     rate_rps: PositiveFloat | None = None
+    """Most requests/s."""
     burst: PositiveInt | None = None
+    """Requests that may be sent at once."""
     max_connections: PositiveInt | None = None
+    """Most connections."""
     max_bytes_per_s: PositiveFloat | None = None
+    """Most bytes/s."""
     max_bytes_per_day: PositiveFloat | None = None
+    """Most bytes per day."""
     max_requests_per_day: PositiveInt | None = None
+    """Most requests per day."""
     group: str | None = None
+    """Name of a budget that all matching servers share."""
     verify_tls: bool | None = None
+    """Whether the server's certificate must be valid."""
     headers_env: Annotated[Mapping[str, str] | None, AfterValidator(_headers_env)] = None
+    """HTTP headers by name, each with the environment variable that has its value."""
     source: str | None = None
+    """Where the server's operator states these limits."""
 
 
 class PolitenessSettings(_Group):
     """What the whole cluster together may request from one server."""
 
     name: str = "polite"
+    """Which limits apply: polite, or unlimited for servers of your own."""
     enabled: bool = True
+    """Whether there are limits at all."""
     contact: str | None = None
+    """Your e-mail address or web page, for the User-Agent; required if public servers are requested."""
     max_connections: PositiveInt = 4
+    """Most connections to one server, from the whole cluster."""
     burst: PositiveInt = 1
+    """Requests that may be sent to a server at once."""
     adaptive: bool = True
+    """Whether rates are learned during the run."""
     max_rate_limit: PositiveFloat | None = None
+    """Requests/s that no server ever exceeds."""
     robots: Literal["delay", "obey", "ignore"] = "delay"
+    """robots.txt: heed only its Crawl-delay, obey it, or ignore it."""
     opt_out_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
+    """Words of X-Robots-Tag for which an image is left out (opted_out)."""
     max_bytes_per_s: PositiveFloat | None = None
+    """Most bytes/s from one server."""
     max_bytes_per_day: PositiveFloat | None = None
+    """Most bytes per day from one server."""
     dead_probe_delays_s: tuple[PositiveFloat, ...] = (5.0, 15.0, 45.0)
+    """Seconds between the first probes of a server that cannot be reached."""
     patience_s: PositiveFloat = 900.0
+    """How long a server in trouble is waited for while nothing else is left to do."""
     published_rules: bool = True
+    """Whether the shipped table of published policies applies."""
     rules: tuple[ServerRule, ...] | None = None
+    """Limits of single servers, such as [{server: "*.example.org", rate_rps: 2}]."""
 
 
 def _mapping_or_json(value: object) -> object:
@@ -263,92 +350,152 @@ class NetworkSettings(_Group):
     """How connections are made, and when a request is given up. Sizes in bytes, times in seconds."""
 
     name: str = "default"
+    """Which network settings apply."""
     allow_private_addresses: bool = False
+    """Whether loopback, private and link-local addresses may be requested."""
     connect_to: Annotated[
         Mapping[str, str] | None, BeforeValidator(_mapping_or_json), AfterValidator(_curl_connect_to)
     ] = None
+    """Where to connect instead, {"host:port": "host:port"} with "*" for any, as curl's --connect-to."""
     proxy: str | None = None
+    """Address of a proxy for all requests."""
     ca_bundle: Path | None = None
+    """File with the certificates to trust; null: those of certifi."""
     verify_tls: bool = True
+    """Whether servers' certificates must be valid."""
     connect_timeout_s: PositiveFloat = 20.0
+    """Seconds until a connection must be there."""
     request_timeout_s: PositiveFloat = 300.0
+    """Seconds for one request; a redirect is another one."""
     low_speed_bytes_per_s: NonNegativeInt = 500
+    """A transfer slower than this for low_speed_s ends as too_slow."""
     low_speed_s: PositiveInt = 30
+    """Seconds for which a transfer may be that slow."""
     max_bytes: PositiveInt = 256 * 1024 * 1024
+    """Most bytes of one file."""
     max_redirects: NonNegativeInt = 5
+    """Most redirects for one image."""
     max_attempts: PositiveInt = 3
+    """Most requests for one image, including retries."""
     outage_patience_s: PositiveFloat = 600.0
+    """How long the run waits while no server at all can be reached; then exit code 3."""
 
 
 class FetcherSettings(_Group):
     """Which library moves the bytes."""
 
     name: str = "curl"
+    """Which library moves the bytes: curl or requests."""
 
 
 class ImageSettings(_Group):
     """What is stored of an image."""
 
     name: str = "jpeg"
+    """Which image settings apply."""
     encode: Literal["jpeg", "png", "webp", "original", "raw"] = "jpeg"
+    """What is stored: an encoded picture, the original file, or raw pixels."""
     quality: Annotated[int, Field(ge=1, le=100)] = 95
+    """Quality of JPEG and WebP."""
     chroma: Literal[420, 444] = 420
+    """Resolution of colour in JPEGs: 420 halves it in both directions, 444 keeps it."""
     decode: Literal["fast", "exact"] = "fast"
+    """fast: libjpeg's scaled decoding; exact: full decoding."""
     fast_gap: Annotated[int, Field(ge=1, le=8)] = 2
+    """Scaled decoding keeps at least this many times the target size."""
     max_pixels: PositiveInt = 178_956_970
+    """Pictures with more pixels are refused before they are decoded."""
     resize: Literal["keep_ratio_longest", "keep_ratio_shortest", "center_crop", "border", "none"] = "keep_ratio_longest"
+    """How a picture becomes image_size; no way enlarges it."""
     min_size: PositiveInt | None = None
+    """Pictures with a side below this many pixels end as errors."""
     max_aspect_ratio: Annotated[float, Field(ge=1)] | None = None
+    """Pictures whose longer side is more than this times the shorter end as errors."""
     icc: Literal["ignore", "srgb"] = "ignore"
+    """Whether embedded colour profiles are converted to sRGB."""
     extra_columns: tuple[Literal["exif", "sha256", "phash"], ...] = ()
+    """Further columns of successes.parquet."""
 
 
 class ClusterSettings(_Group):
     """Where Ray runs, and how work is divided for it."""
 
     name: Literal["local", "existing", "slurm"] = "local"
+    """Where Ray runs: embedded, one that runs already, or on the nodes of a Slurm job."""
     address: str | None = None
+    """existing: host:port of the Ray to join; null: RAY_ADDRESS."""
     namespace: str | None = None
+    """Ray namespace of the run; null: one of its own."""
     num_cpus: PositiveInt | None = None
+    """local: cores to use; null: all."""
     server_actors: Literal["auto", "dedicated", "shared"] = "auto"
+    """Whether big servers get an actor of their own, all do, or none."""
     task_seconds: PositiveFloat = 60.0
+    """After this time a task returns its unfinished batches."""
     worker_memory_mb: PositiveInt = 400
+    """Memory that each worker task is expected to need."""
     dashboard_port: PositiveInt | None = None
+    """Port of Ray's dashboard on 127.0.0.1; null: no dashboard."""
     token_file: Path | None = None
+    """existing: file with the token of a Ray that requires one."""
     scratch: str = "/tmp"
+    """slurm: folder on each node for Ray's sockets and logs; its path must be short."""
     start_timeout_s: PositiveFloat = 90.0
+    """How long Ray may take to start, in seconds."""
 
 
 class ProfileSettings(_Group):
     """How servers are measured before the download."""
 
     name: str = "default"
+    """Which profile settings apply."""
     launcher: Literal["auto", "mpiexec", "inline"] = "auto"
+    """How ranks are started: with MPI, in this process, or whatever works."""
     samples_per_server: PositiveInt = 5
+    """Requests to each server."""
     max_seconds: PositiveFloat = 60.0
+    """Most seconds for one server."""
 
 
 class Settings(_Group):
     """The complete configuration of a run."""
 
     path_to_input: str
-    path_to_output: Path
+    """The list: file, folder, glob, or Darwin Core Archive."""
+    path_to_output: Annotated[Path, BeforeValidator(_not_blank)]
+    """The run folder; the same command with the same folder continues."""
     mode: Literal["run", "plan"] = "run"
-    stages: tuple[Stage, ...] = ("partition", "profile", "download")
+    """run, or plan: no image is fetched, but servers, rows and the expected time are shown."""
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(_one_or_many)] = ("partition", "profile", "download")
+    """Stages to run."""
     reset: Literal["batched", "profiled"] | None = None
+    """Start over: batched from the list, profiled from the partitions."""
     retry_errors: RetryKinds = ()
+    """Kinds of error to try again, such as [dns, timeout]; transient: all that may pass."""
     demo: bool = False
+    """Start the demo's servers and download their list (+experiment=demo sets it)."""
     account: str | None = None
+    """Account of the Slurm cluster, for scripts and custom tools."""
     output_structure: OutputStructure = OutputStructure()
+    """Names of files and folders in the run folder."""
     downloader_parameters: DownloaderParameters = DownloaderParameters()
+    """How much is downloaded at once, and how images are stored."""
     tools_parameters: ToolsParameters = ToolsParameters()
+    """Resources and thresholds of tools."""
     dataset: DatasetSettings = DatasetSettings()
+    """Which columns mean what, and which rows count."""
     politeness: PolitenessSettings = PolitenessSettings()
+    """What the whole cluster together may request from one server."""
     network: NetworkSettings = NetworkSettings()
+    """How connections are made, and when a request is given up."""
     fetcher: FetcherSettings = FetcherSettings()
+    """Which library moves the bytes."""
     image: ImageSettings = ImageSettings()
+    """What is stored of an image."""
     cluster: ClusterSettings = ClusterSettings()
+    """Where Ray runs, and how work is divided for it."""
     profile: ProfileSettings = ProfileSettings()
+    """How servers are measured before the download."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:

@@ -42,10 +42,17 @@ class StageFigures:
     disallowed: Mapping[str, int]
 
 
-def summarise(partition: PartitionSummary, status: RunStatus, stage: StageFigures) -> dict[str, Any]:
-    """The document of `summary.json`."""
+def summarise(
+    partition: PartitionSummary, status: RunStatus, stage: StageFigures, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The document of `summary.json`.
+
+    Args:
+        before: The previous one, if nothing was left to do this time: the figures of its download are kept.
+    """
     kinds = status.by_kind
     successes = kinds.pop(SUCCESS, 0)
+    kept = {key: before[key] for key in ("robots_disallowed", "download") if key in before} if before else {}
     return {
         "rows": {
             "input": partition.input_rows,
@@ -65,6 +72,7 @@ def summarise(partition: PartitionSummary, status: RunStatus, stage: StageFigure
             "bytes": stage.size_bytes,
         },
         "servers": _by_server(status.settled),
+        **kept,
     }
 
 
@@ -88,6 +96,15 @@ def _by_server(settled: Mapping[str, Counter[str]]) -> dict[str, dict[str, Any]]
 def _counts(kinds: Mapping[str, int]) -> dict[str, Any]:
     errors = {kind: rows for kind, rows in sorted(kinds.items()) if kind != SUCCESS}
     return {"successes": kinds.get(SUCCESS, 0), "errors": sum(errors.values()), "errors_by_kind": errors}
+
+
+def load_summary(layout: RunLayout) -> dict[str, Any] | None:
+    """What `save_summary` wrote; None if there is no usable file."""
+    try:
+        document = json.loads(layout.summary_file.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def save_summary(layout: RunLayout, summary: Mapping[str, Any]) -> None:

@@ -6,8 +6,9 @@ Scratch data (the database, what it spills, unpacked copies) is kept below the r
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -25,7 +26,7 @@ from ray_downloader.partition.line_numbers import LineNumbers
 from ray_downloader.partition.parts import DIVIDED
 from ray_downloader.partition.rows import COMPRESSION, write_rows
 from ray_downloader.partition.servers import name_servers, order_servers
-from ray_downloader.partition.stage import Staged, stage_rows
+from ray_downloader.partition.stage import Staged, first_urls, stage_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
@@ -67,7 +68,12 @@ FROM staged
 _MAX_SENTENCES = 10
 
 
-def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> PartitionSummary:
+def run_partition(
+    settings: Settings,
+    layout: RunLayout,
+    report: Callable[[str], None],
+    check_first: Callable[[Callable[[], Iterable[str]]], None],
+) -> PartitionSummary:
     """Run the stage; see `ray_downloader.partition.partition`."""
     refuse_legacy_run(layout)
     with _scratch(layout) as scratch:
@@ -77,6 +83,7 @@ def run_partition(settings: Settings, layout: RunLayout, report: Callable[[str],
         tables = [table for one in inputs for table in (one.media, *one.companions)]
         kept = columns_to_keep(source.keeps, settings.dataset.keep, tables)
         with open_database(scratch.folder) as connection:
+            check_first(partial(first_urls, connection, inputs, source, settings.dataset.columns))
             staged = stage_rows(connection, inputs, source, settings.dataset.columns, kept)
             _report(connection, staged, report)
             if settings.dataset.licenses:

@@ -32,6 +32,9 @@ from ray_downloader.sources.base import LISTED_COLUMNS, VALUE_COLUMNS, Column, C
 from ray_downloader.sources.tables import MediaInput, Table, defaults_of, find_columns, how_read
 from ray_downloader.sql import literal
 
+#: How many URLs are looked at before the list is read.
+FIRST_URLS = 1_000
+
 Overrides = Mapping[str, tuple[str, ...]] | None
 
 
@@ -80,6 +83,18 @@ def stage_rows(
     return Staged(tuple(stage.read_as), stage.lines)
 
 
+def first_urls(
+    connection: duckdb.DuckDBPyConnection, inputs: Sequence[MediaInput], source: Source, overrides: Overrides
+) -> list[str]:
+    """Some URLs from the beginning of the list, before the whole of it is read; none if a core lists the media.
+
+    Raises:
+        UserError: A column is missing, or a file cannot be read.
+    """
+    stage = _Stage(connection, source, overrides, ())
+    return stage.first_urls([one.media for one in inputs if one.core_lists is None][:1])
+
+
 class _Stage:
     """Reads the tables of one source into the database."""
 
@@ -118,6 +133,15 @@ class _Stage:
             "INSERT INTO files SELECT path, any_value(name), any_value(scope), min(place) FROM noted GROUP BY path"
         )
         self._connection.unregister("noted")
+
+    def first_urls(self, tables: Sequence[Table]) -> list[str]:
+        """URLs of the first accepted rows of tables."""
+        urls: list[str] = []
+        for alike, roles in self._group(tables, self._wanted(), self._overrides):
+            rows = self._rows_sql(self._source, alike, roles, None, None)
+            sql = f"SELECT identifier FROM ({rows}) WHERE reason IS NULL AND identifier IS NOT NULL LIMIT {FIRST_URLS}"
+            urls += [url for (url,) in self._query(alike, sql)]
+        return urls
 
     def companions(self, tables: Sequence[Table], companion: Companion) -> None:
         """Fill `companion`."""
@@ -230,13 +254,17 @@ class _Stage:
         return [(alike, find_columns(wanted, overrides, alike[0], hint)) for alike in groups.values()]
 
     def _read(self, tables: Sequence[Table], sql: str) -> None:
+        self._query(tables, sql)
+
+    def _query(self, tables: Sequence[Table], sql: str) -> list[tuple[Any, ...]]:
         self._connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
         try:
-            self._connection.execute(sql)
+            rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
         except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException) as error:
             several = f" (or one of {len(tables) - 1} files like it)" if tables[1:] else ""
             reason = str(error).splitlines()[0]
             raise UserError(f"{tables[0].shown}{several} cannot be read: {reason}") from error
+        return rows
 
 
 def _value_sql(name: str, source: Source) -> str:

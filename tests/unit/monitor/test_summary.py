@@ -39,6 +39,13 @@ def test_a_run_that_had_nothing_to_do_has_no_speed() -> None:
     assert document["download"]["images_per_s"] == 0.0
 
 
+def test_a_repeated_command_with_nothing_to_do_keeps_the_figures_of_the_download() -> None:
+    before = summarise(PARTITION, status(), STAGE)
+    after = summarise(PARTITION, status(), StageFigures(0.0, 0, 0, {}), before)
+    assert after == before
+    assert summarise(PARTITION, status(), StageFigures(1.0, 1, 1, {}))["download"] != before["download"]
+
+
 def test_small_servers_of_a_huge_list_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(summary_module, "MOST_SERVERS", 1)
     servers = summarise(PARTITION, status(), STAGE)["servers"]
