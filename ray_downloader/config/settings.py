@@ -156,6 +156,8 @@ class DownloaderParameters(_Group):
     """Least severe messages to log; DEBUG adds the start and the end of each image."""
     batch_size: PositiveInt = 10_000
     """Most rows per batch."""
+    pool_below: NonNegativeInt = 200
+    """Servers with fewer rows share batches and files (server_name=pooled)."""
     rate_multiplier: NonNegativeFloat = 0.5
     """A server's rate may rise to its profiled rate x (1 + this)."""
     default_rate_limit: PositiveFloat = 3.0

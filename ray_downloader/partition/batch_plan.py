@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 from ray_downloader.run_folder.schemas import POOLED
 
-#: A server with fewer rows shares batches: for fewer rows, a folder and two files are mostly overhead.
-MIN_OWN_ROWS = 10
 #: At most this many servers have batches of their own, the biggest ones.
 MAX_OWN_SERVERS = 10_000
-#: A server's rows are cut into this many batches if each still has this many rows: one core at a time works on a batch,
-#: and a list of one server should keep several cores busy.
+#: Rows of a server, or of all small ones, are cut into this many batches if each still has this many rows: one core at
+#: a time works on a batch, and a list of one server should keep several cores busy.
 LEAST_PIECES = 8
 LEAST_PIECE_ROWS = 500
 
@@ -40,10 +38,14 @@ class PartitionPlan:
     batches: tuple[PlannedBatch, ...]
 
 
-def plan_batches(rows_of_server: Mapping[str, int], batch_size: int) -> PartitionPlan:
-    """Cut rows into batches of at most `batch_size`; servers with their own come first, each group sorted by name."""
+def plan_batches(rows_of_server: Mapping[str, int], batch_size: int, pool_below: int) -> PartitionPlan:
+    """Cut rows into batches of at most `batch_size`; servers with their own come first, each group sorted by name.
+
+    Args:
+        pool_below: A server with fewer rows shares batches: a folder and two files would be mostly overhead.
+    """
     biggest = sorted(rows_of_server, key=lambda name: (-rows_of_server[name], name))[:MAX_OWN_SERVERS]
-    own = sorted(name for name in biggest if name != POOLED and rows_of_server[name] >= MIN_OWN_ROWS)
+    own = sorted(name for name in biggest if name != POOLED and rows_of_server[name] >= pool_below)
     pooled = sorted(rows_of_server.keys() - set(own))
     own_batches = [list(_own_batches(name, rows_of_server[name], batch_size)) for name in own]
     spans, pooled_batches = _pooled_batches([rows_of_server[name] for name in pooled], batch_size)
@@ -56,25 +58,30 @@ def plan_batches(rows_of_server: Mapping[str, int], batch_size: int) -> Partitio
 
 def _own_batches(name: str, rows: int, batch_size: int) -> Iterator[PlannedBatch]:
     """Batches of sizes that differ by at most one: 199,999 rows are 19 of 10,000 and one of 9,999."""
-    count = max(-(-rows // batch_size), min(LEAST_PIECES, rows // LEAST_PIECE_ROWS))
+    count = _pieces(rows, batch_size)
     smaller, bigger_ones = divmod(rows, count)
     for partition_id in range(count):
         yield PlannedBatch(name, partition_id, smaller + (partition_id < bigger_ones), 1)
 
 
 def _pooled_batches(rows: list[int], batch_size: int) -> tuple[list[int], list[PlannedBatch]]:
-    """Full batches over the servers in order, the last one smaller; and, first, how many of them each server is in."""
+    """How many of the batches each server is in; and batches in the order of servers, all but the last of one size."""
+    total = sum(rows)
+    size = -(-total // _pieces(total, batch_size)) if total else batch_size
     spans: list[int] = []
     servers_in_batch: dict[int, int] = {}
     start = 0
     for count in rows:
-        touched = range(start // batch_size, (start + count - 1) // batch_size + 1)
+        touched = range(start // size, (start + count - 1) // size + 1)
         spans.append(len(touched))
         for index in touched:
             servers_in_batch[index] = servers_in_batch.get(index, 0) + 1
         start += count
-    total = start
     return spans, [
-        PlannedBatch(POOLED, index, min(batch_size, total - index * batch_size), servers)
+        PlannedBatch(POOLED, index, min(size, total - index * size), servers)
         for index, servers in servers_in_batch.items()
     ]
+
+
+def _pieces(rows: int, batch_size: int) -> int:
+    return max(-(-rows // batch_size), min(LEAST_PIECES, rows // LEAST_PIECE_ROWS))

@@ -92,7 +92,8 @@ def run_partition(
             rejected = _write_rejected(connection, layout, staged.lines)
             accepted = sum(rows_of_server.values())
             _check_any(accepted, rejected, settings.path_to_input)
-            plan = plan_batches(rows_of_server, settings.downloader_parameters.batch_size)
+            parameters = settings.downloader_parameters
+            plan = plan_batches(rows_of_server, parameters.batch_size, parameters.pool_below)
             index = _write_accepted(connection, layout, plan, kept)
     _write_table(layout.servers_table, _servers_table(plan, rows_of_server))
     summary = PartitionSummary(

@@ -43,13 +43,16 @@ class Partitioned:
 def partitioned(
     path: Path | str, out: Path, dataset: Mapping[str, object] | None = None, **parameters: object
 ) -> Partitioned:
-    """Run the stage, and check what holds for every list: each row is accepted or rejected, and counted."""
+    """Run the stage, and check what holds for every list: each row is accepted or rejected, and counted.
+
+    Servers of ten rows have batches of their own, unless `pool_below` is given.
+    """
     settings = Settings.from_config(
         {
             "path_to_input": str(path),
             "path_to_output": str(out),
             "dataset": dataset or {},
-            "downloader_parameters": parameters,
+            "downloader_parameters": {"pool_below": 10, **parameters},
         }
     )
     layout = RunLayout.of(settings)

@@ -12,7 +12,11 @@ from ray_downloader.run_folder.layout import RunLayout
 
 
 def partitioned_run(folder: Path, urls: list[str], **groups: Any) -> tuple[Settings, RunLayout]:
-    """Partition a list of URLs; `groups` are settings as the configuration spells them."""
+    """Partition a list of URLs; `groups` are settings as the configuration spells them.
+
+    Servers of ten rows have batches of their own, unless `pool_below` is given.
+    """
+    groups["downloader_parameters"] = {"pool_below": 10, **groups.get("downloader_parameters", {})}
     folder.mkdir(parents=True, exist_ok=True)
     path_to_input = folder / "list.txt"
     path_to_input.write_text("\n".join(urls) + "\n", "utf-8")

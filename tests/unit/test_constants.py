@@ -96,7 +96,7 @@ DOCUMENTED = [
     (state, {"FRESH_S": 300.0, "MAX_HINT_S": 3600.0}),
     (reading, {"OTHERS_ANSWERED_S": 5.0}),
     (answer, {"ERROR_PAGE_BYTES": 65_536}),
-    (batch_plan, {"MIN_OWN_ROWS": 10, "MAX_OWN_SERVERS": 10_000, "LEAST_PIECES": 8, "LEAST_PIECE_ROWS": 500}),
+    (batch_plan, {"MAX_OWN_SERVERS": 10_000, "LEAST_PIECES": 8, "LEAST_PIECE_ROWS": 500}),
     (evidence, {"SERVERS_FAULT_ROWS": 10}),
     (request_policy, {"ODD_DELAY_S": 10.0}),
     (server_queue, {"ALONE_403_DELAY_S": 60.0}),

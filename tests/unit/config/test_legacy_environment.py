@@ -15,7 +15,7 @@ TOOLS = "NUM_WORKERS MAX_NODES WORKERS_PER_NODE CPU_PER_WORKER THRESHOLD_SIZE NE
 PROMISED = {
     *("CONFIG_PATH", "ACCOUNT", "PATH_TO_INPUT", "PATH_TO_OUTPUT", "OUTPUT_TOOLS_FOLDER"),
     *(f"OUTPUT_{name}" for name in OUTPUT.split()),
-    *(f"DOWNLOADER_{name}" for name in [*DOWNLOADER.split(), "DEFAULT_RATE_LIMIT"]),
+    *(f"DOWNLOADER_{name}" for name in [*DOWNLOADER.split(), "DEFAULT_RATE_LIMIT", "POOL_BELOW"]),
     *(f"TOOLS_{name}" for name in TOOLS.split()),
 }
 

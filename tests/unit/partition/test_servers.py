@@ -55,7 +55,7 @@ def test_rows_are_counted_by_server_and_servers_have_their_places() -> None:
         rows = [("http://B.org", None), ("https://b.org:443", None), ("http://a.org", None), ("x", None), ("y", "r")]
         connection.executemany("INSERT INTO staged VALUES (?, ?)", rows)
         counts = name_servers(connection)
-        order_servers(connection, plan_batches(counts, 10))
+        order_servers(connection, plan_batches(counts, 10, 10))
         places = connection.sql("FROM places ORDER BY place").fetchall()
     assert counts == {"b.org": 2, "a.org": 1}
     assert places == [("a.org", 0), ("b.org", 1)]
