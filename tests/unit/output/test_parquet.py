@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import random
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -51,6 +54,41 @@ def test_groups_hold_100_to_1000_rows_in_order_however_the_rows_come(counts: lis
     sizes = [group.num_rows for group in groups]
     assert max(sizes) <= 1_000
     assert min(sizes) >= min(100, total)
+
+
+def test_a_filter_tells_which_row_group_may_have_a_uuid(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_parquet(path, SCHEMA, batches_of([3_000]))
+    if "bloom_filter_options" not in inspect.signature(pq.ParquetWriter).parameters:
+        pytest.skip("this pyarrow writes no bloom filters")
+    probe = "SELECT list(bloom_filter_excludes ORDER BY row_group_id) FROM parquet_bloom_probe(?, 'uuid', ?)"
+    (excluded,) = duckdb.execute(probe, [str(path), "uuid-001500"]).fetchone() or ([],)
+    assert excluded == [True, False, True]
+
+
+def test_pages_of_the_same_pictures_are_the_same_wherever_they_stand(tmp_path: Path) -> None:
+    """A store that keeps equal chunks once has most of a file already when rows were added at its start."""
+    pictures = [random.Random(row).randbytes(20_000) for row in range(300)]
+    starts = []
+    for first in (0, 1):
+        table = pa.table({"uuid": [f"{row}" for row in range(first, 300)], "image": pictures[first:]})
+        write_parquet(tmp_path / f"{first}.parquet", table.schema, table.to_batches())
+        starts.append(first_of_pages((tmp_path / f"{first}.parquet").read_bytes(), pictures))
+    if "use_content_defined_chunking" not in inspect.signature(pq.ParquetWriter).parameters:
+        pytest.skip("this pyarrow does not choose where pages end")
+    assert len(starts[0]) > 3
+    assert len(set(starts[0]) & set(starts[1])) > 0.8 * len(starts[0])
+
+
+def first_of_pages(file: bytes, pictures: list[bytes]) -> list[str]:
+    """The pictures that begin a page, each as the hash of its first bytes: only page headers stand between them."""
+    starts = [file.find(picture[:64]) for picture in pictures]
+    ends = [start + len(picture) for start, picture in zip(starts, pictures, strict=True)]
+    return [
+        picture[:8].hex()
+        for start, end, picture in zip(starts[1:], ends[:-1], pictures[1:], strict=True)
+        if start - end > 4  # more than the length that precedes each value
+    ]
 
 
 @pytest.mark.parametrize("counts", [[7] * 200, [1_400], [1_099], [1_000], [1_001, 1]])
