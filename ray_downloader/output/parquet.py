@@ -1,9 +1,9 @@
 """The parquet writer of batches and tools: tables that may hold pictures, written for those who read a part of them.
 
-Row groups of 100 to 1,000 rows (fewer if pictures are so big that a group would not fit a worker's memory), a page index
-and a bloom filter on `uuid` let a reader fetch one picture without all others. Pages end where the content says so: stores
-that keep equal pieces once, such as the Hugging Face hub, find those of an earlier version again. Pictures that are
-encoded are not compressed again.
+Row groups of 100 to 1,000 rows (fewer if pictures are so big that a group would not fit a worker's memory), a page
+index and a bloom filter on `uuid` let a reader fetch one picture without all others. Pages end where the content says
+so: stores that keep equal pieces once, such as the Hugging Face hub, find those of an earlier version again. Pictures
+that are encoded are not compressed again.
 """
 
 from __future__ import annotations
