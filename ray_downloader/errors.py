@@ -137,6 +137,12 @@ class FolderBusyError(UserError):
     exit_code = ExitCode.BUSY
 
 
+class RunFolderError(UserError):
+    """A file of the run folder is damaged, or cannot be written: not a mistake in the configuration."""
+
+    exit_code = ExitCode.FAILED
+
+
 class StartError(UserError):
     """Ray did not start; not a mistake in the configuration, but no traceback would help."""
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.proxy import warn_of_unused_proxy
 from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import ExitCode
+from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import show_plan
 from ray_downloader.monitor.run_report import RunReport, reporting
@@ -37,14 +39,16 @@ from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.guards import (
-    apply_reset,
-    refuse_another_list,
     refuse_legacy_run,
+    refuse_other_pictures,
     refuse_replaced_images,
 )
+from ray_downloader.run_folder.identity import RunIdentity, load_identity, picture_keys, save_identity, with_list
 from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.lock import holding_run
+from ray_downloader.run_folder.moves import finish_moves, make_moves, trash_name
+from ray_downloader.run_folder.reset import check_reset, is_due, moves_of_reset
 from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.schedule.run_status import scan
@@ -86,9 +90,11 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         refuse_legacy_run(layout)  # before anything is written into it
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
         SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
-        apply_reset(settings, layout, applied_folders(layout.tools), os.environ)
-        refuse_another_list(settings, layout)
+        finish_moves(layout.root)
+        _reset(settings, layout, contact_rule, console)
+        identity = _same_run(settings, layout)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
+        save_identity(layout, identity)
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
         if settings.mode == "plan":
@@ -142,13 +148,68 @@ def _with_demo_site(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"path_to_input": str(site.path_to_input), "network": network})
 
 
+def _reset(settings: Settings, layout: RunLayout, contact_rule: ContactRule, console: Console) -> None:
+    """Start over, if that is asked for and nothing speaks against the run that is to follow."""
+    if settings.reset is None:
+        return
+    if not is_due(settings, layout, os.environ):
+        _log.info("reset=%s: this job has done that before it was requeued; it continues", settings.reset)
+        return
+    check_reset(settings, layout, console.input if sys.stdin.isatty() and console.is_terminal else None)
+    FETCHERS.get(settings.fetcher.name)
+    trash = trash_name(time.time())
+    moves = moves_of_reset(settings, layout, applied_folders(layout.tools), os.environ, trash)
+    if settings.reset == "batched":
+        from ray_downloader.partition.compare import STAGED, partitioned  # noqa: PLC0415 - loads DuckDB
+        from ray_downloader.partition.content import content_of_list  # noqa: PLC0415
+
+        content = content_of_list(settings, layout)
+        with partitioned(settings, layout, _log.info) as listed:  # what is wrong with the list is better said before
+            ContactCheck(settings, contact_rule).run_folder(listed)
+            content = replace(content, rows=load_partition_summary(listed).input_rows)
+            texts = {layout.run_file.name: with_list(None, content, settings).to_json()}
+            place = {STAGED: layout.structure.urls_folder}
+            make_moves(layout.root, replace(moves, into_place=place, texts={**moves.texts, **texts}))
+    else:
+        make_moves(layout.root, moves)
+    _log.info("reset=%s: removed %s", settings.reset, ", ".join(moves.away))
+
+
+def _same_run(settings: Settings, layout: RunLayout) -> RunIdentity:
+    """What the run is from now on.
+
+    Raises:
+        UserError: The folder holds a run of another list, or of pictures of another kind.
+    """
+    pictures = (load_identity(layout)[0] or RunIdentity()).pictures or _earlier_pictures(layout)
+    refuse_other_pictures(settings, layout, pictures)
+    if layout.batches_table.exists() and "partition" in settings.stages:
+        from ray_downloader.partition.same_list import settle_list  # noqa: PLC0415 - loads DuckDB
+
+        settle_list(settings, layout, trash_name(time.time()), _log.info)
+    return replace(load_identity(layout)[0] or RunIdentity(), pictures=picture_keys(settings))
+
+
+def _earlier_pictures(layout: RunLayout) -> Mapping[str, object]:
+    """What a stored picture is in a run of an earlier version, which had no `run.json`; empty if that is unknown."""
+    try:
+        return picture_keys(Settings.load(layout.settings_file))
+    except UserError:
+        return {}
+
+
 def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> None:
     if "partition" in settings.stages and not layout.batches_table.exists():
+        from ray_downloader.partition.content import content_of_list  # noqa: PLC0415
+
+        content = content_of_list(settings, layout)
         summary = partition(settings, layout, _log.info, contact.first_urls)
         _log.info(
             "partition: %d rows on %d servers in %d batches, %d rows rejected",
             summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
         )  # fmt: skip
+        identity, _ = load_identity(layout)
+        save_identity(layout, with_list(identity, replace(content, rows=summary.input_rows), settings))
     _note(layout, batched=True)
 
 

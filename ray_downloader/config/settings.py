@@ -417,6 +417,8 @@ class ImageSettings(_Group):
     """Whether embedded colour profiles are converted to sRGB."""
     extra_columns: tuple[Literal["exif", "sha256", "phash"], ...] = ()
     """Further columns of successes.parquet."""
+    changed: Literal["refuse", "new"] = "refuse"
+    """What different image settings mean for a run that holds images: refused, or for new pictures only."""
 
 
 class ClusterSettings(_Group):
@@ -471,7 +473,13 @@ class Settings(_Group):
     stages: Annotated[tuple[Stage, ...], BeforeValidator(_one_or_many)] = ("partition", "profile", "download")
     """Stages to run."""
     reset: Literal["batched", "profiled"] | None = None
-    """Start over: batched from the list, profiled from the partitions."""
+    """Start over: batched from the list, which removes all images; profiled from the partitions."""
+    confirm: str | None = None
+    """Name of the run folder, to confirm reset=batched."""
+    list: Literal["extend", "keep"] | None = None
+    """What a changed list means: extend adds its new rows, keep continues without them."""
+    verify: bool = False
+    """Check every stored picture against its checksum, and fetch what is damaged again."""
     retry_errors: RetryKinds = ()
     """Kinds of error to try again, such as [dns, timeout]; transient: all that may pass."""
     demo: bool = False

@@ -1,24 +1,14 @@
-"""Protects a run folder: checks before anything is written into it, and `reset`."""
+"""Protects a run folder: checks before anything is written into it."""
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-from ray_downloader.config.settings import DatasetSettings, Settings
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.identity import changed_keys, picture_keys
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
-
-_log = logging.getLogger(__name__)
-
-#: Keys of `dataset` that do not affect any batch.
-_NOT_OF_PARTITION = {"input_help", "checksum"}
 
 
 def refuse_legacy_run(layout: RunLayout) -> None:
@@ -35,68 +25,29 @@ def refuse_legacy_run(layout: RunLayout) -> None:
         )
 
 
-def apply_reset(settings: Settings, layout: RunLayout, applied: Sequence[Path], environ: Mapping[str, str]) -> None:
-    """Remove what `reset` names, once per submission: a job that Slurm requeues continues instead.
-
-    The operator's orders outlive `reset=profiled`.
+def refuse_other_pictures(settings: Settings, layout: RunLayout, before: Mapping[str, object]) -> None:
+    """Refuse to store pictures of another kind beside those of the run, unless that is asked for.
 
     Args:
-        settings: The run's settings.
-        layout: Layout of its folder.
-        applied: Folders of tools in which replaced images are kept; they could not be restored over new images.
-        environ: Contains Slurm's job id and the number of requeues.
-    """
-    if settings.reset is None:
-        return
-    submission = {"job": environ.get("SLURM_JOB_ID", ""), "reset": settings.reset}
-    if environ.get("SLURM_RESTART_COUNT", "0") != "0" and _last_reset(layout) == submission:
-        _log.info("reset=%s: this job has done that before it was requeued; it continues", settings.reset)
-        return
-    if settings.reset == "batched":
-        stale = [layout.profiles_table, layout.schedules, layout.progress_file, *applied]
-        stale += [layout.urls, layout.images, layout.summary_file, layout.settings_file, layout.checkpoint_file]
-    else:
-        stale = [layout.profiles_table, layout.profile_parts, layout.servers_state_file, layout.robots]
-    for path in stale:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    write_text(layout.reset_file, json.dumps(submission) + "\n")
-    _log.info("reset=%s: removed %s", settings.reset, ", ".join(path.name for path in stale))
-
-
-def _last_reset(layout: RunLayout) -> object:
-    try:
-        return json.loads(layout.reset_file.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def refuse_another_list(settings: Settings, layout: RunLayout) -> None:
-    """A folder that has batches of one list must not continue with another.
+        before: The keys that decided what a stored picture of the run is (`picture_keys`); empty if that is unknown.
 
     Raises:
-        UserError: It would do so.
+        UserError: The keys that decide what a stored picture is have changed.
     """
-    if not (layout.settings_file.exists() and layout.batches_table.exists()):
+    changed = changed_keys(before, picture_keys(settings))
+    if not changed or settings.image.changed == "new" or not holds_images(layout):
         return
-    before, now = (
-        _partition_keys(json.loads(text)) for text in (layout.settings_file.read_text("utf-8"), settings.to_json())
+    values = "; ".join(f"{key}={old} before, {new} now" for key, (old, new) in changed.items())
+    as_before = " ".join(f"{key}={old}" for key, (old, _) in changed.items())
+    raise UserError(
+        f"{layout.root} holds pictures of another kind ({values}): continue with {as_before}, or store only the "
+        "pictures to come in the new way with image.changed=new, or choose another path_to_output"
     )
-    for key in now:
-        if before.get(key) != now[key]:
-            raise UserError(
-                f"{layout.root} holds a run with {key}={before.get(key)!r}, not {now[key]!r}: "
-                "choose another path_to_output, or start over with reset=batched"
-            )
 
 
-def _partition_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides which rows are in which batch; keys that an earlier version did not have get their defaults."""
-    given = {key: value for key, value in settings["dataset"].items() if key in DatasetSettings.model_fields}
-    dataset = DatasetSettings.model_validate(given).model_dump(mode="json", exclude=_NOT_OF_PARTITION)
-    return {"path_to_input": settings["path_to_input"], "dataset": dataset}
+def holds_images(layout: RunLayout) -> bool:
+    """Whether anything is stored, in journals or in tables."""
+    return any(layout.images.glob("server_name=*/partition_id=*/successes*"))
 
 
 def refuse_replaced_images(settings: Settings, layout: RunLayout, changed: Sequence[str]) -> None:

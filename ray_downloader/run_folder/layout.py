@@ -33,6 +33,11 @@ class RunLayout:
         return self.root / "settings.json"
 
     @property
+    def run_file(self) -> Path:
+        """What the run is (`identity.py`)."""
+        return self.root / "run.json"
+
+    @property
     def lock_file(self) -> Path:
         return self.root / ".lock"
 
