@@ -222,6 +222,13 @@ def _character(value: object) -> object:
     return "" if value is False else value
 
 
+def _delimiter(value: object) -> object:
+    """Characters themselves (four at most), or the name of one."""
+    if isinstance(value, str) and 1 < len(value) <= 4 and value.lower() not in _CHARACTERS and not value.isalnum():
+        return value
+    return _character(value)
+
+
 def _not_empty(value: str | None) -> str | None:
     if value == "":
         raise ValueError("write the character between cells, such as tab or ';'")
@@ -231,8 +238,8 @@ def _not_empty(value: str | None) -> str | None:
 class TextSettings(_Group):
     """How text lists are read; null: detected from their lines."""
 
-    delimiter: Annotated[str | None, BeforeValidator(_character), AfterValidator(_not_empty)] = None
-    """Character between cells, or its name: tab, comma, semicolon, pipe, space."""
+    delimiter: Annotated[str | None, BeforeValidator(_delimiter), AfterValidator(_not_empty)] = None
+    """Up to four characters between cells, or the name of one: tab, comma, semicolon, pipe, space."""
     quote: Annotated[str | None, BeforeValidator(_character)] = None
     """Character around cells, or none."""
     header: bool | None = None
@@ -259,8 +266,8 @@ class DatasetSettings(_Group):
     """Licences to accept, such as [cc0, cc-by], in any spelling; others are rejected; []: all."""
     checksum: Literal["note", "require"] = "note"
     """What to do if a checksum in the list is not that of the file: note it in checksum_ok, or require it."""
-    variant: Literal["best", "good", "medium", "lower", "thumbnail"] = "best"
-    """Which of an archive's several URLs of one medium to take."""
+    variant: Literal["best", "good", "medium", "lower", "thumbnail", "all"] = "best"
+    """Which of an archive\'s several URLs of one medium to take; all: every row, where each has a row of its own."""
     size: str | None = None
     """Which of the sizes that a service offers to take."""
     drop_basis_of_record: tuple[str, ...] | None = None

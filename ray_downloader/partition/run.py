@@ -26,13 +26,13 @@ from ray_downloader.partition.line_numbers import LineNumbers
 from ray_downloader.partition.parts import DIVIDED
 from ray_downloader.partition.rows import COMPRESSION, write_rows
 from ray_downloader.partition.servers import name_servers, order_servers
-from ray_downloader.partition.stage import Staged, first_urls, stage_rows
+from ray_downloader.partition.stage import Reading, Staged, first_urls, stage_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, kept_column, url_schema
-from ray_downloader.sources.choose import UNDECIDED, choose_source, opening_source, table_names
+from ray_downloader.sources.choose import UNDECIDED, choose_sources, opening_source, table_names
 from ray_downloader.sources.dialect import TextRules
 from ray_downloader.sources.inputs import InputReader
 from ray_downloader.sources.licenses import license_gate
@@ -78,13 +78,15 @@ def run_partition(
     refuse_legacy_run(layout)
     with _scratch(layout) as scratch:
         inputs = _open_inputs(settings, layout, scratch, report)
-        dataset, source, inputs = choose_source(settings.dataset, inputs, report)
+        chosen = choose_sources(settings.dataset, inputs, report)
         _remove_earlier(layout)
-        tables = [table for one in inputs for table in (one.media, *one.companions)]
-        kept = columns_to_keep(source.keeps, settings.dataset.keep, tables)
+        readings = [Reading(source, members) for source, members in chosen.values()]
+        tables = [table for one in readings for two in one.inputs for table in (two.media, *two.companions)]
+        always = dict.fromkeys(name for one in readings for name in one.source.keeps)
+        kept = columns_to_keep(tuple(always), settings.dataset.keep, tables)
         with open_database(scratch.folder) as connection:
-            check_first(partial(first_urls, connection, inputs, source, settings.dataset.columns))
-            staged = stage_rows(connection, inputs, source, settings.dataset.columns, kept)
+            check_first(partial(first_urls, connection, readings[0], settings.dataset.columns))
+            staged = stage_rows(connection, readings, settings.dataset.columns, kept)
             _report(connection, staged, report)
             if settings.dataset.licenses:
                 reject_unwanted_licenses(connection, license_gate(settings.dataset.licenses, report))
@@ -102,8 +104,8 @@ def run_partition(
         rejected,
         len(plan.servers),
         len(plan.batches),
-        dataset,
-        staged.read_as,
+        ", ".join(chosen),
+        tuple(staged.read_as),
     )
     save_partition_summary(layout, summary)
     _write_table(layout.batches_table, index)

@@ -100,12 +100,19 @@ def _value(role: str, index: int | None, table: Table, columns: Sequence[SqlColu
     if index is None:
         return "NULL::VARCHAR"
     if table.text and table.text.is_json:
-        path = literal('$."' + table.columns[index].replace("\\", "\\\\").replace('"', '\\"') + '"')
-        return _cleaned(f"CASE WHEN json_valid(c0) THEN json_extract_string(c0, {path}) END")
+        paths = dict.fromkeys(map(_json_path, ([table.columns[index]], table.columns[index].split("."))))
+        values = ", ".join(f"json_extract_string(c0, {literal(path)})" for path in paths)
+        return _cleaned(f"CASE WHEN json_valid(c0) THEN coalesce({values}) END")
     if table.text and table.text.has_mirrors:
         return _cleaned(f"string_split(c0, {literal(MIRROR_MARK)})[1]")
     name = columns[index].name if table.text else identifier(columns[index].name)
     return _cleaned(_text(name, columns[index].type, role))
+
+
+def _json_path(names: Sequence[str]) -> str:
+    """JSONPath of a key, or of a key in nested objects."""
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in names)
+    return "$" + "".join(f'."{name}"' for name in quoted)
 
 
 def _text(value: str, kind: SqlType, role: str) -> str:  # noqa: PLR0911 (one return per kind)

@@ -47,92 +47,112 @@ class Staged:
         lines: Where the rows of texts are.
     """
 
-    read_as: tuple[str, ...]
+    read_as: list[str]
     lines: LineNumbers
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Lists that are read as one dataset."""
+
+    source: Source
+    inputs: Sequence[MediaInput]
 
 
 def stage_rows(
     connection: duckdb.DuckDBPyConnection,
-    inputs: Sequence[MediaInput],
-    source: Source,
+    readings: Sequence[Reading],
     overrides: Overrides,
     kept: Sequence[str] = (),
 ) -> Staged:
     """Fill `staged` with every row of the inputs.
 
     Args:
-        overrides: Names of columns by role; they replace the source's.
+        overrides: Names of columns by role; they replace those of the sources.
         kept: Columns to carry along unchanged.
 
     Raises:
         UserError: A column is missing, or a file cannot be read.
     """
-    stage = _Stage(connection, source, overrides, kept)
-    stage.note_files([table for one in inputs for table in (one.media, *one.companions)])
-    companions = [table for one in inputs for table in one.companions]
-    if source.companion and companions:
-        stage.companions(companions, source.companion)
-    companion = source.companion if companions else None
-    stage.media([one.media for one in inputs if one.core_lists is None], companion)
-    for listed in ("all", "the rest"):
-        stage.core([one.media for one in inputs if one.core_lists == listed], is_rest=listed == "the rest")
+    _create_tables(connection, kept)
+    inputs = [one for reading in readings for one in reading.inputs]
+    _note_files(connection, [table for one in inputs for table in (one.media, *one.companions)])
+    staged = Staged([], LineNumbers())
+    for reading in readings:
+        stage = _Stage(connection, reading.source, overrides, kept, staged)
+        companions = [table for one in reading.inputs for table in one.companions]
+        if reading.source.companion and companions:
+            stage.companions(companions, reading.source.companion)
+        companion = reading.source.companion if companions else None
+        stage.media([one.media for one in reading.inputs if one.core_lists is None], companion)
+        for listed in ("all", "the rest"):
+            core = [one.media for one in reading.inputs if one.core_lists == listed]
+            stage.core(core, is_rest=listed == "the rest")
     divide_rows(connection)
     scopes = Counter(one.media.scope for one in inputs if one.media.scope and one.core_lists is None)
     if any(tables > 1 for tables in scopes.values()):
         connection.execute(_REPEATED_SQL)
-    return Staged(tuple(stage.read_as), stage.lines)
+    if connection.sql("SELECT 1 FROM staged WHERE medium IS NOT NULL LIMIT 1").fetchall():
+        connection.execute(_OTHER_VARIANTS_SQL)
+    return staged
 
 
-def first_urls(
-    connection: duckdb.DuckDBPyConnection, inputs: Sequence[MediaInput], source: Source, overrides: Overrides
-) -> list[str]:
+def _create_tables(connection: duckdb.DuckDBPyConnection, kept: Sequence[str]) -> None:
+    names = [*VALUE_COLUMNS, "license_from", "checksum", "file", "reason", "origin", "medium", *kept_roles(kept)]
+    columns = ", ".join(f"{name} {'VARCHAR[]' if name == 'mirrors' else 'VARCHAR'}" for name in names)
+    # `row_number` is the number of a row, if that is not its number in the table.
+    connection.execute(
+        f"CREATE OR REPLACE TABLE staged ({columns}, variant_rank INTEGER, size_bytes BIGINT, line BIGINT,"
+        " is_completed BOOLEAN, is_part BOOLEAN, row_number BIGINT)"
+    )
+    connection.execute(URL_MACROS + BYTES_MACROS)
+    connection.execute("CREATE OR REPLACE TABLE files (path VARCHAR, name VARCHAR, scope VARCHAR, place INTEGER)")
+
+
+def _note_files(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    """Fill `files`: the name by which the user knows each, and the archive to which it belongs."""
+    noted = pa.table(
+        {
+            "path": [str(table.path) for table in tables],
+            "name": [one.shown for one in tables],
+            "scope": [one.scope for one in tables],
+            "place": range(len(tables)),
+        }
+    )
+    connection.register("noted", noted)
+    connection.execute(
+        "INSERT INTO files SELECT path, any_value(name), any_value(scope), min(place) FROM noted GROUP BY path"
+    )
+    connection.unregister("noted")
+
+
+def first_urls(connection: duckdb.DuckDBPyConnection, reading: Reading, overrides: Overrides) -> list[str]:
     """Some URLs from the beginning of the list, before the whole of it is read; none if a core lists the media.
 
     Raises:
         UserError: A column is missing, or a file cannot be read.
     """
-    stage = _Stage(connection, source, overrides, ())
-    return stage.first_urls([one.media for one in inputs if one.core_lists is None][:1])
+    _create_tables(connection, ())
+    stage = _Stage(connection, reading.source, overrides, (), Staged([], LineNumbers()))
+    return stage.first_urls([one.media for one in reading.inputs if one.core_lists is None][:1])
 
 
 class _Stage:
     """Reads the tables of one source into the database."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, source: Source, overrides: Overrides, kept: Sequence[str]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: Source,
+        overrides: Overrides,
+        kept: Sequence[str],
+        staged: Staged,
     ) -> None:
         self._connection = connection
         self._source = source
         self._overrides = overrides
         self._kept = kept
-        self.read_as: list[str] = []
-        self.lines = LineNumbers()
-        names = [*VALUE_COLUMNS, "license_from", "checksum", "file", "reason", "origin", *kept_roles(kept)]
-        columns = ", ".join(f"{name} {'VARCHAR[]' if name == 'mirrors' else 'VARCHAR'}" for name in names)
-        # `row_number` is the number of a row, if that is not its number in the table.
-        connection.execute(
-            f"CREATE OR REPLACE TABLE staged ({columns}, size_bytes BIGINT, line BIGINT,"
-            " is_completed BOOLEAN, is_part BOOLEAN, row_number BIGINT)"
-        )
-        connection.execute(URL_MACROS + BYTES_MACROS)
-        connection.execute("CREATE OR REPLACE TABLE files (path VARCHAR, name VARCHAR, scope VARCHAR, place INTEGER)")
-
-    def note_files(self, tables: Sequence[Table]) -> None:
-        """Fill `files`: the name by which the user knows each, and the archive to which it belongs."""
-        paths = [str(table.path) for table in tables]
-        noted = pa.table(
-            {
-                "path": paths,
-                "name": [one.shown for one in tables],
-                "scope": [one.scope for one in tables],
-                "place": range(len(tables)),
-            }
-        )
-        self._connection.register("noted", noted)
-        self._connection.execute(
-            "INSERT INTO files SELECT path, any_value(name), any_value(scope), min(place) FROM noted GROUP BY path"
-        )
-        self._connection.unregister("noted")
+        self._staged = staged
 
     def first_urls(self, tables: Sequence[Table]) -> list[str]:
         """URLs of the first accepted rows of tables."""
@@ -156,7 +176,7 @@ class _Stage:
         wanted = self._wanted()
         for alike, roles in self._group(tables, wanted, self._overrides):
             self._read_all(self._source, alike, roles, companion)
-            self.read_as.append(how_read(alike, roles, wanted))
+            self._staged.read_as.append(how_read(alike, roles, wanted, self._source.url_roles))
 
     def _read_all(
         self, source: Source, tables: Sequence[Table], roles: Mapping[str, int | None], companion: Companion | None
@@ -169,7 +189,7 @@ class _Stage:
         self._read(tables, f"INSERT INTO staged BY NAME {rows}")
         self._connection.execute("SET preserve_insertion_order = false")
         if is_text:
-            note_lines(self._connection, tables, first_row, self.lines)
+            note_lines(self._connection, tables, first_row, self._staged.lines)
 
     def _columns(self, tables: Sequence[Table]) -> list[SqlColumn]:
         """The columns as DuckDB knows them: it renames one of two that differ in letter case only."""
@@ -188,7 +208,7 @@ class _Stage:
             return
         wanted = {**self._source.core.columns, **self._kept_columns()}
         for alike, roles in self._group(tables, wanted, None):
-            self.read_as.append(how_read(alike, roles, wanted))
+            self._staged.read_as.append(how_read(alike, roles, wanted))
             if is_rest:
                 rows = self._rows_sql(self._source.core, alike, roles, None, None)
                 self._read(alike, f"INSERT INTO staged BY NAME SELECT * EXCLUDE scope FROM ({_REST_SQL.format(rows)})")
@@ -225,6 +245,8 @@ class _Stage:
         if tables[0].text and tables[0].text.has_mirrors:
             values["mirrors"] = "mirrors"
         values["identifier"] = f"coalesce(left(refused, {MAX_LINE_LENGTH}), {values['identifier']})"
+        if source.variants and roles.get(source.variants.role) is not None:
+            values |= {"medium": source.variants.medium, "variant_rank": source.variants.rank}
         columns = ", ".join(f"{sql} AS {name}" for name, sql in values.items())
         rows = scan_sql(tables, roles, self._columns(tables), first_row)
         wanted = {**source.columns, **self._kept_columns()}
@@ -288,6 +310,18 @@ UPDATE staged SET reason = 'repeated' FROM (
         FROM staged JOIN files ON file = path WHERE reason IS NULL AND scope <> '')
     WHERE place > first_place) AS later
 WHERE staged.rowid = later.number
+"""
+
+
+#: Of the rows that are variants of one medium, those that are not of the best that it has.
+_OTHER_VARIANTS_SQL = """
+UPDATE staged SET reason = 'other_variant' FROM (
+    SELECT number FROM (
+        SELECT staged.rowid AS number, variant_rank,
+            min(variant_rank) OVER (PARTITION BY coalesce(nullif(scope, ''), path), source_id, medium) AS best_rank
+        FROM staged JOIN files ON file = path WHERE reason IS NULL AND medium IS NOT NULL)
+    WHERE variant_rank > best_rank) AS worse
+WHERE staged.rowid = worse.number
 """
 
 

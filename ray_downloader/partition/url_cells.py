@@ -13,7 +13,7 @@ PART_MARK = "\x1f"
 _WITHOUT_SCHEME = (
     r"^(?://[[:alnum:]_-]+\.|(?:[[:alnum:]](?:[[:alnum:]_-]*[[:alnum:]])?\.)+[A-Za-z]{2,}(?::[0-9]{1,5})?/[^[:space:]])"
 )
-_SEPARATORS = r"\s*[|;,]\s*((?i:https?:)?//[[:alnum:]\[])|\s+((?i:https?://))"
+_SEPARATORS = r"\s*(?:[|;,]|<br ?/?>|\s/\s)\s*((?i:https?:)?//[[:alnum:]\[])|\s+((?i:https?://))"
 _URLS_IN_QUOTES = r"""["''](\s*(?i:https?:)?//[^"'']+)["'']"""
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "''"), ("&#39;", "''"), ("&#x27;", "''"),
              ("&#x2F;", "/"), ("&#47;", "/"), ("&#38;", "&"), ("&#x26;", "&"), ("&amp;", "&"))  # fmt: skip
@@ -31,7 +31,7 @@ URL_MACROS = rf"""
 CREATE OR REPLACE TEMP MACRO is_plain_url(cell) AS
     starts_with(cell, 'http') AND NOT contains(cell, '&') AND NOT contains(substring(cell, 9), '//');
 CREATE OR REPLACE TEMP MACRO without_quotes(cell) AS
-    CASE WHEN regexp_matches(cell, '^["''<`]') THEN trim(cell, ' "''<>`') ELSE cell END;
+    CASE WHEN regexp_matches(cell, '^["''<`“”„«‘]') THEN trim(cell, ' "''<>`“”„«»‘’') ELSE cell END;
 CREATE OR REPLACE TEMP MACRO without_entities(cell) AS {_decoded()};
 CREATE OR REPLACE TEMP MACRO lacks_scheme(cell) AS
     NOT starts_with(cell, 'http') AND regexp_matches(cell, '{_WITHOUT_SCHEME}');
@@ -44,8 +44,12 @@ CREATE OR REPLACE TEMP MACRO marked(cell) AS
         regexp_replace(cell, '{_SEPARATORS}', '{PART_MARK}\1\2', 'g') ELSE cell END;
 CREATE OR REPLACE TEMP MACRO urls_in_quotes(cell) AS
     nullif(array_to_string(regexp_extract_all(cell, '{_URLS_IN_QUOTES}', 1), '{PART_MARK}'), '');
+CREATE OR REPLACE TEMP MACRO urls_in_brackets(cell) AS
+    CASE WHEN regexp_matches(cell, '^[\[{{]\s*(?i:https?:)?//.*[\]}}]$')
+         THEN marked(one_url(trim(cell, '[]{{}} '))) END;
 CREATE OR REPLACE TEMP MACRO url_of_cell(cell) AS
     CASE WHEN is_plain_url(cell) THEN cell
-         WHEN starts_with(cell, '[') OR starts_with(cell, '{{') THEN coalesce(urls_in_quotes(cell), cell)
+         WHEN starts_with(cell, '[') OR starts_with(cell, '{{') THEN
+              coalesce(urls_in_quotes(cell), urls_in_brackets(cell), cell)
          ELSE nullif(marked(one_url(cell)), '') END;
 """

@@ -70,6 +70,21 @@ class Companion:
 
 
 @dataclass(frozen=True, slots=True)
+class VariantRows:
+    """How a table is read that has one row per variant of a medium (Audubon Core): only the best of each is kept.
+
+    Args:
+        role: The column that says which variant a row is; tables without it are not affected.
+        medium: SQL over the roles for what the variants of one medium have in common.
+        rank: SQL over the roles: the lower, the better; NULL for rows that are no variant.
+    """
+
+    role: str
+    medium: str
+    rank: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One dataset's lists.
 
@@ -81,6 +96,8 @@ class Source:
         derived: SQL for further roles, in order: each may use those before it, and `missing_columns`, the roles for
             which the table has no column; it is evaluated once per row.
         companion: A second table to look rows up in.
+        url_roles: Columns with URLs that are used before `identifier`, in order of preference.
+        variants: How rows that are variants of one medium are told apart.
         keeps: Columns that are carried along whether or not `dataset.keep` names them, if the list has them.
         stated_license: The licence of rows for which no table states one.
         media_stems: Names, without the ending, of the files that list the media if no descriptor names them.
@@ -96,6 +113,8 @@ class Source:
     values: Mapping[str, str] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
     companion: Companion | None = None
+    url_roles: tuple[str, ...] = ()
+    variants: VariantRows | None = None
     keeps: tuple[str, ...] = ()
     stated_license: str | None = None
     media_stems: tuple[str, ...] = ("multimedia",)

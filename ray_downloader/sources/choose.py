@@ -36,26 +36,35 @@ def table_names(settings: DatasetSettings) -> TableNames:
     return TableNames(tuple(media), tuple(beside))
 
 
-def choose_source(
+def choose_sources(
     settings: DatasetSettings, inputs: Sequence[MediaInput], report: Callable[[str], None]
-) -> tuple[str, Source, list[MediaInput]]:
-    """The dataset as which the inputs are read, by name, and the inputs with its names for columns that have none.
+) -> dict[str, tuple[Source, list[MediaInput]]]:
+    """The datasets as which the inputs are read, by name, and their inputs with names for columns that have none.
 
     Args:
         settings: As given; a named dataset is used as it is, except that `generic` reads archives as archives.
-        inputs: The opened lists.
+        inputs: The opened lists; `auto` judges each by itself.
         report: Called with a sentence about the choice.
     """
-    name = settings.name
-    is_archive = all(one.media.scope or one.companions or one.core_lists for one in inputs)
-    if name == "auto":
-        name = _best_fit(settings, inputs[0].media) or (_ARCHIVES if is_archive else "generic")
-        report(f"dataset=auto: {inputs[0].media.shown} is read as dataset={name}")
-    elif name == "generic" and is_archive:
-        name = _ARCHIVES
-        report(f"{inputs[0].media.shown} is of a Darwin Core Archive and is read as dataset={name}")
-    source = SOURCES.get(name)(settings)
-    return name, source, [replace(one, media=_with_names(source, one.media)) for one in inputs]
+    found: dict[str, tuple[Source, list[MediaInput]]] = {}
+    for one in inputs:
+        name = _dataset_of(settings, one)
+        source, chosen = found.setdefault(name, (SOURCES.get(name)(settings), []))
+        chosen.append(replace(one, media=_with_names(source, one.media)))
+    for name, (_, chosen) in found.items():
+        more = f" and {len(chosen) - 1} more" if chosen[1:] else ""
+        if settings.name == "auto":
+            report(f"dataset=auto: {chosen[0].media.shown}{more} is read as dataset={name}")
+        elif name != settings.name:
+            report(f"{chosen[0].media.shown}{more} is of a Darwin Core Archive and is read as dataset={name}")
+    return found
+
+
+def _dataset_of(settings: DatasetSettings, one: MediaInput) -> str:
+    is_archive = bool(one.media.scope or one.companions or one.core_lists)
+    if settings.name == "auto":
+        return _best_fit(settings, one.media) or (_ARCHIVES if is_archive else "generic")
+    return _ARCHIVES if settings.name == "generic" and is_archive else settings.name
 
 
 def _with_names(source: Source, table: Table) -> Table:

@@ -20,6 +20,9 @@ from ray_downloader.sources.url_text import continues_url, ends_as_image, is_kno
 #: Delimiters in the order in which they are preferred if two readings are equally good.
 _DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|"}
 _TAB_FIRST = "\t,;|"
+#: Delimiters that are tried if none of those fits. URLs contain them, so a header with known names must confirm them.
+_RARE_DELIMITERS = "\x1f\x01~^!"
+_LEAST_FIT_OF_RARE = 0.9
 #: The delimiter for lists of one column: no URL contains it.
 ONE_COLUMN = "\t"
 #: Share of the rows that must have as many cells as the header, or as each other.
@@ -94,7 +97,24 @@ def read_sample(lines: Sequence[str], ending: str, rules: TextRules) -> Reading:
     readings = [_reading(lines, mark, ending, rules) for mark in found]
     alone = one_column(lines, rules)
     good = [reading for reading in readings if _is_good(reading, ending)]
+    if not good:
+        rare = [
+            _reading(lines, mark, ending, rules) for mark in _RARE_DELIMITERS if any(mark in line for line in lines)
+        ]
+        good = list(filter(is_confirmed, rare))
     return max(good, key=_worth, default=alone)
+
+
+def is_confirmed(reading: Reading) -> bool:
+    """Whether a header with a known name has as many cells as nearly all rows, most of which have a URL."""
+    header = reading.rows[0] if reading.has_header else None
+    return (
+        header is not None
+        and len(header) == reading.columns > 1
+        and any(map(is_known_name, header))
+        and reading.fit >= _LEAST_FIT_OF_RARE
+        and url_share(reading.data) > _LEAST_FIT_OF_HEADER
+    )
 
 
 def one_column(lines: Sequence[str], rules: TextRules) -> Reading:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ray_downloader.config.settings import DatasetSettings
-from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source
-from ray_downloader.sources.still_images import has_other_ending_sql, is_still_image_sql
+from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source, VariantRows
+from ray_downloader.sources.still_images import has_image_ending_sql, has_other_ending_sql, is_still_image_sql
+from ray_downloader.sql import literal
 
 #: Columns by the quality of the file they lead to, best first; names that publishers use beside those of the standard.
 _VARIANTS = {
@@ -19,6 +20,14 @@ _VARIANTS = {
     "medium": ("mediumQualityAccessURI", "largeURL"),
     "lower": ("lowerQualityAccessURI",),
     "thumbnail": ("thumbnailAccessURI", "thumbnailURL"),
+}
+#: How `ac:variantLiteral` and the terms of http://rs.tdwg.org/acvariant/values/ spell the variants.
+_VARIANT_WORDS = {
+    "best": "best|original|v006$",
+    "good": "good|v005$",
+    "medium": "medium|preview|v004$",
+    "lower": "lower|v003$",
+    "thumbnail": "thumb|v001$",
 }
 #: Where the bytes are if none of those columns says so. `identifier` may be a URL, too, or merely a name.
 _OTHER_URLS = ("url", "imageURL", "image_url", "media", "associatedMedia")
@@ -62,6 +71,9 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
             "title": Column(("title", "caption")),
             "creator": Column(("creator", "photographer")),
             "rights_holder": Column(("rightsHolder", "Owner", "Credit")),
+            "variant": Column(("variantLiteral", "variant")),
+            "managed_id": Column(("providerManagedID",)),
+            "references_url": Column(("references",)),
             "uuid": Column(("uuid",)),
             "basis": Column(("basisOfRecord",)),  # lists that were joined with the core beforehand
         },
@@ -78,7 +90,9 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
         },
         derived={
             "variant_url": _variant_sql(settings),
-            "found_url": "CASE WHEN variant_url IS NULL THEN identifier ELSE url_of_cell(variant_url) END",
+            # `references` is a page, as a rule; some publishers name the picture there and nowhere else.
+            "found_url": "CASE WHEN variant_url IS NOT NULL THEN url_of_cell(variant_url) WHEN identifier IS NOT NULL"
+            f" THEN identifier WHEN {has_image_ending_sql('references_url')} THEN url_of_cell(references_url) END",
             "is_image": is_still_image_sql(_UNKNOWN),
         },
         companion=Companion(
@@ -89,6 +103,8 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
             global_column="gbifID",
         ),
         core=_core(more_rejects),
+        url_roles=_url_roles(settings),
+        variants=None if settings.variant == "all" else VariantRows("variant", _MEDIUM, _rank_sql(settings.variant)),
         known_by=(
             ("coreid", "identifier"),
             ("coreid", "accessURI"),
@@ -123,17 +139,33 @@ def _core(more_rejects: Sequence[RejectRule]) -> Source:
     )
 
 
+#: What rows of one medium have in common, if its name is not merely the URL of the row.
+_MEDIUM = "CASE WHEN identifier IS NOT NULL AND identifier <> found_url THEN identifier ELSE managed_id END"
+
+
+def _rank_sql(variant: str) -> str:
+    """The place of a row's variant in the order of preference; trailers and files that are offline come last."""
+    whens = " ".join(
+        f"WHEN regexp_matches(lower(variant), {literal(_VARIANT_WORDS[name])}) THEN {place}"
+        for place, name in enumerate(_in_order(variant))
+    )
+    return f"CASE WHEN variant IS NULL THEN NULL {whens} ELSE {len(_VARIANT_WORDS)} END"
+
+
 def _in_order(variant: str) -> list[str]:
     """Variants, the requested one first, then the better ones, then the others."""
     names = list(_VARIANTS)
-    wanted = names.index(variant)
+    wanted = 0 if variant == "all" else names.index(variant)
     return [*names[wanted::-1], *names[wanted + 1 :]]
 
 
 def _variant_sql(settings: DatasetSettings) -> str:
     """The first variant that has a URL, unless the configuration names the column."""
+    urls = [f"CASE WHEN contains({role}, '//') THEN {role} END" for role in _url_roles(settings)]
+    return f"coalesce({', '.join(urls)})" if urls else "NULL::VARCHAR"
+
+
+def _url_roles(settings: DatasetSettings) -> tuple[str, ...]:
     if "identifier" in (settings.columns or {}):
-        return "NULL::VARCHAR"
-    roles = [f"url_{name}" for name in _in_order(settings.variant)]
-    urls = [f"CASE WHEN contains({role}, '//') THEN {role} END" for role in roles]
-    return f"coalesce({', '.join(urls)})"
+        return ()
+    return tuple(f"url_{name}" for name in _in_order(settings.variant))

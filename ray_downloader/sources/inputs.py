@@ -21,10 +21,10 @@ from ray_downloader.sources.archive import (
     no_media,
 )
 from ray_downloader.sources.dialect import TextRules
-from ray_downloader.sources.locate import READABLE, Kind, kind_by_name, kind_of, text_name
+from ray_downloader.sources.locate import READABLE, Kind, kind_by_content, kind_by_name, kind_of, text_name
 from ray_downloader.sources.open_table import TableOpener
 from ray_downloader.sources.tables import MediaInput, Table, has_column
-from ray_downloader.sources.unpack import Scratch, file_kind, workbook_kind
+from ray_downloader.sources.unpack import Scratch, decompress, file_kind, workbook_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class InputReader:
 
     def _open_kind(self, kind: Kind | None, path: Path, shown: str) -> Iterable[MediaInput]:
         opener = TableOpener(self.rules, self.scratch)
+        path = decompress(path, shown, self.scratch)
+        kind = kind or kind_by_content(path)
         if kind == "archive" and not workbook_kind(path):
             archive = ZipArchive(path, shown, self.scratch)
             holds_lists = self.zips_hold_lists and not looks_like_archive(path, self.names)

@@ -29,6 +29,8 @@ JSON_LINES_ENDINGS = frozenset({".jsonl", ".ndjson", ".jsonlines"})
 _PART_MARK = "\x1f"
 #: Occurs in no line of JSON: control characters are escaped in it.
 _NO_DELIMITER = "\x1d"
+#: How deep objects in objects are looked at.
+_MAX_DEPTH = 4
 
 
 def write_json_rows(path: Path, shown: str, target: Path) -> Path:
@@ -46,7 +48,7 @@ def write_json_rows(path: Path, shown: str, target: Path) -> Path:
         document = json.loads(path.read_text("utf-8-sig"), parse_float=str, parse_int=str)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{shown} is not JSON: {error}") from None
-    rows = list(_rows(document))
+    rows = list(map(flattened, _rows(document))) or list(map(flattened, _inner_rows(document)))
     if not rows:
         raise UserError(
             f"{shown} is a JSON document; what can be read: {READABLE}. In JSON that is a list of URLs, a list of "
@@ -60,7 +62,12 @@ def write_json_rows(path: Path, shown: str, target: Path) -> Path:
 
 def json_lines_table(text: Utf8Text, shown: str, scratch: Scratch) -> Table | None:
     """The table in a file with one JSON object per line; None if its lines are not objects, or there are none."""
-    objects = [line for line in map(_object, sample_lines(text.path)) if line is not None]
+    lines = sample_lines(text.path)
+    objects = [flattened(line) for line in map(_object, lines) if line is not None]
+    if not objects and any(line.startswith("[") and _is_json(line) for line in lines):
+        raise UserError(
+            f'{shown} has a JSON list in each line; write an object with names in each: {{"id": ..., "url": ...}}'
+        )
     names = tuple(dict.fromkeys(name for row in objects for name in row))
     if not names:
         return None
@@ -77,6 +84,32 @@ def _object(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def flattened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with the values of nested objects as columns of their own, too: `image.url` beside `image`."""
+    found = dict(row)
+    for name, value in row.items():
+        if isinstance(value, dict):
+            for path, inner in _leaves(value, _MAX_DEPTH):
+                found.setdefault(f"{name}.{path}", inner)
+    return found
+
+
+def _leaves(value: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict) and depth > 1:
+            yield from ((f"{name}.{path}", leaf) for path, leaf in _leaves(inner, depth - 1))
+        else:
+            yield name, inner
 
 
 def _evidence(name: str, objects: list[dict[str, Any]]) -> Evidence:
@@ -108,6 +141,28 @@ def _rows(document: object) -> Iterator[dict[str, Any]]:
             yield from _keyed_rows(document)
         elif document and all(isinstance(value, str) and _has_url(value) for value in document.values()):
             yield from ({"id": key, "url": value} for key, value in document.items())
+
+
+def _inner_rows(document: object) -> Iterator[dict[str, Any]]:
+    """The rows of the only list somewhere in a document."""
+    inner = list(_inner_lists(document, _MAX_DEPTH)) if isinstance(document, dict) else []
+    if len(inner) == 1:
+        yield from _rows(inner[0])
+
+
+def _inner_lists(document: Mapping[str, Any], depth: int) -> Iterator[list[Any]]:
+    """Lists of URLs, or of objects with one, in the objects of a document: `{"data": {"items": [...]}}`, GeoJSON."""
+    for value in document.values():
+        if isinstance(value, list) and any(_has_inner_url(item) for item in value):
+            yield value
+        elif isinstance(value, dict) and depth:
+            yield from _inner_lists(value, depth - 1)
+
+
+def _has_inner_url(item: object) -> bool:
+    if not isinstance(item, dict):
+        return _has_url(item)
+    return _has_url(item) or any(_has_inner_url(value) for value in item.values() if isinstance(value, dict))
 
 
 def _keyed_rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,8 @@ _FEED, _RETURN = 10, 13
 _END_MARK = b"\x1a"
 _NON_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
 _INVALID = re.compile("[\udc80-\udcff]")
+_LONE_RETURN = re.compile(rb"\r+(?![\r\n])")
+_MAX_SPLIT_LINES = 1000
 _BLANK = re.compile(rb"[ \t\f\v]*(?:\xc2\xa0[ \t\f\v]*)*")
 
 
@@ -40,6 +42,7 @@ class LineCensus:
         invalid: Bytes that are not UTF-8.
         has_end_mark: The last byte is Ctrl-Z, as some spreadsheets still write it.
         only_returns: Lines end in carriage returns.
+        lone_returns: Carriage returns without a line feed.
     """
 
     lines: int = 0
@@ -50,6 +53,7 @@ class LineCensus:
     invalid: int = 0
     has_end_mark: bool = False
     only_returns: bool = False
+    lone_returns: int = 0
 
     @property
     def is_untidy(self) -> bool:
@@ -74,6 +78,7 @@ def take_census(path: Path) -> LineCensus:
             if not block.isascii():
                 _count_characters(block, codes, census)
     feeds_in_all = census.lines - (not block.endswith(b"\n")) if block else 0
+    census.lone_returns = returns - pairs
     census.only_returns = returns > 0 and feeds_in_all == 0
     # The last line may lack its line end.
     census.ends_alike = returns == 0 or returns == feeds_in_all == pairs
@@ -143,6 +148,31 @@ def tidy_copy(path: Path, copy: Path, edit: Callable[[int, str], str] | None) ->
             elif edit:
                 text = edit(number, text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
             target.write(text + b"\n")
+    return copy
+
+
+def returns_end_lines(path: Path) -> bool:
+    """Whether carriage returns without a line feed end rows, as in lists joined from files of several systems.
+
+    What is on both sides has a URL of its own and no open quote; a stray return within a cell splits a row's only URL
+    from the rest.
+    """
+    found = split = 0
+    with path.open("rb") as file:
+        for line in file:
+            pieces = [piece for piece in _LONE_RETURN.split(line.rstrip(b"\r\n")) if piece.strip()]
+            if len(pieces) > 1:
+                found += 1
+                split += all(b"://" in piece and piece.count(b'"') % 2 == 0 for piece in pieces)
+            if found == _MAX_SPLIT_LINES:
+                break
+    return split > 0.9 * found
+
+
+def split_at_returns(path: Path, copy: Path) -> Path:
+    """A copy in which a carriage return without a line feed is a line feed."""
+    with path.open("rb") as source, copy.open("wb") as target:
+        target.writelines(_LONE_RETURN.sub(b"\n", line) for line in source)
     return copy
 
 

@@ -6,6 +6,7 @@ and files that are not lists are skipped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -38,6 +39,14 @@ _KINDS: dict[str, Kind] = {
     ".ipc": "arrow",
     ".zip": "archive",
 }
+
+
+#: Names of files that describe what they are packed with.
+_ABOUT = re.compile(
+    r"read[ _-]?me|licen[cs]e|licence|copying|citations?|rights|changelog|notice|checksums?", re.IGNORECASE
+)
+
+_ABOUT_IN_JSON = re.compile(r"(?:meta|meta_?data|data_?package|croissant|schema|dataset_infos?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ class FileFinder:
                 continue
             if path.is_dir():
                 yield from [path] if looks_like_archive(path, self.names) else self._lists_below(path, done)
-            elif _kind_by_name(path):
+            elif kind_by_name(path.name):
                 yield path
             else:
                 self.report(f"{path} is not a list and is skipped")
@@ -122,16 +131,21 @@ def legacy_batches_done(urls: Path) -> frozenset[Path]:
 
 def kind_of(path: Path) -> Kind | None:
     """What a file is by its name or, if its name says nothing, by its first bytes; None if it cannot be read."""
+    kind = _kind_by_name(path)
+    if kind is None and path.name.lower().endswith(COMPRESSED_ENDINGS):
+        return "text"
+    return kind or kind_by_content(path)
+
+
+def kind_by_content(path: Path) -> Kind | None:
+    """What a file is by its first bytes; None if it cannot be read, or is compressed."""
     by_content: dict[str | None, Kind] = {
         None: "text",
         "a parquet file": "parquet",
         "an Arrow file": "arrow",
         "a JSON document": "json",
     }
-    kind = _kind_by_name(path)
-    if kind is None and path.name.lower().endswith(COMPRESSED_ENDINGS):
-        return "text"
-    return kind or by_content.get(file_kind(path))
+    return by_content.get(file_kind(path))
 
 
 def text_name(path: Path) -> str:
@@ -147,7 +161,10 @@ def list_name(name: str) -> str:
 
 def kind_by_name(name: str) -> Kind | None:
     """What a file is by its name; None if the name says nothing."""
-    return None if Path(name).name.startswith((".", "_")) else _KINDS.get(Path(list_name(name)).suffix)
+    name = Path(name).name
+    kind = _KINDS.get(Path(list_name(name)).suffix)
+    about = _ABOUT_IN_JSON if kind == "json" else _ABOUT
+    return None if name.startswith((".", "_")) or about.fullmatch(Path(list_name(name)).stem) else kind
 
 
 def _kind_by_name(path: Path) -> Kind | None:

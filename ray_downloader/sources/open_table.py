@@ -43,8 +43,8 @@ class TableOpener:
         Raises:
             UserError: It is not text, or cannot be read.
         """
-        path, shown, description = found.path, found.shown, found.description
-        path = decompress(path, shown, self.scratch)
+        shown, description = found.shown, found.description
+        path = decompress(found.path, shown, self.scratch)
         ending = Path(list_name(shown)).suffix
         kind = file_kind(path)
         if kind and not (kind == "a JSON document" and ending in JSON_LINES_ENDINGS):
@@ -63,7 +63,6 @@ class TableOpener:
         Raises:
             UserError: It is not a list.
         """
-        path = decompress(path, shown, self.scratch)
         text = as_utf8(path, shown, self.scratch, self.rules.encoding)
         if is_json_lines(text.path) and (table := json_lines_table(text, shown, self.scratch)):
             return table
@@ -76,7 +75,6 @@ class TableOpener:
         Raises:
             UserError: It is not sound.
         """
-        path = decompress(path, shown, self.scratch)
         target = self.scratch.new_path(f"{path.stem}.parquet")
         try:
             with pa.memory_map(str(path)) as source, open_arrow(source) as batches:

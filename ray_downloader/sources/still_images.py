@@ -52,5 +52,11 @@ def has_other_ending_sql(url: str) -> str:
     return f"regexp_matches(split_part(split_part(lower({url}), '?', 1), '#', 1), '{_ENDING}')"
 
 
+def has_image_ending_sql(url: str) -> str:
+    """SQL that is true for URLs that end like image files."""
+    path = f"split_part(split_part(lower({url}), '?', 1), '#', 1)"
+    return rf"coalesce(regexp_matches({path}, '\.({_SUBTYPES})$'), false)"
+
+
 def _matches(column: str, pattern: str) -> str:
     return f"coalesce(regexp_matches(lower({column}), '{pattern}'), false)"

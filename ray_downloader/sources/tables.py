@@ -177,14 +177,27 @@ def has_column(table: Table, name: str) -> bool:
     return _named((name,), table) is not None
 
 
-def how_read(tables: Sequence[Table], roles: Mapping[str, int | None], wanted: Mapping[str, Column]) -> str:
-    """How tables that look alike are read, in a sentence: `a.csv read as: UTF-8, comma, no header, URL in column 2`."""
+def how_read(
+    tables: Sequence[Table],
+    roles: Mapping[str, int | None],
+    wanted: Mapping[str, Column],
+    url_roles: Sequence[str] = (),
+) -> str:
+    """How tables that look alike are read, in a sentence: `a.csv read as: UTF-8, comma, no header, URL in column 2`.
+
+    Args:
+        url_roles: Columns with URLs that are used before `identifier`, in order of preference.
+    """
     table = tables[0]
     parts = [*table.read_as]
+    before = [_column_words(index, table) for role in url_roles if (index := roles.get(role)) is not None]
     for role, index in roles.items():
         if index is None or role not in {"identifier", "source_id", "uuid"}:
             continue
         what = {"identifier": "URL", "uuid": "uuid"}.get(role, "id")
+        if role == "identifier" and before:
+            parts.append("URL in " + ", else ".join(dict.fromkeys((*before, _column_words(index, table)))))
+            continue
         others = ", ".join(_others_of(index, wanted[role], table)) if role == "identifier" else ""
         parts.append(f"{what} in {_column_words(index, table)}" + (f" (not {others})" if others else ""))
     more = f" and {len(tables) - 1} like it" if tables[1:] else ""
@@ -205,6 +218,8 @@ def _others_of(index: int, column: Column, table: Table) -> list[str]:
 def url_columns(table: Table) -> list[int]:
     """Columns whose cells are mostly URLs; if some of these have images, only those."""
     urls = [index for index, one in enumerate(table.evidence) if one.urls >= _LEAST_SHARE]
+    inner = {table.columns[index].rpartition(".")[0] for index in urls}  # `image.url` is what `image` has
+    urls = [index for index in urls if table.columns[index] not in inner]
     images = [index for index in urls if table.evidence[index].images >= _LEAST_SHARE]
     return images or urls
 

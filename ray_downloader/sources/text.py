@@ -14,20 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from ray_downloader.errors import UserError
-from ray_downloader.sources.dialect import Reading, Row, TextRules, one_column, read_sample
+from ray_downloader.sources.dialect import Reading, Row, TextRules, is_confirmed, one_column, read_sample
 from ray_downloader.sources.encoding import Utf8Text
 from ray_downloader.sources.lines import blank_lines, tidy_copy
 from ray_downloader.sources.meta import TableDescription
 from ray_downloader.sources.quotes import with_sound_quotes
 from ray_downloader.sources.tables import Evidence, LinePlaces, Table, TextFormat, numbered
 from ray_downloader.sources.unpack import Scratch
-from ray_downloader.sources.url_text import is_url, names_image
+from ray_downloader.sources.url_text import is_known_name, is_url, may_be_name, names_image
 
 #: How much is sampled: the beginning, where a header is (GBIF's occurrence.txt: 4 kB), and places further on.
 _HEAD_SIZE_BYTES = 1 << 18
 _WINDOW_SIZE_BYTES = 1 << 16
 _WINDOWS = 3
 _MAX_LINES = 1000
+
+#: How many lines above the header are looked at.
+_MAX_TITLE_LINES = 30
+#: Delimiters of several characters that are tried if no other fits; each is read as `_LONG_MARK`.
+_LONG_DELIMITERS = ("::", "|~|", "~|~", "<>", "##")
+_LONG_MARK = "\x1f"
 
 #: Separates the URL of a row from its mirrors.
 MIRROR_MARK = "\x1e"
@@ -55,6 +61,7 @@ class _Form:
     edit: Callable[[int, str], str] | None = None
     has_mirrors: bool = False
     delimiter_shown: str = ""
+    title_lines: int = 0
 
 
 def read_text_table(text: Utf8Text, shown: str, ending: str, rules: TextRules, scratch: Scratch) -> Table | None:
@@ -83,7 +90,7 @@ def read_text_table(text: Utf8Text, shown: str, ending: str, rules: TextRules, s
         text.encoding,
         form.delimiter_shown or _delimiter_words(reading),
         _quote_words(reading),
-        "first row is the header" if reading.has_header else "no header",
+        _header_words(form),
     )
     table = Table(path, shown, names, layout, (), _evidence(reading.data, reading.columns), read_as)
     return with_places(table, text, scratch)
@@ -97,17 +104,21 @@ def described_text_table(text: Utf8Text, shown: str, description: TableDescripti
     Raises:
         UserError: File and descriptor contradict each other.
     """
-    path = tidy_copy(text.path, scratch.new_path(text.path.name), None) if text.census.is_untidy else text.path
+    delimiter, quote = description.delimiter, description.quote
+    if len(quote) > 1:
+        raise UserError(f"meta.xml says that cells of {shown} are enclosed by {quote!r}, not by one character")
+    edit: Callable[[int, str], str] | None = None
+    if len(delimiter) > 1:
+        edit = _long_form([""], delimiter, TextRules()).edit
+        delimiter, quote = _LONG_MARK, ""
+    is_copied = edit is not None or text.census.is_untidy
+    path = tidy_copy(text.path, scratch.new_path(text.path.name), edit) if is_copied else text.path
     lines = sample_lines(path)
     if not any(line.strip() for line in lines):
         return None
-    delimiter, quote = description.delimiter, description.quote
-    if len(delimiter) != 1 or len(quote) > 1:
-        raise UserError(
-            f"meta.xml says that cells of {shown} are split by {delimiter!r} and {quote!r}, not by one character"
-        )
     rules = TextRules(bool(description.header_lines), delimiter=delimiter, quote=quote)
-    reading = read_sample([line for line in lines if line.strip()], ".csv", rules)
+    filled = [line for line in lines if line.strip()]
+    reading = read_sample(filled[max(description.header_lines - 1, 0) :] or filled, ".csv", rules)
     if reading.broken_header:
         path = tidy_copy(path, scratch.new_path(path.name), _with_header(reading, None))
     header = next((row for row in reading.rows if row is not None), ())
@@ -178,20 +189,86 @@ def _form(lines: Sequence[str], ending: str, rules: TextRules) -> _Form:
     lines = [line.rstrip("\x1a") for line in lines]
     if found := _SEPARATOR_LINE.match(lines[0]):
         rest = _form([*lines[1:], ""], ending, replace(rules, delimiter=rules.delimiter or found[1]))
-        return replace(rest, edit=_without_first(rest.edit))
+        return replace(rest, edit=_without_first(rest.edit, 1), title_lines=rest.title_lines and rest.title_lines + 1)
+    if above := _title_lines(lines, ending, rules):
+        rest = _form([*lines[above:], ""], ending, rules)
+        return replace(rest, edit=_without_first(rest.edit, above), title_lines=above)
     filled = [line for line in lines if line.strip()]
     rows = [line for line in filled if not line.lstrip().startswith("#")] or filled
+    return _special_form(rows, ending, rules) or _cells_form(filled, rows, ending, rules)
+
+
+def _special_form(rows: Sequence[str], ending: str, rules: TextRules) -> _Form | None:
+    """One of the forms that are not tables of cells between one character; None if it is none of them."""
+    if rules.delimiter and len(rules.delimiter) > 1:
+        return _long_form(rows, rules.delimiter, rules)
     if rules.delimiter in {None, " "} and (form := _blank_form(rows, rules) or _mirrors_form(rows, rules)):
         return form
     if any(found.start() and "," in found[0] for row in rows if (found := _IIIF.search(row))):
         return _Form(read_sample([_IIIF.sub(r'"\1"', row) for row in rows], ending, rules), _with_quoted_iiif)
+    return None
+
+
+def _cells_form(filled: Sequence[str], rows: Sequence[str], ending: str, rules: TextRules) -> _Form:
+    """Cells by the delimiter that fits; `rows` are the filled lines that are not comments."""
     reading = read_sample(rows, ending, rules)
+    if reading.columns == 1 and rules.delimiter is None:
+        long = [_long_form(rows, mark, rules) for mark in _LONG_DELIMITERS if mark in rows[0]]
+        if good := [form for form in long if is_confirmed(form.reading)]:
+            return good[0]
     if len(rows) == len(filled):
         return _Form(reading)
     if reading.columns > 1:
         kept = [line for line in filled if not line.lstrip().startswith("#") or _has_cells(line, reading)]
         reading = read_sample(kept, ending, rules)
     return _Form(reading, _without_comments(reading))
+
+
+def _title_lines(lines: Sequence[str], ending: str, rules: TextRules) -> int:
+    """How many lines are above the header: a title, a date, comments, as exports of databases and sheets have them.
+
+    They have fewer cells than the header, or are comments, and the header has a well-known name.
+    """
+    places = [index for index, line in enumerate(lines[: _MAX_TITLE_LINES + 1]) if line.strip()]
+    if rules.has_header is False or (rules.delimiter and len(rules.delimiter) > 1):
+        return 0
+    for mark in (rules.delimiter,) if rules.delimiter else "\t,;|":
+        at = next((index for index in places if _may_be_header(lines[index], mark)), 0)
+        after = next((index for index in places if index > at), at)
+        if _is_comment(lines[at]) and _may_be_header(lines[after], mark):
+            at = after
+        if at <= places[0]:
+            continue
+        below = [line for line in lines[at:] if line.strip()]
+        reading = read_sample(below, ending, rules)
+        above = [lines[index] for index in places if index < at]
+        width = sum(bool(cell.strip()) for cell in lines[at].split(mark))
+        if (
+            reading.delimiter == mark
+            and is_confirmed(reading)
+            and all(_is_comment(line) or sum(bool(cell.strip()) for cell in line.split(mark)) < width for line in above)
+        ):
+            return at
+    return 0
+
+
+def _may_be_header(line: str, mark: str) -> bool:
+    cells = [cell for cell in line.split(mark) if cell.strip()]
+    return len(cells) > 1 and all(map(may_be_name, cells)) and any(map(is_known_name, cells))
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip(' \t"').startswith(("#", "//", "--", "%"))
+
+
+def _long_form(rows: Sequence[str], delimiter: str, rules: TextRules) -> _Form:
+    """Cells split by several characters, which readers of CSV do not support: they become one control character."""
+
+    def edit(_: int, line: str) -> str:
+        return line.replace(delimiter, _LONG_MARK)
+
+    reading = read_sample([edit(0, row) for row in rows], ".csv", replace(rules, delimiter=_LONG_MARK, quote=""))
+    return _Form(reading, edit, delimiter_shown=repr(delimiter))
 
 
 def _blank_form(rows: Sequence[str], rules: TextRules) -> _Form | None:
@@ -235,8 +312,8 @@ def _with_quoted_iiif(_: int, line: str) -> str:
     return _IIIF.sub(r'"\1"', line)
 
 
-def _without_first(edit: Callable[[int, str], str] | None) -> Callable[[int, str], str]:
-    return lambda number, line: "" if number == 0 else edit(number, line) if edit else line
+def _without_first(edit: Callable[[int, str], str] | None, lines: int) -> Callable[[int, str], str]:
+    return lambda number, line: "" if number < lines else edit(number - lines, line) if edit else line
 
 
 def _with_header(reading: Reading, edit: Callable[[int, str], str] | None) -> Callable[[int, str], str]:
@@ -301,6 +378,13 @@ def evidence_of(cells: Sequence[str]) -> Evidence:
 
 def _delimiter_words(reading: Reading) -> str:
     return _MARKS.get(reading.delimiter, repr(reading.delimiter)) if reading.columns > 1 else "one column"
+
+
+def _header_words(form: _Form) -> str:
+    if form.title_lines:
+        lines = "1 line" if form.title_lines == 1 else f"{form.title_lines} lines"
+        return f"{lines} above the header skipped"
+    return "first row is the header" if form.reading.has_header else "no header"
 
 
 def _quote_words(reading: Reading) -> str:

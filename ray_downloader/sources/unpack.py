@@ -1,4 +1,4 @@
-"""Removes the compression of a list (gzip, bzip2, zstd), and tells what a file is by its first bytes.
+"""Removes the compression of a list (gzip, bzip2, zstd, xz), and tells what a file is by its first bytes.
 
 Copies go below a scratch folder that the caller removes. A file that is not compressed is not copied.
 """
@@ -56,10 +56,12 @@ _BYTE_ORDER_MARKS = (
 )
 _HEAD_SIZE_BYTES = 1 << 16
 
-_COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd", ".zstd": "zstd", ".xz": "xz"}
+_COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
+#: A file that was compressed more often is not a list.
+_MAX_LAYERS = 3
 _OPENERS: dict[str, Callable[[Path, str], object]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 #: Endings of names that indicate how a file is compressed.
-COMPRESSED_ENDINGS = tuple(_COMPRESSED)
+COMPRESSED_ENDINGS = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".xz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ def file_kind(path: Path) -> str | None:
     for beginning, kind in _MARKUP:
         if text.startswith(beginning):
             return kind
+    if head[257:262] == b"ustar":
+        return "a tar archive"
     return "a binary file" if wide_encoding(head) is None and _is_binary(head) else None
 
 
@@ -105,23 +109,32 @@ def workbook_kind(path: Path) -> str | None:
 
 
 def decompress(path: Path, shown: str, scratch: Scratch) -> Path:
-    """A decompressed copy of a file whose name says that it is compressed; other files as they are.
+    """A decompressed copy of a file that is compressed, whatever its name says; other files as they are.
 
     Raises:
-        UserError: The file is not what its name says, or is damaged.
+        UserError: The file is damaged.
     """
-    kind = _COMPRESSED.get(PurePath(shown.lower()).suffix)
-    if kind is None:
-        return path
-    target = scratch.new_path(PurePath(shown).stem)
-    try:
-        with _open_compressed(path, kind) as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-    except (gzip.BadGzipFile, EOFError, zlib.error, OSError, lzma.LZMAError, pa.ArrowException) as error:
-        if isinstance(error, PermissionError | FileNotFoundError):
-            raise
-        raise UserError(f"{shown} is not a sound {kind} file: {error}") from None
-    return target
+    for _ in range(_MAX_LAYERS):
+        kind = _compression(path)
+        if kind is None:
+            return path
+        target = scratch.new_path(PurePath(shown).stem)
+        try:
+            with _open_compressed(path, kind) as source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
+        except (gzip.BadGzipFile, EOFError, zlib.error, OSError, lzma.LZMAError, pa.ArrowException) as error:
+            if isinstance(error, PermissionError | FileNotFoundError):
+                raise
+            raise UserError(f"{shown} is not a sound {kind} file: {error}") from None
+        path = target
+    return path
+
+
+def _compression(path: Path) -> str | None:
+    """How a file is compressed by its first bytes: names are not always right, and servers compress once more."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return next((kind for magic, kind in _COMPRESSIONS if head.startswith(magic)), None)
 
 
 def _open_compressed(path: Path, kind: str) -> IO[bytes]:

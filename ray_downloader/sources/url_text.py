@@ -6,7 +6,7 @@ import re
 
 from ray_downloader.sources.names import KNOWN_NAMES, bare
 
-_OPENING = r"[\s\"'<\ufeff]*"
+_OPENING = r"[\s\"'<“”„«‘\ufeff]*"
 _URL = re.compile(rf"{_OPENING}(?:https?:|//[\w-]+(?:\.[\w-]+)+/)", re.IGNORECASE)
 #: Text that names a location, though not one that can be fetched over http: s3, data, a path, a bare host.
 _LOCATION = re.compile(

@@ -251,3 +251,51 @@ def test_media_nested_in_rows_are_rows_of_their_own(tmp_path: Path) -> None:
     result = partitioned(shared_case("gbif_sql.parquet"), tmp_path / "out", {"name": "gbif"})
     assert len(result.rows()) == 2
     assert {row["source_id"] for row in result.rows()} == {"1"}
+
+
+_VARIANT_ROWS = [("Best Quality", "v006"), ("Good Quality", "v005"), ("Thumbnail", "v001"), ("Trailer", "v002")]
+
+
+@pytest.mark.parametrize("terms", [False, True], ids=["words", "terms"])
+@pytest.mark.parametrize(
+    ("variant", "kept"), [("best", "v006"), ("medium", "v005"), ("thumbnail", "v001"), ("all", "")]
+)
+def test_rows_that_are_variants_of_a_medium_count_once(tmp_path: Path, *, terms: bool, variant: str, kept: str) -> None:
+    lines = ["coreid,identifier,accessURI,variant"]
+    for core in (1, 2):
+        for words, term in _VARIANT_ROWS:
+            shown = f"http://rs.tdwg.org/acvariant/values/{term}" if terms else words
+            lines.append(f"{core},medium,http://a.example/{core}/{term}.jpg,{shown}")
+    (tmp_path / "media.csv").write_text("\n".join([*lines, "1,,http://a.example/1/other.jpg,"]))
+    result = partitioned(tmp_path / "media.csv", tmp_path / "out", {"name": "dwca", "variant": variant})
+    found = {row["identifier"].rpartition("/")[2] for row in result.rows()}
+    assert found == {f"{kept}.jpg", "other.jpg"} if kept else len(result.rows()) == 9
+    assert result.summary.rejected_by_reason == ({"other_variant": 6} if kept else {})
+
+
+def test_the_same_name_in_several_rows_of_one_quality_is_several_pictures(tmp_path: Path) -> None:
+    text = (
+        "coreid,identifier,accessURI,variantLiteral\n1,m,http://a.example/1.jpg,Best\n1,m,http://a.example/2.jpg,Best\n"
+    )
+    (tmp_path / "media.csv").write_text(text)
+    assert len(partitioned(tmp_path / "media.csv", tmp_path / "out", DWCA).rows()) == 2
+
+
+def test_a_picture_that_only_references_names_is_used(tmp_path: Path) -> None:
+    text = "coreid,identifier,references,type\n1,,http://a.example/1.jpg,StillImage\n2,,http://a.example/2,StillImage\n"
+    (tmp_path / "media.csv").write_text(text)
+    result = partitioned(tmp_path / "media.csv", tmp_path / "out", DWCA)
+    assert result.identifiers() == ["http://a.example/1.jpg"]
+    assert result.summary.rejected_by_reason == {"no_identifier": 1}
+
+
+@pytest.mark.parametrize(("delimiter", "above"), [("||", 1), ("\t", 3)], ids=["two characters", "three header lines"])
+def test_odd_descriptors_are_obeyed(tmp_path: Path, delimiter: str, above: int) -> None:
+    table = _table("extension", ["media.txt"], SIMPLE, ["http://purl.org/dc/terms/identifier"])
+    table = table.replace('","', f'"{delimiter}"'.replace("\t", "\\t"), 1).replace(
+        'HeaderLines="1"', f'HeaderLines="{above}"'
+    )
+    table = table.replace(' fieldsEnclosedBy="&quot;"', ' fieldsEnclosedBy=""')
+    text = "made by x\n" * (above - 1) + f"coreid{delimiter}identifier\n1{delimiter}http://a.example/1.jpg\n"
+    folder = _archive(tmp_path / "archive", {"media.txt": text, "occurrences.csv": OCCURRENCES}, CORE, table)
+    assert _ids_and_urls(partitioned(folder, tmp_path / "out", DWCA)) == {("1", "1.jpg")}
