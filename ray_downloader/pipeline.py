@@ -34,9 +34,11 @@ from ray_downloader.monitor.plan import show_plan
 from ray_downloader.monitor.run_report import RunReport, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
+from ray_downloader.output.verify import verify
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.progress import shown as show_units
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
@@ -250,6 +252,8 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     retry = begin_retry(layout, settings.retry_errors, iso_time(time.time()))
     if not retry.is_finished:
         _log.info("errors of these kinds are retried, each row once: %s", ", ".join(map(str, retry.kinds)))
+    if settings.verify:
+        _verify(layout, shown.console)
     prepare_environment(settings.cluster)
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
@@ -269,6 +273,17 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     if result.abandoned:
         raise RuntimeError("; ".join(result.abandoned))
     return ExitCode.SETTLED if is_settled else ExitCode.STOPPED
+
+
+def _verify(layout: RunLayout, console: Console) -> None:
+    """Compare every stored picture with its checksum; what is damaged is left to do from now on."""
+    folders = [layout.batch_folder(batch.server_name, batch.partition_id) for batch in load_batches(layout)]
+    damaged = 0
+    for problems in show_units(verify(folders), "verify", len(folders), 0, console):
+        damaged += bool(problems)
+        for problem in problems:
+            _log.warning("%s; what it has lost is fetched again", problem)
+    _log.info("verify: %d batches, %d of them damaged", len(folders), damaged)
 
 
 def _say_why(result: DownloadResult, settings: Settings) -> None:

@@ -20,6 +20,7 @@ from ray_downloader.cluster.budget_actor import RayBudgets
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.politeness.headers.user_agent import user_agent
+from ray_downloader.run_folder.identity import picture_note
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.batch_work import BatchOptions, BatchWork
 from ray_downloader.worker.loop import MAX_IN_FLIGHT, Worker
@@ -70,7 +71,7 @@ def work_slice(work: Slice) -> SliceReport:
     settings = context.settings
     holder = work.holder
     pa.set_cpu_count(1)
-    options = BatchOptions(context.retry, settings.image.extra_columns, len(work.items))
+    options = BatchOptions(context.retry, settings.image.extra_columns, len(work.items), picture_note(settings))
     batches = [BatchWork(context.layout, item, holder, options) for item in work.items]
     budgets = RayBudgets(work.directory)
     make_fetcher = FETCHERS.get(settings.fetcher.name)

@@ -49,6 +49,8 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
     status = scan(layout, load_batches(layout), context.retry)
+    for problem in status.problems:
+        _log.warning("%s; what it has lost is fetched again", problem)
     rows_by_server = _rows_by_server(layout, status)
     rows_left = RowsLeft(rows_by_server, context.policies.budget_key)
     figures = RunFigures(load_partition_summary(layout), status.by_kind, rows_left)

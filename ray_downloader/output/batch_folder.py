@@ -3,7 +3,9 @@
 A row is settled by, in this order of precedence: an image in `successes.parquet` or in a journal, an error in a journal
 (the newest one), an error in `errors.parquet`. Errors that a retry order names do not count, unless the order itself
 made them (`run_folder/retry_order.py`). Publishing merges them in that order, so it can be repeated after a kill at any
-point. The marker `_completed`, written last, has the counts and makes the batch finished.
+point. The marker `_completed`, written last, has the counts, and sizes and checksums of both tables, and makes the
+batch finished. It is believed as far as it can be checked: a table that is not as it was written, or that has no
+marker, is read with care (`stored_file.py`), and the rows that it has lost are left to do.
 """
 
 from __future__ import annotations
@@ -18,16 +20,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
-from ray_downloader.output.parquet import write_parquet
+from ray_downloader.output.parquet import picture_notes, write_parquet
+from ray_downloader.output.stored_file import FileFacts, end_problem, sound_rows
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
-from ray_downloader.run_folder.markers import read_marker, remove_marker, write_marker
+from ray_downloader.run_folder.markers import find_marker, read_marker, remove_marker, write_marker
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, kept_names, success_schema
 
 _KEY = ["uuid", "identifier"]
 #: The name of images among the error kinds.
 SUCCESS = "success"
+
+
+def accept_version(folder: Path, name: str, version: Path, rows: int) -> None:
+    """Let the marker of a batch also confirm another version of one of its tables, before that takes its place.
+
+    Args:
+        folder: A finished batch.
+        name: The table.
+        version: The file that will replace it.
+        rows: How many it has.
+    """
+    counts = BatchFolder(folder).counts()
+    if counts is not None and name in counts.files:
+        versions = dict.fromkeys([*counts.files[name], FileFacts.of(version, rows)])
+        counts = replace(counts, files={**counts.files, name: tuple(versions)})
+        write_marker(folder, counts.to_json())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +57,31 @@ class BatchCounts:
         servers: Numbers of rows by server and by error kind or `SUCCESS`.
         checksums: Of the images for which the list has a checksum or size, how many are `ok` and how many `wrong`.
         retry: Number of the retry order under which it was published.
+        files: By name, what is known about each table; several versions of one that a tool may replace.
     """
 
     servers: dict[str, dict[str, int]] = field(default_factory=dict)
     checksums: dict[str, int] = field(default_factory=dict)
     retry: int = 0
+    files: Mapping[str, tuple[FileFacts, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> BatchCounts:
-        """Read the text of a marker."""
-        counts = json.loads(text)
-        return cls(counts["servers"], counts.get("checksums", {}), counts.get("retry", 0))
+        """Read the text of a marker.
+
+        Raises:
+            ValueError: It is not that of a batch.
+        """
+        try:
+            counts = json.loads(text)
+            servers = {
+                str(name): {str(kind): int(rows) for kind, rows in kinds.items()}
+                for name, kinds in counts["servers"].items()
+            }
+            files = {str(name): tuple(map(FileFacts.parse, facts)) for name, facts in counts.get("files", {}).items()}
+            return cls(servers, dict(counts.get("checksums", {})), int(counts.get("retry", 0)), files)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"unexpected content: {error!r}") from None
 
     @classmethod
     def of(
@@ -78,7 +111,9 @@ class BatchCounts:
         """The text of the marker."""
         checksums = {"checksums": self.checksums} if self.checksums else {}
         retry = {"retry": self.retry} if self.retry else {}
-        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums, **retry}) + "\n"
+        known = {name: [one.to_dict() for one in facts] for name, facts in self.files.items()}
+        files = {"files": known} if known else {}
+        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums, **retry, **files}) + "\n"
 
     def has_errors_of(self, kinds: Collection[str]) -> bool:
         """Whether one of its rows failed in one of these ways."""
@@ -98,18 +133,66 @@ class BatchFolder:
         self._retry = retry
 
     def counts(self) -> BatchCounts | None:
-        """The counts of a finished batch; None if it is not finished."""
+        """The counts of a finished batch; None if it is not finished, or if its marker is damaged."""
         marker = read_marker(self.path)
-        return None if marker is None else BatchCounts.parse(marker)
+        try:
+            return None if marker is None else BatchCounts.parse(marker)
+        except ValueError:
+            return None
+
+    def problems(self) -> list[str]:
+        """What is wrong with a batch that is marked as finished, in sentences; nothing costly is read."""
+        if find_marker(self.path) is None:
+            return []
+        counts = self.counts()
+        if counts is None:
+            return [f"{find_marker(self.path)} is damaged"]
+        return [problem for name in (SUCCESSES, ERRORS) if (problem := self._problem(name, counts))]
+
+    def _problem(self, name: str, counts: BatchCounts | None) -> str:
+        if counts is None:
+            return f"{self.path} is not finished"
+        problems = [facts.problem(self.path / name) for facts in counts.files.get(name, ())]
+        if not problems:  # an earlier version wrote it
+            return end_problem(self.path / name)
+        return "" if "" in problems else problems[-1]
+
+    def verify(self) -> list[str]:
+        """Compare all bytes with what was written; a batch with damage is not finished any more.
+
+        Returns:
+            What is wrong, in sentences.
+        """
+        counts = self.counts()
+        if counts is None:
+            return []
+        found = [problem for name in (SUCCESSES, ERRORS) if (problem := self._damage(name, counts))]
+        if found:
+            remove_marker(self.path)
+        return found
+
+    def _damage(self, name: str, counts: BatchCounts) -> str:
+        path = self.path / name
+        problem = self._problem(name, counts)
+        if problem:
+            return problem
+        if any(facts.is_content_of(path) for facts in counts.files.get(name, ())):
+            return ""
+        with pq.ParquetFile(path) as file:
+            rows: int = file.metadata.num_rows
+        lost = rows - sum(batch.num_rows for batch in sound_rows(path))
+        if lost:
+            return f"{path}: {lost} of its {rows} rows are damaged"
+        return f"{path} is damaged, but none of its rows" if counts.files.get(name) else ""
 
     def final_counts(self) -> BatchCounts | None:
         """Counts of a batch in which nothing is left to do; None if something is.
 
-        It is not finished; or it has journals, as a retry of its errors was begun and not published; or it has errors
-        that are to be tried again.
+        It is not finished; or a table is not as it was written; or it has journals, as a retry of its errors was begun
+        and not published; or it has errors that are to be tried again.
         """
         counts = self.counts()
-        if counts is None or any(self.path.glob("*.arrows")):
+        if counts is None or self.problems() or any(self.path.glob("*.arrows")):
             return None
         is_retried = counts.retry < self._retry.number and counts.has_errors_of(self._retry.kinds_left)
         return None if is_retried else counts
@@ -121,19 +204,16 @@ class BatchFolder:
             inputs: The batch's input rows; `uuid` and `identifier` are read.
         """
         settled: dict[int, str] = {}
-        if (self.path / ERRORS).exists():
-            published = pq.read_table(self.path / ERRORS, columns=[*_KEY, "error_kind"])
-            kinds = published.column("error_kind").to_pylist()
-            settled.update(zip(_RowNumbers(inputs).of(published), kinds, strict=True))
+        counts = self.counts()
+        for numbers, published in self._published(ERRORS, inputs, counts, [*_KEY, "error_kind"]):
+            settled.update(zip(numbers, published.column("error_kind").to_pylist(), strict=True))
         journals = self._journals(ERROR_JOURNALS)[::-1]
         settled.update(_errors_in(journal for journal in journals if not self._retry.wrote(journal)))
-        counts = self.counts()
         if counts is None or counts.retry < self._retry.number:
             settled = {row: kind for row, kind in settled.items() if kind not in self._retry.kinds_left}
         settled.update(_errors_in(journal for journal in journals if self._retry.wrote(journal)))
-        if (self.path / SUCCESSES).exists():
-            published = pq.read_table(self.path / SUCCESSES, columns=_KEY)
-            settled.update(dict.fromkeys(_RowNumbers(inputs).of(published), SUCCESS))
+        for numbers, _ in self._published(SUCCESSES, inputs, counts, _KEY):
+            settled.update(dict.fromkeys(numbers, SUCCESS))
         for path in self._journals(SUCCESS_JOURNALS):
             for batch in read_journal(path, ["row"]):
                 settled.update(dict.fromkeys(batch.column("row").to_pylist(), SUCCESS))
@@ -149,17 +229,25 @@ class BatchFolder:
         Raises:
             RuntimeError: A row is not settled. The batch is not marked.
         """
-        remove_marker(self.path)
+        before = self.counts()
         settled: dict[int, str] = {}
         checksums: Counter[str] = Counter()
+        notes: dict[str, None] = {}
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
             schema = success_schema(kept_names(inputs.schema), extra_columns)
-            write_parquet(images, schema, _counting(checksums, self._images(inputs, settled)))
-            write_parquet(errors, ERROR_SCHEMA, self._errors(inputs, settled))
+            write_parquet(images, schema, _counting(checksums, self._images(inputs, settled, before, notes)), notes)
+            write_parquet(errors, ERROR_SCHEMA, self._errors(inputs, settled, before))
             if len(settled) != inputs.num_rows:
+                remove_marker(self.path)
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
-        counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled, checksums)
-        counts = replace(counts, retry=self._retry.number)
+            counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled, checksums)
+            successes = counts.by_kind[SUCCESS]
+            files = {
+                SUCCESSES: (FileFacts.of(images, successes),),
+                ERRORS: (FileFacts.of(errors, len(settled) - successes),),
+            }
+            remove_marker(self.path)
+        counts = replace(counts, retry=self._retry.number, files=files)
         write_marker(self.path, counts.to_json())
         for journal in self.path.glob("*.arrows"):
             journal.unlink()
@@ -168,24 +256,37 @@ class BatchFolder:
     def _journals(self, pattern: str) -> list[Path]:
         return sorted(self.path.glob(pattern), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
-    def _images(self, inputs: pa.Table, settled: dict[int, str]) -> Iterator[pa.RecordBatch]:
-        yield from _fresh(self._published(SUCCESSES, inputs), settled)
+    def _images(
+        self, inputs: pa.Table, settled: dict[int, str], counts: BatchCounts | None, notes: dict[str, None]
+    ) -> Iterator[pa.RecordBatch]:
+        """Images that are published and those of journals, in this order; `notes` gets what is noted about them."""
+        published = self._published(SUCCESSES, inputs, counts)
+        yield from _noting(notes, _fresh(published, settled))
         for journal in self._journals(SUCCESS_JOURNALS):
-            yield from _fresh(_numbered(journal), settled)
+            yield from _noting(notes, _fresh(_numbered(journal), settled))
 
-    def _errors(self, inputs: pa.Table, settled: dict[int, str]) -> Iterator[pa.RecordBatch]:
+    def _errors(
+        self, inputs: pa.Table, settled: dict[int, str], counts: BatchCounts | None
+    ) -> Iterator[pa.RecordBatch]:
         for journal in self._journals(ERROR_JOURNALS):
             yield from _fresh(_numbered(journal), settled)
-        yield from _fresh(self._published(ERRORS, inputs), settled)
+        yield from _fresh(self._published(ERRORS, inputs, counts), settled)
 
-    def _published(self, name: str, inputs: pa.Table) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+    def _published(
+        self, name: str, inputs: pa.Table, counts: BatchCounts | None, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+        """The rows of a table that are as they were written, with their numbers in the batch.
+
+        Args:
+            counts: Of the marker, which may confirm the table.
+            columns: The columns to read; all by default.
+        """
         path = self.path / name
-        if not path.exists():
-            return
         numbers = _RowNumbers(inputs)
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
-                yield numbers.of(batch), batch
+        if path.exists():
+            batches = sound_rows(path, columns) if self._problem(name, counts) else _whole(path, columns)
+            for batch in batches:
+                yield numbers.of(batch)
 
 
 class _RowNumbers:
@@ -199,9 +300,19 @@ class _RowNumbers:
         for number, key in enumerate(zip(*(inputs.column(name).to_pylist() for name in _KEY), strict=True)):
             self._numbers[key].append(number)
 
-    def of(self, published: pa.Table | pa.RecordBatch) -> list[int]:
+    def of(self, published: pa.RecordBatch) -> tuple[list[int], pa.RecordBatch]:
+        """The numbers of rows, and the rows, without those that are not of this batch."""
         keys = zip(*(published.column(name).to_pylist() for name in _KEY), strict=True)
-        return [self._numbers[key].pop() for key in keys]
+        found = [numbers.pop() if (numbers := self._numbers.get(key)) else None for key in keys]
+        known = [number for number in found if number is not None]
+        if len(known) < len(found):
+            published = published.filter(pa.array([number is not None for number in found]))
+        return known, published
+
+
+def _whole(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=256, columns=columns)
 
 
 def _errors_in(journals: Iterable[Path]) -> Iterator[tuple[int, str]]:
@@ -226,6 +337,13 @@ def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[in
         settled.update(zip((numbers[index] for index in fresh), kinds, strict=True))
         if fresh:
             yield rows
+
+
+def _noting(notes: dict[str, None], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, while `notes` collects what is noted about the pictures in them."""
+    for batch in batches:
+        notes.update(dict.fromkeys(picture_notes(batch.schema.metadata)))
+        yield batch
 
 
 def _counting(checksums: Counter[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -16,6 +16,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from ray_downloader.output.frames import FrameWriter, read_frames
+from ray_downloader.output.parquet import with_notes
 from ray_downloader.run_folder.schemas import (
     ERROR_SCHEMA,
     ErrorRecord,
@@ -59,13 +60,14 @@ class Journal:
         folder: The batch's folder, created when the first row is written.
         attempt: A unique name of this attempt; two attempts never share a file.
         extra_columns: Optional columns of images (`image.extra_columns`).
+        note: The settings with which its pictures are made, for the file that they end in.
     """
 
-    def __init__(self, folder: Path, attempt: str, extra_columns: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, attempt: str, extra_columns: Sequence[str] = (), note: str = "") -> None:
         images, errors = (folder / pattern.replace("*", attempt) for pattern in (SUCCESS_JOURNALS, ERROR_JOURNALS))
         self._successes = _Stream(
             images,
-            lambda urls: success_schema(kept_names(urls), extra_columns),
+            lambda urls: with_notes(success_schema(kept_names(urls), extra_columns), [note] if note else []),
             _columns_of(ImageRecord),
             extra_columns,
         )
@@ -182,7 +184,8 @@ class _Stream:
 
     def _open(self) -> FrameWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._schema = pa.schema([ROW, *self._schema_of(self._places[0][0].schema)])
+        published = self._schema_of(self._places[0][0].schema)
+        self._schema = pa.schema([ROW, *published], metadata=published.metadata)
         writer = FrameWriter(self._path)
         try:
             writer.write(self._schema.serialize())

@@ -9,7 +9,8 @@ that are encoded are not compressed again.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ MAX_GROUP_BYTES = 32 * 2**20
 
 #: The column with the pictures, as bytes or as a struct of `bytes` and `path`.
 PICTURES = "image"
+#: Key of the file's metadata under which the settings of its pictures are: a list, as they may have changed.
+_NOTES = "ray_downloader.pictures"
 #: The column by which single rows are looked up.
 KEY = "uuid"
 #: One row group in a hundred is read in vain; a filter then takes 1.2 bytes a row.
@@ -36,13 +39,14 @@ _SUPPORTED = inspect.signature(pq.ParquetWriter).parameters.keys()
 _LEVEL = 1
 
 
-def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], notes: Iterable[str] = ()) -> None:
     """Write record batches as one file. The caller gives a temporary path and renames it.
 
     Args:
         path: Where to write.
         schema: The columns of the file. Those that a batch lacks, because an earlier run did not make them, are null.
         batches: In order; small ones are put together and large ones cut.
+        notes: What is noted about the pictures (`picture_notes`); read when all batches are written.
     """
     groups = row_groups(_shaped(batch, schema) for batch in batches)
     first = next(groups, None)
@@ -57,10 +61,24 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
         use_dictionary=[leaf for leaf, column in columns.items() if column.type == pa.string()],
         write_statistics=[leaf for leaf, column in columns.items() if column.name != PICTURES],
         write_page_index=True,
+        write_page_checksum=True,
         **_newer_options(schema),
     ) as writer:
         for group in chain([] if first is None else [first], groups):
             writer.write_table(group.cast(writer.schema), row_group_size=MAX_GROUP_ROWS)
+        if known := list(notes):
+            writer.add_key_value_metadata({_NOTES: json.dumps(known)})
+
+
+def picture_notes(metadata: Mapping[bytes, bytes] | None) -> list[str]:
+    """What is noted in a file's or schema's metadata about its pictures: the settings of each kind of them."""
+    text = (metadata or {}).get(_NOTES.encode())
+    return [str(note) for note in json.loads(text)] if text else []
+
+
+def with_notes(schema: pa.Schema, notes: Iterable[str]) -> pa.Schema:
+    """The schema with notes about its pictures."""
+    return schema.with_metadata({**(schema.metadata or {}), _NOTES: json.dumps(list(notes))})
 
 
 def _newer_options(schema: pa.Schema) -> dict[str, Any]:

@@ -102,6 +102,11 @@ def picture_keys(settings: Settings) -> dict[str, Any]:
     }
 
 
+def picture_note(settings: Settings) -> str:
+    """The same as text, for the files that the pictures end in."""
+    return json.dumps(picture_keys(settings), sort_keys=True)
+
+
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Keys of both whose values differ, with the values; a key that only one of them has decides nothing."""
     return {key: (before[key], now[key]) for key in now if key in before and before[key] != now[key]}

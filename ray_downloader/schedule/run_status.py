@@ -22,12 +22,14 @@ class RunStatus:
         work: Batches with rows to settle or to publish.
         rows_left: Rows to settle, by server name of the batch (`POOLED` for the small ones).
         checksums: Checksum counts of finished batches, as in `BatchCounts.checksums`.
+        problems: What is wrong with finished batches, in sentences; their lost rows are left to do.
     """
 
     settled: dict[str, Counter[str]] = field(default_factory=dict)
     work: list[WorkItem] = field(default_factory=list)
     rows_left: Counter[str] = field(default_factory=Counter)
     checksums: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def by_kind(self) -> Counter[str]:
@@ -60,6 +62,7 @@ def scan(layout: RunLayout, batches: Iterable[Batch], retry: RetryOrder = NO_RET
         folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id), retry)
         counts = folder.final_counts()
         if counts is None:
+            status.problems += folder.problems()
             counts = _counts_so_far(layout, batch, folder)
             left = batch.rows - counts.by_kind.total()
             status.work.append(WorkItem(batch, left))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
-from ray_downloader.output.parquet import write_parquet
+from ray_downloader.output.parquet import picture_notes, write_parquet
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.layout import SUCCESSES
 from ray_downloader.tools.base import Step, Tool, Unit
@@ -95,7 +95,7 @@ def _write_without(unit: Unit) -> Counter[str]:
     keep = np.ones(len(uuids), dtype=bool)
     keep[list(dropped.numbers)] = False
     with pq.ParquetFile(batch.path) as source, replacing(unit.folder / SUCCESSES) as temp:
-        write_parquet(temp, source.schema_arrow, _kept(source, keep))
+        write_parquet(temp, source.schema_arrow, _kept(source, keep), picture_notes(source.metadata.metadata))
     return Counter(rows_left_out=len(dropped.numbers))
 
 

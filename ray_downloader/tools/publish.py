@@ -15,7 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from ray_downloader.errors import UserError
+from ray_downloader.output.batch_folder import accept_version
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import SUCCESSES
 from ray_downloader.run_folder.lock import holding_run
@@ -135,6 +138,9 @@ def _exchange(new: Path, current: Path, saved: Path) -> None:
     saved.parent.mkdir(parents=True, exist_ok=True)
     if not saved.exists():
         os.link(current, saved)
+    with pq.ParquetFile(new) as file:
+        rows = file.metadata.num_rows
+    accept_version(current.parent, current.name, new, rows)
     new.replace(current)
 
 

@@ -49,11 +49,13 @@ class BatchOptions:
         retry: Errors that are retried.
         extra_columns: Optional columns of images.
         batches: How many batches the task works on.
+        note: The settings with which pictures are made, for the files that they end in.
     """
 
     retry: RetryOrder = NO_RETRY
     extra_columns: tuple[str, ...] = ()
     batches: int = 1
+    note: str = ""
 
     @property
     def chunk_rows(self) -> int:
@@ -82,7 +84,7 @@ class BatchWork:
         self._layout = layout
         folder = layout.batch_folder(item.batch.server_name, item.batch.partition_id)
         self._folder = BatchFolder(folder, options.retry)
-        self._journal = Journal(folder, options.retry.attempt_name(attempt_name), options.extra_columns)
+        self._journal = Journal(folder, options.retry.attempt_name(attempt_name), options.extra_columns, options.note)
         self._extra_columns = options.extra_columns
         self._note: CrashNote | None = None
         self._suspect = find_suspect(self._note_file)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
+from hashlib import md5
 from pathlib import Path
 
 import duckdb
@@ -25,9 +26,21 @@ from ray_downloader.run_folder.retry_order import RetryOrder
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
 
 DNS_AGAIN = RetryOrder(1, (ErrorKind.DNS,), is_finished=False)
+PICTURE = b"pixels" * 50
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 IMAGE = ImageRecord(
-    "a" * 32, "b" * 32, (30, 40), (3, 4), b"pixels" * 50, "jpeg", "png", 0, "http://x/", None, None, NOW
+    "a" * 32,
+    md5(b"pixels" * 50).hexdigest(),
+    (30, 40),
+    (3, 4),
+    b"pixels" * 50,
+    "jpeg",
+    "png",
+    0,
+    "http://x/",
+    None,
+    None,
+    NOW,
 )
 
 

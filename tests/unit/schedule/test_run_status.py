@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timezone
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from ray_downloader.schedule.run_status import RunStatus, scan
 from tests.support.partitioned import partitioned_run
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
-IMAGE = ImageRecord("a" * 32, "b" * 32, (30, 40), (3, 4), b"pixels", "jpeg", "png", 0, "http://x/", None, None, NOW)
+IMAGE = ImageRecord(
+    "a" * 32, md5(b"pixels").hexdigest(), (30, 40), (3, 4), b"pixels", "jpeg", "png", 0, "http://x/", None, None, NOW
+)
 
 
 @pytest.fixture
