@@ -6,7 +6,7 @@ Plain frozen values that need no image library, so they can be sent to the decod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import TypeAlias
 
@@ -71,7 +71,8 @@ class ImageOptions:
         image: ImageSettings = settings.image
         if "phash" in image.extra_columns and find_spec("imagehash") is None:
             raise UserError("image.extra_columns=[phash] needs ImageHash: pip install 'ray-downloader[phash]'")
-        return cls(image_size=settings.downloader_parameters.image_size, **image.model_dump(exclude={"name"}))
+        ours = {option.name for option in fields(cls)}  # other keys are about runs, not about pictures
+        return cls(image_size=settings.downloader_parameters.image_size, **image.model_dump(include=ours))
 
 
 @dataclass(frozen=True, slots=True)
