@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.image import ImageError, ImageOptions, ProcessedImage, process
 from ray_downloader.image.decode import reduction
@@ -232,3 +233,10 @@ def test_damaged_bodies_end_in_a_picture_or_a_named_error(
         assert process(bytes(body), ImageOptions()).image
     except ImageError as error:
         assert error_code(error.kind, None) == -2
+
+
+def test_the_options_are_those_of_the_configuration() -> None:
+    settings = Settings.from_config(
+        {"path_to_input": "", "path_to_output": "out", "image": {"quality": 80, "changed": "new", "name": "mine"}}
+    )
+    assert ImageOptions.of(settings).quality == 80
