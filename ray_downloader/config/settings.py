@@ -382,6 +382,8 @@ class NetworkSettings(_Group):
     """Seconds for which a transfer may be that slow."""
     max_bytes: PositiveInt = 256 * 1024 * 1024
     """Most bytes of one file."""
+    max_unpacked_bytes: PositiveInt = 256 * 1024 * 1024
+    """Most bytes that a gzip body may become; above 16 MB it may also be at most 100 times what was received."""
     max_redirects: NonNegativeInt = 5
     """Most redirects for one image."""
     max_attempts: PositiveInt = 3
@@ -443,14 +445,16 @@ class ClusterSettings(_Group):
     """Whether big servers get an actor of their own, all do, or none."""
     task_seconds: PositiveFloat = 60.0
     """After this time a task returns its unfinished batches."""
-    worker_memory_mb: PositiveInt = 400
-    """Memory that each worker task is expected to need."""
+    worker_memory_mb: Annotated[int, Field(ge=256)] = 400
+    """Memory of a worker task; bodies that do not fit wait in files below `scratch`."""
+    decoder_memory_mb: Annotated[int, Field(ge=256)] = 768
+    """Memory of its decoder process, which reads big and odd pictures; those that need more are refused."""
     dashboard_port: PositiveInt | None = None
     """Port of Ray's dashboard on 127.0.0.1; null: no dashboard."""
     token_file: Path | None = None
     """existing: file with the token of a Ray that requires one."""
     scratch: str = "/tmp"
-    """slurm: folder on each node for Ray's sockets and logs; its path must be short."""
+    """Folder on each node for large bodies and for Ray's sockets and logs; its path must be short."""
     start_timeout_s: PositiveFloat = 90.0
     """How long Ray may take to start, in seconds."""
 

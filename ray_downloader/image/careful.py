@@ -5,6 +5,7 @@ A body that ends early is salvaged only if nothing but its end is missing, and t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,9 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image.color import to_eight_bits
 from ray_downloader.image.decode import decode
 from ray_downloader.image.jpeg_header import END
+from ray_downloader.image.jpeg_warnings import Damage, watching, zero_hole
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture
+from ray_downloader.image.opencv import cv2
 from ray_downloader.image.pillow_reader import NoReaderError, read_with_pillow
 from ray_downloader.image.png_header import with_end_chunk
 
@@ -32,6 +35,8 @@ def read_carefully(body: bytes, header: Header, options: ImageOptions) -> Pictur
     Raises:
         ImageError: As `process`.
     """
+    if header.image_format == "jpeg" and not header.cut:
+        return _read_whole_jpeg(body, header, options)
     if not header.cut:
         return _read(body, header, options)
     try:
@@ -44,6 +49,22 @@ def read_carefully(body: bytes, header: Header, options: ImageOptions) -> Pictur
     if header.image_format == "jpeg":
         return _salvage_jpeg(body, header, options)
     raise ImageError(ErrorKind.TRUNCATED, f"{header.image_format}: {len(body)} bytes end before the picture does")
+
+
+def _read_whole_jpeg(body: bytes, header: Header, options: ImageOptions) -> Picture:
+    """A JPEG with an end marker: whatever is missing before it is missing in the middle, and not kept."""
+    damage = zero_hole(body, header.scan_at) or _damage(body, header)
+    if damage is not None:
+        raise ImageError(damage.kind, damage.message)
+    return _read(body, header, options)
+
+
+def _damage(body: bytes, header: Header) -> Damage | None:
+    """What libjpeg says about the data, all of which it also reads at the smallest scale."""
+    flags = cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION
+    with watching() as warnings, suppress(cv2.error):
+        cv2.imdecode(np.frombuffer(body, np.uint8), flags)
+    return warnings.damage(body, header)
 
 
 def _read(body: bytes, header: Header, options: ImageOptions) -> Picture:
@@ -85,6 +106,9 @@ def _salvage_jpeg(body: bytes, header: Header, options: ImageOptions) -> Picture
     except ImageError as error:
         raise ImageError(ErrorKind.TRUNCATED, f"{len(body)} bytes without an end marker: {error.message}") from None
     differs = np.flatnonzero((picture.pixels != other.pixels).any(axis=(1, 2)))
+    damage = _damage(kept + END, header)
+    if damage is not None and not differs.size:  # something else ended the data, further up
+        raise ImageError(damage.kind, damage.message)
     if differs.size and differs[0] < picture.size[0] - _LAST_ROWS:
         raise ImageError(
             ErrorKind.TRUNCATED, f"{len(body)} bytes end at pixel row {differs[0]} of {picture.size[0]} at the latest"

@@ -8,6 +8,8 @@ from __future__ import annotations
 _BOXED = frozenset({"avif", "heif", "jpeg2000", "jxl"})
 _CODESTREAM_2000 = b"\xff\x4f\xff\x51"
 _END_2000 = b"\xff\xd9"
+#: Boxes at the top level of a file: a dozen, or some for each fragment of an animation.
+_MOST_BOXES = 10_000
 
 
 def ends_early(image_format: str, body: bytes) -> bool:
@@ -28,7 +30,9 @@ def _directory_offset(body: bytes) -> int:
 def _announced_bytes(body: bytes) -> int:
     """The end of the last box that starts inside `body`."""
     at = 0
-    while at + 8 <= len(body) and body[at + 4 : at + 8].isascii():
+    for _ in range(_MOST_BOXES):
+        if at + 8 > len(body) or not body[at + 4 : at + 8].isascii():
+            break
         length = int.from_bytes(body[at : at + 4], "big")
         if length == 1:
             length = int.from_bytes(body[at + 8 : at + 16], "big")

@@ -6,10 +6,13 @@ chosen from the header so that the decoded picture is still at least `fast_gap` 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.color import to_bgr
+from ray_downloader.image.jpeg_warnings import Warnings, watching, zero_hole
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture, Size
 from ray_downloader.image.opencv import cv2
 
@@ -35,16 +38,21 @@ def decode(body: bytes, header: Header, by: int = 1) -> Picture:
     """The pixels of a picture whose header is not odd, reduced by the divisor `by`.
 
     Raises:
-        ImageError: `decode_failed`.
+        ImageError: `decode_failed`, or `truncated` for a JPEG whose data end before its pixels do.
     """
     needs_all = header.has_alpha or header.bits > 8
     flags = _EVERYTHING if needs_all else _REDUCED[by]
+    is_jpeg = header.image_format == "jpeg"
     try:
-        pixels = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
+        with watching() if is_jpeg else nullcontext(Warnings()) as warnings:
+            pixels = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
     except cv2.error as error:
         raise ImageError(ErrorKind.DECODE_FAILED, f"OpenCV: {error.err}") from None
     if pixels is None:
         raise ImageError(ErrorKind.DECODE_FAILED, f"OpenCV does not decode this {header.image_format}")
+    damage = (warnings.damage(body, header) or zero_hole(body, header.scan_at)) if is_jpeg else None
+    if damage is not None:
+        raise ImageError(damage.kind, damage.message)
     if needs_all:
         pixels = to_bgr(pixels)
     size = header.size or (pixels.shape[0], pixels.shape[1])

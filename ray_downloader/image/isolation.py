@@ -1,30 +1,39 @@
-"""A helper process that decodes what might kill a decoder. It starts when it is first needed and runs until it dies.
+"""A helper process that decodes what might kill a decoder, or take long. It starts when it is first needed.
 
 The helper limits its own address space, and an alarm ends it if one picture takes too long. The worker only sees the
-pipe close. It reports that row as `decode_failed` and starts another helper when it needs one.
+pipe close. It reports that row as `decode_failed` and starts another helper when it needs one. A thread talks to the
+helper, so whoever submits a body need not wait.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
+from multiprocessing.reduction import send_handle
 from typing import TypeAlias
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import ImageError, ImageOptions, ProcessedImage
+from ray_downloader.spill import Body, BodyFile
 
+#: What the helper receives: the body (None: the descriptor of its file follows), how to store it, whether it is whole.
+Question: TypeAlias = tuple["bytes | None", ImageOptions, bool]
 #: What the helper returns: the result, or the kind and message of an `ImageError`.
-Answer: TypeAlias = ProcessedImage | tuple[ErrorKind, str]
+Answer: TypeAlias = "ProcessedImage | tuple[ErrorKind, str]"
 
 #: Signals from outside (out-of-memory killer, batch system). The picture may be innocent, so it is tried once more.
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 _ATTEMPTS = 2
+#: Memory is accounted by what the helper is promised: one arena, and no threads that each reserve a stack.
+_FRUGAL = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,14 @@ class _Helper:
             return self.popen.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    future: Future[ProcessedImage]
+    body: Body
+    options: ImageOptions
+    complete: bool
+
+
 class DecoderProcess:
     """Sends bodies to a helper process, one at a time.
 
@@ -52,46 +69,80 @@ class DecoderProcess:
     def __init__(self, module: str = "ray_downloader.image.decoder_main") -> None:
         self._module = module
         self._helper: _Helper | None = None
-        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
         atexit.register(self.close)
 
-    def process(self, body: bytes, options: ImageOptions) -> ProcessedImage:
-        """`process_carefully` in the helper.
+    def submit(self, body: Body, options: ImageOptions, *, complete: bool = True) -> Future[ProcessedImage]:
+        """`process_carefully` in the helper, after what was submitted before.
+
+        Returns:
+            The picture, or `ImageError` as of `process`: `decode_failed` if this body killed the helper.
+        """
+        self._is_closed = False
+        future: Future[ProcessedImage] = Future()
+        self._jobs.put(_Job(future, body, options, complete))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="decoder", daemon=True)
+            self._thread.start()
+        return future
+
+    def process(self, body: Body, options: ImageOptions, *, complete: bool = True) -> ProcessedImage:
+        """`submit`, and wait.
 
         Raises:
-            ImageError: As `process`, and `decode_failed` if this body killed the helper.
+            ImageError: As `submit`.
         """
-        with self._lock:
-            answer = self._ask(body, options)
-        if isinstance(answer, ProcessedImage):
-            return answer
-        raise ImageError(*answer)
+        return self.submit(body, options, complete=complete).result()
 
     def close(self) -> None:
-        """Stop the helper; the next body starts another one."""
-        with self._lock:
-            if self._helper is not None:
-                self._helper.end()
-                self._helper = None
+        """Stop the helper, whatever it does; the next body starts another one."""
+        self._is_closed = True
+        helper = self._helper
+        if helper is not None:
+            helper.popen.kill()
+            helper.popen.wait()
 
-    def _ask(self, body: bytes, options: ImageOptions) -> Answer:
+    def _serve(self) -> None:
+        while True:
+            self._finish(self._jobs.get())
+
+    def _finish(self, job: _Job) -> None:
+        if not job.future.set_running_or_notify_cancel():
+            return
+        try:
+            answer = self._ask(job)
+        except Exception as error:
+            job.future.set_exception(error)
+            return
+        if isinstance(answer, ProcessedImage):
+            job.future.set_result(answer)
+        else:
+            job.future.set_exception(ImageError(*answer))
+
+    def _ask(self, job: _Job) -> Answer:
         ending = 0
         for _ in range(_ATTEMPTS):
-            helper = self._helper = self._helper or self._start()
+            helper = self._helper
+            if helper is None or helper.popen.poll() is not None:
+                if helper is not None:
+                    helper.end()
+                helper = self._helper = self._start()
             try:
-                helper.pipe.send((body, options))
+                _send(helper, job)
                 answer: Answer = helper.pipe.recv()
                 return answer
             except (EOFError, OSError):
                 self._helper = None
                 ending = helper.end()
-                if ending not in _FROM_OUTSIDE:
+                if ending not in _FROM_OUTSIDE or self._is_closed:
                     break
         return ErrorKind.DECODE_FAILED, f"the decoder {_manner(ending)}"
 
     def _start(self) -> _Helper:
         ours, theirs = Pipe()
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
+        environment = os.environ | _FRUGAL | {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
         command = [sys.executable, "-W", "ignore", "-m", self._module, str(theirs.fileno())]
         try:
             popen = subprocess.Popen(
@@ -105,6 +156,14 @@ class DecoderProcess:
         finally:
             theirs.close()
         return _Helper(popen, ours)
+
+
+def _send(helper: _Helper, job: _Job) -> None:
+    if isinstance(job.body, BodyFile):
+        helper.pipe.send((None, job.options, job.complete))
+        send_handle(helper.pipe, job.body.descriptor, helper.popen.pid)
+    else:
+        helper.pipe.send((job.body, job.options, job.complete))
 
 
 def _manner(ending: int) -> str:

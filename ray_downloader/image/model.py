@@ -60,6 +60,7 @@ class ImageOptions:
     icc: str = "ignore"
     extra_columns: tuple[str, ...] = ()
     hash_body: bool = True
+    decoder_memory_mb: int = 768
 
     @classmethod
     def of(cls, settings: Settings) -> ImageOptions:
@@ -72,7 +73,11 @@ class ImageOptions:
         if "phash" in image.extra_columns and find_spec("imagehash") is None:
             raise UserError("image.extra_columns=[phash] needs ImageHash: pip install 'ray-downloader[phash]'")
         ours = {option.name for option in fields(cls)}  # other keys are about runs, not about pictures
-        return cls(image_size=settings.downloader_parameters.image_size, **image.model_dump(include=ours))
+        return cls(
+            image_size=settings.downloader_parameters.image_size,
+            decoder_memory_mb=settings.cluster.decoder_memory_mb,
+            **image.model_dump(include=ours),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class Header:
         bits: Bits per channel.
         has_icc: Whether a colour profile is embedded.
         buffered: Whether the decoder has to keep the whole picture in memory, even for a reduced size.
+        scans: How often the decoder goes over a JPEG.
+        scan_at: Where the data of a JPEG begin.
         exif: The TIFF structure of the EXIF block, or b"".
     """
 
@@ -101,6 +108,8 @@ class Header:
     bits: int = 8
     has_icc: bool = False
     buffered: bool = False
+    scans: int = 1
+    scan_at: int = 0
     exif: bytes = b""
 
     @property

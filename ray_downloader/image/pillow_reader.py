@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.image.color import in_srgb, lab_to_rgb, over_white, to_bgr, to_eight_bits
+from ray_downloader.image.color import IntoSrgb, lab_to_rgb, to_bgr, to_eight_bits
+from ray_downloader.image.decoder_memory import refuse_what_does_not_fit
 from ray_downloader.image.exif import orientation_of
 from ray_downloader.image.header import refuse_unwanted
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture, Pixels
@@ -31,6 +32,9 @@ _CUT = re.compile(
 _UNKNOWN_VARIANT = re.compile(r"Unsupported BMP (bitfields|compression)|Unimplemented")
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 _BITS_PER_SAMPLE = 258  # TIFF tag
+_STRIP_PIXELS = 2**20
+#: What Pillow keeps of a pixel, for the modes that do not take four bytes.
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 
 
 class NoReaderError(Exception):
@@ -57,12 +61,15 @@ def read_with_pillow(body: bytes, header: Header, options: ImageOptions) -> Pict
     try:
         with Image.open(io.BytesIO(body), formats=(name.upper(),)) as image:
             refuse_unwanted((image.height, image.width), options)
+            size_bytes = image.height * image.width * (_BYTES_PER_PIXEL.get(image.mode, 4) + 3)
+            what = f"{name} of {image.width} x {image.height} pixels"
+            refuse_what_does_not_fit(size_bytes, len(body), what, options)
             image.load()
             exif, orientation = _exif_of(image)
-            converted = in_srgb(image) if options.icc == "srgb" else None
-            pixels = _to_bgr(converted or image)
+            conversion = IntoSrgb.of(image) if options.icc == "srgb" else None
+            pixels = _to_bgr(image, conversion)
             # readers of HEIF and JPEG XL put the picture upright themselves while they load it
-            return Picture(pixels, (image.height, image.width), orientation, converted is not None, exif)
+            return Picture(pixels, (image.height, image.width), orientation, conversion is not None, exif)
     except UnidentifiedImageError:
         raise NoReaderError(f"Pillow does not read this {name}", is_known=False) from None
     except (ImageError, MemoryError):
@@ -75,8 +82,11 @@ def read_with_pillow(body: bytes, header: Header, options: ImageOptions) -> Pict
 
 def _register_plugins(image_format: str) -> None:
     Image.MAX_IMAGE_PIXELS = None  # we check `max_pixels` ourselves
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each reserves address space, of which this process has little
     if image_format == "heif":
-        importlib.import_module("pi_heif").register_heif_opener()
+        pi_heif = importlib.import_module("pi_heif")
+        pi_heif.options.DECODE_THREADS = 1
+        pi_heif.register_heif_opener()
     if image_format == "jxl":
         if importlib.util.find_spec("pillow_jxl") is None:
             raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, "JPEG XL needs a plugin: pip install 'ray-downloader[jxl]'")
@@ -105,31 +115,47 @@ def _named(error: Exception, header: Header) -> ImageError:
     return ImageError(ErrorKind.TRUNCATED if is_cut else ErrorKind.DECODE_FAILED, message)
 
 
-def _to_bgr(image: Image.Image) -> Pixels:
-    """Opaque 8-bit BGR of any Pillow mode."""
+def _to_bgr(image: Image.Image, conversion: IntoSrgb | None) -> Pixels:
+    """Opaque 8-bit BGR of any Pillow mode, converted in strips: a huge picture has no room for copies."""
     if image.mode == "F":
         raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, "floating-point samples have no defined 8-bit picture")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return _deep_grey(image)
-    if image.mode == "LAB":
-        image = lab_to_rgb(image)
-    if image.has_transparency_data or image.mode in ("La", "RGBa"):
-        rgba = np.asarray(image.convert("RGBA"))
-        return over_white(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))
-    bgr: Pixels = cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(image.height, top + rows)
+        strip = image if rows >= image.height else image.crop((0, top, image.width, bottom))
+        pixels[top:bottom] = _strip_to_bgr(strip, image, conversion)
+    return pixels
+
+
+def _strip_to_bgr(strip: Image.Image, image: Image.Image, conversion: IntoSrgb | None) -> Pixels:
+    if strip.mode == "I" or strip.mode.startswith("I;16"):
+        return _deep_grey(strip, _full_scale(image), conversion)
+    if conversion is not None:
+        strip = conversion.rgb(strip)
+    elif strip.mode == "LAB":
+        strip = lab_to_rgb(strip)
+    if strip.has_transparency_data or strip.mode in ("La", "RGBa"):
+        rgba = np.asarray(strip.convert("RGBA"))
+        return to_bgr(cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))
+    bgr: Pixels = cv2.cvtColor(np.asarray(strip.convert("RGB")), cv2.COLOR_RGB2BGR)
     return bgr
 
 
-def _deep_grey(image: Image.Image) -> Pixels:
+def _deep_grey(image: Image.Image, full_scale: int, conversion: IntoSrgb | None) -> Pixels:
     """Grey samples of 9 to 16 bits, which Pillow itself would clip at 255."""
     samples: npt.NDArray[Any] = np.asarray(image).astype(np.int64)
     if samples.size and (samples.min() < 0 or samples.max() > 65535):
         raise ImageError(ErrorKind.UNSUPPORTED_FORMAT, "samples of more than 16 bits have no defined 8-bit picture")
-    grey = to_eight_bits(samples.astype(np.uint16), _full_scale(image))
+    grey = to_eight_bits(samples.astype(np.uint16), full_scale)
+    if conversion is None:
+        pixels = to_bgr(grey)
+    else:
+        pixels = cv2.cvtColor(np.asarray(conversion.rgb(Image.fromarray(grey))), cv2.COLOR_RGB2BGR)
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
-        grey = np.where(samples == transparent, np.uint8(255), grey)
-    return to_bgr(grey)
+        pixels[samples == transparent] = 255
+    return pixels
 
 
 def _full_scale(image: Image.Image) -> int:

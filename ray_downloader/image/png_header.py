@@ -17,6 +17,8 @@ from ray_downloader.image.model import Header, ImageError
 _BIT_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _END_CHUNK = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _GREY, _RGB, _PALETTE = 0, 2, 3
+#: Encoders write pixels in chunks of 8 kB or more, so this is enough for 800 MB.
+_MOST_CHUNKS = 100_000
 _XMP_KEYWORD = b"XML:com.adobe.xmp\x00"
 
 
@@ -49,7 +51,9 @@ def with_end_chunk(body: bytes) -> bytes:
 def _chunks(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
     """(name, data, whether the checksum matches) of every complete chunk up to IEND."""
     at, end = 8, len(body)
-    while at + 12 <= end:
+    for _ in range(_MOST_CHUNKS):
+        if at + 12 > end:
+            return
         length, name = struct.unpack_from(">I4s", body, at)
         if at + 12 + length > end:
             return
@@ -59,6 +63,7 @@ def _chunks(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
         if name == b"IEND":
             return
         at += 12 + length
+    raise ImageError(ErrorKind.DECODE_FAILED, f"PNG: more than {_MOST_CHUNKS} chunks")
 
 
 def _header(chunks: dict[bytes, bytes], odd: list[str]) -> Header:

@@ -70,6 +70,8 @@ _SVG = re.compile(rb"<(?:\w+:)?svg[\s>]", re.IGNORECASE)
 _XBM = re.compile(rb"\s*#define\s+\S+_width\s+\d+")
 _IM = re.compile(rb"(?:Image type|Name|Comment|Date|File size)[^\r\n]*:[^\r\n]*\r?\n")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: How far the text at the start of a file is searched: a pattern may take time that grows with its square.
+_START_BYTES = 1024
 _DIGITS = (b"1", b"2", b"3", b"4", b"5", b"6")
 
 
@@ -109,7 +111,8 @@ def _by_container(body: bytes) -> str | None:
 
 def _by_structure(body: bytes) -> str | None:
     """Recognise formats without a magic number."""
-    return next((name for looks_right, name in _STRUCTURES if looks_right(body)), None)
+    start = body[:_START_BYTES]
+    return next((name for looks_right, name in _STRUCTURES if looks_right(start)), None)
 
 
 def _is_cursor(body: bytes) -> bool:

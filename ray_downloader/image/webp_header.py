@@ -10,6 +10,8 @@ from ray_downloader.image.exif import orientation_of
 from ray_downloader.image.model import Header, ImageError, Size
 
 _ANIMATION, _ALPHA, _ICC = 0x02, 0x10, 0x20
+#: A chunk for each frame of an animation, and a few others. What follows does not matter to the first frame.
+_MOST_CHUNKS = 10_000
 
 
 def read_webp_header(body: bytes) -> Header:
@@ -36,7 +38,9 @@ def read_webp_header(body: bytes) -> Header:
 
 def _chunks(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = 12
-    while at + 8 <= len(body):
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(body):
+            return
         name, length = struct.unpack_from("<4sI", body, at)
         yield name, body[at + 8 : at + 8 + length]
         at += 8 + length + (length & 1)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.image.color import in_srgb, lab_to_rgb, over_white, to_bgr, to_eight_bits
+from ray_downloader.image.color import IntoSrgb, lab_to_rgb, to_bgr, to_eight_bits
 from ray_downloader.image.model import ImageError
 
 
@@ -44,7 +44,7 @@ def test_transparency_is_composited_over_white_in_every_strip() -> None:
     pixels = np.zeros((3, 2**17, 4), np.uint8)  # wide enough for several strips
     pixels[:, :, :3] = (10, 20, 30)
     pixels[0, :, 3], pixels[1, :, 3], pixels[2, :, 3] = 0, 255, 128
-    opaque = over_white(pixels)
+    opaque = to_bgr(pixels)
     assert opaque[0, -1].tolist() == [255, 255, 255]
     assert opaque[1, -1].tolist() == [10, 20, 30]
     expected = [255 - (255 - colour) * 128 / 255 for colour in (10, 20, 30)]
@@ -67,13 +67,31 @@ def srgb() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-@pytest.mark.parametrize("profile", [b"", b"not a profile", srgb()])
-def test_pictures_without_a_profile_that_changes_them_are_not_converted(profile: bytes) -> None:
-    assert in_srgb(with_profile(profile)) is None
+@pytest.mark.parametrize("profile", [b"", b"not a profile", srgb()], ids=["none", "unreadable", "srgb"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_pictures_without_a_profile_that_changes_them_are_not_converted(mode: str, profile: bytes) -> None:
+    assert IntoSrgb.of(with_profile(profile, mode)) is None
 
 
-def test_a_profile_of_another_mode_is_ignored() -> None:
-    assert in_srgb(with_profile(srgb(), "P")) is None
+@pytest.mark.parametrize("mode", ["CMYK", "F", "LAB"])
+def test_a_profile_of_another_mode_is_ignored(mode: str) -> None:
+    assert IntoSrgb.of(Image.frombytes(mode, (1, 1), bytes(4)).copy()) is None
+    image = Image.new(mode, (1, 1))
+    image.info["icc_profile"] = srgb()
+    assert IntoSrgb.of(image) is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [0, 3, 4], ids=["grey", "bgr", "bgra"])
+def test_strips_change_nothing_and_a_picture_may_be_converted_where_it_is(dtype: type, channels: int) -> None:
+    rng = np.random.default_rng(0)
+    shape = (9, 2**16) if not channels else (9, 2**16, channels)
+    pixels = rng.integers(0, np.iinfo(dtype).max, shape, dtype)
+    rows = np.concatenate([to_bgr(row.copy()) for row in np.split(pixels, 9)])
+    readonly = pixels.copy()
+    readonly.flags.writeable = False
+    assert np.array_equal(to_bgr(readonly), rows)
+    assert np.array_equal(to_bgr(pixels), rows)
 
 
 def test_lab_becomes_srgb() -> None:

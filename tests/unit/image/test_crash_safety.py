@@ -20,7 +20,7 @@ import ctypes, os, signal
 from ray_downloader.image import decoder_main
 harmless = decoder_main.process_carefully
 
-def hostile(body, options):
+def hostile(body, options, **facts):
     if body.endswith(b"SEGV"):
         ctypes.string_at(0)
     if body.endswith(b"ABRT"):
@@ -33,7 +33,7 @@ def hostile(body, options):
     if body.endswith(b"KILL") and not os.path.exists("MARK"):
         open("MARK", "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
-    return harmless(body, options)
+    return harmless(body, options, **facts)
 
 decoder_main.process_carefully = hostile
 decoder_main._TIME_LIMIT_S = 1

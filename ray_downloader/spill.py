@@ -1,0 +1,69 @@
+"""Bodies that are too large for memory: files without a name on scratch, which vanish with their last descriptor."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+_READ_BYTES = 2**20
+
+
+class BodyFile:
+    """Bytes in a file that only this process, and whoever it passes the descriptor to, can open.
+
+    Args:
+        folder: Where there is room.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed by `close`)
+        self._size_bytes = 0
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __repr__(self) -> str:
+        return f"<BodyFile of {self._size_bytes} bytes>"
+
+    def write(self, chunk: bytes) -> None:
+        """Append a piece.
+
+        Raises:
+            OSError: There is no room left.
+        """
+        left = memoryview(chunk)
+        while left:
+            left = left[self._file.write(left) :]
+        self._size_bytes += len(chunk)
+
+    @property
+    def descriptor(self) -> int:
+        """Its file descriptor."""
+        return self._file.fileno()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes, a piece at a time."""
+        for at in range(0, self._size_bytes, _READ_BYTES):
+            yield os.pread(self._file.fileno(), min(_READ_BYTES, self._size_bytes - at), at)
+
+    def close(self) -> None:
+        """Free the space."""
+        self._file.close()
+
+
+#: A body as it is processed.
+Body: TypeAlias = "bytes | BodyFile"
+
+
+def read_descriptor(descriptor: int) -> bytes:
+    """All bytes of an open file."""
+    size_bytes = os.fstat(descriptor).st_size
+    content = bytearray(size_bytes)
+    at = 0
+    with memoryview(content) as view:
+        while at < size_bytes and (read := os.preadv(descriptor, [view[at:]], at)):
+            at += read
+    return bytes(memoryview(content)[:at]) if at < size_bytes else bytes(content)
