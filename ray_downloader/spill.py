@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,9 +16,11 @@ class BodyFile:
 
     Args:
         folder: Where there is room.
+        on_close: Called with its size once its space is free.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_close: Callable[[int], None] = lambda _: None) -> None:
+        self._on_close = on_close
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed by `close`)
         self._size_bytes = 0
 
@@ -27,6 +29,9 @@ class BodyFile:
 
     def __repr__(self) -> str:
         return f"<BodyFile of {self._size_bytes} bytes>"
+
+    def __del__(self) -> None:
+        self.close()
 
     def write(self, chunk: bytes) -> None:
         """Append a piece.
@@ -51,7 +56,9 @@ class BodyFile:
 
     def close(self) -> None:
         """Free the space."""
-        self._file.close()
+        if not self._file.closed:
+            self._file.close()
+            self._on_close(self._size_bytes)
 
 
 #: A body as it is processed.

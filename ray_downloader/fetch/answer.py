@@ -13,6 +13,7 @@ from html import unescape
 import ada_url
 
 from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.receiver import GZIP_MAGIC, GZIP_WINDOW_BITS
 from ray_downloader.partition.server_key import RequestUrl
 
 #: How much of an error page is read to keep the connection usable; a longer page closes the connection instead.
@@ -45,10 +46,6 @@ _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})", re.IGNORECASE)
 _LINE_ENDS = frozenset({b"\r\n", b"\n", b"\r", b""})
 #: Characters that a reader, a log or a table cell could stumble over; tabs and folded lines become spaces.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+ *")
-
-_GZIP_MAGIC = b"\x1f\x8b"
-#: zlib's window size for "gzip header and trailer expected".
-_GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 _TEXTUAL = ("text/", "json", "xml", "javascript")
 _UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|head|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
@@ -127,24 +124,9 @@ def declared_size_bytes(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def decoded(body: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """The body without the gzip that some servers apply although it was not requested.
-
-    A body that only claims to be gzip, is damaged or would exceed `max_bytes` stays as it is; the decoder refuses it.
-    """
-    plain, is_whole = _unzipped(body, headers, max_bytes)
-    return plain if is_whole else body
-
-
-def _unzipped(body: bytes, headers: Mapping[str, str], max_bytes: int) -> tuple[bytes, bool]:
-    """As much of the body as can be unpacked within `max_bytes`, and whether that is all of it."""
-    if "gzip" not in headers.get("content-encoding", "").lower() or not body.startswith(_GZIP_MAGIC):
-        return body, True
-    inflater = zlib.decompressobj(_GZIP_WINDOW_BITS)
-    try:
-        return inflater.decompress(body, max_bytes), inflater.eof
-    except zlib.error:
-        return b"", False
+def names_gzip(headers: Mapping[str, str]) -> bool:
+    """Whether the body is said to be compressed although that was not requested, as some servers do."""
+    return "gzip" in headers.get("content-encoding", "").lower()
 
 
 def said_of(status: int, headers: Mapping[str, str], page: bytes, secrets: Iterable[str] = ()) -> str:
@@ -167,7 +149,7 @@ def first_words(page: bytes, headers: Mapping[str, str], secrets: Iterable[str] 
     content_type = headers.get("content-type", "").lower()
     if content_type and not any(word in content_type for word in _TEXTUAL):
         return ""
-    raw, _ = _unzipped(page, headers, _WORDS_BYTES)
+    raw = _unzipped(page) if names_gzip(headers) and page.startswith(GZIP_MAGIC) else page
     text = _text(raw[:_WORDS_BYTES], content_type)
     if not content_type and "\ufffd" in text:  # not text, whatever it is
         return ""
@@ -175,6 +157,14 @@ def first_words(page: bytes, headers: Mapping[str, str], secrets: Iterable[str] 
     for secret in sorted(_quotable(secrets), key=len, reverse=True):
         shown = shown.replace(secret, "[redacted]")
     return shown if len(shown) <= SAID_LENGTH else shown[: SAID_LENGTH - 1].rpartition(" ")[0] + "\u2026"
+
+
+def _unzipped(page: bytes) -> bytes:
+    """The start of a compressed page."""
+    try:
+        return zlib.decompressobj(GZIP_WINDOW_BITS).decompress(page, _WORDS_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _text(raw: bytes, content_type: str) -> str:

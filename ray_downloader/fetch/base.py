@@ -16,8 +16,10 @@ from typing import Protocol
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.receiver import BodyRoom
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.registry import Registry
+from ray_downloader.spill import Body, BodyFile
 
 _log = logging.getLogger(__name__)
 #: Causes of failures that were logged: exception, file and line.
@@ -81,7 +83,8 @@ class FetchResult:
         status: HTTP status, if there was an answer.
         headers: Response headers, names in lower case. A header that was sent more than once has one line per value, as
             joining them with ", " would change the meaning of some.
-        body: What arrived (empty for a failure that stopped before the body).
+        body: What arrived (empty for a failure that stopped before the body, and for a body in a file).
+        file: The body instead, if it is too large for memory. Whoever takes the result closes it.
         redirect_url: Absolute target of a 3xx answer with `Location`; `kind` is None then and `body` empty.
         message: Free text for `error_msg`.
         said: What a refusal said: its status and the first words of its page. Empty if there was no refusal.
@@ -98,6 +101,7 @@ class FetchResult:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    file: BodyFile | None = None
     redirect_url: str | None = None
     message: str = ""
     said: str = ""
@@ -108,6 +112,16 @@ class FetchResult:
     dns_failure: DnsFailure | None = None
     tls: str = ""
     connection: NewConnection | None = None
+
+    @property
+    def content(self) -> Body:
+        """The body, wherever it is."""
+        return self.body if self.file is None else self.file
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the body."""
+        return len(self.content)
 
 
 def internal_failure(token: int, error: Exception) -> FetchResult:
@@ -142,8 +156,10 @@ class Fetcher(Protocol):
 class FetcherFactory(Protocol):
     """How a fetcher is made; registered by name."""
 
-    def __call__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> Fetcher:
-        """A fetcher with its own connections."""
+    def __call__(
+        self, network: NetworkSettings, user_agent: str, max_host_connections: int, room: BodyRoom | None = None
+    ) -> Fetcher:
+        """A fetcher with its own connections; `room` is what its bodies share with those that wait to be processed."""
 
 
 FETCHERS: Registry[FetcherFactory] = Registry("fetcher", "ray_downloader.fetch")

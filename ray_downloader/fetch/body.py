@@ -15,8 +15,13 @@ from urllib3.response import BaseHTTPResponse
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.receiver import BodyRoom, Receiver
+from ray_downloader.spill import Body as BodyBytes
+from ray_downloader.spill import BodyFile
 
 READ_BYTES = 64 * 1024
+#: How often a body that has no room on scratch looks again.
+ROOM_POLL_S = 0.05
 
 
 class LowSpeedLimit:
@@ -70,17 +75,19 @@ class Room:
     Args:
         max_bytes: The largest body allowed; a larger one is a failure and is not read, or not to its end.
         enough_bytes: Where reading stops without a failure.
+        receiver: Takes the body; None for plain bytes in memory.
     """
 
     max_bytes: int
     enough_bytes: int | None = None
+    receiver: Receiver | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
     """What arrived, and why no more did."""
 
-    content: bytes
+    content: BodyBytes
     kind: ErrorKind | None = None
     message: str = ""
 
@@ -101,26 +108,54 @@ def read_body(
         watch: Ends the read from outside.
         speed: Ends a read that is too slow.
     """
-    chunks: list[bytes] = []
     if declared_bytes is not None and declared_bytes > room.max_bytes:
         raw.close()
         return Body(b"", ErrorKind.TOO_LARGE, f"{declared_bytes} bytes announced, {room.max_bytes} allowed")
-    room_bytes = room.max_bytes if room.enough_bytes is None else room.enough_bytes
+    receiver = plain_receiver(declared_bytes, room) if room.receiver is None else room.receiver
+    kind: ErrorKind | None = None
+    message = ""
     try:
         while chunk := raw.read1(READ_BYTES, decode_content=False):
-            chunks.append(chunk)
-            room_bytes -= len(chunk)
-            if room_bytes < 0 and room.enough_bytes is not None:
+            _await_room(receiver, watch)
+            goes_on = receiver.write(chunk)
+            kind = _overrun(room, receiver, speed.keeps_up(len(chunk), time.monotonic()), watch)
+            if not goes_on or kind is not None:
                 raw.close()
-                return Body(b"".join(chunks)[:room_bytes])
-            kind = _overrun(room_bytes, speed.keeps_up(len(chunk), time.monotonic()), watch)
-            if kind is not None:
-                raw.close()
-                return Body(b"".join(chunks), kind, f"given up after {sum(map(len, chunks))} bytes")
+                message = f"given up after {receiver.received_bytes} bytes"
+                break
+        else:
+            kind, message = _how_it_ended(receiver.received_bytes, declared_bytes, watch)
     except (HTTPError, OSError) as error:
         raw.close()
-        return Body(b"".join(chunks), kind_of_broken_read(error, watch), str(error))
-    return _complete(b"".join(chunks), declared_bytes, watch)
+        kind, message = kind_of_broken_read(error, watch), str(error)
+    except BaseException:
+        receiver.discard()
+        raise
+    return _received(receiver, kind, message)
+
+
+def plain_receiver(declared_bytes: int | None, room: Room) -> Receiver:
+    """A receiver of bytes as they come, with memory of its own."""
+    return Receiver(
+        BodyRoom(), declared_bytes, may_be_gzip=False, max_unpacked_bytes=room.max_bytes, enough_bytes=room.enough_bytes
+    )
+
+
+def _await_room(receiver: Receiver, watch: Watch) -> None:
+    while not receiver.may_continue and watch.has_time_left():
+        time.sleep(ROOM_POLL_S)
+
+
+def _received(receiver: Receiver, kind: ErrorKind | None, message: str) -> Body:
+    content = receiver.finish()
+    if receiver.problem is not None and (kind is None or kind is ErrorKind.TOO_LARGE):
+        kind, message = receiver.problem.kind, receiver.problem.message
+    if receiver.has_enough and kind in (None, ErrorKind.TOO_LARGE):
+        kind, message = None, ""
+    if kind is not None and isinstance(content, BodyFile):
+        content.close()
+        content = b""
+    return Body(content, kind, message if kind is not None else "")
 
 
 def speed_limit_of(network: NetworkSettings, sock: socket.socket | None) -> LowSpeedLimit:
@@ -140,20 +175,20 @@ def kind_of_broken_read(error: Exception, watch: Watch) -> ErrorKind:
     return ErrorKind.TRUNCATED if any("IncompleteRead" in type(c).__name__ for c in causes) else ErrorKind.RESET
 
 
-def _overrun(room_bytes: int, keeps_up: bool, watch: Watch) -> ErrorKind | None:
-    if room_bytes < 0:
+def _overrun(room: Room, receiver: Receiver, keeps_up: bool, watch: Watch) -> ErrorKind | None:
+    if receiver.received_bytes > room.max_bytes and room.enough_bytes is None:
         return ErrorKind.TOO_LARGE
     if not watch.has_time_left():
         return ErrorKind.TIMEOUT
     return None if keeps_up else ErrorKind.TOO_SLOW
 
 
-def _complete(content: bytes, declared_bytes: int | None, watch: Watch) -> Body:
+def _how_it_ended(size_bytes: int, declared_bytes: int | None, watch: Watch) -> tuple[ErrorKind | None, str]:
     """A body that ended by itself; a connection that was closed or woken early looks the same."""
-    if declared_bytes is not None and len(content) >= declared_bytes:
-        return Body(content)
+    if declared_bytes is not None and size_bytes >= declared_bytes:
+        return None, ""
     if not watch.has_time_left():
-        return Body(content, ErrorKind.TIMEOUT, f"the time limit was reached after {len(content)} bytes")
+        return ErrorKind.TIMEOUT, f"the time limit was reached after {size_bytes} bytes"
     if declared_bytes is None:
-        return Body(content)
-    return Body(content, ErrorKind.TRUNCATED, f"{len(content)} of {declared_bytes} bytes arrived")
+        return None, ""
+    return ErrorKind.TRUNCATED, f"{size_bytes} of {declared_bytes} bytes arrived"

@@ -23,6 +23,7 @@ from ray_downloader.fetch.curl_transfer import Transfer, result_of
 from ray_downloader.fetch.destination import Destination
 from ray_downloader.fetch.gate import RequestGate
 from ray_downloader.fetch.names import NameInquiry, resolve_tcp
+from ray_downloader.fetch.receiver import BodyRoom
 from ray_downloader.fetch.tls import ca_file
 
 #: Connections kept, busy ones included (beyond it each is closed after use: 108 instead of 36 us of CPU per request).
@@ -53,10 +54,14 @@ class CurlFetcher:
         user_agent: Sent with each request.
         max_host_connections: Connections to one host and port; further requests wait inside libcurl. It is a safety net
             below the leases, which enforce the same bound; with `connect_to` or a proxy it is absent.
+        room: Memory and scratch for bodies.
     """
 
-    def __init__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> None:
+    def __init__(
+        self, network: NetworkSettings, user_agent: str, max_host_connections: int, room: BodyRoom | None = None
+    ) -> None:
         self._network = network
+        self._room = room or BodyRoom()
         self._options = _options(network, user_agent)
         self._gate = RequestGate(network)
         self._inquiry = NameInquiry(network.connect_timeout_s, time.monotonic, resolve_tcp)
@@ -95,10 +100,13 @@ class CurlFetcher:
 
     def _transfer_to(self, destination: Destination) -> Transfer:
         if destination.endpoint in _DOUBTFUL:
-            transfer = Transfer(self._options, self._network.max_bytes, self._sent)
+            transfer = self._new_transfer()
             transfer.forget_name(*destination.endpoint)
             return transfer
-        return self._idle.pop() if self._idle else Transfer(self._options, self._network.max_bytes, self._sent)
+        return self._idle.pop() if self._idle else self._new_transfer()
+
+    def _new_transfer(self) -> Transfer:
+        return Transfer(self._options, self._network, self._sent, self._room)
 
     def take_sent(self) -> list[tuple[int, float]]:
         """Requests that went out, with the time."""
@@ -109,6 +117,9 @@ class CurlFetcher:
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """Move bytes for at most `timeout_s` and return what has ended."""
         until_s = time.monotonic() + timeout_s
+        for transfer in self._under_way.values():
+            if transfer.is_paused:
+                transfer.go_on()
         self._collect()  # a quick server may have answered already when a request has just been started
         while True:
             self._move(0.0 if self._ended else until_s - time.monotonic())
@@ -122,6 +133,7 @@ class CurlFetcher:
     def close(self) -> None:
         """Drop all connections; libcurl first waits for running DNS look-ups, which take seconds at worst."""
         for transfer in self._under_way.values():
+            transfer.drop_body()
             self._multi.remove_handle(transfer.easy)
             transfer.easy.close()
         for transfer in self._idle:
@@ -182,6 +194,7 @@ class CurlFetcher:
         try:
             result = result_of(transfer, code, message, self._network)
         except Exception as error:
+            transfer.drop_body()
             result = internal_failure(transfer.request.token, error)
         self._multi.remove_handle(easy)
         destination = transfer.destination

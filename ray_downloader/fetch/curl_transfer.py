@@ -17,8 +17,9 @@ from ray_downloader.fetch.addresses import is_public_address
 from ray_downloader.fetch.answer import (
     ERROR_PAGE_BYTES,
     IDENTITY,
-    decoded,
+    declared_size_bytes,
     kind_of_status,
+    names_gzip,
     read_head,
     redirect_target,
     said_of,
@@ -35,7 +36,9 @@ from ray_downloader.fetch.curl_errors import (
     kind_of_timeout,
 )
 from ray_downloader.fetch.destination import Destination
+from ray_downloader.fetch.receiver import BodyRoom, Problem, Receiver
 from ray_downloader.fetch.tls import certificate_verdict
+from ray_downloader.spill import Body, BodyFile
 
 _HTTP_VERSIONS = {1: "1.0", 2: "1.1", 3: "2", 4: "2", 5: "2", 30: "3", 31: "3"}
 _PLAIN_HEADERS = [b"Accept-Encoding: " + IDENTITY.encode()]
@@ -53,8 +56,11 @@ class _LentSocket(socket.socket):
 class Transfer:
     """An easy handle with the buffers of the request it carries; it is reused."""
 
-    def __init__(self, options: Options, max_bytes: int, sent: list[tuple[int, float]]) -> None:
-        self._max_bytes = max_bytes
+    def __init__(
+        self, options: Options, network: NetworkSettings, sent: list[tuple[int, float]], room: BodyRoom
+    ) -> None:
+        self._network = network
+        self._room = room
         self._sent = sent
         self._connect_to = ""
         self._headers: list[bytes] = []
@@ -69,7 +75,8 @@ class Transfer:
     def begin(self, request: FetchRequest, destination: Destination, verify_tls: bool) -> None:
         """Make the handle ready for `request`."""
         self.request, self.destination = request, destination
-        self.chunks: list[bytes] = []
+        self.receiver: Receiver | None = None
+        self.is_paused = False
         self.header_lines: list[bytes] = []
         self.head: tuple[int, dict[str, str]] | None = None
         self.room_bytes = 0
@@ -105,17 +112,48 @@ class Transfer:
         return self.head
 
     def _write(self, chunk: bytes) -> int | None:
-        if self.head is None:
-            is_file = 200 <= self.answer_head()[0] < 300
-            self.room_bytes = (self.request.enough_bytes or self._max_bytes) if is_file else ERROR_PAGE_BYTES
+        receiver = self.receiver or self._begin_body()
+        if not receiver.may_continue:
+            self.is_paused = True
+            return int(pycurl.WRITEFUNC_PAUSE)  # it is delivered again by `go_on`
         self.room_bytes -= len(chunk)
         if self.room_bytes < 0:
-            self.has_enough = self.request.enough_bytes is not None
-            if self.has_enough:
-                self.chunks.append(chunk[: self.room_bytes])
             return 0
-        self.chunks.append(chunk)
-        return None
+        return None if receiver.write(chunk) else 0
+
+    def _begin_body(self) -> Receiver:
+        status, headers = self.answer_head()
+        is_file = 200 <= status < 300
+        self.room_bytes = self._network.max_bytes if is_file else ERROR_PAGE_BYTES
+        self.receiver = Receiver(
+            self._room,
+            declared_size_bytes(headers) if is_file else None,
+            may_be_gzip=is_file and names_gzip(headers),
+            max_unpacked_bytes=self._network.max_unpacked_bytes,
+            enough_bytes=self.request.enough_bytes if is_file else None,
+        )
+        return self.receiver
+
+    def go_on(self) -> None:
+        """Receive again after a pause, if there is room now."""
+        if self.receiver is not None and self.receiver.may_continue:
+            self.is_paused = False
+            self.easy.pause(pycurl.PAUSE_CONT)
+
+    def take_body(self) -> tuple[Body, Problem | None]:
+        """What arrived, and why that is not the file."""
+        receiver, self.receiver = self.receiver, None
+        if receiver is None:
+            return b"", None
+        received = receiver.finish()
+        self.has_enough = receiver.has_enough
+        return received, receiver.problem
+
+    def drop_body(self) -> None:
+        """Forget what arrived."""
+        receiver, self.receiver = self.receiver, None
+        if receiver is not None:
+            receiver.discard()
 
     def _open_socket(self, _purpose: int, address: tuple[int, int, int, tuple[str, int]]) -> socket.socket | int:
         """Called with each resolved address before it is connected to, so a changing DNS answer cannot slip past."""
@@ -146,26 +184,34 @@ def result_of(transfer: Transfer, code: int, message: str, network: NetworkSetti
     """How a request ended, given libcurl's `code` (0: success) and `message`."""
     easy, request = transfer.easy, transfer.request
     status, headers = transfer.answer_head()
+    received, problem = transfer.take_body()
     if code == WRITE_REFUSED and transfer.has_enough and 200 <= status < 300:
         code = 0
     redirect_url = redirect_target(request.target, status, headers)
     # A refusal remains a refusal, whatever became of its error page.
     refusal = kind_of_status(status, headers) if status and (code == 0 or status >= 400) else None
-    kind = body = said = None
+    kind = said = None
+    body: Body = b""
     if redirect_url is None:
         kind = refusal or (_kind(transfer, code, status, network) if code else None)
-        body = b"".join(transfer.chunks) if 200 <= status < 300 and refusal is None else b""
-        if kind is None:
-            body = decoded(body, headers, network.max_bytes)
-            kind = None if body else ErrorKind.EMPTY
+        if 200 <= status < 300 and refusal is None:
+            body = received
+        if refusal is None and problem is not None and code in (0, WRITE_REFUSED):
+            kind, message = problem.kind, problem.message
+        elif kind is None:
+            kind = None if len(body) else ErrorKind.EMPTY
         if refusal is not None:
-            said = said_of(status, headers, b"".join(transfer.chunks), request.headers.values())
+            said = said_of(status, headers, received if isinstance(received, bytes) else b"", request.headers.values())
+    file = body if isinstance(body, BodyFile) and kind is None else None
+    if isinstance(received, BodyFile) and file is None:
+        received.close()
     return FetchResult(
         token=request.token,
         kind=kind,
         status=status or None,
         headers=headers,
-        body=body or b"",
+        body=body if isinstance(body, bytes) else b"",
+        file=file,
         redirect_url=redirect_url,
         message="" if kind is None else said or _message(transfer, kind, code, status, message),
         said=said or "",

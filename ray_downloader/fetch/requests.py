@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,9 +32,9 @@ from ray_downloader.fetch.answer import (
     IDENTITY,
     SAID_LENGTH,
     declared_size_bytes,
-    decoded,
     kind_of_status,
     merged_headers,
+    names_gzip,
     redirect_target,
     said_of,
 )
@@ -43,7 +43,9 @@ from ray_downloader.fetch.body import Body, Room, Watch, read_body, speed_limit_
 from ray_downloader.fetch.connector import ConnectionWatcher, UnknownNameError, connector_pools
 from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
 from ray_downloader.fetch.gate import RequestGate
+from ray_downloader.fetch.receiver import BodyRoom, Receiver
 from ray_downloader.fetch.tls import ca_file, certificate_verdict
+from ray_downloader.spill import BodyFile
 
 THREADS = 32
 #: Hosts whose connections are kept open.
@@ -109,9 +111,13 @@ class RequestsFetcher:
         network: Timeouts, limits, proxy, TLS, `connect_to` (which a proxy overrides).
         user_agent: Sent with each request.
         max_host_connections: Connections to one host and port.
+        room: Memory and scratch for bodies.
     """
 
-    def __init__(self, network: NetworkSettings, user_agent: str, max_host_connections: int) -> None:
+    def __init__(
+        self, network: NetworkSettings, user_agent: str, max_host_connections: int, room: BodyRoom | None = None
+    ) -> None:
+        self._room = room or BodyRoom()
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user chose it in the settings
         self._network = network
         self._ca_file = ca_file(network)
@@ -207,8 +213,9 @@ class RequestsFetcher:
         remote_ip = watch.socket.getpeername()[0] if watch.socket else None
         speed = speed_limit_of(self._network, watch.socket)
         is_file = 200 <= status < 300
-        room = Room(self._network.max_bytes, request.enough_bytes) if is_file else Room(ERROR_PAGE_BYTES)
-        body = read_body(response.raw, declared_size_bytes(headers), room, watch, speed)
+        declared_bytes = declared_size_bytes(headers)
+        room = self._room_for_file(request, declared_bytes, headers) if is_file else Room(ERROR_PAGE_BYTES)
+        body = read_body(response.raw, declared_bytes, room, watch, speed)
         result = FetchResult(
             token=request.token,
             kind=None,
@@ -222,17 +229,32 @@ class RequestsFetcher:
         if redirect_url is not None:
             return result
         if refusal is not None:  # it remains a refusal, whatever became of its error page
-            said = said_of(status, headers, body.content, request.headers.values())
+            page = body.content if isinstance(body.content, bytes) else b""
+            said = said_of(status, headers, page, request.headers.values())
             return replace(result, kind=refusal, message=said, said=said)
-        return _file(result, body, self._network.max_bytes)
+        return _file(result, body)
+
+    def _room_for_file(self, request: FetchRequest, declared_bytes: int | None, headers: Mapping[str, str]) -> Room:
+        max_bytes, enough_bytes = self._network.max_bytes, request.enough_bytes
+        if declared_bytes is not None and declared_bytes > max_bytes:  # it is refused before it comes
+            return Room(max_bytes, enough_bytes)
+        receiver = Receiver(
+            self._room,
+            declared_bytes,
+            may_be_gzip=names_gzip(headers),
+            max_unpacked_bytes=self._network.max_unpacked_bytes,
+            enough_bytes=enough_bytes,
+        )
+        return Room(max_bytes, enough_bytes, receiver)
 
 
-def _file(result: FetchResult, body: Body, max_bytes: int) -> FetchResult:
+def _file(result: FetchResult, body: Body) -> FetchResult:
     """An answer that contains the file, as far as it came."""
-    content = decoded(body.content, result.headers, max_bytes)
-    kind = body.kind or (None if content else ErrorKind.EMPTY)
+    kind = body.kind or (None if len(body.content) else ErrorKind.EMPTY)
     message = "" if kind is None else body.message or f"HTTP status {result.status}"
-    return replace(result, kind=kind, body=content, message=message)
+    if isinstance(body.content, BodyFile):
+        return replace(result, kind=kind, file=body.content, message=message)
+    return replace(result, kind=kind, body=body.content, message=message)
 
 
 def _failed(request: FetchRequest, error: Exception, watch: Watch) -> FetchResult:

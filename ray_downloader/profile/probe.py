@@ -212,7 +212,7 @@ class _ProbeSession:
             http_status=result.status,
             ttfb_s=None if result.ttfb_s is None else max(0.0, result.ttfb_s - setup_s),
             total_s=None if result.status is None else max(0.0, result.total_s - setup_s),
-            size_bytes=len(result.body),
+            size_bytes=result.size_bytes,
             content_type=result.headers.get("content-type", "").lower(),
             http_version=result.http_version or "",
             reused=result.status is not None and result.connection is None,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ray_downloader.spill import Body
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -24,12 +26,15 @@ class Listed:
 NOTHING_LISTED = Listed()
 
 
-def agreements(listed: Sequence[Listed], body: bytes) -> list[bool | None]:
+def agreements(listed: Sequence[Listed], body: Body) -> list[bool | None]:
     """For each of several rows of one file, whether the body matches what is listed; None if nothing is listed."""
 
     @lru_cache
     def digest(algorithm: str) -> str:
-        return hashlib.new(algorithm, body, usedforsecurity=False).hexdigest()
+        found = hashlib.new(algorithm, usedforsecurity=False)
+        for piece in (body,) if isinstance(body, bytes) else body.pieces():
+            found.update(piece)
+        return found.hexdigest()
 
     def agrees(one: Listed) -> bool | None:
         if one == NOTHING_LISTED:

@@ -67,7 +67,7 @@ class InFlightRequests:
             self._went_out(token, sent_s)
         for result in results:
             self._went_out(result.token, None)  # it failed before that, if it still counts as unsent
-            self.size_bytes += len(result.body)
+            self.size_bytes += result.size_bytes
         ended = ((self._under_way.pop(result.token), result) for result in results)
         return [Ended(one.queue, one.work, result) for one, result in ended]
 

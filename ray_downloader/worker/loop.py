@@ -2,21 +2,23 @@
 
 It serves many servers at once. A request, including a retry and each hop of a redirect, starts only with a permit of
 the budget it spends. Between two turns of the network it processes at most one image, so that no permit waits long: a
-second thread for decoding was measured to halve the speed (GIL: 446 against 866 images/s).
+second thread for decoding was measured to halve the speed (GIL: 446 against 866 images/s). What may take long is
+decoded in another process, while the network goes on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.fetch.cookies import RedirectCookies
-from ray_downloader.image import ImageError
+from ray_downloader.image import ImageError, ProcessedImage
 from ray_downloader.politeness.messages import LeaseRequest, Outcome, Verdict
 from ray_downloader.run_folder.checksums import agreements
 from ray_downloader.worker.batch_work import BatchWork
@@ -56,6 +58,16 @@ _ORDERED = frozenset({Verdict.BANNED, Verdict.OPTED_OUT})
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    """A body that the decoder process has, while the network goes on."""
+
+    image: Future[ProcessedImage]
+    row: Row
+    result: FetchResult
+    checksum_ok: Sequence[bool | None]
+
+
 class Worker:
     """Works on some batches for some time.
 
@@ -86,7 +98,8 @@ class Worker:
         self._robots = robots
         self._requests = InFlightRequests(ports.fetcher)
         self._queues: dict[str, ServerQueue] = {}
-        self._bodies = BodyQueue()
+        self._bodies = BodyQueue(ports.room)
+        self._decoding: deque[_Decoding] = deque()
         self._rows_of_server: Counter[str] = Counter()
         self._settled_rows: Counter[tuple[str, str]] = Counter()
         self._answered = 0
@@ -108,7 +121,7 @@ class Worker:
         if not self._open:
             return True
         now_s = self._ports.clock()
-        if self._requests or self._bodies:
+        if self._requests or self._bodies or self._decoding:
             return self._is_draining and now_s > self._ends_at_s + DRAIN_GRACE_S
         return self._next_start_s(now_s) >= self._ends_at_s
 
@@ -127,7 +140,7 @@ class Worker:
         """When a turn can next do something, unless a lease or result comes earlier; for callers of single turns."""
         now_s = self._ports.clock()
         may_assign = now_s < self._ends_at_s and any(batch.wants_chunk for batch in self._open)
-        if self._bodies or may_assign or not self._open:
+        if self._bodies or self._decoding or may_assign or not self._open:
             return now_s
         end_s = self._ends_at_s if self._ends_at_s > now_s else NEVER
         return min(self._report_at_s, end_s, *(queue.wake_at_s for queue in self._queues.values()))
@@ -155,6 +168,7 @@ class Worker:
         if self._bodies:
             row, result = self._bodies.take()
             self._guarded(row, self._process, row, result)
+        self._take_decoded()
         if now_s >= self._flush_at_s:
             self._flush(now_s)
         if now_s >= self._report_at_s:
@@ -318,7 +332,7 @@ class Worker:
                 unreached=dict(self._unreached),
                 unresolved=self._unresolved,
                 holder=self._holder,
-                is_busy=bool(self._bodies) or any(queue.is_busy for queue in self._queues.values()),
+                is_busy=bool(self._bodies or self._decoding) or any(queue.is_busy for queue in self._queues.values()),
             )
         )
         for counter in (self._settled_rows, self._robots.disallowed, self._unreached):
@@ -447,18 +461,43 @@ class Worker:
         queue.add_deferred(row, row.not_before_s)
 
     def _process(self, row: Row, result: FetchResult) -> None:
-        checksum_ok = agreements(row.listed, result.body)
-        if self._policy.requires_checksum and False in checksum_ok:
-            self._refetch(row, result, [index for index, is_ok in enumerate(checksum_ok) if is_ok is False])
-            checksum_ok = [is_ok for is_ok in checksum_ok if is_ok is not False]
-            if not checksum_ok:
-                return
+        checksum_ok: Sequence[bool | None] = ()
+        image: ProcessedImage | Future[ProcessedImage] | None = None
         try:
+            checksum_ok = agreements(row.listed, result.content)
+            if self._policy.requires_checksum and False in checksum_ok:
+                self._refetch(row, result, [index for index, is_ok in enumerate(checksum_ok) if is_ok is False])
+                checksum_ok = [is_ok for is_ok in checksum_ok if is_ok is not False]
+                if not checksum_ok:
+                    return
             with row.batch.decoding(row) as is_suspect:
-                image = self._ports.process(result.body, is_complete(result), is_suspect)
+                image = self._ports.process(result.content, is_complete(result), is_suspect)
         except ImageError as error:
             self._fail(row, Failure(error.kind, error.message, result.status))
+        finally:
+            if not isinstance(image, Future):
+                self._bodies.dropped(result)
+        if isinstance(image, Future):
+            self._decoding.append(_Decoding(image, row, result, checksum_ok))
+        elif image is not None:
+            self._store(row, result, image, checksum_ok)
+
+    def _take_decoded(self) -> None:
+        """Settle what the decoder process has finished, in the order in which it was sent there."""
+        while self._decoding and self._decoding[0].image.done():
+            decoding = self._decoding.popleft()
+            self._bodies.dropped(decoding.result)
+            self._guarded(decoding.row, self._settle_decoded, decoding)
+
+    def _settle_decoded(self, decoding: _Decoding) -> None:
+        try:
+            image = decoding.image.result()
+        except ImageError as error:
+            self._fail(decoding.row, Failure(error.kind, error.message, decoding.result.status))
             return
+        self._store(decoding.row, decoding.result, image, decoding.checksum_ok)
+
+    def _store(self, row: Row, result: FetchResult, image: ProcessedImage, checksum_ok: Sequence[bool | None]) -> None:
         row.batch.settle_image(row, image_record(row, result, image, self._now()), checksum_ok)
         self._settled(row, "")
 
@@ -505,6 +544,10 @@ class Worker:
         for queue in self._queues.values():
             queue.give_back()
         self._requests.close()
+        for decoding in self._decoding:
+            decoding.image.cancel()
+            self._bodies.dropped(decoding.result)
+        self._bodies.close()
         self._report(self._ports.clock())
         now_s, now_unix_s = self._ports.clock(), self._ports.wall_clock()
         self._ports.budgets.request([queue.last_request(now_s) for queue in self._queues.values()])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ray_downloader.fetch.base import Fetcher
+from ray_downloader.fetch.receiver import BodyRoom
 from ray_downloader.image import ProcessedImage
 from ray_downloader.output.batch_folder import BatchCounts
 from ray_downloader.partition.batches import Batch
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 from ray_downloader.schedule.planner import WorkItem
+from ray_downloader.spill import Body
 from ray_downloader.worker.progress import ProgressDelta
 
 
@@ -60,11 +62,14 @@ class Ports:
 
     fetcher: Fetcher
     budgets: BudgetClient
-    #: Body, whether it is known to be complete, whether to decode it in a separate process.
-    process: Callable[[bytes, bool, bool], ProcessedImage]
+    #: Body, whether it is known to be complete, whether to decode it in a separate process. What is decoded there is
+    #: returned as a future.
+    process: Callable[[Body, bool, bool], ProcessedImage | Future[ProcessedImage]]
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     rng: random.Random = field(default_factory=random.Random)
+    #: Memory and scratch for bodies, shared with the fetcher.
+    room: BodyRoom = field(default_factory=BodyRoom)
     #: Creates the executor that publishes batches: a thread beside the loop.
     publish: Callable[[], Executor] = publishing_thread
 

@@ -114,7 +114,7 @@ _VERDICT_FAILURES = {
 
 def failure_of_checksum(result: FetchResult) -> Failure:
     """The failure of a row for which other bytes arrived than its list describes."""
-    message = f"{len(result.body)} bytes arrived, whose checksum or size is not the one in the list"
+    message = f"{result.size_bytes} bytes arrived, whose checksum or size is not the one in the list"
     return Failure(ErrorKind.CHECKSUM_MISMATCH, message, result.status)
 
 
@@ -191,7 +191,7 @@ class RequestPolicy:
         return Outcome(
             kind=failure.kind if failure else None,
             http_status=result.status,
-            size_bytes=len(result.body),
+            size_bytes=result.size_bytes,
             ttfb_s=result.ttfb_s,
             total_s=result.total_s,
             retry_after_s=_retry_after_s(result, now_unix_s),

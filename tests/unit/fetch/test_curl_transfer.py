@@ -19,6 +19,7 @@ from ray_downloader.fetch.base import FetchResult, NewConnection
 from ray_downloader.fetch.curl import CurlFetcher
 from ray_downloader.fetch.curl_transfer import Transfer
 from ray_downloader.fetch.destination import Destination
+from ray_downloader.fetch.receiver import BodyRoom
 from tests.support.fetching import get
 from tests.unit.fetch.wire import MakeFetcher, Wire, answer_of, ended
 
@@ -243,7 +244,7 @@ class NotedCurl(pycurl.Curl):  # type: ignore[misc]  # pycurl has no types
 @pytest.fixture
 def transfer(monkeypatch: pytest.MonkeyPatch) -> Transfer:
     monkeypatch.setattr(curl_transfer.pycurl, "Curl", NotedCurl)
-    return Transfer({pycurl.NOSIGNAL: 1}, 100, [])
+    return Transfer({pycurl.NOSIGNAL: 1}, NetworkSettings(max_bytes=100), [], BodyRoom())
 
 
 def begin(
@@ -311,7 +312,8 @@ def test_a_failure_that_is_in_no_table_is_internal(transfer: Transfer) -> None:
 def test_a_failure_after_a_good_start_has_its_own_kind_and_what_arrived(transfer: Transfer) -> None:
     begin(transfer)
     transfer.header_lines[:] = [b"HTTP/2 200 \r\n", b"etag: x\r\n"]
-    transfer.chunks[:] = [b"pix", b"els"]
+    for chunk in (b"pix", b"els"):
+        transfer._write(chunk)
     transfer.easy.measured = {pycurl.STARTTRANSFER_TIME: 0.5, pycurl.TOTAL_TIME: 0.9, pycurl.INFO_HTTP_VERSION: 3}
     result = result_of(transfer, 92)
     assert (result.kind, result.body, result.message) == (ErrorKind.RESET, b"pixels", "as libcurl says")
@@ -321,8 +323,10 @@ def test_a_failure_after_a_good_start_has_its_own_kind_and_what_arrived(transfer
 def test_gzip_that_nobody_asked_for_is_taken_off_within_the_limit(make_fetcher: MakeFetcher, wire: Wire) -> None:
     packed = gzip.compress(bytes(500))
     answer = answer_of(packed, "200 OK", "Content-Encoding: gzip")
-    assert answered(make_fetcher(max_bytes=500), wire, answer).body == bytes(500)
-    assert answered(make_fetcher(max_bytes=499), wire, answer).body == packed
+    assert answered(make_fetcher(max_unpacked_bytes=500), wire, answer).body == bytes(500)
+    unfolded = answered(make_fetcher(max_unpacked_bytes=499), wire, answer)
+    assert unfolded.kind is ErrorKind.TOO_LARGE
+    assert "network.max_unpacked_bytes" in unfolded.message
 
 
 def test_a_lent_socket_closes_with_the_last_that_refers_to_it() -> None:

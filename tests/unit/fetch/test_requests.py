@@ -156,8 +156,10 @@ def test_gzip_that_nobody_asked_for_is_taken_off_within_the_limit(
 ) -> None:
     packed = gzip.compress(bytes(500))
     answer = answer_of(packed, "200 OK", "Content-Encoding: gzip")
-    assert answered(make_fetcher(max_bytes=500), far_ends, answer).body == bytes(500)
-    assert answered(make_fetcher(max_bytes=499), far_ends, answer).body == packed
+    assert answered(make_fetcher(max_unpacked_bytes=500), far_ends, answer).body == bytes(500)
+    unfolded = answered(make_fetcher(max_unpacked_bytes=499), far_ends, answer)
+    assert unfolded.kind is ErrorKind.TOO_LARGE
+    assert "network.max_unpacked_bytes" in unfolded.message
 
 
 def test_error_pages_keep_the_connection_within_their_own_limit(
