@@ -84,12 +84,12 @@ def work_slice(work: Slice) -> SliceReport:
     make_fetcher = FETCHERS.get(settings.fetcher.name)
     agent = user_agent(settings.politeness.contact)
     # A separate fetcher for each slice, so that no idle connection stays open to a server that another task takes over.
-    room = BodyRoom(_body_bytes(settings.cluster.worker_memory_mb), Path(settings.cluster.scratch))
+    room = BodyRoom(body_bytes(settings.cluster.worker_memory_mb), Path(settings.cluster.scratch))
     with closing(make_fetcher(settings.network, agent, MAX_IN_FLIGHT, room)) as fetcher:
         ports = Ports(
             fetcher=fetcher,
             budgets=budgets,
-            process=partial(_process, image.ImageOptions.of(settings)),
+            process=partial(process, image.ImageOptions.of(settings)),
             rng=random.Random(holder),
             room=room,
         )
@@ -100,12 +100,13 @@ def work_slice(work: Slice) -> SliceReport:
     return report
 
 
-def _process(
+def process(
     options: image.ImageOptions, body: Body, is_complete: bool, is_suspect: bool
 ) -> image.ProcessedImage | Future[image.ProcessedImage]:
+    """Decode a body here, or in the decoder process."""
     return image.start(body, options, complete=is_complete, isolated=is_suspect)
 
 
-def _body_bytes(worker_memory_mb: int) -> int:
+def body_bytes(worker_memory_mb: int) -> int:
     """What the bodies of a worker may use of its memory."""
     return max(LEAST_BODY_MB, worker_memory_mb - OWN_MB) * 2**20

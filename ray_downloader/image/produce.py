@@ -13,6 +13,8 @@ from ray_downloader.image.model import Header, ImageOptions, Picture, Pixels, Pr
 from ray_downloader.image.resize import resize
 
 _ORIGINAL = "original"
+#: A picture that need not be shrunk is kept as it was received, but not with 100 MB of something else behind it.
+_MOST_KEPT_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def produce(body: bytes, header: Header, picture: Picture, options: ImageOptions
     size = picture.upright_size
     refuse_unwanted(size, options)
     geometry = planned(size, options)
-    if options.encode == _ORIGINAL or _is_stored_already(header, picture, geometry, options):
+    if options.encode == _ORIGINAL or _is_stored_already(body, header, picture, geometry, options):
         pixels = resize(picture, geometry, options.decode) if needs_pixels(options) else None
         return _result(body, header, _Stored(body, header.image_format, size, size, picture.exif, pixels), options)
     pixels = resize(picture, geometry, options.decode)
@@ -65,12 +67,15 @@ def decoded_scale(header: Header, options: ImageOptions) -> Size:
     return upright(planned(size, options).scaled, header.orientation)
 
 
-def _is_stored_already(header: Header, picture: Picture, geometry: Geometry, options: ImageOptions) -> bool:
+def _is_stored_already(
+    body: bytes, header: Header, picture: Picture, geometry: Geometry, options: ImageOptions
+) -> bool:
     return (
         picture.upright_size == geometry.scaled == geometry.final
         and options.encode == header.image_format
         and header.shows_as_stored
         and not picture.recoloured
+        and len(body) <= _MOST_KEPT_BYTES
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ray_downloader.run_folder.layout import names_a_folder
 from ray_downloader.run_folder.schemas import POOLED
 
 #: At most this many servers have batches of their own, the biggest ones.
@@ -45,7 +46,9 @@ def plan_batches(rows_of_server: Mapping[str, int], batch_size: int, pool_below:
         pool_below: A server with fewer rows shares batches: a folder and two files would be mostly overhead.
     """
     biggest = sorted(rows_of_server, key=lambda name: (-rows_of_server[name], name))[:MAX_OWN_SERVERS]
-    own = sorted(name for name in biggest if name != POOLED and rows_of_server[name] >= pool_below)
+    own = sorted(
+        name for name in biggest if name != POOLED and rows_of_server[name] >= pool_below and names_a_folder(name)
+    )
     pooled = sorted(rows_of_server.keys() - set(own))
     own_batches = [list(_own_batches(name, rows_of_server[name], batch_size)) for name in own]
     spans, pooled_batches = _pooled_batches([rows_of_server[name] for name in pooled], batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,21 @@ SUCCESSES = "successes.parquet"
 ERRORS = "errors.parquet"
 
 
+#: A name may have 255 bytes, of which `server_name=` and the endings of temporary files need some.
+_LONGEST_NAME = 200
+
+
 def folder_name(server: str) -> str:
-    """The server's key as a folder name: `:` is not allowed everywhere."""
-    return server.replace(":", "%3A")
+    """The key of a server as part of a file name; that of a server with a very long name ends in a hash."""
+    name = server.replace(":", "%3A")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def names_a_folder(server: str) -> bool:
+    """Whether a folder can have the whole key as its name; rows of other servers share batches with others."""
+    return len(server.replace(":", "%3A")) <= _LONGEST_NAME
 
 
 @dataclass(frozen=True, slots=True)

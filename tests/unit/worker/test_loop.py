@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
 
@@ -286,3 +287,58 @@ def test_rows_of_many_dead_servers_do_not_keep_those_of_others_waiting(tmp_path:
     assert len(delivered) == 400
     assert max(delivered) < 15.0, "the dead are given up after two minutes"
     assert run.kinds().total() == 800
+
+
+def test_the_network_goes_on_while_a_picture_is_decoded_elsewhere(tmp_path: Path) -> None:
+    """The slow picture is finished only when all others have been settled."""
+    slow: Future[image.ProcessedImage] = Future()
+
+    def process(
+        body: bytes, is_complete: bool, is_suspect: bool
+    ) -> image.ProcessedImage | Future[image.ProcessedImage]:
+        made = image.process(body[:-4], image.ImageOptions())
+        if not body.endswith(b"slow"):
+            settled.append(made)
+            if len(settled) == 20:
+                slow.set_result(made)
+            return made
+        return slow
+
+    def script(request: FetchRequest) -> Reply:
+        ending = b"slow" if request.url.endswith("/00.jpg") else b"good"
+        return Reply(body=picture() + ending, headers={"content-length": str(len(picture()) + 4)}, after_s=0.05)
+
+    settled: list[image.ProcessedImage] = []
+    run = Run(tmp_path, [f"http://a.example/{n:02}.jpg" for n in range(21)], script, process=process)
+    run.slice()
+    assert len(run.read(SUCCESSES, "uuid")) == 21
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.DECODE_FAILED, ErrorKind.INTERNAL], ids=str)
+def test_a_picture_that_fails_elsewhere_costs_its_row(tmp_path: Path, kind: ErrorKind) -> None:
+    def process(body: bytes, is_complete: bool, is_suspect: bool) -> Future[image.ProcessedImage]:
+        future: Future[image.ProcessedImage] = Future()
+        if len(failed) == 1:
+            future.set_result(image.process(body, image.ImageOptions()))
+        else:
+            is_internal = kind is ErrorKind.INTERNAL
+            future.set_exception(ZeroDivisionError() if is_internal else image.ImageError(kind, "it crashed"))
+        failed.append(future)
+        return future
+
+    failed: list[Future[image.ProcessedImage]] = []
+    run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(3)], process=process)
+    run.slice()
+    assert run.kinds() == {str(kind): 2}
+    assert len(run.read(SUCCESSES, "uuid")) == 1
+
+
+def test_a_picture_that_is_still_decoded_when_a_drain_ends_is_fetched_again(tmp_path: Path) -> None:
+    def process(body: bytes, is_complete: bool, is_suspect: bool) -> Future[image.ProcessedImage]:
+        run.host.drain()
+        return Future()
+
+    run = Run(tmp_path, ["http://a.example/1.jpg"], process=process)
+    report = run.slice()
+    assert [item.left for item in report.unfinished] == [1]
+    assert run.kinds() == {}

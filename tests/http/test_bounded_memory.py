@@ -1,0 +1,61 @@
+"""A worker and its decoder process stay within 1.2 GB and lose no row, whatever the bodies are. Real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.attacks import attacking_server
+from tests.support.running import CHECKOUT
+
+MOST_MB = 1200
+GOOD = {"good": {"success": 20}}
+
+
+def attacked(folder: Path, fetcher: str, attacks: dict[str, int]) -> dict[str, Any]:
+    """What `attacked_worker` reports after these attacks, so many of each, among healthy rows."""
+    urls = [
+        f"http://{name}.example/{name}/{n}" for name, count in {**attacks, "good": 20}.items() for n in range(count)
+    ]
+    with attacking_server() as address:
+        worker = subprocess.run(
+            [sys.executable, "-m", "tests.support.attacked_worker", str(folder), address, fetcher, *urls],
+            cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=400,
+        )  # fmt: skip
+    assert worker.returncode == 0, worker.stderr
+    report: dict[str, Any] = json.loads(worker.stdout)
+    assert report["most_mb"]["both"] <= MOST_MB, report
+    assert report["left"] == [0, 0], "what was charged is given back"
+    print(report["most_mb"])  # noqa: T201 (the figures of SECURITY.md)
+    return report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fetcher", ["curl", "requests"])
+def test_bodies_of_150_mb_and_gzip_bombs(tmp_path: Path, fetcher: str) -> None:
+    attacks = {"announced-150mb": 12, "chunked-150mb": 2, "gzip-200mb": 4, "gzip-200mb-within-the-ratio": 2}
+    assert attacked(tmp_path, fetcher, attacks)["kinds"] == GOOD | {
+        "announced-150mb": {"success": 12},
+        "chunked-150mb": {"success": 2},
+        "gzip-200mb": {"too_large": 4},
+        "gzip-200mb-within-the-ratio": {"decode_failed": 2},
+    }
+
+
+@pytest.mark.slow
+def test_pictures_that_take_memory_or_time(tmp_path: Path) -> None:
+    attacks = {"rgba16-13000": 2, "rgb8-13000": 1, "rgba8-11000": 1, "ff01-3mb": 10, "scans-2000": 10, "scans-400": 1}
+    kinds = attacked(tmp_path, "curl", attacks)["kinds"]
+    assert kinds.pop("scans-400").keys() <= {"success", "decode_failed"}, "slow machines stop it"
+    assert kinds == GOOD | {
+        "rgba16-13000": {"too_many_pixels": 2},
+        "rgb8-13000": {"success": 1},
+        "rgba8-11000": {"success": 1},
+        "ff01-3mb": {"decode_failed": 10},
+        "scans-2000": {"decode_failed": 10},
+    }
