@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from ray_downloader.fetch import answer, body, cookies, curl
+from ray_downloader.fetch import answer, body, cookies, curl, receiver
 from ray_downloader.partition import batch_plan, rows, server_key
 from ray_downloader.politeness import retry
 from ray_downloader.politeness.headers import retry_after, robots, x_robots_tag
@@ -36,7 +36,7 @@ from ray_downloader.politeness.server import (
     state,
 )
 from ray_downloader.schedule import planner
-from ray_downloader.worker import batch_work, body_queue, evidence, loop, request_policy, robots_gate, row, server_queue
+from ray_downloader.worker import batch_work, evidence, loop, request_policy, robots_gate, row, server_queue
 
 PUBLISHED = [
     (robots, {"MAX_ROBOTS_BYTES": 512_000}),  # RFC 9309, section 2.5
@@ -175,7 +175,16 @@ MEASURED = [
     ),
     (state, {"SETTLED_LEASE_S": 2.0, "MOVING_LEASE_S": 0.25, "BUSY_WEIGHT": 0.05, "CONNECTION_HEADROOM": 1.15}),
     (planner, {"CORE_RPS": 450.0, "MAX_BATCHES": 256, "LOOK_AHEAD": 1000}),
-    (body_queue, {"MAX_BODIES_BYTES": 67_108_864}),
+    (
+        receiver,
+        {
+            "MOST_IN_MEMORY_BYTES": 16_777_216,
+            "MEMORY_BYTES": 67_108_864,
+            "SCRATCH_BYTES": 4_294_967_296,
+            "MAX_RATIO": 100,
+            "ANY_RATIO_BYTES": 16_777_216,
+        },
+    ),
     (server_queue, {"REPORT_INTERVAL_S": 1.0, "MOST_CONNECTING_S": 0.025, "MOST_HELD": 8}),
     (
         loop,

@@ -28,8 +28,6 @@ IMAGE_KINDS = {
 FLOATING_POINT = {"pillow/hopper.fits", "pillow/m13_gzip.fits", "pillow/hopper.pfm", "pillow/hopper.spider"}
 #: Pillow shows these JPEGs with garbage or grey where their data are wrong.
 DAMAGED = {
-    "afl-edges/jpeg_edges-only_images_id_005342_sync_jpeg_turbo_src_004012.jpg",
-    "afl-edges/jpeg_turbo_edges-only_images_id_004019_src_001848+003790_op_splice_rep_4_+cov.jpg",
     "jpegturbo-bugs/mozilla_1050342_jpeg-image-000.jpg",
     "jpegturbo-bugs/mozilla_891693_CVE-2013-6629_CVE-2013-6630_turbo-dht.jpg",
 }

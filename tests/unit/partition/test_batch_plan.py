@@ -84,3 +84,9 @@ def test_every_row_is_in_one_batch_of_allowed_size(rows_of_server: dict[str, int
     for name in {batch.server_name for batch in planned.batches}:
         ids = [batch.partition_id for batch in planned.batches if batch.server_name == name]
         assert ids == list(range(len(ids)))
+
+
+def test_a_server_whose_name_fits_no_folder_shares_batches_however_many_rows_it_has() -> None:
+    planned = plan_batches({"a" * 249: 500, "b.example": 500}, 10_000, 10)
+    assert planned.servers == ("b.example", "a" * 249)
+    assert {batch.server_name for batch in planned.batches} == {"b.example", POOLED}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ray_downloader.config.settings import OutputStructure, Settings
-from ray_downloader.run_folder.layout import RunLayout, folder_name
+from ray_downloader.run_folder.layout import RunLayout, folder_name, names_a_folder
 
 NAMES = {
     "settings_file": "settings.json",
@@ -53,3 +53,12 @@ def test_a_batch_folder_spells_a_port_as_folders_can(tmp_path: Path) -> None:
     layout = RunLayout(tmp_path, OutputStructure(images_folder="pictures"))
     assert folder_name("[::1]:8080") == "[%3A%3A1]%3A8080"
     assert layout.batch_folder("a.example:8080", 3) == tmp_path / "pictures/server_name=a.example%3A8080/partition_id=3"
+
+
+def test_a_very_long_key_is_cut_in_names_of_files_and_has_no_folder_of_its_own() -> None:
+    long, other = f"{'a' * 249}:65535", f"{'a' * 248}b:65535"
+    assert len(folder_name(long)) == 200
+    assert folder_name(long) != folder_name(other)
+    assert not names_a_folder(long)
+    assert folder_name("a" * 200) == "a" * 200
+    assert names_a_folder("a" * 200)
