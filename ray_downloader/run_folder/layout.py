@@ -130,6 +130,15 @@ class RunLayout:
         return self.logs / "progress.json"
 
     @property
+    def command_file(self) -> Path:
+        """The command that retries errors, as the last run was started; its report names it."""
+        return self.logs / "command.txt"
+
+    @property
+    def report_file(self) -> Path:
+        return self.root / "report.html"
+
+    @property
     def tools(self) -> Path:
         return self.root / self.structure.tools_folder
 

@@ -1,0 +1,39 @@
+"""`python -m ray_downloader.report OUT [--pictures open|all|none]`: writes `OUT/report.html`, from the run folder alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.report.pictures import Pictures
+from ray_downloader.report.write import write_report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the report; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ray_downloader.report",
+        description="Writes report.html into a run folder: one file, without network, of a run in any state.",
+    )
+    parser.add_argument("out", type=Path, help="run folder (path_to_output)")
+    parser.add_argument(
+        "--pictures",
+        choices=[each.value for each in Pictures],
+        default=Pictures.OPEN.value,
+        help="thumbnails: only images whose licence allows them to be passed on (default), all, or none",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        path = write_report(given.out, Pictures(given.pictures))
+    except UserError as error:
+        print(f"ray_downloader.report: {error}", file=sys.stderr)  # noqa: T201
+        return ExitCode.USAGE
+    print(path)  # noqa: T201
+    return ExitCode.SETTLED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
