@@ -39,6 +39,7 @@ from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.progress import shown as show_units
+from ray_downloader.report.write import report_at_the_end
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
@@ -103,8 +104,12 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
             _partition(settings, layout, ContactCheck(settings, contact_rule))
             show_plan(settings, layout, console)
             return ExitCode.SETTLED
-        with reporting(layout.progress_file) as report:
-            return _stages(settings, layout, contact_rule, _Shown(console, report, again))
+        write_text(layout.command_file, again + "\n")
+        try:
+            with reporting(layout.progress_file) as report:
+                return _stages(settings, layout, contact_rule, _Shown(console, report, again))
+        finally:
+            report_at_the_end(layout.root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""`report.html`: what a run did, why some rows have no image, whom to ask and what to cite, in one file without network.
+"""`report.html`: what a run did, why some rows have no image, whom to ask and what to cite, in one file.
 
-`gather.py` reads a run folder into one document (plain JSON), `page.py` puts it into the page, `multiqc.py` into MultiQC's form.
-Nothing here contacts a server, and every text of a list or a server reaches the page as data, never as markup.
+`gather.py` reads a run folder into one document (plain JSON), `page.py` puts it into the page, `multiqc.py` into the
+form that MultiQC collects. Nothing here contacts a server, and every text of a list or a server reaches the page as
+data, never as markup.
 """

@@ -1,4 +1,4 @@
-"""`python -m ray_downloader.report OUT [--pictures open|all|none]`: writes `OUT/report.html`, from the run folder alone."""
+"""`python -m ray_downloader.report OUT [--pictures open|all|none]`: writes `OUT/report.html`, from files alone."""
 
 from __future__ import annotations
 

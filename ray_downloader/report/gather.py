@@ -21,7 +21,7 @@ from ray_downloader import __version__
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.monitor.run_report import read_report
-from ray_downloader.output.batch_folder import SUCCESS, BatchFolder
+from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition.batches import Batch, load_batches
 from ray_downloader.partition.summary import PartitionSummary, load_partition_summary
 from ray_downloader.politeness.policy import PolicyBook
@@ -31,7 +31,7 @@ from ray_downloader.report.citing import citations
 from ray_downloader.report.missing import missing_rows
 from ray_downloader.report.pictures import Pictures, contact_sheet
 from ray_downloader.report.results import Results, Share, read_results
-from ray_downloader.report.servers import ServerLine, server_lines
+from ray_downloader.report.servers import Learned, ServerLine, server_lines
 from ray_downloader.report.shown import one_line, shown_command
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
@@ -67,17 +67,14 @@ def gather(out: Path, which: Pictures, now_unix_s: float) -> dict[str, Any]:
     """
     run = _load(out)
     rng = random.Random(_SEED)
-    status = scan(run.layout, run.batches, load_retry_order(run.layout))
-    folders = _finished(run)
+    settled, folders = _settled(run)
     results = read_results(folders, SUCCESS, rng)
-    policies = PolicyBook(
-        run.settings.politeness, run.settings.downloader_parameters, load_profiled_rates(run.layout)
-    )
-    lines = server_lines(
-        _rows_by_server(run.layout), status.settled, SUCCESS, load_server_states(run.layout), policies.budget_key,
-        results.words, results.moved,
-    )  # fmt: skip
-    kinds = status.by_kind
+    policies = PolicyBook(run.settings.politeness, run.settings.downloader_parameters, load_profiled_rates(run.layout))
+    learned = Learned(load_server_states(run.layout), policies.budget_key, results.words, results.moved)
+    lines = server_lines(_rows_by_server(run.layout), settled, SUCCESS, learned)
+    kinds: Counter[str] = Counter()
+    for of_server in settled.values():
+        kinds.update(of_server)
     images = kinds.pop(SUCCESS, 0)
     files = [folder / SUCCESSES for folder, counts in folders.items() if counts[SUCCESS]]
     return {
@@ -107,15 +104,18 @@ def _load(out: Path) -> _Run:
     return _Run(settings, layout, load_partition_summary(layout), load_batches(layout))
 
 
-def _finished(run: _Run) -> dict[Path, Counter[str]]:
-    """Folders of finished batches with what their markers count."""
+def _settled(run: _Run) -> tuple[dict[str, Counter[str]], dict[Path, Counter[str]]]:
+    """Settled rows by server and kind; and the folders of finished batches, each with its rows by kind."""
+    settled: dict[str, Counter[str]] = {}
     folders: dict[Path, Counter[str]] = {}
+    retry = load_retry_order(run.layout)
     for batch in run.batches:
-        path = run.layout.batch_folder(batch.server_name, batch.partition_id)
-        counts = BatchFolder(path).counts()
-        if counts is not None:
-            folders[path] = counts.by_kind
-    return folders
+        status = scan(run.layout, [batch], retry)
+        for server, kinds in status.settled.items():
+            settled.setdefault(server, Counter()).update(kinds)
+        if not status.work:
+            folders[run.layout.batch_folder(batch.server_name, batch.partition_id)] = status.by_kind
+    return settled, folders
 
 
 def _rows_by_server(layout: RunLayout) -> dict[str, int]:

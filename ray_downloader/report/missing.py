@@ -1,4 +1,7 @@
-"""Which rows have no image, from whom they are, and whom to ask: read from the batches of the servers that miss the most."""
+"""Which rows have no image, from whom they are, and whom to ask.
+
+Read from the list's batches of the servers that miss the most rows.
+"""
 
 from __future__ import annotations
 
@@ -70,22 +73,30 @@ def _origins(layout: RunLayout, servers: set[str], batches: Iterable[Batch]) -> 
     if servers - chosen.keys():
         wanted += pooled
     seen: dict[str, dict[str, Counter[str]]] = {}
-    for batch in wanted[:MOST_BATCHES]:
-        _read_origins(layout, batch, servers, seen)
+    for name, batches_of_file in _by_file(wanted[:MOST_BATCHES]).items():
+        with pq.ParquetFile(layout.urls / name) as file:  # once: its footer describes 10^4 batches
+            for batch in batches_of_file:
+                _read_origins(file, batch, servers, seen)
     return {
         server: {name: counts.most_common(1)[0][0] for name, counts in names.items() if counts}
         for server, names in seen.items()
     }
 
 
+def _by_file(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
+    grouped: dict[str, list[Batch]] = {}
+    for batch in batches:
+        grouped.setdefault(batch.file, []).append(batch)
+    return grouped
+
+
 def _read_origins(
-    layout: RunLayout, batch: Batch, servers: set[str], seen: dict[str, dict[str, Counter[str]]]
+    file: pq.ParquetFile, batch: Batch, servers: set[str], seen: dict[str, dict[str, Counter[str]]]
 ) -> None:
-    with pq.ParquetFile(layout.urls / batch.file) as file:
-        there = file.schema_arrow.names
-        publisher = [name for name in _PUBLISHERS if name in there]
-        wanted = ["server_name", *publisher, *([_DATASETS] if _DATASETS in there else [])]
-        rows = file.read_row_group(batch.row_group, columns=wanted)
+    there = file.schema_arrow.names
+    publisher = [name for name in _PUBLISHERS if name in there]
+    wanted = ["server_name", *publisher, *([_DATASETS] if _DATASETS in there else [])]
+    rows = file.read_row_group(batch.row_group, columns=wanted)
     for row in rows.group_by(wanted).aggregate([([], "count_all")]).to_pylist():
         if row["server_name"] not in servers:
             continue

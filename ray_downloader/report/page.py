@@ -1,7 +1,7 @@
 """The page: one HTML file that holds its style, its script and its data, and may load nothing else.
 
-The data is JSON in a script element that is never run; the page's script builds every element with `textContent`. A content
-security policy with the hashes of style and script refuses anything else that might get in.
+The data is JSON in a script element that is never run; the page's script makes text nodes of it, never markup. A
+content security policy with the hashes of style and script refuses anything else that might get in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from string import Template
 from typing import Any
 
 #: Characters that could end the element that holds the data, or its string.
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPES: dict[str, str | int | None] = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
 
 
 def page(document: Mapping[str, Any]) -> str:

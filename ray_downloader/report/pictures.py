@@ -1,6 +1,7 @@
 """The contact sheet: random stored images as small thumbnails, each with its server and licence.
 
-A report is passed on, so by default it only shows images whose licence allows that; `Pictures.ALL` is for one's own eyes.
+A report is passed on, so by default it only shows images whose licence allows that; `Pictures.ALL` is for one's own
+eyes.
 """
 
 from __future__ import annotations

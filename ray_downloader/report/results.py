@@ -1,7 +1,7 @@
 """Aggregates over the columns of finished batches, with DuckDB; the image column is never read.
 
-A file costs more than its rows (0.3 ms to open), and a run may have 10^5 of them, so at most `MOST_FILES` of each kind are read,
-drawn at random; `Share` says how much of the run they are. Counts of rows do not come from here: markers have them.
+A file costs more than its rows (0.3 ms to open), and a run may have 10^5 of them, so at most `MOST_FILES` of each kind
+are read, drawn at random; `Share` says how much of the run they are. Counts of rows are those of the markers instead.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from urllib.parse import unquote
 
 import duckdb
 
+from ray_downloader.partition.server_key import BadUrlError, server_key
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.sql import file_list, literal
 
-MOST_FILES = 3_000
+MOST_FILES = 2_000
 MOST_ROWS = 3_000_000
 #: Columns over time.
 TIME_STEPS = 48
@@ -120,9 +121,7 @@ def read_results(folders: Mapping[Path, Counter[str]], success: str, rng: random
         rng: Draws the files if there are too many.
     """
     images = {folder / SUCCESSES: counts[success] for folder, counts in folders.items() if counts[success]}
-    errors = {
-        folder / ERRORS: rows for folder, counts in folders.items() if (rows := counts.total() - counts[success])
-    }
+    errors = {folder / ERRORS: rows for folder, counts in folders.items() if (rows := counts.total() - counts[success])}
     read_images, read_errors = _drawn(images, rng), _drawn(errors, rng)
     results = Results(_share(read_images, images), _share(read_errors, errors))
     with _database() as connection:
@@ -137,7 +136,8 @@ def read_results(folders: Mapping[Path, Counter[str]], success: str, rng: random
 
 def _drawn(files: Mapping[Path, int], rng: random.Random) -> list[Path]:
     """All files, or as many of them as may be read, drawn at random."""
-    drawn, rows = [], 0
+    drawn: list[Path] = []
+    rows = 0
     for path in sorted(files) if len(files) <= MOST_FILES else rng.sample(sorted(files), MOST_FILES):
         if drawn and rows + files[path] > MOST_ROWS:
             continue
@@ -159,7 +159,9 @@ def _database() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], wanted: Mapping[str, str]) -> None:
+def _create(
+    connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], wanted: Mapping[str, str]
+) -> None:
     """A table with the wanted columns, null where files do not have them, and of each row its folder and URL."""
     columns = {"folder": "VARCHAR", "identifier": "VARCHAR", **wanted}
     connection.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
@@ -189,16 +191,17 @@ def _counted(connection: duckdb.DuckDBPyConnection, expression: str) -> list[tup
     return [(text or "", count) for text, count in rows]
 
 
-def _server_sql(folder: str = "folder") -> str:
-    """The server of a row: that of its folder, or for small servers, that of the URL."""
-    return f"CASE {folder} WHEN 'server_name={POOLED}' THEN {_HOST.format(url='identifier')} ELSE {folder} END"
+#: Where a row's server is written: in the name of its folder, or, as small servers share one, in its URL.
+_PLACE = f"""
+CASE folder WHEN 'server_name={POOLED}' THEN regexp_extract(identifier, '^[A-Za-z]+://[^/?#]+') ELSE folder END
+"""
 
 
 def _moved(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, int]]:
     rows = connection.execute(
         f"""
         SELECT server, arg_max(host, images), max(images) FROM (
-            SELECT {_server_sql()} AS server, {_HOST.format(url="final_url")} AS host, count(*) AS images
+            SELECT {_PLACE} AS server, {_HOST.format(url="final_url")} AS host, count(*) AS images
             FROM images
             WHERE final_url IS NOT NULL AND final_url != identifier
                 AND {_HOST.format(url="final_url")} != {_HOST.format(url="identifier")}
@@ -213,7 +216,7 @@ def _moved(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, int]]:
 def _words(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Words]]:
     rows = connection.execute(
         f"""
-        SELECT {_server_sql()}, error_kind, http_status, count(*) AS failed,
+        SELECT {_PLACE}, error_kind, http_status, count(*) AS failed,
             mode(left(error_msg, {MOST_CHARACTERS})), left(min(identifier), 500)
         FROM errors GROUP BY ALL ORDER BY failed DESC, 1, 2
         """
@@ -224,9 +227,14 @@ def _words(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Words]]:
     return words
 
 
-def server_of(folder: str) -> str:
-    """The server that a folder is named after; a host is returned as it is."""
-    return unquote(folder.removeprefix("server_name=")) if folder.startswith("server_name=") else folder
+def server_of(place: str) -> str:
+    """The server that `_PLACE` names."""
+    if place.startswith("server_name="):
+        return unquote(place.removeprefix("server_name="))
+    try:
+        return server_key(place)
+    except BadUrlError:
+        return place
 
 
 def _read_times(connection: duckdb.DuckDBPyConnection, results: Results, success: str) -> None:

@@ -62,14 +62,25 @@ class ServerLine:
         return max(0, self.rows - self.images - self.failed)
 
 
-def server_lines(  # noqa: PLR0913 (each is another file of the run)
-    rows: Mapping[str, int],
-    settled: Mapping[str, Counter[str]],
-    success: str,
-    states: Mapping[str, Mapping[str, Any]],
-    budget_key: Callable[[str], str],
-    words: Mapping[str, Sequence[Words]],
-    moved: Mapping[str, tuple[str, int]],
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known about servers beside their rows.
+
+    Args:
+        states: Snapshots by budget.
+        budget_key: The budget of a server.
+        words: What servers said.
+        moved: As `results.Results.moved`.
+    """
+
+    states: Mapping[str, Mapping[str, Any]]
+    budget_key: Callable[[str], str]
+    words: Mapping[str, Sequence[Words]]
+    moved: Mapping[str, tuple[str, int]]
+
+
+def server_lines(
+    rows: Mapping[str, int], settled: Mapping[str, Counter[str]], success: str, learned: Learned
 ) -> list[ServerLine]:
     """The lines, those with the most rows first.
 
@@ -77,16 +88,13 @@ def server_lines(  # noqa: PLR0913 (each is another file of the run)
         rows: Rows of the list by server.
         settled: By server, its settled rows by error kind or `success`.
         success: The name of images among the error kinds.
-        states: Snapshots by budget.
-        budget_key: The budget of a server.
-        words: What servers said.
-        moved: As `results.Results.moved`.
+        learned: What else is known about them.
     """
     ordered = sorted(rows, key=lambda server: (-rows[server], server))
     lines = [_line(server, rows[server], settled.get(server, Counter()), success) for server in ordered[:MOST_SERVERS]]
     for line in lines:
-        _add_learned(line, Reader(states.get(budget_key(line.server), {})))
-    _add_words(lines, words, moved)
+        _add_learned(line, Reader(learned.states.get(learned.budget_key(line.server), {})))
+    _add_words(lines, learned.words, learned.moved)
     if len(ordered) > MOST_SERVERS:
         rest = ordered[MOST_SERVERS:]
         kinds: Counter[str] = Counter()

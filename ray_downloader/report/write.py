@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ray_downloader.errors import UserError
 from ray_downloader.report.gather import gather
 from ray_downloader.report.multiqc import error_bars, general_statistics, server_table
 from ray_downloader.report.page import page
 from ray_downloader.report.pictures import Pictures
 from ray_downloader.run_folder.atomic import write_text
+
+REPORT = "report.html"
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ def write_report(out: Path, which: Pictures = Pictures.OPEN) -> Path:
         UserError: It is not a run folder, or its list has not been partitioned.
     """
     document = gather(out, which, time.time())
-    path = out / "report.html"
+    path = out / REPORT
     write_text(path, page(document))
     for name, content in (
         ("report_mqc.json", general_statistics(document)),
@@ -48,6 +51,8 @@ def report_at_the_end(out: Path) -> None:
     started_s = time.monotonic()
     try:
         path = write_report(out)
+    except UserError as error:
+        _log.info("no report: %s", error)  # the run ended before there was anything to report
     except Exception:  # whatever it is, the images are stored, and the command below writes it again
         _log.exception("no report was written; python -m ray_downloader.report %s writes it", out)
     else:

@@ -135,10 +135,6 @@ class RunLayout:
         return self.logs / "command.txt"
 
     @property
-    def report_file(self) -> Path:
-        return self.root / "report.html"
-
-    @property
     def tools(self) -> Path:
         return self.root / self.structure.tools_folder
 
