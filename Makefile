@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 4
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage lint check bench bench-politeness bench-speed mutants soak clean
+.PHONY: help demo test test-fast test-browser coverage lint check bench bench-politeness bench-speed mutants soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test: $(BIN)/.developer ## all tests (5 minutes on 2 cores)
 
 test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (about a minute)
 	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup
+
+test-browser: $(BIN)/.developer ## the pages in Chromium (Debian's package `chromium`), with axe-core if npm can fetch it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
+	$(BIN)/python -m pytest tests/browser
 
 coverage: $(BIN)/.developer ## the same, and which share of the lines they run
 	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --cov --cov-report=

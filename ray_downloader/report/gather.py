@@ -188,19 +188,20 @@ def _shares(results: Results) -> list[dict[str, Any]]:
     licenses: Counter[str] = Counter()
     for text, rows in counts.get("license", []):
         licenses[(license_name(text) or one_line(text, 60)) if text else "none in the list"] += rows
-    sizes = sorted(((int(side or 0), rows) for side, rows in counts.get("longer_side", [])), key=lambda item: item[0])
+    sizes = sorted((int(side or 0), rows) for side, rows in counts.get("longer_side", []))
     return [
-        {"title": "Formats received", "bars": _bars(counts.get("original_format", []), "not recorded")},
-        {"title": "Longer side, pixels", "bars": [[f"{side:,} to {2 * side - 1:,}", rows] for side, rows in sizes]},
-        {"title": "Licences", "bars": _bars(_largest_first(licenses), "none in the list")},
-        {"title": "Publishers and sources", "bars": _bars(counts.get("source", []), "none in the list")},
+        _bars("Formats received", counts.get("original_format", []), "not recorded"),
+        _bars("Longer side, pixels", [(f"{side:,} to {2 * side - 1:,}", rows) for side, rows in sizes], ""),
+        _bars("Licences", _largest_first(licenses), ""),
+        _bars("Publishers and sources", counts.get("source", []), "none in the list"),
     ]
 
 
-def _bars(counts: Sequence[Sequence[Any]], unknown: str) -> list[list[Any]]:
-    bars = [[one_line(str(text), 60) or unknown, rows] for text, rows in counts[:MOST_BARS]]
-    rest = sum(rows for _, rows in counts[MOST_BARS:])
-    return [*bars, [f"{len(counts) - MOST_BARS} more", rest]] if rest else bars
+def _bars(title: str, counts: Sequence[tuple[str, int]], unknown: str) -> dict[str, Any]:
+    """The largest, and how many others there are, with how many images."""
+    bars = [(one_line(text, 60) or unknown, rows) for text, rows in counts[:MOST_BARS]]
+    others = [rows for _, rows in counts[MOST_BARS:]]
+    return {"title": title, "bars": bars, "more": (len(others), sum(others))}
 
 
 def _share(share: Share) -> dict[str, Any]:

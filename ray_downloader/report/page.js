@@ -2,7 +2,7 @@
 /* Builds the page from its data. Texts become text nodes, never markup; links only if they are http(s). */
 const data = JSON.parse(document.getElementById("data").textContent);
 const PAGE_ROWS = 25, PRINTED_ROWS = 500;
-const NUMBER = new Intl.NumberFormat("en");
+const NUMBER = new Intl.NumberFormat("en"), RATES = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const byId = (id) => document.getElementById(id);
 const many = (count, one, more) => `${NUMBER.format(count)} ${count === 1 ? one : more}`;
 
@@ -94,7 +94,7 @@ const COLUMNS = [
   { title: "Errors", key: (line) => line[ERRORS], number: true, meter: failedShare, bad: true },
   { title: "% errors", key: failedShare, number: true, text: (line) => percent(line[ERRORS], line[ROWS]), wide: true },
   { title: "Left", key: (line) => line[LEFT], number: true, wide: true, hidden: !totals.left },
-  { title: "Requests/s", key: (line) => line[RATE] ?? -1, number: true, text: (line) => (line[RATE] === null ? "–" : NUMBER.format(line[RATE])), wide: true },
+  { title: "Requests/s", key: (line) => line[RATE] ?? -1, number: true, text: (line) => (line[RATE] === null ? "–" : RATES.format(line[RATE])), wide: true },
   { title: "Requests", key: (line) => line[REQUESTS], number: true, wide: true, hidden: true },
   { title: "Refusals", key: (line) => line[REFUSALS], number: true, wide: true },
   { title: "State", key: stateOf, wide: true },
@@ -182,7 +182,7 @@ function detail(line, width) {
   const wait = data.waiting[line[NAME]], learned = [];
   if (wait) learned.push([`Waits (${wait.reason})${wait.until ? ` until ${wait.until}` : ""}${wait.said ? `: ${wait.said}` : ""}`]);
   if (line[SAID]) learned.push(["It said: ", element("q", {}, line[SAID])]);
-  learned.push([line[RATE] === null ? "No rate was learned." : `Learned rate: ${NUMBER.format(line[RATE])} requests/s`]);
+  learned.push([line[RATE] === null ? "No rate was learned." : `Learned rate: ${RATES.format(line[RATE])} requests/s`]);
   learned.push([`${many(line[REQUESTS], "request", "requests")} in the last run, ${many(line[REFUSALS], "refusal", "refusals")}`]);
   if (line[LEFT]) learned.push([`${many(line[LEFT], "row", "rows")} left`]);
   add("Its budget", list(learned));
@@ -240,7 +240,7 @@ function simpleTable(headings, rows, numbers, caption) {
 }
 
 /* ---- over time ---- */
-const partly = (share, what) => (share.is_whole ? "" : ` From ${NUMBER.format(share.files)} of ${NUMBER.format(share.of_files)} files, drawn at random: ${NUMBER.format(share.rows)} of ${NUMBER.format(share.of_rows)} ${what}.`);
+const partly = (share, what, which) => (share.is_whole ? "" : `${NUMBER.format(share.rows)} of ${NUMBER.format(share.of_rows)} ${what}: those in ${NUMBER.format(share.files)} of ${NUMBER.format(share.of_files)} files, ${which}.`);
 {
   const target = byId("time-content"), series = Object.entries(data.time.rows).map(([kind, counts]) => [kind, counts, counts.reduce((a, b) => a + b, 0)]);
   const images = series.filter(([kind]) => kind === "success"), errors = series.filter(([kind]) => kind !== "success").sort((a, b) => b[2] - a[2]);
@@ -249,7 +249,7 @@ const partly = (share, what) => (share.is_whole ? "" : ` From ${NUMBER.format(sh
   if (!series.length) target.append(element("p", { class: "note" }, "No finished batch has a time yet."));
   if (images.length) target.append(element("h3", {}, "Images"), chart([["images", images[0][1], 0]], "Images over time"));
   if (shown.length) target.append(element("h3", {}, "Errors by kind"), chart(shown.map(([kind, counts], index) => [kind, counts, 1 + index % 7]), "Errors over time, by kind"));
-  const basis = partly(data.errors_read, "errors");
+  const basis = [partly(data.images_read, "images", "drawn at random"), partly(data.errors_read, "errors", "those with the most")].filter(Boolean).join(" ");
   if (basis) target.append(element("p", { class: "quiet" }, basis));
 }
 
@@ -281,16 +281,17 @@ function chart(series, label) {
 }
 
 /* ---- images ---- */
-byId("images-basis").textContent = data.images_read.rows ? `Of ${many(data.images_read.rows, "image", "images")} in finished batches.${partly(data.images_read, "images")}` : "No finished batch has an image yet.";
-for (const { title, bars } of data.shares) {
+byId("images-basis").textContent = data.images_read.rows ? partly(data.images_read, "images", "drawn at random") || `Of ${many(data.images_read.rows, "image", "images")} in finished batches.` : "No finished batch has an image yet.";
+for (const { title, bars, more } of data.shares) {
   if (!bars.length) continue;
-  const most = Math.max(...bars.map((bar) => bar[1])), whole = bars.reduce((sum, bar) => sum + bar[1], 0);
+  const most = Math.max(...bars.map((bar) => bar[1])), whole = bars.reduce((sum, bar) => sum + bar[1], 0) + more[1];
   const table = element("table", { class: "bars" }, element("caption", { class: "hidden" }, title));
   const body = element("tbody");
   for (const [label, count] of bars) {
     body.append(element("tr", {}, element("th", { scope: "row" }, ...linked(label)), element("td", { class: "fill" }, element("i", { share: count / most })),
       element("td", { class: "number" }, NUMBER.format(count)), element("td", { class: "number quiet" }, percent(count, whole))));
   }
+  if (more[0]) body.append(element("tr", {}, element("th", { scope: "row" }, `${NUMBER.format(more[0])} more`), element("td"), element("td", { class: "number" }, NUMBER.format(more[1])), element("td", { class: "number quiet" }, percent(more[1], whole))));
   table.append(body);
   byId("shares").append(element("div", {}, element("h3", {}, title), table));
 }

@@ -1,7 +1,8 @@
 """Aggregates over the columns of finished batches, with DuckDB; the image column is never read.
 
 A file costs more than its rows (0.3 ms to open), and a run may have 10^5 of them, so at most `MOST_FILES` of each kind
-are read, drawn at random; `Share` says how much of the run they are. Counts of rows are those of the markers instead.
+are read: of images, random ones; of errors, those with the most, whose servers need words. `Share` says how much of the
+run they are. Counts of rows are those of the markers instead.
 """
 
 from __future__ import annotations
@@ -118,11 +119,13 @@ def read_results(folders: Mapping[Path, Counter[str]], success: str, rng: random
     Args:
         folders: Their folders, and what their markers count.
         success: The name of images among the error kinds.
-        rng: Draws the files if there are too many.
+        rng: Draws the files with images.
     """
     images = {folder / SUCCESSES: counts[success] for folder, counts in folders.items() if counts[success]}
     errors = {folder / ERRORS: rows for folder, counts in folders.items() if (rows := counts.total() - counts[success])}
-    read_images, read_errors = _drawn(images, rng), _drawn(errors, rng)
+    random_order = rng.sample(sorted(images), len(images))
+    read_images = _as_many_as_may_be_read(random_order, images)
+    read_errors = _as_many_as_may_be_read(sorted(errors, key=lambda path: (-errors[path], path)), errors)
     results = Results(_share(read_images, images), _share(read_errors, errors))
     with _database() as connection:
         _create(connection, "images", read_images, _SUCCESSES)
@@ -134,17 +137,16 @@ def read_results(folders: Mapping[Path, Counter[str]], success: str, rng: random
     return results
 
 
-def _drawn(files: Mapping[Path, int], rng: random.Random) -> list[Path]:
-    """All files, or as many of them as may be read, drawn at random."""
-    drawn: list[Path] = []
-    rows = 0
-    for path in sorted(files) if len(files) <= MOST_FILES else rng.sample(sorted(files), MOST_FILES):
-        if drawn and rows + files[path] > MOST_ROWS:
-            continue
+def _as_many_as_may_be_read(order: Iterable[Path], rows: Mapping[Path, int]) -> list[Path]:
+    chosen: list[Path] = []
+    chosen_rows = 0
+    for path in order:
+        if len(chosen) == MOST_FILES or (chosen and chosen_rows + rows[path] > MOST_ROWS):
+            break
         if path.is_file():
-            drawn.append(path)
-            rows += files[path]
-    return drawn
+            chosen.append(path)
+            chosen_rows += rows[path]
+    return chosen
 
 
 def _share(read: Sequence[Path], files: Mapping[Path, int]) -> Share:
