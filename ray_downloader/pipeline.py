@@ -30,7 +30,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.logs import start_logging
-from ray_downloader.monitor.plan import show_plan
+from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
 from ray_downloader.monitor.run_report import RunReport, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
@@ -102,7 +102,9 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
         if settings.mode == "plan":
             _partition(settings, layout, ContactCheck(settings, contact_rule))
-            show_plan(settings, layout, console)
+            plan = make_plan(settings, layout, os.environ)
+            write_plan(plan, layout)
+            show_plan(plan, console)
             return ExitCode.SETTLED
         write_text(layout.command_file, again + "\n")
         try:

@@ -64,11 +64,7 @@ class BudgetActor:
 
     def waiting(self) -> dict[str, Waiting]:
         """Budgets that get no request now, and the reasons."""
-        clock_ahead_s = time.time() - time.monotonic()
-        return {
-            budget: Waiting(wait.reason, None if wait.until_s is None else wait.until_s + clock_ahead_s, wait.said)
-            for budget, wait in self._budgets.waiting().items()
-        }
+        return self._budgets.waiting()
 
     def drain(self) -> None:
         """From now on, inform every task that the run ends."""

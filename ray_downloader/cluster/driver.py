@@ -218,7 +218,8 @@ class Driver:
 
     def _show(self, now_s: float, is_final: bool) -> None:
         if self._watchers:
-            view = RunView(self._result.progress, self._mode, self._waiting(now_s), is_final)
+            learned = self._actors.learned()
+            view = RunView(self._result.progress, self._mode, self._waiting(now_s), learned, is_final)
             for watcher in self._watchers:
                 watcher.update(view, now_s)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
@@ -85,6 +85,9 @@ class BudgetActors(Protocol):
     def save(self) -> None:
         """Write what was learned to the run folder."""
 
+    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was learned about each budget, as last saved."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunView:
@@ -93,12 +96,14 @@ class RunView:
     Args:
         progress: Sums of this run.
         waiting: Budgets that get no request now, and the reasons.
+        learned: What was learned about each budget, as last saved (`ServerState.snapshot`).
         is_final: Nothing follows.
     """
 
     progress: Progress
     mode: RunMode = RunMode()
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    learned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_final: bool = False
 
 

@@ -116,6 +116,10 @@ class ServerActors(Generic[T]):
             self._snapshots.update({budget: {**state, SAVED_AT: now_unix_s} for budget, state in snapshots.items()})
         save_server_states(self._context.layout, self._snapshots)
 
+    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was learned about each budget, as last saved."""
+        return self._snapshots
+
 
 def _has_answered(snapshot: Mapping[str, Any]) -> bool:
     return bool(snapshot.get("has_answered") or snapshot.get("successes"))

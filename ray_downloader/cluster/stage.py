@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 import pyarrow.parquet as pq
@@ -22,12 +23,14 @@ from ray_downloader.cluster.watchers import BarWatcher, ReportWatcher, WaitingWa
 from ray_downloader.config.settings import ClusterSettings, Settings
 from ray_downloader.errors import StartError
 from ray_downloader.fetch.base import FETCHERS
-from ray_downloader.monitor.figures import RowsLeft, RunFigures
+from ray_downloader.monitor.figures import Moment, RowsLeft, RunEta, RunFigures
+from ray_downloader.monitor.plan import planned_slots
 from ray_downloader.monitor.run_report import RunReport
 from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.progress import DownloadProgress
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.schedule.planner import CORE_RPS
 from ray_downloader.schedule.run_status import RunStatus, scan
 from ray_downloader.signals import draining_on_signals
 from ray_downloader.worker.progress import Progress
@@ -53,8 +56,10 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
         _log.warning("%s; what it has lost is fetched again", problem)
     rows_by_server = _rows_by_server(layout, status)
     rows_left = RowsLeft(rows_by_server, context.policies.budget_key)
-    figures = RunFigures(load_partition_summary(layout), status.by_kind, rows_left)
-    report.write("running", figures.of(Progress(), {}, time.monotonic(), time.time()))
+    now_s, slots = time.monotonic(), planned_slots(settings, os.environ)
+    eta = RunEta(rows_left, context.policies.policy, slots * CORE_RPS, now_s)
+    figures = RunFigures(load_partition_summary(layout), status.by_kind, rows_left, eta)
+    report.write("running", figures.of(Progress(), Moment(now_s, time.time())))
     if not status.work:
         return DownloadResult()
     with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:

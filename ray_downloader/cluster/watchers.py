@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ray_downloader.cluster.ports import RunMode, RunView
-from ray_downloader.monitor.figures import RowsLeft, RunFigures
+from ray_downloader.monitor.figures import Moment, RowsLeft, RunFigures
 from ray_downloader.monitor.run_report import RunReport
 from ray_downloader.monitor.waiting import WaitingLog
 from ray_downloader.progress import DownloadProgress
@@ -51,7 +51,7 @@ class ReportWatcher:
         """Write the figures, every few seconds and at the end."""
         if now_s >= self._report_at_s or view.is_final:
             self._report_at_s = now_s + REPORT_INTERVAL_S
-            figures = self._figures.of(view.progress, view.waiting, now_s, self._wall_clock())
+            figures = self._figures.of(view.progress, moment_of(view, now_s, self._wall_clock()))
             self._report.write("draining" if view.mode.is_draining else "running", figures)
 
 
@@ -74,6 +74,11 @@ class WaitingWatcher:
             if view.waiting:
                 self._rows_left.take(view.progress)
             self._waiting.update(view.waiting, self._wall_clock())
+
+
+def moment_of(view: RunView, now_s: float, now_unix_s: float) -> Moment:
+    """What a view says about the servers."""
+    return Moment(now_s, now_unix_s, view.waiting, view.learned, view.mode.is_idle)
 
 
 def _note(mode: RunMode) -> str:

@@ -1,20 +1,50 @@
-"""The figures of a download while it runs: rows, speed of the last minute, time left, waiting servers. Pure."""
+"""The figures of a download while it runs: rows, speed of the last minute, time left, slow servers, waits. Pure."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition.summary import PartitionSummary
+from ray_downloader.politeness.messages import WaitReason
+from ray_downloader.politeness.policy import ServerPolicy
+from ray_downloader.politeness.server.patience import NEVER_ANSWERED_S
+from ray_downloader.schedule.eta import BudgetLoad, MeasuredRates, eta_s
 from ray_downloader.worker.progress import Progress
 
 #: The speed is measured over this time.
 WINDOW_S = 60.0
 #: How many waiting servers are listed: those with the most rows.
 MOST_WAITING = 1_000
+#: How many of the budgets that take longest are listed.
+MOST_SLOWEST = 20
+#: Conditions of a server (`politeness.server.condition`) in which it may be given up.
+_IN_TROUBLE = frozenset({"suspect", "throttled", "waiting", "unreachable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known about the servers of a run at one time.
+
+    Args:
+        now_s: Monotonic time, for measuring speed.
+        now_unix_s: The time of day, for the ends of waits.
+        waiting: Budgets that get no request.
+        learned: What was learned about budgets (`ServerState.snapshot`).
+        is_idle: Whether the run can only wait for servers in trouble.
+    """
+
+    now_s: float
+    now_unix_s: float
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    learned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_idle: bool = False
 
 
 class RowsLeft:
@@ -27,55 +57,109 @@ class RowsLeft:
 
     def __init__(self, at_start: Mapping[str, int], budget_key: Callable[[str], str]) -> None:
         self._at_start: Counter[str] = Counter()
+        self._budgets: dict[str, None] = {}
         for server, rows in at_start.items():
-            for name in {server, budget_key(server)}:
+            budget = budget_key(server)
+            self._budgets[budget] = None
+            for name in {server, budget}:
                 self._at_start[name] += rows
         self._budget_key = budget_key
-        self._settled: Counter[str] = Counter()
+        self.settled: Counter[str] = Counter()
 
     def take(self, progress: Progress) -> None:
         """Take into account what this run has settled so far."""
-        self._settled.clear()
+        self.settled.clear()
         for (server, _), rows in progress.settled.items():
             for name in {server, self._budget_key(server)}:
-                self._settled[name] += rows
+                self.settled[name] += rows
 
     def of(self, name: str) -> int:
         """Rows left for a budget or host."""
-        return max(0, self._at_start[name] - self._settled[name])
+        return max(0, self._at_start[name] - self.settled[name])
+
+    def by_budget(self) -> Iterator[tuple[str, int]]:
+        """Budgets with rows left, and how many."""
+        return ((budget, rows) for budget in self._budgets if (rows := self.of(budget)))
+
+
+class RunEta:
+    """The time that is left of a run: from measured rates, or learned ones, or those it started with.
+
+    Args:
+        rows_left: Rows left by budget.
+        policy: The limits of a budget.
+        capacity_rps: Rows/s that the cluster can process, until the real throughput is measured.
+        now_s: When the run started; monotonic.
+    """
+
+    def __init__(
+        self, rows_left: RowsLeft, policy: Callable[[str], ServerPolicy], capacity_rps: float, now_s: float
+    ) -> None:
+        self._rows_left = rows_left
+        self._policy = policy
+        self._capacity_rps = capacity_rps
+        self._rates = MeasuredRates(now_s)
+        #: How long the run has been idle while each budget was in trouble: its patience runs out only then.
+        self._idle_s: defaultdict[str, float] = defaultdict(float)
+        self._noted_s = now_s
+
+    def loads(self, now: Moment) -> list[BudgetLoad]:
+        """What is left of each budget; `rows_left` has taken the latest progress."""
+        paused = [budget for budget, wait in now.waiting.items() if wait.reason is not WaitReason.CRAWL_DELAY]
+        self._rates.note(self._rows_left.settled, paused, now.now_s)
+        idle_s, self._noted_s = (now.now_s - self._noted_s if now.is_idle else 0.0), now.now_s
+        return [self._load(budget, rows, now, idle_s) for budget, rows in self._rows_left.by_budget()]
+
+    def _load(self, budget: str, rows: int, now: Moment, idle_s: float) -> BudgetLoad:
+        policy, wait, learned = self._policy(budget), now.waiting.get(budget), now.learned.get(budget, {})
+        until_unix_s = wait.until_unix_s if wait else None
+        wait_s = max(0.0, until_unix_s - now.now_unix_s) if until_unix_s is not None else 0.0
+        if learned.get("condition") in _IN_TROUBLE and not learned.get("successes"):
+            patience_s = policy.patience_s if learned.get("has_answered") else min(NEVER_ANSWERED_S, policy.patience_s)
+            self._idle_s[budget] += idle_s
+            return BudgetLoad(budget, rows, math.inf, max(0.0, patience_s - self._idle_s[budget]), is_last=True)
+        expected_rps = learned.get("rate_rps") or policy.start_rate_rps or math.inf
+        is_busy = wait_s <= 0 and not self._rates.is_often_paused(budget)
+        return BudgetLoad(budget, rows, self._rates.of(budget, expected_rps), wait_s, is_busy=is_busy)
+
+    def seconds(self, loads: Iterable[BudgetLoad]) -> float:
+        """Seconds until all rows are settled."""
+        return eta_s(loads, self._rates.throughput_rps or self._capacity_rps)
 
 
 class RunFigures:
-    """Figures of a run for `logs/progress.json` and `status`.
+    """Figures of a run for `logs/progress.json`, `status` and the live view.
 
     Args:
         partition: The counts of the list.
         settled: Rows by error kind or `SUCCESS` when the run began.
         rows_left: Rows left by budget.
+        eta: Estimates the time that is left.
     """
 
-    def __init__(self, partition: PartitionSummary, settled: Mapping[str, int], rows_left: RowsLeft) -> None:
+    def __init__(
+        self, partition: PartitionSummary, settled: Mapping[str, int], rows_left: RowsLeft, eta: RunEta
+    ) -> None:
         self._partition = partition
         self._settled = Counter(settled)
         self._rows_left = rows_left
-        self._seen: deque[tuple[float, int, int]] = deque()
+        self._eta = eta
+        self._seen: deque[tuple[float, int]] = deque()
 
-    def of(self, progress: Progress, waiting: Mapping[str, Waiting], now_s: float, now_unix_s: float) -> dict[str, Any]:
+    def of(self, progress: Progress, now: Moment) -> dict[str, Any]:
         """The figures now.
 
         Args:
             progress: Sums of this run.
-            waiting: Budgets that get no request.
-            now_s: Monotonic time, for measuring speed.
-            now_unix_s: The time of day, for the ends of waits.
+            now: What else there is to know.
         """
         kinds = Counter(self._settled)
         for (_, kind), rows in progress.settled.items():
             kinds[kind or SUCCESS] += rows
         images, rows = kinds[SUCCESS], kinds.total()
-        images_per_s, rows_per_s = self._speed(now_s, images, rows)
         left = max(0, self._partition.accepted_rows - rows)
-        listed = self._with_rows(progress, waiting)
+        self._rows_left.take(progress)
+        loads = self._eta.loads(now)
         return {
             "rows": {
                 "input": self._partition.input_rows,
@@ -84,36 +168,43 @@ class RunFigures:
                 "errors": rows - images,
                 "left": left,
             },
-            "images_per_s": round(images_per_s, 2),
-            "eta_s": _eta_s(left / rows_per_s, listed, now_unix_s) if rows_per_s else None,
-            "waiting": [_entry(*item) for item in listed],
+            "images_per_s": round(self._images_per_s(now.now_s, images), 2),
+            "eta_s": round(self._eta.seconds(loads)) if loads else (None if left else 0),
+            "waiting": [_waiting_entry(*item) for item in self._with_rows(now.waiting)],
             "errors_by_kind": dict(sorted((kind, count) for kind, count in kinds.items() if kind != SUCCESS)),
+            "slowest": [_slow_entry(load, now.waiting) for load in _slowest(loads)],
         }
 
-    def _speed(self, now_s: float, images: int, rows: int) -> tuple[float, float]:
-        """Images/s and rows/s of the last minute."""
-        self._seen.append((now_s, images, rows))
+    def _images_per_s(self, now_s: float, images: int) -> float:
+        """Images/s of the last minute."""
+        self._seen.append((now_s, images))
         while len(self._seen) > 2 and self._seen[1][0] <= now_s - WINDOW_S:
             self._seen.popleft()
-        then_s, images_then, rows_then = self._seen[0]
-        seconds = now_s - then_s
-        return ((images - images_then) / seconds, (rows - rows_then) / seconds) if seconds else (0.0, 0.0)
+        then_s, images_then = self._seen[0]
+        return (images - images_then) / (now_s - then_s) if now_s > then_s else 0.0
 
-    def _with_rows(self, progress: Progress, waiting: Mapping[str, Waiting]) -> list[tuple[str, int, Waiting]]:
+    def _with_rows(self, waiting: Mapping[str, Waiting]) -> list[tuple[str, int, Waiting]]:
         """Waiting budgets with rows left, and how many; the largest first."""
-        if not waiting:
-            return []
-        self._rows_left.take(progress)
         listed = [(name, rows, wait) for name, wait in waiting.items() if (rows := self._rows_left.of(name))]
         return sorted(listed, key=lambda item: (-item[1], item[0]))[:MOST_WAITING]
 
 
-def _eta_s(by_speed_s: float, waiting: Sequence[tuple[str, int, Waiting]], now_unix_s: float) -> int:
-    """Estimated seconds left: from the speed of the last minute, but not before a server may be requested again."""
-    waits_s = (wait.until_unix_s - now_unix_s for _, _, wait in waiting if wait.until_unix_s is not None)
-    return round(max(by_speed_s, max(waits_s, default=0.0)))
+def _slowest(loads: Iterable[BudgetLoad]) -> list[BudgetLoad]:
+    return heapq.nlargest(MOST_SLOWEST, loads, key=lambda load: (load.is_last, load.eta_s, load.rows))
 
 
-def _entry(budget: str, rows: int, wait: Waiting) -> dict[str, Any]:
+def _waiting_entry(budget: str, rows: int, wait: Waiting) -> dict[str, Any]:
     said = {"said": wait.said} if wait.said else {}
     return {"server": budget, "rows": rows, "reason": wait.reason.value, "until": wait.until, **said}
+
+
+def _slow_entry(load: BudgetLoad, waiting: Mapping[str, Waiting]) -> dict[str, Any]:
+    wait = waiting.get(load.budget)
+    return {
+        "server": load.budget,
+        "rows": load.rows,
+        "rate_rps": round(load.rate_rps, 3) if math.isfinite(load.rate_rps) else None,
+        "eta_s": round(load.eta_s),
+        "reason": wait.reason.value if wait else None,
+        "until": wait.until if wait else None,
+    }

@@ -59,6 +59,10 @@ class RunLayout:
         return self.root / "summary.json"
 
     @property
+    def plan_file(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
     def checkpoint_file(self) -> Path:
         return self.root / self.structure.inner_checkpoint_file
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ray_downloader.errors import ErrorKind
+from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.politeness.server.outage_probes import OutageProbes
@@ -136,12 +137,13 @@ class Budgets:
         for state in self._states.values():
             state.note_outage(is_outage, now_s)
 
-    def waiting(self) -> dict[str, Wait]:
-        """Budgets that wait, with the reason and, on this clock, the end."""
+    def waiting(self) -> dict[str, Waiting]:
+        """Budgets that get no request now, with the reason and the end."""
         now_s = self._clock()
+        ahead_s = self._wall_clock() - now_s
         waits = ((budget, state.wait(now_s)) for budget, state in self._states.items())
-        paused = {host: Wait(WaitReason.PAUSED_BY_OPERATOR, None, "") for host in self._hosts.paused}
-        return {**paused, **{budget: wait for budget, wait in waits if wait is not None}}
+        paused = {host: Waiting(WaitReason.PAUSED_BY_OPERATOR) for host in self._hosts.paused}
+        return {**paused, **{budget: _on_wall_clock(wait, ahead_s) for budget, wait in waits if wait is not None}}
 
     def report(self, delta: ProgressDelta) -> BudgetReply:
         """Count a task's progress."""
@@ -188,3 +190,7 @@ class Budgets:
         """The learned state of every server that was requested, as JSON-able values."""
         now_s = self._clock()
         return {budget: state.snapshot(now_s) for budget, state in self._states.items()}
+
+
+def _on_wall_clock(wait: Wait, ahead_s: float) -> Waiting:
+    return Waiting(wait.reason, None if wait.until_s is None else wait.until_s + ahead_s, wait.said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.cluster.driver import DownloadResult, Driver
-from ray_downloader.cluster.ports import DriverPorts
+from ray_downloader.cluster.ports import DriverPorts, Watcher
 from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
@@ -93,10 +93,17 @@ class Simulation:
     Args:
         world: What there is.
         folder: An empty folder.
+        watchers: Called when the driver starts, with the run and the time; gives what watches it.
     """
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(
+        self,
+        world: World,
+        folder: Path,
+        watchers: Callable[[RunContext, float], Sequence[Watcher]] = lambda _context, _now_s: (),
+    ) -> None:
         self._world = world
+        self._watchers = watchers
         self._scheduler = Scheduler(DEADLINE_S, MOST_STEPS)
         self._clock_error_s = 0.0
         self._cluster: Cluster | None = None
@@ -159,6 +166,7 @@ class Simulation:
             pool=cluster,
             actors=actors,
             rescan=lambda batches: scan(context.layout, batches, context.retry).work,
+            watchers=self._watchers(context, self._scheduler.now_s),
             clock=self._scheduler,
             sleep=self._sleep,
         )

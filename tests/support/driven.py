@@ -141,6 +141,9 @@ class RememberedActors:
         self._remember("save", None)
         self.clock.sleep(self.saving_takes_s)
 
+    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+        return {}
+
     def _remember(self, what: str, value: Any) -> None:
         self.told.append((self.clock(), what, value))
 

@@ -107,7 +107,7 @@ def test_who_waits_is_listed_with_the_reason(clock: Clock) -> None:
     assert given.waiting() == {}
     given.order(ServerOrder("pause", "b.org"))
     (waiting,) = given.waiting().items()
-    assert (waiting[0], waiting[1].reason, waiting[1].until_s) == ("b.org", WaitReason.PAUSED_BY_OPERATOR, None)
+    assert (waiting[0], waiting[1].reason, waiting[1].until) == ("b.org", WaitReason.PAUSED_BY_OPERATOR, None)
 
 
 def test_during_an_outage_one_request_now_and_then_finds_out(clock: Clock) -> None:
