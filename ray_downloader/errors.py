@@ -7,6 +7,7 @@ The error kinds are a closed enum: the network seam (`fetch/`), the pixels (`ima
 from __future__ import annotations
 
 from enum import Enum, IntEnum
+from pathlib import Path
 
 
 class ErrorKind(str, Enum):
@@ -141,6 +142,28 @@ class RunFolderError(UserError):
     """A file of the run folder is damaged, or cannot be written: not a mistake in the configuration."""
 
     exit_code = ExitCode.FAILED
+
+
+class DamagedFileError(RunFolderError):
+    """A table of the run folder that cannot be read; the next call makes it anew if it can.
+
+    Args:
+        message: One sentence.
+        path: The file.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message, path)
+        self.path = path
+
+    @classmethod
+    def of(cls, path: Path, error: Exception) -> DamagedFileError:
+        """The error about a file that a reader could not read."""
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return cls(f"{path} is damaged ({why}); the same command makes it anew", str(path))
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class StartError(UserError):

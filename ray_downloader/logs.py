@@ -14,7 +14,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def start_logging(folder: Path, level: str, console: Console) -> None:
     """Send the package's messages to the console and to `<folder>/driver.log`, which later runs continue."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(folder / "driver.log", encoding="utf-8")
+    file = _FileHandler(folder / "driver.log", encoding="utf-8")
     file.setFormatter(logging.Formatter(_FORMAT))
     screen = _screen(console)
     logger = logging.getLogger("ray_downloader")
@@ -25,6 +25,13 @@ def start_logging(folder: Path, level: str, console: Console) -> None:
     logger.addHandler(file)
     logger.addHandler(screen)
     logger.propagate = False
+
+
+class _FileHandler(logging.FileHandler):
+    """A message that does not fit on a full disk is on the screen; a traceback about it would bury the reason."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Leave the message out of the file."""
 
 
 def _screen(console: Console) -> logging.Handler:

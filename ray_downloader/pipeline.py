@@ -27,7 +27,7 @@ from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.proxy import warn_of_unused_proxy
 from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
@@ -41,16 +41,27 @@ from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.progress import shown as show_units
 from ray_downloader.report.write import report_at_the_end
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
     refuse_other_pictures,
     refuse_replaced_images,
 )
-from ray_downloader.run_folder.identity import RunIdentity, load_identity, picture_keys, save_identity, with_list
+from ray_downloader.run_folder.health import damaged_url_tables, set_aside, set_damaged_aside
+from ray_downloader.run_folder.identity import (
+    RunIdentity,
+    batch_keys,
+    changed_keys,
+    load_identity,
+    picture_keys,
+    row_keys,
+    save_identity,
+    with_list,
+)
 from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.lock import holding_run
-from ray_downloader.run_folder.moves import finish_moves, make_moves, trash_name
+from ray_downloader.run_folder.moves import Moves, finish_moves, make_moves, trash_name
 from ray_downloader.run_folder.reset import check_reset, is_due, moves_of_reset
 from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 from ray_downloader.run_folder.server_lists import load_ignored_servers
@@ -83,7 +94,17 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
     Raises:
         UserError: Configuration or input is unusable, or another run holds the folder.
     """
-    return run_until_stopped(lambda: _run(_absolute(settings), contact_rule, again), settings)
+    settings = _absolute(settings)
+    try:
+        return run_until_stopped(lambda: _run(settings, contact_rule, again), settings)
+    except DamagedFileError as error:
+        set_aside(Path(error.path))
+        raise
+    except OSError as error:
+        full = full_disk_error(error, settings.path_to_output)
+        if full is None:
+            raise
+        raise full from None
 
 
 def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
@@ -94,6 +115,8 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
         SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
         finish_moves(layout.root)
+        for sentence in set_damaged_aside(layout):
+            _log.warning("%s", sentence)
         _reset(settings, layout, contact_rule, console)
         identity = _same_run(settings, layout)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
@@ -176,7 +199,8 @@ def _reset(settings: Settings, layout: RunLayout, contact_rule: ContactRule, con
         with partitioned(settings, layout, _log.info) as listed:  # what is wrong with the list is better said before
             ContactCheck(settings, contact_rule).run_folder(listed)
             content = replace(content, rows=load_partition_summary(listed).input_rows)
-            texts = {layout.run_file.name: with_list(None, content, settings).to_json()}
+            identity = replace(with_list(None, content, settings), batches=batch_keys(settings))
+            texts = {layout.run_file.name: identity.to_json()}
             place = {STAGED: layout.structure.urls_folder}
             make_moves(layout.root, replace(moves, into_place=place, texts={**moves.texts, **texts}))
     else:
@@ -192,6 +216,7 @@ def _same_run(settings: Settings, layout: RunLayout) -> RunIdentity:
     """
     pictures = (load_identity(layout)[0] or RunIdentity()).pictures or _earlier_pictures(layout)
     refuse_other_pictures(settings, layout, pictures)
+    _mend_urls(settings, layout)
     if layout.batches_table.exists() and "partition" in settings.stages:
         from ray_downloader.partition.same_list import settle_list  # noqa: PLC0415 - loads DuckDB
 
@@ -199,11 +224,44 @@ def _same_run(settings: Settings, layout: RunLayout) -> RunIdentity:
     return replace(load_identity(layout)[0] or RunIdentity(), pictures=picture_keys(settings))
 
 
+def _mend_urls(settings: Settings, layout: RunLayout) -> None:
+    """Remove damaged tables of URLs if the partition stage makes the same ones from the same list.
+
+    Raises:
+        RunFolderError: It would not, as far as is known.
+    """
+    problems = list(damaged_url_tables(layout))
+    if not problems and not layout.batches_table.exists() and any(layout.images.glob("server_name=*")):
+        problems = [f"{layout.batches_table} is missing"]
+    if not problems:
+        return
+    from ray_downloader.partition.content import content_of_list  # noqa: PLC0415
+
+    identity = load_identity(layout)[0] or RunIdentity()
+    is_same = (
+        "partition" in settings.stages
+        and bool(identity.batches)
+        and not identity.batches.get("extended")
+        and not changed_keys(identity.rows, row_keys(settings))
+        and content_of_list(settings, layout, identity.listed).sha256 == identity.listed.sha256
+    )
+    if not is_same:
+        raise RunFolderError(
+            f"{'; '.join(problems)}: restore the folder {layout.urls} from a copy, or use another path_to_output. "
+            "It is made anew only from the list as it was, if that was never extended and this version began the run"
+        )
+    for problem in problems:
+        _log.warning("%s: %s is made anew from the list", problem, layout.urls)
+    make_moves(layout.root, Moves(trash_name(time.time()), [layout.structure.urls_folder]))
+
+
 def _earlier_pictures(layout: RunLayout) -> Mapping[str, object]:
     """What a stored picture is in a run of an earlier version, which had no `run.json`; empty if that is unknown."""
     try:
-        return picture_keys(Settings.load(layout.settings_file))
-    except UserError:
+        document = json.loads(layout.settings_file.read_text("utf-8"))
+        known = {f"image.{key}": value for key, value in document["image"].items()}
+        return known | {"downloader_parameters.image_size": document["downloader_parameters"]["image_size"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -211,14 +269,18 @@ def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> 
     if "partition" in settings.stages and not layout.batches_table.exists():
         from ray_downloader.partition.content import content_of_list  # noqa: PLC0415
 
+        identity = load_identity(layout)[0] or RunIdentity()
         content = content_of_list(settings, layout)
+        if content.sha256 == identity.listed.sha256:  # its tables are made anew, and cut as they were
+            parameters = settings.downloader_parameters.model_copy(update=dict(identity.batches))
+            settings = settings.model_copy(update={"downloader_parameters": parameters})
         summary = partition(settings, layout, _log.info, contact.first_urls)
         _log.info(
             "partition: %d rows on %d servers in %d batches, %d rows rejected",
             summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
         )  # fmt: skip
-        identity, _ = load_identity(layout)
-        save_identity(layout, with_list(identity, replace(content, rows=summary.input_rows), settings))
+        identity = with_list(identity, replace(content, rows=summary.input_rows), settings)
+        save_identity(layout, replace(identity, batches=batch_keys(settings)))
     _note(layout, batched=True)
 
 
@@ -265,6 +327,8 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
     result = download(settings, layout, shown.console, shown.report)
+    if result.failure is not None:
+        raise result.failure
     status = scan(layout, load_batches(layout), retry)
     figures = StageFigures(result.seconds, result.images, result.size_bytes, result.progress.disallowed)
     before = None if result.seconds else load_summary(layout)
@@ -309,7 +373,7 @@ def _note(layout: RunLayout, **done: bool) -> None:
     path = layout.checkpoint_file
     try:
         known = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         known = {}
     if {**known, **done} != known:
         write_text(path, json.dumps({**known, **done}, indent=2) + os.linesep)

@@ -95,7 +95,7 @@ def _from_summary(layout: RunLayout) -> dict[str, Any]:
         rows = {**summary["rows"], "left": summary["unsettled_rows"]}
         state = "stopped" if rows["left"] else "finished"
         return {"state": state, "rows": rows, "errors_by_kind": summary["errors_by_kind"]}
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {}
 
 

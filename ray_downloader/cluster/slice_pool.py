@@ -6,6 +6,7 @@ import logging
 import os
 import uuid
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,6 +16,8 @@ from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.slices import Slice, work_slice
 from ray_downloader.config.secrets import secret_variables
+from ray_downloader.errors import RunFolderError
+from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.run_context import RunContext
@@ -32,6 +35,7 @@ class RaySlicePool:
     """
 
     def __init__(self, context: RunContext, directory: Directory[Any]) -> None:
+        self._root = context.layout.root
         self._settings_file = context.layout.settings_file
         self._secrets = secret_variables(context.settings, os.environ)
         self._cpus = context.settings.downloader_parameters.cpu_per_worker
@@ -49,13 +53,16 @@ class RaySlicePool:
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:
         """Tasks that have ended, well or not."""
         done, _ = ray.wait(list(self._holders), timeout=timeout_s)
-        return [(handle, _result_of(handle, self._holders.pop(handle))) for handle in done]
+        return [(handle, _result_of(handle, self._holders.pop(handle), self._root)) for handle in done]
 
 
-def _result_of(handle: ray.ObjectRef, holder: str) -> SliceReport | SliceLost:
+def _result_of(handle: ray.ObjectRef, holder: str, root: Path) -> SliceReport | SliceLost:
     try:
         report: SliceReport = ray.get(handle)
     except RayTaskError as error:
+        failure = error.cause if isinstance(error.cause, RunFolderError) else full_disk_error(error.cause, root)
+        if failure is not None:
+            return SliceLost(str(failure), holder=holder, failure=failure)
         _log.error("a worker task failed, which is a fault of this program:\n%s", error)
         return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
     except RayError as error:

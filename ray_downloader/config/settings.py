@@ -541,7 +541,7 @@ class Settings(_Group):
             return cls.from_config(json.loads(path.read_text("utf-8")))
         except FileNotFoundError:
             raise UserError(f"{path} does not exist; it is written by a run into its output folder") from None
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise UserError(f"{path} is not a settings file: {error}") from None
 
     def to_json(self) -> str:

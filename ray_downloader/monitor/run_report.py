@@ -96,7 +96,8 @@ def reporting(path: Path) -> Iterator[RunReport]:
     finally:
         is_over.set()
         beat.join()
-        report.end()
+        with suppress(OSError):  # on a full disk the reason for the end is worth more than this file
+            report.end()
 
 
 def _beat(path: Path, is_over: threading.Event) -> None:
@@ -110,9 +111,10 @@ def read_report(path: Path) -> dict[str, Any] | None:
     try:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
         touched_at_s = path.stat().st_mtime
-    except (FileNotFoundError, ValueError):
+        is_killed = document["state"] in {"running", "draining"} and not _is_alive(document, touched_at_s)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if document.get("state") in {"running", "draining"} and not _is_alive(document, touched_at_s):
+    if is_killed:
         document |= {"state": "killed", "images_per_s": 0.0, "eta_s": None, "waiting": []}
     return document
 

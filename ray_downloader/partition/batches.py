@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_downloader.errors import UserError
+from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
 
@@ -36,14 +36,21 @@ def load_batches(layout: RunLayout) -> list[Batch]:
     """
     if not layout.batches_table.is_file():
         raise UserError(f"{layout.batches_table} does not exist; run the partition stage first")
-    table = pq.read_table(layout.batches_table, schema=BATCH_SCHEMA)
+    try:
+        table = pq.read_table(layout.batches_table, schema=BATCH_SCHEMA)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFileError.of(layout.batches_table, error) from None
     return [Batch(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
 
 def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
     """The rows of one batch, sorted by (server_name, identifier): `schemas.URL_SCHEMA` and the kept columns."""
-    with pq.ParquetFile(layout.urls / batch.file) as file:
-        rows = file.read_row_group(batch.row_group)
+    path = layout.urls / batch.file
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            rows = file.read_row_group(batch.row_group)
+    except (pa.ArrowException, OSError, IndexError) as error:
+        raise DamagedFileError.of(path, error) from None
     for column in URL_SCHEMA:
         if column.name not in rows.schema.names:  # a run that an earlier version partitioned
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))

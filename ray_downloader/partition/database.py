@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 import duckdb
 import psutil
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.partition.row_uuid import ROW_UUID_MACRO
 
+#: How DuckDB, which has no error number, says that a disk is full.
+_NO_ROOM = re.compile("No space left|failed to offload|disk quota", re.IGNORECASE)
 #: DuckDB's own share of memory. With it, 10 M GBIF rows stay below 4 GB in total (benchmarks/partition/README.md).
 _MAX_MEMORY_BYTES = 2 << 30
 
@@ -30,4 +34,11 @@ def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(folder / "partition.duckdb", config=config) as connection:
         connection.execute("SET enable_progress_bar = false")  # it would draw over the caller's output
         connection.execute(ROW_UUID_MACRO)
-        yield connection
+        try:
+            yield connection
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            if not _NO_ROOM.search(str(error)):
+                raise
+            raise RunFolderError(
+                f"{folder}: no space is left for the partition of the list; make room, and the same command continues"
+            ) from None

@@ -37,7 +37,7 @@ def write_rows(
         members = batches[start : start + ROW_GROUPS_PER_FILE]
         with (
             replacing(folder / _file_name(start)) as temp,
-            pq.ParquetWriter(temp, schema, compression=COMPRESSION) as file,
+            pq.ParquetWriter(temp, schema, compression=COMPRESSION, write_page_checksum=True) as file,
         ):
             for member in members:
                 file.write_table(next(tables), row_group_size=member.rows)

@@ -75,6 +75,7 @@ def _compare(settings: Settings, layout: RunLayout, now: RunIdentity, known: Run
             save_identity(layout, now)
             return f"the list was touched, and its rows are those of this run: {rows}"
         files = added_rows(layout, listed, settings.downloader_parameters)
+        now = replace(now, batches={**now.batches, "extended": True})
         make_moves(layout.root, Moves(trash, [], files, {layout.run_file.name: now.to_json()}))
         (layout.root / ADDED).rmdir()
         return f"the new rows of the list were added: {rows}"

@@ -44,4 +44,4 @@ def load_partition_summary(layout: RunLayout) -> PartitionSummary:
 
 
 def _file(layout: RunLayout) -> Path:
-    return layout.urls / "partition.json"
+    return layout.partition_summary_file

@@ -16,7 +16,7 @@ from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
 
 VERSION = 1
-_OURS = {"version", "list", "rows", "pictures"}
+_OURS = {"version", "list", "rows", "pictures", "batches"}
 #: Keys of `dataset` that do not affect which rows there are.
 _NOT_OF_ROWS = {"input_help", "checksum", "keep"}
 #: Keys of `image` that do not affect what a stored picture is, but which are stored and with which columns.
@@ -53,18 +53,20 @@ class RunIdentity:
         listed: Its list.
         rows: The keys that decide which rows there are.
         pictures: The keys that decide what a stored picture is; empty if that is unknown.
+        batches: How its rows were cut into batches, and whether it was extended, so that `urls/` can be made anew.
         others: What another version wrote.
     """
 
     listed: ListIdentity = UNKNOWN_LIST
     rows: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Any] = field(default_factory=dict)
+    batches: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The content of `run.json`."""
-        ours = {"version": VERSION, "list": asdict(self.listed), "rows": self.rows, "pictures": self.pictures}
-        return json.dumps({**self.others, **ours}, indent=2) + "\n"
+        ours = {"list": asdict(self.listed), "rows": self.rows, "pictures": self.pictures, "batches": self.batches}
+        return json.dumps({**self.others, "version": VERSION, **ours}, indent=2) + "\n"
 
     @classmethod
     def parse(cls, text: str) -> RunIdentity:
@@ -77,8 +79,8 @@ class RunIdentity:
         try:
             listed = {key: document["list"][key] for key in ListIdentity.__slots__ if key in document["list"]}
             others = {key: value for key, value in document.items() if key not in _OURS}
-            rows, pictures = dict(document.get("rows", {})), dict(document.get("pictures", {}))
-            return cls(ListIdentity(**listed), rows, pictures, others)
+            rows, pictures, batches = (dict(document.get(key, {})) for key in ("rows", "pictures", "batches"))
+            return cls(ListIdentity(**listed), rows, pictures, batches, others)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"unexpected content: {error!r}") from None
 
@@ -125,6 +127,11 @@ def load_identity(layout: RunLayout) -> tuple[RunIdentity | None, str]:
 def save_identity(layout: RunLayout, identity: RunIdentity) -> None:
     """Write `run.json`."""
     write_text(layout.run_file, identity.to_json())
+
+
+def batch_keys(settings: Settings) -> dict[str, Any]:
+    """The keys that decide how rows are cut into batches."""
+    return settings.downloader_parameters.model_dump(include={"batch_size", "pool_below"})
 
 
 def with_list(identity: RunIdentity | None, listed: ListIdentity, settings: Settings) -> RunIdentity:

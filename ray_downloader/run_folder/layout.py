@@ -92,6 +92,11 @@ class RunLayout:
         return self.urls / "servers.parquet"
 
     @property
+    def partition_summary_file(self) -> Path:
+        """What the partition stage counted."""
+        return self.urls / "partition.json"
+
+    @property
     def images(self) -> Path:
         return self.root / self.structure.images_folder
 

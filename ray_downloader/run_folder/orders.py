@@ -7,11 +7,14 @@ process that starts first applies the orders in force.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+_ACTIONS = frozenset({"pause", "resume", "rate", "ban"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,10 @@ class OrderFile:
         """Give an order; it is on disk when this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         given = {**asdict(order), "given_at_unix_s": order.given_at_unix_s or time.time()}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(given) + "\n")
+        with self._path.open("a+b") as file:
+            # A line that a full disk or a lost machine has torn must not swallow this one.
+            is_torn = file.seek(0, os.SEEK_END) > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
+            file.write(b"\n" * is_torn + json.dumps(given).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -55,16 +60,34 @@ class OrderFile:
             file.seek(self._read_bytes)
             whole_lines = file.read().rpartition(b"\n")
         self._read_bytes += len(whole_lines[0]) + len(whole_lines[1])
-        return [order for line in whole_lines[0].splitlines() if (order := _parse(line)) is not None]
+        return [order for line in whole_lines[0].split(b"\n") if (order := _parse(line)) is not None]
 
 
 def _parse(line: bytes) -> ServerOrder | None:
     """The order in a line; None for one that was torn by a full disk or a lost machine."""
     try:
         order = json.loads(line)
-        return ServerOrder(order["action"], order["server"], order.get("value"), order.get("given_at_unix_s", 0.0))
+        value = order.get("value")
+        found = ServerOrder(
+            str(order["action"]),
+            str(order["server"]),
+            None if value is None else float(value),
+            float(order.get("given_at_unix_s", 0.0)),
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+    is_rate = found.action == "rate"
+    is_order = found.action in _ACTIONS and isinstance(order["server"], str)
+    return found if is_order and (not is_rate or (found.value is not None and 0 < found.value < math.inf)) else None
+
+
+def damaged_lines(path: Path) -> list[int]:
+    """Numbers of the lines that are no orders."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    return [number for number, line in enumerate(lines, 1) if line.strip() and _parse(line) is None]
 
 
 def in_force(orders: Iterable[ServerOrder]) -> list[ServerOrder]:

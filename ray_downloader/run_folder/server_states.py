@@ -16,9 +16,9 @@ def load_server_states(layout: RunLayout) -> dict[str, dict[str, Any]]:
     """Snapshots by budget, each with the time at which it was saved; empty if there is no usable file."""
     try:
         states: dict[str, dict[str, Any]] = json.loads(layout.servers_state_file.read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        return {budget: state for budget, state in states.items() if isinstance(state, dict)}
+    except (FileNotFoundError, ValueError, AttributeError):
         return {}
-    return states
 
 
 def save_server_states(layout: RunLayout, snapshots: Mapping[str, Mapping[str, Any]]) -> None:

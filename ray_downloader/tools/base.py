@@ -42,8 +42,11 @@ class Unit:
         text = read_marker(self.folder)
         if text is None:
             return None
-        marker = json.loads(text)
-        return Counter(marker["counts"]) if marker["stamp"] == self.stamp else None
+        try:
+            marker = json.loads(text)
+            return Counter(marker["counts"]) if marker["stamp"] == self.stamp else None
+        except (ValueError, KeyError, TypeError):
+            return None  # a damaged marker: the unit is done again
 
     def complete(self, counts: Mapping[str, int]) -> None:
         """Write the marker, last."""

@@ -63,8 +63,10 @@ def _run_settings(root: Path) -> dict[str, Any] | None:
         document: dict[str, Any] = json.loads((root / "settings.json").read_text("utf-8"))
     except FileNotFoundError:
         return None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise UserError(f"{root / 'settings.json'} is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{root / 'settings.json'} is not a settings file: it is not a JSON object")
     return document
 
 

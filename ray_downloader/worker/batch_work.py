@@ -165,6 +165,14 @@ class BatchWork:
         """What an earlier task learned about the row; returned only once."""
         return self._under_way.pop(row.number, None)
 
+    def resume(self, row: Row, now_s: float, now_unix_s: float) -> str:
+        """Let the row continue from what an earlier task learned about it, if any did; the URL to request next."""
+        learned = self.learned(row)
+        try:
+            return row.resume(learned, now_s, now_unix_s) if learned else row.url
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return row.url  # the file is damaged, and only saves requests
+
     @contextmanager
     def decoding(self, row: Row) -> Iterator[bool]:
         """Record which row is being decoded, in case that kills the process.

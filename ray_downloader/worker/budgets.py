@@ -12,7 +12,7 @@ from typing import Any, cast
 from ray_downloader.errors import ErrorKind
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
-from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.politeness.policy import PolicyBook, ServerPolicy
 from ray_downloader.politeness.server.outage_probes import OutageProbes
 from ray_downloader.politeness.server.state import Order, ServerState, Wait
 from ray_downloader.profile.table import ProfiledWait
@@ -95,9 +95,8 @@ class Budgets:
         if state is None:
             policy = self._policies.policy(budget)
             snapshot = self._saved.pop(budget, None)
-            if snapshot:
-                age_s = max(0.0, self._wall_clock() - snapshot[SAVED_AT])
-                state = ServerState.restore(policy, snapshot, age_s, now_s)
+            state = self._restored(policy, snapshot, now_s) if snapshot else None
+            if state is not None and snapshot:
                 self._saved_at_s[budget] = snapshot[SAVED_AT]
             else:
                 state = ServerState(policy, now_s)
@@ -107,6 +106,14 @@ class Budgets:
             self._heed_probes_of(budget, state, now_s)
             self._obey(budget)
         return state
+
+    def _restored(self, policy: ServerPolicy, snapshot: Mapping[str, Any], now_s: float) -> ServerState | None:
+        """The state of a snapshot; None if it is damaged, so that everything is learned again."""
+        try:
+            age_s = max(0.0, self._wall_clock() - snapshot[SAVED_AT])
+            return ServerState.restore(policy, snapshot, age_s, now_s)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
 
     def heed_probes(self, waits: Mapping[str, ProfiledWait]) -> None:
         """Apply what servers demanded of the profile's probes, as if they had demanded it of the download.

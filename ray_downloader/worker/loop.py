@@ -192,8 +192,7 @@ class Worker:
             self._ports.rng.shuffle(rows)  # lists are sorted and neighbours fail together, which looks like the server
             self._rows_of_server.update(row.server for row in rows)
             for row in rows:
-                learned = batch.learned(row)
-                self._send_to(row, row.resume(learned, now_s, self._ports.wall_clock()) if learned else row.url)
+                self._send_to(row, batch.resume(row, now_s, self._ports.wall_clock()))
 
     def _send_to(self, row: Row, url: str) -> None:
         """Queue the row at the budget that its next request spends, or settle it if there must not be one."""

@@ -1,0 +1,70 @@
+"""A disk that fills up, and files that are damaged in the middle of a run: a sentence, and the same command goes on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.job import RunFolder, as_override, run_program
+from tests.support.running import RunningOrigin
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+ROWS = 300
+
+
+def mount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, where this user may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        mount(folder, "size=50m")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this user may not mount a file system")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_costs_no_row(tmp_path: Path, small_disk: Path, origin: RunningOrigin) -> None:
+    origin.forget()
+    (tmp_path / "list.txt").write_text("".join(f"http://full-{n % 3}.example/photo/{n}.jpg\n" for n in range(ROWS)))
+    out = RunFolder(small_disk / "out")
+    arguments = (
+        f"path_to_input={tmp_path / 'list.txt'}", f"path_to_output={out.root}", "stages=[partition,download]",
+        "downloader_parameters.default_rate_limit=200", "politeness.max_connections=8", "cluster.num_cpus=2",
+        as_override("network.connect_to", origin.connect_to),
+    )  # fmt: skip
+    assert run_program(*arguments, "stages=[partition]", cwd=tmp_path).returncode == 0
+    used = int(subprocess.run(["df", "--output=used", small_disk], capture_output=True, check=True).stdout.split()[1])
+    subprocess.run(["mount", "-o", f"remount,size={used + 500}k", small_disk], check=True)
+    full = run_program(*arguments, cwd=tmp_path)
+    assert full.returncode == 1, full.stderr
+    assert "Traceback" not in full.stderr, full.stderr
+    assert re.search(r"ray_downloader: .*no space or no inodes are left .*same command continues", full.stderr)
+    asked = len(origin.seen())
+    assert 0 < asked < ROWS
+
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    for name in ("settings.json", "run.json", "checkpoint.json", "logs/progress.json", "schedules/servers.json"):
+        (out.root / name).parent.mkdir(exist_ok=True)
+        (out.root / name).write_bytes(b"\xff\xfe{" * 20)
+    done = run_program(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    named = re.findall(r"(\S+) is damaged", done.stderr)
+    assert {Path(name).name for name in named} >= {"settings.json", "run.json", "checkpoint.json", "servers.json"}
+    assert out.summary["rows"] == {"input": ROWS, "rejected": 0, "successes": ROWS, "errors": 0}
+    assert out.settled_uuids().total() == len(out.settled_uuids()) == ROWS
+    times = Counter(request.target for request in origin.seen())
+    again = sum(count - 1 for count in times.values())
+    assert again <= ROWS // 3, f"{again} of {ROWS} were fetched again"
