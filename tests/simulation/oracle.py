@@ -85,18 +85,19 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
     1. What lasts as long as patience does, or longer, is not told from what lasts for ever.
     2. Of a few rows nobody can tell whether they or their server is at fault; and a server that begins with 403 was
        never seen to serve anybody.
-    3. The attempts of a row that fails by itself may meet the trouble as well.
+    3. The attempts of a row that fails by itself may meet the trouble as well; so may all of them where a share of the
+       requests fails at random.
     """
     ends: set[str] = set()
     distinct = sum(row.server == server for row in world.rows)
     is_failing = isinstance(fate, Fails | Says) and bool(fate.times)
     for trouble in (*world.servers[server].troubles, *_losses(world)):
-        if trouble.end_s - trouble.start_s >= LONG_SHARE * _patience_s(world, trouble):
+        if trouble.share == 1 and trouble.end_s - trouble.start_s >= LONG_SHARE * _patience_s(world, trouble):
             ends |= _verdict_of(trouble)
         is_few = distinct < (FEW_FORBIDDEN if trouble.how == 403 else FEW_FAILING)
         may_be_url = trouble.how not in {429, 503, ErrorKind.DNS, ErrorKind.CONNECT}
         never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
-        if is_failing or (may_be_url and (is_few or never_served)):
+        if is_failing or trouble.share < 1 or (may_be_url and (is_few or never_served)):
             ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
     if isinstance(fate, Says) and fate.times == FOREVER and fate.status in _PASSING:
         ends |= REFUSED  # the last rows of a server, with no other left to tell by
@@ -268,7 +269,9 @@ def _waits_s(world: World, number: int) -> float:
     server = world.servers[number]
     waits_s = 0.0
     for trouble in server.troubles:
-        if trouble.end_s < FOREVER:
+        if trouble.share < 1:
+            waits_s += trouble.share * _asked_s(trouble.retry_after) * sum(row.server == number for row in world.rows)
+        elif trouble.end_s < FOREVER:
             waits_s += 2 * (trouble.end_s - trouble.start_s) + 60 + _asked_s(trouble.retry_after) + trouble.after_s
     for limit in server.limits:
         waits_s += _asked_s(getattr(limit, "retry_after", None)) + (limit.seconds if isinstance(limit, Window) else 0)

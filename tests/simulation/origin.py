@@ -5,12 +5,12 @@ The log is what politeness is judged by: the server's own clock and nobody else'
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from urllib.parse import urlsplit
-from zlib import crc32
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import kind_of_status
@@ -149,8 +149,8 @@ class Origin:
         return None
 
     def _is_hit(self, trouble: Trouble, url: str) -> bool:
-        chance = crc32(f"{url} {self._visits[url]} {trouble.start_s}".encode()) / 2**32
-        return chance < trouble.share
+        digest = hashlib.md5(f"{url} {self._visits[url]} {trouble.start_s}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") / 2**32 < trouble.share
 
     def _limit(self, now_s: float) -> Answer | None:
         for limiter in self._limits:

@@ -161,6 +161,32 @@ def test_odd_urls_that_answer_429_scattered_over_a_long_list() -> None:
     assert run.seconds < 200.0
 
 
+def _scattered(count: int, total: int, fate: Fate) -> tuple[Row, ...]:
+    return tuple(Row(0, fate) if number * 7919 % total < count else Row(0) for number in range(total))
+
+
+@pytest.mark.parametrize("retry_after", ["1", None])
+@pytest.mark.parametrize(("count", "total", "seconds"), [(6, 120, 20.0), (60, 1200, 130.0)])
+def test_refusals_of_first_visits_scattered_over_a_list(
+    retry_after: str | None, count: int, total: int, seconds: float
+) -> None:
+    """The rate fell from 80/s to 1/s and stayed there: 8 hours for 1,200 rows."""
+    run = held(one_server(*_scattered(count, total, Says(503, 1, retry_after)), rate_rps=53.4))
+    assert kinds(run) == {"image": total}
+    assert run.seconds < seconds
+
+
+@pytest.mark.parametrize("retry_after", ["1", None])
+def test_one_request_in_twenty_is_refused_whatever_the_rate(retry_after: str | None) -> None:
+    """Each refusal halved the rate again: 12 hours, and 40 rows lost."""
+    trouble = Trouble(0.0, FOREVER, 503, retry_after, share=0.05)
+    run = held(one_server(*rows(1200), troubles=(trouble,), rate_rps=53.4))
+    assert kinds(run)["image"] >= 1199, "three refusals of one URL are rare"
+    refused = sum(arrival.is_failure for arrival in run.arrivals[0])
+    odd_s = 30.0  # a row that is refused three times while others are served waits in between
+    assert run.seconds < 1.4 * (1260 / 80.0 + (refused if retry_after else 20.0)) + odd_s
+
+
 def test_neighbouring_rows_that_answer_500() -> None:
     """Lists are sorted: 483 good rows ended as `server_dead`, with exit 0."""
     run = held(one_server(*rows(200), *rows(20, Says(500)), *rows(283)))

@@ -179,8 +179,9 @@ class ServerCondition:
         """Process 429, 503 and the like.
 
         1. It states how long to wait: one such answer is enough.
-        2. It was well until now: this may be about the URL, so another one is requested after seconds.
-        3. It was already in trouble: a failed probe.
+        2. It refuses at random now and then, and does so less often than it would in trouble: it continues.
+        3. It was well until now: this may be about the URL, so another one is requested after seconds.
+        4. It was already in trouble: a failed probe.
         """
         if event.wait_s is not None:
             was_asked_as_usual = not self.needs_probe
@@ -189,6 +190,9 @@ class ServerCondition:
             self._judge(event.now_s)
             return Consequence.REFUSED if was_asked_as_usual else Consequence.NONE
         self.runs.own.refused(event.url_hash)
+        is_noise = self.runs.is_noise_with(event.url_hash)
+        if not self.is_trouble and is_noise:
+            return Consequence.REFUSED
         if not self.is_trouble or self.name is Condition.UNREACHABLE:
             self._suspect(event)
             return Consequence.NONE if self.runs.own.is_used_to_refusals else Consequence.REFUSED
@@ -317,11 +321,12 @@ class ServerCondition:
         return WaitReason.BACKOFF if self._last_is_answer else WaitReason.DEFERRED
 
     def pause_s(self, now_s: float) -> float:
-        """How long nothing may be sent; a pause that we chose ends with the patience, for the last probe."""
+        """How long nothing may be sent; a pause of our own leaves time for some probes, the last as patience ends."""
         pause_s = self.backoff.remaining_s(now_s)
         last_probe_s = self.patience.last_probe_s(now_s) if self.name in _SERVER_WIDE else None
         if last_probe_s is not None and not self.backoff.is_asked:
-            return min(pause_s, last_probe_s - now_s)
+            shorter_s = self.backoff.length_s - self.patience.most_pause_s
+            return max(0.0, min(pause_s, last_probe_s - now_s, pause_s - max(0.0, shorter_s)))
         return pause_s
 
     def probe_given(self, holder: str, first_s: float, ends_s: float) -> None:

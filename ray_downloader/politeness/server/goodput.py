@@ -14,21 +14,28 @@ _KEPT = 256
 class GoodputMeter:
     """Times of recent successes, and their number since the last incident."""
 
-    __slots__ = ("_latest_s", "_since_s", "_times_s", "successes")
+    __slots__ = ("_latest_s", "_resumes_s", "_since_s", "_times_s", "successes")
 
     def __init__(self, now_s: float) -> None:
         self._times_s: deque[float] = deque(maxlen=_KEPT)
         self.restart(now_s)
 
-    def restart(self, since_s: float) -> None:
-        """Forget everything: what came before is no indication of what follows."""
+    def restart(self, since_s: float, resumes_s: float | None = None) -> None:
+        """Forget everything: what came before is no indication of what follows.
+
+        Args:
+            since_s: From when on the mean counts.
+            resumes_s: When a pause ends; what still arrives in it, with the pause after it, is no measurement.
+        """
         self._times_s.clear()
         self._latest_s = self._since_s = since_s
+        self._resumes_s = since_s if resumes_s is None else resumes_s
         self.successes = 0
 
     def copy(self) -> GoodputMeter:
         """A copy, to return to later."""
         meter = GoodputMeter(self._since_s)
+        meter._resumes_s = self._resumes_s
         meter._times_s.extend(self._times_s)
         meter._latest_s, meter.successes = self._latest_s, self.successes
         return meter
@@ -36,6 +43,8 @@ class GoodputMeter:
     def add(self, at_s: float) -> None:
         """Count one success; holders report in batches, so the times come only roughly in order."""
         self.successes += 1
+        if at_s < self._resumes_s:
+            return
         self._latest_s = max(self._latest_s, at_s)
         self._times_s.append(at_s)
         while len(self._times_s) > MIN_SUCCESSES and self._times_s[0] < self._latest_s - WINDOW_S:

@@ -23,7 +23,13 @@ class Lessons:
 
     def refused(self, url_hash: int, now_s: float, resumes_s: float, sent_s: float, *, is_bare: bool = False) -> None:
         """A request was refused; `is_bare`: the server did not say how long to wait."""
-        lesson = self._rate.on_incident(now_s, resumes_s, sent_s, may_be_url=is_bare)
+        self._keep(url_hash, self._rate.on_incident(now_s, resumes_s, sent_s, may_be_url=is_bare))
+
+    def banned(self, url_hash: int, now_s: float, resumes_s: float, sent_s: float) -> None:
+        """The last of several requests in a row was forbidden."""
+        self._keep(url_hash, self._rate.on_incident(now_s, resumes_s, sent_s, may_be_noise=False))
+
+    def _keep(self, url_hash: int, lesson: Lesson) -> None:
         self._taught.append((url_hash, lesson))
         del self._taught[:-KEPT]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 
 from ray_downloader.politeness.server.limiters import (
     Bounds,
@@ -52,6 +53,11 @@ class LimitFit:
         if len(self._answered_s) > KEPT:
             del self._answered_s[0]
             del self._refused_s[: bisect_left(self._refused_s, self._answered_s[0])]
+
+    @property
+    def answered_s(self) -> Sequence[float]:
+        """When the answered requests were sent, in order."""
+        return self._answered_s
 
     def refused(self, sent_s: float) -> None:
         """Add the first request that an incident refused."""

@@ -25,7 +25,7 @@ USED_TO_IT = 3
 class OwnFaults:
     """Failures on one server that turned out to be about their URLs."""
 
-    __slots__ = ("_awaited", "_own", "_served", "odd_in_a_row")
+    __slots__ = ("_awaited", "_own", "_served", "is_noise", "odd_in_a_row")
 
     def __init__(self) -> None:
         self._own: Counter[Evidence] = Counter()
@@ -33,6 +33,8 @@ class OwnFaults:
         self._awaited: deque[int] = deque(maxlen=AWAITED)
         #: Refusals about URLs since the last refusal that was about the server.
         self.odd_in_a_row = 0
+        #: Whether refusals come at random, whatever the URL and the rate (`noise.py`).
+        self.is_noise = False
 
     def served(self, url_hash: int) -> None:
         """Count a file; if its URL was refused before, that was about the server."""

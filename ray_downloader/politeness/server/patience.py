@@ -6,6 +6,8 @@ restarts with each trouble. Pure.
 
 from __future__ import annotations
 
+import math
+
 #: The maximum for a server that never answered, in this run or an earlier one.
 NEVER_ANSWERED_S = 120.0
 #: If less than this is left, it counts as used up, as another probe would reveal nothing new.
@@ -13,6 +15,8 @@ LEAST_S = 0.5
 #: A worker that waits comes back at least this often: the run may become idle, which shortens the wait.
 CHECKS = 20
 LEAST_CHECK_S = 0.25
+#: While it runs out there are at least this many probes: one or two may fail by chance.
+PROBES = 5
 
 
 class Patience:
@@ -73,6 +77,11 @@ class Patience:
     def last_probe_s(self, now_s: float) -> float | None:
         """When the last probe is due; None while the clock is stopped."""
         return now_s + max(0.0, self._left_s(now_s)) if self._is_counting else None
+
+    @property
+    def most_pause_s(self) -> float:
+        """The longest pause of our own that leaves time for enough probes; infinite while the clock is stopped."""
+        return self.allowed_s / PROBES if self._is_counting else math.inf
 
     def _left_s(self, now_s: float) -> float:
         self._count(now_s)

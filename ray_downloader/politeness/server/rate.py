@@ -10,11 +10,13 @@ longer than the half hour after which the incident is forgiven.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from ray_downloader.politeness.server.goodput import MIN_SUCCESSES, GoodputMeter
 from ray_downloader.politeness.server.latency import LatencySign, Load
 from ray_downloader.politeness.server.limit_fit import LimitFit
+from ray_downloader.politeness.server.noise import RefusalNoise
 
 #: Slow start: a doubling takes at least this long at full use, and at least this many successes.
 DOUBLING_S = 0.7
@@ -70,6 +72,8 @@ LEAST_SUSPECT_RPS = 0.5
 MOST_INEXPLICABLE = 6
 #: At most this much of a pause counts as time in which the server's bucket was refilled.
 REFILL_S = 2.0
+#: Incidents that are forgotten once refusals turn out to be noise (`noise.py`).
+MOST_TAKEN_BACK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Lesson:
     goodput: GoodputMeter
     sent_s: float
     at_s: float
+    may_be_noise: bool
 
 
 class AdaptiveRate:
@@ -103,10 +108,14 @@ class AdaptiveRate:
         "_in_a_row",
         "_incident_s",
         "_inexplicable",
+        "_judges_s",
         "_latency",
         "_refines_s",
         "_refused_rps",
+        "_taught",
+        "_way_back_rps",
         "incident_rps",
+        "noise",
         "plateau_factor",
         "rate_rps",
         "was_costly",
@@ -122,9 +131,12 @@ class AdaptiveRate:
         self._incident_s = -math.inf
         self._goodput = GoodputMeter(now_s)
         self._fit = LimitFit()
-        self._refines_s = math.inf
+        self._refines_s = self._judges_s = math.inf
         self._refused_rps = self.rate_rps
         self.was_costly = False
+        self.noise = RefusalNoise()
+        self._way_back_rps = 0.0
+        self._taught: deque[Lesson] = deque(maxlen=MOST_TAKEN_BACK)
         self._latency = LatencySign()
 
     @property
@@ -145,6 +157,7 @@ class AdaptiveRate:
         """Apply another ceiling."""
         self._ceiling_rps = ceiling_rps
         self.rate_rps = min(self.rate_rps, ceiling_rps)
+        self._way_back_rps = min(self._way_back_rps, ceiling_rps)
 
     def resume(
         self, rate_rps: float, incident_rps: float | None, plateau_factor: int = 1, *, was_costly: bool = False
@@ -158,6 +171,8 @@ class AdaptiveRate:
         """Count a delivered file: the only event that may raise the rate."""
         self._goodput.add(at_s)
         sent_s = at_s - (ttfb_s or 0.0)
+        if sent_s >= self._judges_s:
+            self._judge()
         if sent_s >= self._refines_s:
             self._refine()
         self._fit.answered(sent_s)
@@ -169,7 +184,13 @@ class AdaptiveRate:
             self._rise()
 
     def on_incident(
-        self, now_s: float, resumes_s: float, sent_s: float | None = None, *, may_be_url: bool = False
+        self,
+        now_s: float,
+        resumes_s: float,
+        sent_s: float | None = None,
+        *,
+        may_be_url: bool = False,
+        may_be_noise: bool = True,
     ) -> Lesson:
         """The server throttled us: remember the rate, and halve it. Returns what was known before.
 
@@ -179,8 +200,16 @@ class AdaptiveRate:
         sent_s = now_s if sent_s is None else sent_s
         lesson = Lesson(
             self.rate_rps, self.incident_rps, self.plateau_factor, self.was_costly, self._in_a_row,
-            self._incident_s, self._goodput.copy(), sent_s, now_s,
+            self._incident_s, self._goodput.copy(), sent_s, now_s, may_be_noise,
         )  # fmt: skip
+        if may_be_noise:
+            self.noise.refused(sent_s)
+            self._judges_s = resumes_s
+        if may_be_noise and self.noise.is_noise:
+            self._slow_down_for_a_moment()
+            self._goodput.restart(now_s, resumes_s)
+            return lesson
+        self._taught.append(lesson)
         self._fit.refused(sent_s)
         before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
         is_costly = resumes_s - now_s >= COSTLY_PAUSE_S
@@ -192,7 +221,7 @@ class AdaptiveRate:
         self._remember(limit_rps, now_s)
         halved_rps = max(BACK_OFF * limit_rps, min(BACK_OFF * self.rate_rps, PLATEAU_SHARE * limit_rps))
         self.rate_rps = min(self.rate_rps, max(halved_rps, MIN_RATE_RPS))
-        self._goodput.restart(max(now_s, resumes_s - REFILL_S))
+        self._goodput.restart(max(now_s, resumes_s - REFILL_S), resumes_s)
         self._refines_s = math.inf if is_costly and (is_first or is_proven) else resumes_s
         self._refused_rps, self.was_costly = before_rps, is_costly
         return lesson
@@ -209,10 +238,21 @@ class AdaptiveRate:
         """The server is in trouble, possibly because of us: halve the rate, and learn nothing about its limit."""
         self.rate_rps = max(min(self.rate_rps, LEAST_SUSPECT_RPS), BACK_OFF * self.rate_rps)
 
+    def _slow_down_for_a_moment(self) -> None:
+        """A refusal that says nothing about the rate: halve it, but not again and again before it is back."""
+        self._way_back_rps = max(self._way_back_rps, self.rate_rps)
+        self.rate_rps = min(self.rate_rps, BACK_OFF * self._way_back_rps)
+
     def unlearn(self, lesson: Lesson) -> None:
         """The refusal was not about the rate: back to before, except that increases earned by successes stay."""
+        self.noise.was_not_refused(lesson.sent_s)
+        if lesson in self._taught:
+            self._taught.remove(lesson)
+        self._take_back(lesson, lesson.rate_rps)
+
+    def _take_back(self, lesson: Lesson, rate_rps: float) -> None:
         self._fit.was_not_refused(lesson.sent_s)
-        self.rate_rps = min(max(self.rate_rps, lesson.rate_rps), self._ceiling_rps)
+        self.rate_rps = min(max(self.rate_rps, rate_rps), self._ceiling_rps)
         self.incident_rps, self.plateau_factor = lesson.incident_rps, lesson.plateau_factor
         self.was_costly = lesson.was_costly
         self._in_a_row, self._incident_s = lesson.in_a_row, lesson.incident_s
@@ -221,7 +261,28 @@ class AdaptiveRate:
         """The last incident causes a long pause after all: repeat it with a careful estimate."""
         self.unlearn(lesson)
         self._goodput = lesson.goodput
-        return self.on_incident(lesson.at_s, resumes_s, lesson.sent_s)
+        return self.on_incident(lesson.at_s, resumes_s, lesson.sent_s, may_be_noise=lesson.may_be_noise)
+
+    def _judge(self) -> None:
+        """The same for whether the refusal was about the rate; if not, it is taken back, and the way back is fast."""
+        self._judges_s = math.inf
+        is_explained = self.noise.judge(self._fit.answered_s)
+        if not self._taught or is_explained is None:
+            return
+        if self.noise.is_noise:
+            self._way_back_rps = max(lesson.rate_rps for lesson in self._taught)
+            lesson, others = self._taught[0], list(self._taught)
+            for other in others:
+                self._fit.was_not_refused(other.sent_s)
+            self._taught.clear()
+        elif not is_explained:
+            lesson = self._taught.pop()
+        else:
+            if self.noise.is_certainly_none:
+                self._taught.clear()
+            return
+        self._refines_s = math.inf
+        self._take_back(lesson, BACK_OFF * lesson.rate_rps)
 
     def _refine(self) -> None:
         """After the pause all holders have reported what was answered before it: now the limit can be fitted."""
@@ -235,7 +296,8 @@ class AdaptiveRate:
     def _rise(self) -> None:
         rate_rps, remembered_rps = self.rate_rps, self.incident_rps
         if rate_rps < self._slow_start_ends_rps:
-            doubling_s = DOUBLING_S if remembered_rps is None else RECOVERY_S
+            is_known = remembered_rps is not None or rate_rps < self._way_back_rps
+            doubling_s = RECOVERY_S if is_known else DOUBLING_S
             successes = max(LEAST_SUCCESSES, min(DOUBLING_SUCCESSES, MOST_DOUBLING_S * rate_rps))
             raised_rps = rate_rps * _growth(rate_rps, doubling_s, successes)
             raised_rps = min(raised_rps, self._slow_start_ends_rps)

@@ -11,6 +11,8 @@ TROUBLE_RUN = 10
 #: and only after a history of files.
 FORBIDDEN_RUN = 5
 FORBIDDEN_HISTORY = 10
+#: Refusals in a row by a server whose refusals are noise, until it is known how frequent they are.
+REFUSED_RUN = 2
 #: Failures to connect or resolve are not about a URL: this many in a row, for whichever URLs.
 UNREACHED_RUN = 5
 #: This many redirects or robots.txt in a row end a run of failures, although no file came: the files are elsewhere.
@@ -46,10 +48,10 @@ class DistinctUrls:
 class Runs:
     """Failures in a row, with nothing served in between."""
 
-    __slots__ = ("_failed", "_forbidden", "_hops", "_unreached", "files", "own")
+    __slots__ = ("_failed", "_forbidden", "_hops", "_refused", "_unreached", "files", "own")
 
     def __init__(self, files: int = 0) -> None:
-        self._failed, self._forbidden = DistinctUrls(), DistinctUrls()
+        self._failed, self._forbidden, self._refused = DistinctUrls(), DistinctUrls(), DistinctUrls()
         self._unreached = 0
         self._hops = 0
         self.own = OwnFaults()
@@ -64,7 +66,7 @@ class Runs:
     @property
     def is_empty(self) -> bool:
         """Whether nothing has failed since the last file."""
-        return not (len(self._failed) or len(self._forbidden) or self._unreached)
+        return not (len(self._failed) or len(self._forbidden) or len(self._refused) or self._unreached)
 
     def is_complete_with(self, evidence: Evidence, url_hash: int) -> bool:
         """Add one answer; returns True if it completes a run, which then starts afresh."""
@@ -82,6 +84,11 @@ class Runs:
             self._forbidden.add(url_hash)
         return self._ends()
 
+    def is_noise_with(self, url_hash: int) -> bool:
+        """Add a refusal; returns True if no more came in a row than come at random."""
+        self._refused.add(url_hash)
+        return self.own.is_noise and len(self._refused) < self.own.needed(Evidence.REFUSED, REFUSED_RUN)
+
     def _ends(self) -> bool:
         is_ban = len(self._forbidden) >= self.own.needed(Evidence.FORBIDDEN, FORBIDDEN_RUN) and self.has_history
         is_trouble = len(self._failed) >= self.own.needed(Evidence.FAILED, TROUBLE_RUN)
@@ -93,6 +100,8 @@ class Runs:
     def _end_well(self, evidence: Evidence, url_hash: int) -> None:
         self.own.passed(Evidence.FAILED, len(self._failed))
         self.own.passed(Evidence.FORBIDDEN, len(self._forbidden))
+        if self.own.is_noise:
+            self.own.passed(Evidence.REFUSED, len(self._refused))
         if evidence is Evidence.SERVED:
             self.files += 1
             self.own.served(url_hash)
@@ -102,4 +111,5 @@ class Runs:
         """Start afresh."""
         self._failed.clear()
         self._forbidden.clear()
+        self._refused.clear()
         self._unreached = 0

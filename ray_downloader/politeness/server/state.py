@@ -28,6 +28,7 @@ from ray_downloader.politeness.server.events import Consequence, Event
 from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.lessons import Lessons
 from ray_downloader.politeness.server.name_watch import NameWatch
+from ray_downloader.politeness.server.noise import RefusalNoise
 from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.quota import ByteRate, DayQuota, DayRequests
 from ray_downloader.politeness.server.rate import AdaptiveRate
@@ -153,7 +154,9 @@ class ServerState:
         if self._rate is None or self._lessons is None or not self._policy.adaptive:
             return
         resumes_s = self._condition.backoff.epoch_s
-        if consequence is Consequence.REFUSED:
+        if consequence is Consequence.REFUSED and event.evidence is Evidence.FORBIDDEN:
+            self._lessons.banned(event.url_hash, event.now_s, resumes_s, event.sent_s)
+        elif consequence is Consequence.REFUSED:
             is_bare = not self._condition.backoff.is_asked
             self._lessons.refused(event.url_hash, event.now_s, resumes_s, event.sent_s, is_bare=is_bare)
         elif consequence is Consequence.REFUSED_FOR_LONG:
@@ -169,6 +172,7 @@ class ServerState:
             self._busy_s += BUSY_WEIGHT * (busy_s - self._busy_s)
         if self._rate and self._policy.adaptive:
             self._rate.on_success(ended_s, outcome.ttfb_s)
+            self._condition.runs.own.is_noise = self._rate.noise.is_noise
 
     def _take_hint(self, outcome: Outcome, ended_s: float) -> None:
         if outcome.ratelimit_rps is not None:
@@ -354,6 +358,7 @@ class ServerState:
             "incident_rps": self._rate.incident_rps if self._rate else None,
             "plateau_factor": self._rate.plateau_factor if self._rate else 1,
             "was_costly": self._rate.was_costly if self._rate else False,
+            "refusal_noise": self._rate.noise.score if self._rate else 0.0,
             "hint_rps": self._hint_rps,
             "hint_s": max(0.0, self._hint_until_s - now_s),
             "mean_bytes": self._byte_rate.mean_bytes,
@@ -404,6 +409,7 @@ class ServerState:
             incident_rps = saved.number("incident_rps", 0.0) or None
             plateau_factor = max(1, saved.count("plateau_factor"))
             self._rate.resume(rate_rps, incident_rps, plateau_factor, was_costly=saved.flag("was_costly"))
+            self._rate.noise = RefusalNoise(saved.number("refusal_noise", 0.0))
 
 
 def _relative(wait: Wait, now_s: float) -> dict[str, Any]:

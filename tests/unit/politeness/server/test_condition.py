@@ -8,7 +8,7 @@ from ray_downloader.politeness.messages import Verdict, WaitReason
 from ray_downloader.politeness.server.condition import ServerCondition
 from ray_downloader.politeness.server.events import Condition, Consequence, Event
 from ray_downloader.politeness.server.evidence import Evidence
-from ray_downloader.politeness.server.patience import Patience
+from ray_downloader.politeness.server.patience import PROBES, Patience
 from ray_downloader.politeness.server.snapshot import Reader
 
 
@@ -193,7 +193,10 @@ def test_a_pause_of_ours_ends_with_the_patience_for_a_last_probe() -> None:
     condition.patience.note_idle(True, 0.0)
     refused(condition, 0.0, 1)
     refused(condition, 2.0, 2)
-    assert condition.pause_s(2.0) == 28.0
+    assert condition.pause_s(2.0) == 30.0 / PROBES
+    condition.probe_given("w", 27.0, 28.0)
+    refused(condition, 27.0, 3)
+    assert condition.pause_s(27.0) == 3.0
     asked = a_condition(patience_s=30.0)
     asked.patience.note_idle(True, 0.0)
     refused(asked, 0.0, 1, wait_s=500.0)

@@ -16,7 +16,9 @@ class Rate:
         self.told: list[tuple[Any, ...]] = []
         self._number = 0
 
-    def on_incident(self, now_s: float, resumes_s: float, sent_s: float, *, may_be_url: bool) -> str:
+    def on_incident(
+        self, now_s: float, resumes_s: float, sent_s: float, *, may_be_url: bool = False, may_be_noise: bool = True
+    ) -> str:
         self._number += 1
         self.told.append(("refused", now_s, resumes_s, sent_s))
         return f"lesson {self._number}"

@@ -322,8 +322,9 @@ def test_what_was_learned_survives_as_json() -> None:
 
 def test_how_sure_a_rate_is_survives_a_restart() -> None:
     before = ServerState(ServerPolicy(10.0, 100.0), 0.0)
-    for at_s in (0.0, 100.0, 300.0):
-        ask(before, at_s, *[SUCCESS] * 20, refused(retry_after_s=40.0))
+    for at_s in (2.0, 102.0, 302.0):
+        faster_and_faster = [SUCCESS.aged(2.0 - 2.0 * (number / 20) ** 0.5) for number in range(20)]
+        ask(before, at_s, *faster_and_faster, refused(retry_after_s=40.0))
     after = ServerState.restore(POLICY, before.snapshot(301.0), 600.0, 0.0).snapshot(0.0)
     assert (after["plateau_factor"], after["was_costly"]) == (COSTLY_PLATEAU_FACTOR, True)
 
