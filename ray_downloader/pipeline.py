@@ -34,6 +34,7 @@ from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
 from ray_downloader.monitor.run_report import RunReport, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
+from ray_downloader.output.data_card import write_data_card
 from ray_downloader.output.verify import verify
 from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
@@ -334,6 +335,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     before = None if result.seconds else load_summary(layout)
     summary = summarise(load_partition_summary(layout), status, figures, before)
     save_summary(layout, summary)
+    write_data_card(layout, settings.image, summary)
     shown.report.keep(figures_of(summary))
     show_summary(summary, shown.console, shown.again)
     _say_why(result, settings)

@@ -26,7 +26,7 @@ from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.markers import find_marker, read_marker, remove_marker, write_marker
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
-from ray_downloader.run_folder.schemas import ERROR_SCHEMA, kept_names, success_schema
+from ray_downloader.run_folder.schemas import ERROR_SCHEMA, POOLED, SERVER_NAME, kept_names, success_schema
 
 _KEY = ["uuid", "identifier"]
 #: The name of images among the error kinds.
@@ -233,14 +233,18 @@ class BatchFolder:
         settled: dict[int, str] = {}
         checksums: Counter[str] = Counter()
         notes: dict[str, None] = {}
+        servers: list[str] = inputs.column(SERVER_NAME.name).to_pylist()
+        own = [SERVER_NAME] if self.path.parent.name == f"server_name={POOLED}" else []
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
             schema = success_schema(kept_names(inputs.schema), extra_columns)
-            write_parquet(images, schema, _counting(checksums, self._images(inputs, settled, before, notes)), notes)
-            write_parquet(errors, ERROR_SCHEMA, self._errors(inputs, settled, before))
+            found = _noting(notes, _fresh(self._images(inputs, before), settled, servers))
+            write_parquet(images, pa.schema([*schema, *own]), _counting(checksums, found), notes)
+            failed = _fresh(self._errors(inputs, before), settled, servers)
+            write_parquet(errors, pa.schema([*ERROR_SCHEMA, *own]), failed)
             if len(settled) != inputs.num_rows:
                 remove_marker(self.path)
                 raise RuntimeError(f"{self.path}: {inputs.num_rows - len(settled)} rows are not settled")
-            counts = BatchCounts.of(inputs.column("server_name").to_pylist(), settled, checksums)
+            counts = BatchCounts.of(servers, settled, checksums)
             successes = counts.by_kind[SUCCESS]
             files = {
                 SUCCESSES: (FileFacts.of(images, successes),),
@@ -256,21 +260,16 @@ class BatchFolder:
     def _journals(self, pattern: str) -> list[Path]:
         return sorted(self.path.glob(pattern), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
-    def _images(
-        self, inputs: pa.Table, settled: dict[int, str], counts: BatchCounts | None, notes: dict[str, None]
-    ) -> Iterator[pa.RecordBatch]:
-        """Images that are published and those of journals, in this order; `notes` gets what is noted about them."""
-        published = self._published(SUCCESSES, inputs, counts)
-        yield from _noting(notes, _fresh(published, settled))
+    def _images(self, inputs: pa.Table, counts: BatchCounts | None) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+        """Images that are published and those of journals, in this order."""
+        yield from self._published(SUCCESSES, inputs, counts)
         for journal in self._journals(SUCCESS_JOURNALS):
-            yield from _noting(notes, _fresh(_numbered(journal), settled))
+            yield from _numbered(journal)
 
-    def _errors(
-        self, inputs: pa.Table, settled: dict[int, str], counts: BatchCounts | None
-    ) -> Iterator[pa.RecordBatch]:
+    def _errors(self, inputs: pa.Table, counts: BatchCounts | None) -> Iterator[tuple[list[int], pa.RecordBatch]]:
         for journal in self._journals(ERROR_JOURNALS):
-            yield from _fresh(_numbered(journal), settled)
-        yield from _fresh(self._published(ERRORS, inputs, counts), settled)
+            yield from _numbered(journal)
+        yield from self._published(ERRORS, inputs, counts)
 
     def _published(
         self, name: str, inputs: pa.Table, counts: BatchCounts | None, columns: Sequence[str] | None = None
@@ -327,8 +326,10 @@ def _numbered(journal: Path) -> Iterator[tuple[list[int], pa.RecordBatch]]:
         yield batch.column("row").to_pylist(), batch.select(batch.schema.names[1:])
 
 
-def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[int, str]) -> Iterator[pa.RecordBatch]:
-    """The rows that were not settled before; now they are."""
+def _fresh(
+    batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[int, str], servers: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The rows that were not settled before, each with its server; now they are."""
     for numbers, batch in batches:
         fresh = [index for index, number in enumerate(numbers) if number not in settled]
         rows = batch if len(fresh) == batch.num_rows else batch.take(pa.array(fresh, pa.int64()))
@@ -336,7 +337,9 @@ def _fresh(batches: Iterator[tuple[list[int], pa.RecordBatch]], settled: dict[in
         kinds = rows.column("error_kind").to_pylist() if has_kinds else [SUCCESS] * len(fresh)
         settled.update(zip((numbers[index] for index in fresh), kinds, strict=True))
         if fresh:
-            yield rows
+            others = rows.select([name for name in rows.schema.names if name != SERVER_NAME.name])
+            names = pa.array([servers[numbers[index]] for index in fresh], SERVER_NAME.type)
+            yield others.append_column(SERVER_NAME, names)
 
 
 def _noting(notes: dict[str, None], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,8 @@
 """What Hugging Face's `datasets` reads in the schema of a table with pictures: which column to decode, and all types.
 
-Version 5.2 decodes only a column of its own shape, a struct of bytes and path, as `tool=export` writes it. For
-`successes.parquet`, whose `image` is plain bytes, it needs `.cast_column("image", datasets.Image())` besides.
+Version 5.2 decodes only a column of its own shape, a struct of bytes and path, as `tool=export` writes it. That the
+plain bytes of `successes.parquet` are pictures it takes from the data card (`data_card.py`), or from
+`.cast_column("image", datasets.Image())`.
 """
 
 from __future__ import annotations
@@ -28,4 +29,6 @@ def features_metadata(schema: pa.Schema, picture: str | None) -> dict[str, str]:
 def _feature(kind: pa.DataType) -> dict[str, Any]:
     if pa.types.is_list(kind):
         return {"feature": _feature(kind.value_type), "_type": "Sequence"}
+    if pa.types.is_dictionary(kind):
+        return _feature(kind.value_type)
     return {"dtype": str(kind), "_type": "Value"}

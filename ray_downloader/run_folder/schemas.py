@@ -77,6 +77,8 @@ REJECTED_SCHEMA = pa.schema(
     ]
 )
 
+#: `rendition` names the version of the picture that was requested instead of the listed one; `usage` is what the server
+#: or its robots.txt states about uses of the file.
 SUCCESS_SCHEMA = pa.schema(
     [
         pa.field("uuid", pa.string()),
@@ -98,6 +100,8 @@ SUCCESS_SCHEMA = pa.schema(
         pa.field("etag", pa.string()),
         pa.field("last_modified", pa.string()),
         pa.field("fetched_at", pa.timestamp("ms", tz="UTC")),
+        pa.field("rendition", pa.string()),
+        pa.field("usage", pa.string()),
         pa.field("license_from", pa.string()),
         pa.field("checksum_ok", pa.bool_()),
     ]
@@ -117,6 +121,11 @@ ERROR_SCHEMA = pa.schema(
         pa.field("fetched_at", pa.timestamp("ms", tz="UTC")),
     ]
 )
+
+
+#: Follows the other columns in files of `server_name=pooled`, whose folder does not name the server. Its type is that
+#: which pyarrow and pandas give to what they read from folder names; another would be a conflict.
+SERVER_NAME = pa.field("server_name", pa.dictionary(pa.int32(), pa.string()))
 
 
 def success_schema(kept: Sequence[str] = (), extra_columns: Sequence[str] = ()) -> pa.Schema:
@@ -146,6 +155,8 @@ class ImageRecord:
     etag: str | None
     last_modified: str | None
     fetched_at: datetime
+    rendition: str | None = None
+    usage: str | None = None
     extra: Mapping[str, str | None] = field(default_factory=dict)
 
 

@@ -360,3 +360,15 @@ def test_a_folder_of_batches_is_read_as_one_table_by_those_who_read_folders(tmp_
     assert pq.read_table(images).num_rows == 6
     assert len(pd.read_parquet(images)) == 6
     assert duckdb.sql(f"SELECT count(*) FROM '{images}/**/successes.parquet'").fetchall() == [(6,)]
+
+
+def test_each_row_of_shared_files_names_its_server(tmp_path: Path) -> None:
+    inputs = batch_inputs(4)
+    folder = BatchFolder(tmp_path / "server_name=pooled" / "partition_id=0")
+    settle(folder, inputs, "one", images=[0, 1], errors=[2, 3])
+    folder.publish(inputs)
+    folder.publish(inputs)  # once more, from the files alone
+    for name, servers in {SUCCESSES: {"0": "y", "1": "x"}, ERRORS: {"2": "y", "3": "x"}}.items():
+        rows = pq.ParquetFile(folder.path / name).read(["identifier", "server_name"]).to_pylist()
+        assert {row["identifier"][len("http://x/")]: row["server_name"] for row in rows} == servers
+    assert pq.read_table(tmp_path / "server_name=pooled").num_rows == pd.read_parquet(tmp_path).shape[0] == 4

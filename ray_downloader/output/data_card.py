@@ -1,0 +1,95 @@
+"""`images/README.md`: the data card of a run, whose header tells `datasets` which files to read and as what.
+
+With it `load_dataset("out/images")` shows pictures: the header names the files with images, which lie among those with
+errors, and the type of each column, which a column of bytes does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from ray_downloader.config.settings import ImageSettings
+from ray_downloader.output.parquet import PICTURES
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
+from ray_downloader.run_folder.schemas import POOLED, RAW, SERVER_NAME, kept_names, success_schema
+
+CARD = "README.md"
+#: The files with images, seen from the folder `images/`.
+DATA_FILES = f"*/*/{SUCCESSES}"
+_SHOWN_SERVERS = 20
+
+_READERS = """\
+```python
+load_dataset("images")  # of the package datasets
+duckdb.read_parquet("images/*/*/successes.parquet", union_by_name=True)
+polars.scan_parquet("images/*/*/successes.parquet", extra_columns="ignore", missing_columns="insert")
+pandas.read_parquet(glob("images/*/*/successes.parquet"))  # pyarrow.dataset, Daft and Spark alike
+ray.data.read_parquet(glob("images/*/*/successes.parquet"), partitioning=None)
+```
+"""
+
+
+def write_data_card(layout: RunLayout, image: ImageSettings, summary: Mapping[str, Any]) -> None:
+    """Write the card of a run that has partitioned its list."""
+    urls = next(iter(sorted(layout.urls.glob("rows-*.parquet"))), None)
+    kept = kept_names(pq.read_schema(urls)) if urls else ()
+    if layout.images.is_dir():
+        schema = success_schema(kept, image.extra_columns)
+        write_text(layout.images / CARD, data_card(schema, image.encode, summary))
+
+
+def data_card(schema: pa.Schema, encode: str, summary: Mapping[str, Any]) -> str:
+    """The card.
+
+    Args:
+        schema: The columns of `successes.parquet`.
+        encode: How pictures are stored (`image.encode`).
+        summary: `summary.json`.
+    """
+    head = {
+        "configs": [{"config_name": "default", "data_files": DATA_FILES}],
+        "dataset_info": {"features": [_feature(column, encode) for column in (*schema, SERVER_NAME)]},
+        "tags": ["image", "ray_downloader"],
+    }
+    rows = summary["rows"]
+    lines = [
+        "---",
+        yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---",
+        "",
+        "# Images",
+        "",
+        f"{rows['successes']:,} images of {rows['input']:,} rows; {rows['errors']:,} rows have an error beside them"
+        f" (`errors.parquet`), {rows['rejected']:,} were rejected (`urls/rejected.parquet`).",
+        f"Servers with few rows share the folder `server_name={POOLED}`, whose files have the server of each row.",
+        "Each image has the licence and source of its row of the list, as far as that states them;",
+        "`tool=attribution` lists whom to credit.",
+        "",
+        _READERS,
+        "| server | images | errors |",
+        "|---|---:|---:|",
+        *_server_lines(summary["servers"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _feature(column: pa.Field, encode: str) -> dict[str, Any]:
+    if column.name == PICTURES:
+        return {"name": column.name, "dtype": "binary" if encode == RAW else "image"}
+    if pa.types.is_list(column.type):
+        return {"name": column.name, "sequence": str(column.type.value_type)}
+    if pa.types.is_dictionary(column.type):
+        return {"name": column.name, "dtype": str(column.type.value_type)}
+    return {"name": column.name, "dtype": str(column.type)}
+
+
+def _server_lines(servers: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+    shown = list(servers.items())[:_SHOWN_SERVERS]
+    lines = [f"| {server} | {counts['successes']:,} | {counts['errors']:,} |" for server, counts in shown]
+    others = len(servers) - len(shown)
+    return [*lines, f"| {others:,} more | | |"] if others else lines

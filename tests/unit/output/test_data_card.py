@@ -1,0 +1,57 @@
+"""The card of a run: its header is what `datasets` reads, its text what people read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.output.data_card import CARD, data_card, write_data_card
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA, success_schema
+
+SUMMARY = {
+    "rows": {"input": 12_000, "rejected": 1, "successes": 11_998, "errors": 1},
+    "servers": {f"s{number}.example": {"successes": 500, "errors": 0} for number in range(24)},
+}
+
+
+def _head(card: str) -> dict[str, object]:
+    _, head, text = card.split("---\n", 2)
+    assert text.startswith("\n# Images")
+    loaded = yaml.safe_load(head)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def test_the_header_names_the_files_with_images_and_every_column() -> None:
+    head = _head(data_card(success_schema(["species"]), "jpeg", SUMMARY))
+    assert head["configs"] == [{"config_name": "default", "data_files": "*/*/successes.parquet"}]
+    features = head["dataset_info"]["features"]  # type: ignore[index] # YAML has no types
+    kinds = {one["name"]: one.get("dtype") or one["sequence"] for one in features}
+    assert list(kinds) == [*SUCCESS_SCHEMA.names, "species", "server_name"]
+    assert (kinds["image"], kinds["license"], kinds["original_size"]) == ("image", "string", "uint32")
+    assert kinds["fetched_at"] == "timestamp[ms, tz=UTC]"
+
+
+def test_raw_pixels_are_no_images_to_readers() -> None:
+    features = _head(data_card(SUCCESS_SCHEMA, "raw", SUMMARY))["dataset_info"]["features"]  # type: ignore[index] # YAML
+    assert {"name": "image", "dtype": "binary"} in features
+
+
+def test_the_text_counts_rows_and_the_biggest_servers() -> None:
+    text = data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY)
+    assert "11,998 images of 12,000 rows" in text
+    assert "| s0.example | 500 | 0 |" in text
+    assert "| 4 more | | |" in text
+
+
+def test_a_run_without_images_has_no_card(tmp_path: Path) -> None:
+    settings = Settings.from_config({"path_to_input": "x", "path_to_output": str(tmp_path)})
+    layout = RunLayout.of(settings)
+    write_data_card(layout, settings.image, SUMMARY)
+    assert not (layout.images / CARD).exists()
+    layout.images.mkdir()
+    write_data_card(layout, settings.image, SUMMARY)
+    assert (layout.images / CARD).read_text("utf-8") == data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY)
