@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 4
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser coverage lint check bench bench-politeness bench-speed mutants soak clean
+.PHONY: help demo test test-fast test-browser test-readers coverage lint check bench bench-politeness bench-speed mutants soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test-browser: $(BIN)/.developer ## the pages in Chromium (Debian's package `chro
 coverage: $(BIN)/.developer ## the same, and which share of the lines they run
 	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --cov --cov-report=
 	@echo "these tests run $$($(BIN)/python -m coverage report --format=total) % of the lines of ray_downloader"
+
+test-readers: $(BIN)/.developer ## a run and its exports, read by datasets, webdataset, DuckDB, polars, pandas, Spark, Ray Data, Daft
+	$(BIN)/python -m pip install --quiet --editable '.[readers]'
+	$(BIN)/python -m pytest tests/readers
 
 soak: $(BIN)/.developer ## 10,000 simulated worlds, others with FIRST=20000; prints each that fails (20 minutes)
 	$(BIN)/python -m tests.simulation --worlds $(or $(WORLDS),10000) --first $(or $(FIRST),1000)

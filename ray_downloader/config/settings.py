@@ -207,6 +207,15 @@ class ToolsParameters(_Group):
     """export: approximate number of images per shard."""
 
 
+class ExportSettings(_Group):
+    """What an export is like (tool=export), beside its form and the size of its shards."""
+
+    label: str | None = None
+    """Column that becomes the label of each image, such as a column of dataset.keep; null: none."""
+    shuffle: int | None = None
+    """Seed by which images are shuffled; null: in the order of the run's files."""
+
+
 _CHARACTERS = {
     "tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|", "space": " ", "blank": " ",
     "blanks": " ", "none": "", "no": "", "double": '"', "single": "'",
@@ -503,6 +512,8 @@ class Settings(_Group):
     """How much is downloaded at once, and how images are stored."""
     tools_parameters: ToolsParameters = ToolsParameters()
     """Resources and thresholds of tools."""
+    export: ExportSettings = ExportSettings()
+    """What an export is like."""
     dataset: DatasetSettings = DatasetSettings()
     """Which columns mean what, and which rows count."""
     politeness: PolitenessSettings = PolitenessSettings()

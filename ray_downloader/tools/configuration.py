@@ -17,7 +17,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.tools.context import ToolContext
 
 #: Keys that concern the tool, not the download whose images it works on.
-_OWN_GROUPS = frozenset({"tools_parameters", "cluster", "path_to_output"})
+_OWN_GROUPS = frozenset({"tools_parameters", "export", "cluster", "path_to_output"})
 
 
 def tool_context(name: str, composed: Mapping[str, Any], given: Collection[str]) -> ToolContext:

@@ -77,6 +77,7 @@ class ToolContext:
     def request(self) -> str:
         """A fingerprint of what the result depends on, apart from the images."""
         values = self.parameters.model_dump(exclude=_HOW_IT_RUNS)
+        values["export"] = self.settings.export.model_dump()
         return fingerprint({**values, "image": self.settings.image.model_dump() if self.is_format_given else None})
 
     @cached_property

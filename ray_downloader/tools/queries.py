@@ -17,6 +17,7 @@ import psutil
 import pyarrow as pa
 
 from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.schemas import SERVER_NAME
 from ray_downloader.sql import file_list, literal
 from ray_downloader.tools.context import StoredBatch
 
@@ -25,8 +26,8 @@ _MAX_MEMORY_BYTES = 4 << 30
 
 _VIEW = """
 CREATE TEMP VIEW images AS
-SELECT stored.* EXCLUDE (filename, file_row_number), filename AS file, file_row_number AS row,
-    places.server_name, places.partition_id
+SELECT stored.* EXCLUDE ({excluded}), filename AS file, file_row_number AS row,
+    {server} AS server_name, places.partition_id
 FROM read_parquet({files}, union_by_name = true, filename = true, file_row_number = true, hive_partitioning = false)
     AS stored
 JOIN places USING (filename)
@@ -98,4 +99,13 @@ def _register(connection: duckdb.DuckDBPyConnection, batches: Sequence[StoredBat
     connection.register("given", places)
     connection.execute("CREATE TEMP TABLE places AS SELECT * FROM given")
     connection.unregister("given")
-    connection.execute(_VIEW.format(files=file_list(batch.path for batch in batches)))
+    files = file_list(batch.path for batch in batches)
+    stored = connection.sql(f"SELECT * FROM read_parquet({files}, union_by_name=true, hive_partitioning=false)").columns
+    has_names = SERVER_NAME.name in stored  # the rows of `pooled` files
+    connection.execute(
+        _VIEW.format(
+            files=files,
+            excluded="filename, file_row_number" + (", server_name" if has_names else ""),
+            server="coalesce(stored.server_name, places.server_name)" if has_names else "places.server_name",
+        )
+    )

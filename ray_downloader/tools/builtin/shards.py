@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import io
 import json
+import random
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ray_downloader.image import ImageError, ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
 from ray_downloader.output.parquet import write_parquet
 from ray_downloader.run_folder.atomic import replacing
-from ray_downloader.run_folder.schemas import RAW
+from ray_downloader.run_folder.schemas import RAW, SUCCESS_SCHEMA
 from ray_downloader.tools.base import Unit
-from ray_downloader.tools.rows import chunks_of
+from ray_downloader.tools.context import StoredBatch
+from ray_downloader.tools.rows import CHUNK_ROWS, Chunk
 
 #: Path of shard number `shard` of `shards`, by form.
 NAMES = {
@@ -40,14 +44,56 @@ _ENDINGS = {"jpeg": "jpg"}
 _PNG = ImageOptions(encode="png", resize="none")
 
 
+#: Names of files longer than this do not fit the header of every tar, or every file system.
+_MAX_KEY = 80
+LABEL = "label"
+#: The number of the label of a picture without one, as in scikit-learn.
+_NO_LABEL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows `start` to `start + rows` of a row group."""
+
+    batch: StoredBatch
+    group: int
+    start: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What one shard is made of.
+
+    Args:
+        target: Its file or folder.
+        pieces: Its rows, in order.
+        label: The column that is the label, or None.
+        classes: All labels, in order.
+        repeated: Uuids that several pictures share.
+        seed: By which its rows are shuffled, or None.
+        ending: Of all pictures in a tar if they have several formats, as `datasets` expects equal members for each;
+            readers of pictures go by the content.
+    """
+
+    target: Path
+    pieces: tuple[Piece, ...]
+    label: str | None
+    classes: tuple[str, ...]
+    repeated: frozenset[str]
+    seed: str | None
+    ending: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture: a unique name, its bytes, and its columns."""
+    """One picture: a unique name, its bytes, its columns, and the number of its label."""
 
     key: str
     ending: str
     image: bytes
     columns: dict[str, Any]
+    label_number: int | None = None
 
     @property
     def name(self) -> str:
@@ -56,10 +102,19 @@ class Sample:
 
 
 def write_shard(form: str, unit: Unit) -> Counter[str]:
-    """Write the shard `unit.payload`. Rows with equal uuids, which were equal in the list, become one picture."""
+    """Write the shard `unit.payload`. Rows that are equal, as they were in the list, become one picture."""
+    shard: Shard = unit.payload
     counts: Counter[str] = Counter()
-    _WRITERS[form](unit.payload, _counted(_samples(unit, counts), counts))
+    samples = _counted(_samples(shard, counts), counts)
+    if shard.seed is not None:
+        samples = iter(_shuffled(list(samples), shard.seed))
+    _WRITERS[form](shard.target, samples)
     return counts
+
+
+def _shuffled(samples: list[Sample], seed: str) -> list[Sample]:
+    random.Random(seed).shuffle(samples)
+    return samples
 
 
 def _counted(samples: Iterator[Sample], counts: Counter[str]) -> Iterator[Sample]:
@@ -72,20 +127,56 @@ def _counted(samples: Iterator[Sample], counts: Counter[str]) -> Iterator[Sample
             yield sample
 
 
-def _samples(unit: Unit, counts: Counter[str]) -> Iterator[Sample]:
-    for batch in unit.batches:
-        for chunk in chunks_of(batch.path):
-            there = [name for name in _COLUMNS if name in chunk.rows.schema.names]
-            for columns, stored in zip(chunk.rows.select(there).to_pylist(), chunk.images(), strict=True):
-                try:
-                    image = _encoded(stored)
-                except ImageError:
-                    counts["not_readable"] += 1
-                    continue
-                # WebDataset ends a key at the first dot.
-                key = quote(str(columns["uuid"]), safe="").replace(".", "%2E")
-                ending = _ENDINGS.get(image.image_format, image.image_format)
-                yield Sample(key, ending, image.image, columns)
+def _samples(shard: Shard, counts: Counter[str]) -> Iterator[Sample]:
+    wanted = dict.fromkeys((*_COLUMNS, *([shard.label] if shard.label else [])))
+    for chunk in _chunks(shard.pieces):
+        there = [name for name in wanted if name in chunk.rows.schema.names]
+        for columns, stored in zip(chunk.rows.select(there).to_pylist(), chunk.images(), strict=True):
+            try:
+                yield _sample(shard, columns, _encoded(stored))
+            except ImageError:
+                counts["not_readable"] += 1
+
+
+def _sample(shard: Shard, columns: dict[str, Any], image: StoredImage) -> Sample:
+    key = key_of(columns["uuid"], columns.get("identifier"), shard.repeated)
+    ending = shard.ending or ending_of(image.image_format)
+    if not shard.label:
+        return Sample(key, ending, image.image, columns)
+    label = None if columns.get(shard.label) is None else str(columns[shard.label])
+    described = {name: value for name, value in columns.items() if name in _COLUMNS} | {LABEL: label}
+    return Sample(key, ending, image.image, described, _NO_LABEL if label is None else shard.classes.index(label))
+
+
+def _chunks(pieces: Iterable[Piece]) -> Iterator[Chunk]:
+    for piece in pieces:
+        with pq.ParquetFile(piece.batch.path) as file:
+            rows = file.read_row_group(piece.group).slice(piece.start, piece.rows)
+            for batch in rows.to_batches(CHUNK_ROWS):
+                yield Chunk(0, batch)
+
+
+def key_of(uuid: str | None, identifier: str | None, repeated: Container[str] = ()) -> str:
+    """A name for a picture that tars, file systems and WebDataset take: it ends keys at the first dot.
+
+    Args:
+        uuid: Of the row; a list's own may be any text.
+        identifier: The URL, by which pictures that share a uuid are told apart.
+        repeated: Uuids that several pictures share.
+    """
+    key = quote(uuid or "", safe="").replace(".", "%2E")
+    if not uuid or uuid in repeated:
+        key = f"{key[:_MAX_KEY]}-{_digest(identifier or '')}" if uuid else _digest(identifier or "")
+    return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY // 2].rstrip('%')}-{_digest(key)}"
+
+
+def ending_of(image_format: str) -> str:
+    """The usual ending of files of a stored format."""
+    return "png" if image_format == RAW else _ENDINGS.get(image_format, image_format)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _encoded(stored: StoredImage) -> StoredImage:
@@ -98,22 +189,34 @@ def _encoded(stored: StoredImage) -> StoredImage:
 def _write_tar(target: Path, samples: Iterator[Sample]) -> None:
     with replacing(target) as temp, tarfile.open(temp, "w", format=tarfile.USTAR_FORMAT) as tar:
         for sample in samples:
-            for name, data in ((sample.name, sample.image), (f"{sample.key}.json", _json(sample))):
+            members = {sample.name: sample.image, f"{sample.key}.json": _json(sample)}
+            if sample.label_number is not None:
+                members[f"{sample.key}.cls"] = str(sample.label_number).encode()
+            for name, data in members.items():
                 member = tarfile.TarInfo(name)  # without time and owner, so that equal images make equal shards
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
 
 
 def _json(sample: Sample) -> bytes:
-    return json.dumps(sample.columns, ensure_ascii=False, default=str).encode()
+    """The columns; a text that is missing is empty, as readers take the type of a column from the first few samples."""
+    columns = {name: "" if value is None else value for name, value in sample.columns.items()}
+    return json.dumps(columns, ensure_ascii=False, default=str).encode()
 
 
 def _write_parquet(target: Path, samples: Iterator[Sample]) -> None:
+    first, samples = _peeked(samples)
     texts = [name for name in _COLUMNS if not name.endswith("_size") and name != "is_license_full"]
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    schema = pa.schema([("image", image), *((name, pa.string()) for name in texts)])
+    labels = [(LABEL, pa.string())] if first and LABEL in first.columns else []
+    schema = pa.schema([("image", image), *labels, *((name, pa.string()) for name in texts)])
     with replacing(target) as temp:
         write_parquet(temp, schema, (_record_batch(rows, schema) for rows in _grouped(samples)))
+
+
+def _peeked(samples: Iterator[Sample]) -> tuple[Sample | None, Iterator[Sample]]:
+    first = next(samples, None)
+    return first, samples if first is None else chain([first], samples)
 
 
 def _record_batch(samples: Sequence[Sample], schema: pa.Schema) -> pa.RecordBatch:
@@ -137,12 +240,15 @@ def _grouped(samples: Iterator[Sample], size: int = 256) -> Iterator[list[Sample
 def _write_folder(target: Path, samples: Iterator[Sample]) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    with (target / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["file_name", *_COLUMNS])
-        writer.writeheader()
-        for sample in samples:
-            (target / sample.name).write_bytes(sample.image)
-            writer.writerow({"file_name": sample.name, **sample.columns})
+    rows: list[dict[str, Any]] = []
+    for sample in samples:
+        (target / sample.name).write_bytes(sample.image)
+        rows.append({"file_name": sample.name, **sample.columns})
+    labels = [(LABEL, pa.string())] if any(LABEL in row for row in rows) else []
+    columns = [(name, SUCCESS_SCHEMA.field(name).type) for name in _COLUMNS]
+    schema = pa.schema([("file_name", pa.string()), *labels, *columns])
+    with replacing(target / "metadata.parquet") as temp:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temp)
 
 
 _WRITERS: dict[str, Callable[[Path, Iterator[Sample]], None]] = {

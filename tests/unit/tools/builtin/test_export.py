@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 import tarfile
+from itertools import chain
 from pathlib import Path
 
+import cv2
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, rows_of, run_here
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import UserError
+from ray_downloader.run_folder.schemas import success_schema
+from ray_downloader.tools.base import TOOLS, Tool
+from ray_downloader.tools.context import ToolContext
+from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, run_here
 
 
 def test_a_tar_holds_picture_and_columns_side_by_side(run: StoredRun) -> None:
@@ -37,12 +47,13 @@ def test_parquet_is_marked_as_pictures(run: StoredRun) -> None:
 
 
 def test_a_folder_has_a_table_of_its_pictures(run: StoredRun) -> None:
-    run_here(run.tool("export", export_format="imagefolder", shard_rows=1))
+    run_here(run.tool("export", export_format="imagefolder", shard_rows=2))
     folder = run.layout.tools / "export" / "imagefolder" / "train"
-    assert sorted(path.name for path in folder.iterdir()) == ["000000", "000001"]
-    rows = [one for shard in sorted(folder.iterdir()) for one in rows_of(shard / "metadata.csv")]
+    assert sorted(path.name for path in folder.iterdir()) == ["000000", "000001", "000002"]
+    rows = [one for shard in sorted(folder.iterdir()) for one in pq.read_table(shard / "metadata.parquet").to_pylist()]
     assert [one["file_name"] for one in rows] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
-    assert (folder / "000001" / "e.jpg").read_bytes() == run.images()["e"]["image"]
+    assert (folder / "000002" / "e.jpg").read_bytes() == run.images()["e"]["image"]
+    assert rows[0]["original_size"] == [90, 120]
 
 
 def test_an_export_that_is_cut_otherwise_leaves_no_old_shards(run: StoredRun) -> None:
@@ -101,10 +112,8 @@ def test_a_text_beside_a_picture_is_readable(run: StoredRun) -> None:
         assert "Müller" in columns.read().decode("utf-8")
 
 
-@pytest.mark.parametrize(
-    ("rows", "shards"), [(1, [3, 2, 1]), (3, [3, 3]), (4, [5, 1]), (5, [5, 1]), (6, [6]), (7, [6])]
-)
-def test_a_shard_holds_whole_batches_until_it_has_enough_rows(run: StoredRun, rows: int, shards: list[int]) -> None:
+@pytest.mark.parametrize(("rows", "shards"), [(1, [1] * 6), (3, [3, 3]), (4, [4, 2]), (5, [5, 1]), (6, [6]), (7, [6])])
+def test_a_shard_has_as_many_rows_as_were_asked_for(run: StoredRun, rows: int, shards: list[int]) -> None:
     run.add([row("f", received(6))], "c.example")
     counts = run_here(run.tool("export", export_format="parquet", shard_rows=rows))
     files = sorted((run.layout.tools / "export" / "parquet" / "data").iterdir())
@@ -119,11 +128,11 @@ def test_a_shard_is_written_once_while_its_batches_are_the_same(run: StoredRun) 
     run_here(run.tool("export", shard_rows=1))
     folder = run.layout.tools / "export" / "webdataset" / "shards"
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    run.add([row("n", received(9))], "b.example:8080", 3)
+    run.add([row("n", received(9))], "b.example:8080", 7)
     run_here(run.tool("export", shard_rows=1))
     after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert before["000000.tar"] == after["000000.tar"]
-    assert before["000001.tar"] != after["000001.tar"]
+    assert len(after) == len(before) + 1
 
 
 def test_folders_of_an_export_that_was_cut_otherwise_are_gone(run: StoredRun) -> None:
@@ -131,7 +140,7 @@ def test_folders_of_an_export_that_was_cut_otherwise_are_gone(run: StoredRun) ->
     run_here(run.tool("export", export_format="imagefolder"))
     folder = run.layout.tools / "export" / "imagefolder"
     assert [path.name for path in (folder / "train").iterdir()] == ["000000"]
-    assert len(rows_of(folder / "train" / "000000" / "metadata.csv")) == 5
+    assert pq.read_table(folder / "train" / "000000" / "metadata.parquet").num_rows == 5
     assert [path.name for path in (folder / ".units").iterdir()] == ["000000"], "their markers, too"
 
 
@@ -140,3 +149,98 @@ def test_batches_without_rows_make_no_shard_of_their_own(tmp_path: Path) -> None
     run.add([])
     assert run_here(run.tool("export"))["format"] == "webdataset"
     assert not (run.layout.tools / "export" / "webdataset" / "shards").exists()
+
+
+def _keys(run: StoredRun, form: str = "webdataset") -> list[list[str]]:
+    shards = sorted((run.layout.tools / "export" / form / "shards").iterdir())
+    keys = []
+    for shard in shards:
+        with tarfile.open(shard) as tar:
+            keys.append([name.partition(".")[0] for name in tar.getnames()[::2]])
+    return keys
+
+
+def _labelled(tmp_path: Path) -> StoredRun:
+    run = StoredRun(tmp_path / "out")
+    schema = success_schema(["species"])
+    for batch in range(3):
+        names = [f"u{batch}{number}" for number in range(5)]
+        rows = [row(name, received(1), species=["Bus", "Aus", None][int(name[-1]) % 3]) for name in names]
+        run.add(rows, partition_id=batch, schema=schema)
+    return run
+
+
+def _export(run: StoredRun, form: str = "webdataset", *, label: str | None = None, shuffle: int | None = None) -> Tool:
+    values = {
+        "path_to_input": "",
+        "path_to_output": run.root,
+        "tools_parameters": {"export_format": form, "shard_rows": 4},
+        "export": {"label": label, "shuffle": shuffle},
+    }
+    return TOOLS.get("export")(ToolContext("export", Settings.from_config(values)))
+
+
+def test_a_seed_shuffles_images_over_files_and_shards_always_alike(tmp_path: Path) -> None:
+    run = _labelled(tmp_path)
+    run_here(_export(run))
+    plain = _keys(run)
+    run_here(_export(run, shuffle=7))
+    shuffled = _keys(run)
+    assert [len(keys) for keys in plain] == [len(keys) for keys in shuffled] == [4, 4, 4, 3]
+    assert sorted(chain(*plain)) == sorted(chain(*shuffled))
+    assert plain != shuffled
+    assert len({key[1] for key in shuffled[0]}) > 1, "a shard has images of several files"
+    shutil.rmtree(run.layout.tools / "export")
+    run_here(_export(run, shuffle=7))
+    assert _keys(run) == shuffled
+
+
+def test_a_label_is_a_column_a_class_and_a_table_in_the_card(tmp_path: Path) -> None:
+    run = _labelled(tmp_path)
+    for form in ("webdataset", "parquet", "imagefolder"):
+        run_here(_export(run, form, label="species"))
+    folder = run.layout.tools / "export"
+    assert (folder / "parquet" / "classes.txt").read_text() == "Aus\nBus\n"
+    with tarfile.open(folder / "webdataset" / "shards" / "000000.tar") as tar:
+        members = {name: tar.extractfile(name).read() for name in tar.getnames()}  # type: ignore[union-attr] # files
+    assert members["u00.cls"] == b"1"
+    assert json.loads(members["u01.json"])["label"] == "Aus"
+    assert members["u02.cls"] == b"-1"
+    table = pq.read_table(folder / "parquet" / "data" / "train-00000-of-00004.parquet")
+    assert table.column("label").to_pylist() == ["Bus", "Aus", None, "Bus"]
+    rows = pq.read_table(folder / "imagefolder" / "train" / "000000" / "metadata.parquet")
+    assert rows.column("label").to_pylist() == ["Bus", "Aus", None, "Bus"]
+    card = (folder / "parquet" / "README.md").read_text("utf-8")
+    assert "| label (species) | images |" in card
+    assert "| Aus | 6 |" in card
+    assert "| (none) | 15 |" in card, "no image states a licence"
+    assert yaml.safe_load(card.split("---\n")[1])["configs"][0]["data_files"] == "data/*.parquet"
+    sheet = cv2.imread(str(folder / "parquet" / "contact_sheet.jpg"))
+    assert sheet is not None
+    assert sheet.shape == (256, 1024, 3)
+
+
+def test_a_label_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"export\.label=genus is not a column of the images; those are: .*species"):
+        _export(_labelled(tmp_path), label="genus").work()
+
+
+def test_keys_are_legal_and_unique_whatever_the_uuid(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    uuids = ["a/b.c", "a" * 300, "ä ö", "same", "same", "", "twice", "twice"]
+    rows = [row(uuid, received(n), identifier=f"http://a/{min(n, 6)}.jpg") for n, uuid in enumerate(uuids)]
+    run.add([*rows, row("none", received(9)) | {"uuid": None}])
+    counts = run_here(_export(run))
+    keys = list(chain(*_keys(run)))
+    assert len(keys) == len(set(keys)) == 8
+    assert (counts["images"], counts["repeated_uuids"]) == (8, 1), "a row that is twice in the list is one picture"
+    assert all(re.fullmatch(r"[A-Za-z0-9%_~-]{1,80}", key) for key in keys)
+
+
+def test_members_of_a_tar_have_one_ending_if_formats_are_mixed(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("a", received(1)), row("b", received(2)), row("c", received(3), encode="png")])
+    run_here(run.tool("export"))
+    (shard,) = (run.layout.tools / "export" / "webdataset" / "shards").iterdir()
+    with tarfile.open(shard) as tar:
+        assert tar.getnames()[::2] == ["a.jpg", "b.jpg", "c.jpg"]

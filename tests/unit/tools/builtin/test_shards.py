@@ -9,13 +9,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.tools.base import Unit
-from ray_downloader.tools.builtin.shards import NAMES, write_shard
+from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, write_shard
 from ray_downloader.tools.context import finished_batches
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, rows_of
+from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row
 
 
 def unit_of(run: StoredRun, target: Path) -> Unit:
-    return Unit(run.root / "unit", tuple(finished_batches(run.layout.images)), "stamp", target)
+    batches = tuple(finished_batches(run.layout.images))
+    pieces = [
+        Piece(batch, group, 0, pq.read_metadata(batch.path).row_group(group).num_rows)
+        for batch in batches
+        for group in range(pq.read_metadata(batch.path).num_row_groups)
+    ]
+    shard = Shard(target, tuple(pieces), None, (), frozenset(), None)
+    return Unit(run.root / "unit", batches, "stamp", shard)
 
 
 def test_shards_are_named_as_their_readers_expect() -> None:
@@ -71,9 +78,9 @@ def test_a_folder_is_begun_anew_and_its_table_has_the_columns_there_are(tmp_path
     (tmp_path / "shard").mkdir()
     (tmp_path / "shard" / "stray.jpg").touch()
     write_shard("imagefolder", unit_of(run, tmp_path / "shard"))
-    assert sorted(path.name for path in (tmp_path / "shard").iterdir()) == ["metadata.csv", "r.png"]
-    (line,) = rows_of(tmp_path / "shard" / "metadata.csv")
-    assert (line["file_name"], line["title"], line["final_url"]) == ("r.png", "Ä", "")
+    assert sorted(path.name for path in (tmp_path / "shard").iterdir()) == ["metadata.parquet", "r.png"]
+    (line,) = pq.read_table(tmp_path / "shard" / "metadata.parquet").to_pylist()
+    assert (line["file_name"], line["title"], line["final_url"]) == ("r.png", "Ä", None)
     assert list(line)[:3] == ["file_name", "uuid", "source_id"]
 
 
