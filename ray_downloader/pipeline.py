@@ -41,7 +41,7 @@ from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.progress import shown as show_units
 from ray_downloader.report.write import report_at_the_end
-from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.atomic import remove_temps, write_text
 from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
@@ -116,6 +116,8 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
         SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
         finish_moves(layout.root)
+        for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
+            remove_temps(folder)
         for sentence in set_damaged_aside(layout):
             _log.warning("%s", sentence)
         _reset(settings, layout, contact_rule, console)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
 from ray_downloader.output.parquet import picture_notes, write_parquet
 from ray_downloader.output.stored_file import FileFacts, end_problem, sound_rows
-from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.atomic import remove_temps, replacing
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.markers import find_marker, read_marker, remove_marker, write_marker
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
@@ -229,6 +229,7 @@ class BatchFolder:
         Raises:
             RuntimeError: A row is not settled. The batch is not marked.
         """
+        remove_temps(self.path)
         before = self.counts()
         settled: dict[int, str] = {}
         checksums: Counter[str] = Counter()

@@ -5,10 +5,16 @@ Temp file beside it, fsync, rename. "Done" is a marker written last.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_ENDING = ".tmp"
+_writes = itertools.count()
 
 
 @contextmanager
@@ -18,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
     On failure the temp file is removed and `path` is what it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temp = path.with_name(_temp_name(path.name))
     try:
         yield temp
         _fsync(temp)
@@ -26,6 +32,18 @@ def replacing(path: Path) -> Iterator[Path]:
         _fsync(path.parent)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def remove_temps(folder: Path) -> None:
+    """Remove the temp files that killed processes left; only for a folder in which nobody else writes."""
+    for temp in folder.glob(f".*{_ENDING}"):
+        temp.unlink(missing_ok=True)
+
+
+def _temp_name(name: str) -> str:
+    """Unique for each write, process and machine; short, as the longest name of a server fills a file name."""
+    writer = f"{platform.node()[:32]}-{os.getpid()}-{next(_writes)}"
+    return f".{hashlib.sha256(name.encode()).hexdigest()[:12]}-{writer}{_ENDING}"
 
 
 def write_text(path: Path, text: str) -> None:

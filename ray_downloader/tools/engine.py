@@ -99,7 +99,7 @@ def _remove_results(context: ToolContext) -> None:
     for path in context.folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != ".lock":
+        elif not path.name.startswith(".lock"):
             path.unlink()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_downloader.run_folder.atomic import replacing, write_text
+from ray_downloader.run_folder.atomic import remove_temps, replacing, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_temp_file(tmp_path: Path) -> None:
@@ -31,9 +31,12 @@ def test_text_is_utf8_whatever_the_locale_and_folders_are_made(tmp_path: Path) -
 def test_the_temp_file_is_beside_the_file_hidden_and_of_this_process(tmp_path: Path) -> None:
     path = tmp_path / "table.txt"
     with replacing(path) as temp:
-        assert temp == tmp_path / f".table.txt.{os.getpid()}.tmp"
+        assert temp.parent == tmp_path and temp.name.startswith(".") and f"-{os.getpid()}-" in temp.name
+        with replacing(path) as other:
+            assert other != temp, "another write of this process at the same time"
+            other.write_text("newer", "utf-8")
+        assert path.read_text("utf-8") == "newer"
         temp.write_text("new", "utf-8")
-        assert not path.exists()
     assert path.read_text("utf-8") == "new"
 
 
@@ -64,3 +67,17 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         write_text(tmp_path / f"{number}.txt", "x")
     after = len(os.listdir("/proc/self/fd")) if before is not None else None  # noqa: PTH208
     assert after == before
+
+
+def test_the_longest_name_of_a_file_has_room_for_a_temp_file(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 255)
+    write_text(path, "new")
+    assert path.read_text("utf-8") == "new"
+
+
+def test_what_killed_writes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".0123-node-1-7-0.tmp", ".table.txt.99.tmp", "table.tmp", ".hidden", "table"):
+        (tmp_path / name).touch()
+    remove_temps(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "table", "table.tmp"]
+    remove_temps(tmp_path / "not there")
