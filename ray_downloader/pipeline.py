@@ -121,8 +121,8 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         for sentence in set_damaged_aside(layout):
             _log.warning("%s", sentence)
         _reset(settings, layout, contact_rule, console)
-        identity = _same_run(settings, layout)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
+        identity = _same_run(settings, layout)
         save_identity(layout, identity)
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
