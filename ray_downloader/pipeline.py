@@ -113,7 +113,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
     layout = RunLayout.of(settings)
     with holding_run(layout.root, layout.lock_file), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
         refuse_legacy_run(layout)  # before anything is written into it
-        start_logging(layout.logs, settings.downloader_parameters.logger_level, console)
+        start_logging(layout.logs, settings.downloader_parameters.logger_level, console, settings.logging.format)
         SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
         finish_moves(layout.root)
         for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):

@@ -1,73 +1,89 @@
-"""Progress of a download or a tool: a bar if somebody watches, a line every 30 s if only a log is kept."""
+"""Progress of a download or a tool: drawn if somebody watches, a line every 30 s if only a log is kept."""
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ray_downloader.logs import FACTS
+from ray_downloader.monitor.live import live_view, plain_line
 
 LOG_INTERVAL_S = 30.0
+NOTEBOOK_WIDTH = 100
+_CELL = '<pre style="white-space:pre;line-height:normal">{code}</pre>'
 
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
-class DownloadProgress:
-    """Shows how many rows are settled.
+class LiveView:
+    """Shows a download: drawn anew in a terminal or notebook, as a line every 30 s anywhere else.
 
     Args:
-        total_rows: Rows of the run.
-        settled_rows: Rows that earlier runs settled.
+        console: Where it is shown.
+        cluster: Nodes and tasks, in words.
     """
 
-    def __init__(self, total_rows: int, settled_rows: int, console: Console) -> None:
-        self._total_rows = total_rows
-        self._settled_before = settled_rows
-        self._started_at_s = time.monotonic()
-        self._log_at_s = self._started_at_s + LOG_INTERVAL_S
+    def __init__(self, console: Console, cluster: str) -> None:
         self._console = console
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("[bold]download"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("download", total=total_rows, completed=settled_rows, detail="starting")
+        self._cluster = cluster
+        self._log_at_s = time.monotonic() + LOG_INTERVAL_S
+        is_terminal = console.is_terminal and not console.is_jupyter
+        self._live = Live(console=console, refresh_per_second=2, transient=True) if is_terminal else None
+        self._notebook = NotebookView() if console.is_jupyter else None
 
-    def __enter__(self) -> DownloadProgress:
-        self._bar.start()
+    def __enter__(self) -> LiveView:
+        if self._live:
+            self._live.start()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._live:
+            self._live.stop()
 
-    def update(self, settled: Mapping[str, int], size_bytes: int, note: str = "") -> None:
+    def show(self, figures: Mapping[str, Any], note: str = "") -> None:
         """Show the present state.
 
         Args:
-            settled: Rows settled in this run, by error kind ("" for images).
-            size_bytes: Bytes received in this run.
+            figures: As `RunFigures` gives them.
             note: Anything else the user should know now.
         """
-        images, rows = settled.get("", 0), sum(settled.values())
-        seconds = max(time.monotonic() - self._started_at_s, 1e-9)
-        detail = f"{images / seconds:.1f} images/s, {rows - images} errors, {size_bytes / 1e6:.0f} MB {note}".rstrip()
-        completed = min(self._settled_before + rows, self._total_rows)
-        self._bar.update(self._task, completed=completed, detail=detail)
-        if not self._console.is_terminal and time.monotonic() >= self._log_at_s:
+        if self._live:
+            self._live.update(live_view(figures, self._cluster, note, self._console.width, time.time()))
+        elif self._notebook:
+            self._notebook.show(live_view(figures, self._cluster, note, NOTEBOOK_WIDTH, time.time()))
+        elif time.monotonic() >= self._log_at_s:
             self._log_at_s = time.monotonic() + LOG_INTERVAL_S
-            _log.info("download: %d of %d rows, %s", completed, self._total_rows, detail)
+            _log.info("%s", plain_line(figures, note), extra={FACTS: {"figures": figures}})
+
+
+class NotebookView:
+    """A cell's output that is replaced by each update; needs no widgets."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, view: RenderableType) -> None:
+        """Replace what is shown."""
+        from IPython.display import HTML, display  # noqa: PLC0415 (exists wherever a notebook does)
+
+        console = Console(record=True, width=NOTEBOOK_WIDTH, file=io.StringIO(), force_jupyter=False)
+        console.print(view)
+        shown = HTML(console.export_html(inline_styles=True, code_format=_CELL))
+        if self._handle is None:
+            self._handle = display(shown, display_id=True)
+        else:
+            self._handle.update(shown)
 
 
 def shown(results: Iterable[R], name: str, units: int, done: int, console: Console) -> Iterator[R]:
@@ -82,7 +98,7 @@ def shown(results: Iterable[R], name: str, units: int, done: int, console: Conso
     """
     columns = (TextColumn(f"[bold]{name}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     log_at_s = time.monotonic() + LOG_INTERVAL_S
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal or console.is_jupyter) as bar:
         task = bar.add_task(name, total=units, completed=done)
         for finished, result in enumerate(results, start=done + 1):
             bar.update(task, completed=finished)

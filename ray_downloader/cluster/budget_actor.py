@@ -16,6 +16,7 @@ import ray
 from ray.exceptions import RayError
 
 from ray_downloader.cluster.placement import Directory
+from ray_downloader.logs import log_to_file
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 from ray_downloader.profile.table import load_profiled_waits
@@ -34,6 +35,8 @@ class BudgetActor:
 
     def __init__(self, settings_file: str) -> None:
         context = RunContext.load(Path(settings_file))
+        settings = context.settings
+        log_to_file(context.layout.logs, "actor", settings.downloader_parameters.logger_level, settings.logging.format)
         self._budgets = Budgets(context.policies, load_server_states(context.layout))
         self._budgets.heed_probes(load_profiled_waits(context.layout))
         self._budgets.remember(OrderFile(context.layout.orders_file).new())

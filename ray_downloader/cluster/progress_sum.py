@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
+
 from ray_downloader.worker.progress import Progress
 
 
@@ -35,4 +38,16 @@ def _added(before: Progress, latest: Progress) -> Progress:
         unreached=before.unreached + latest.unreached,
         unresolved=before.unresolved + latest.unresolved,
         busy_at_s=latest.busy_at_s,
+        stored_bytes=before.stored_bytes + latest.stored_bytes,
+        statuses=before.statuses + latest.statuses,
+        ttfb_s=_summed(before.ttfb_s, latest.ttfb_s),
+        decode_s=before.decode_s + latest.decode_s,
+        queues=latest.queues,
     )
+
+
+def _summed(before: Mapping[str, float], latest: Mapping[str, float]) -> defaultdict[str, float]:
+    seconds = defaultdict(float, before)
+    for budget, more in latest.items():
+        seconds[budget] += more
+    return seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -21,6 +22,9 @@ from ray_downloader.cluster.budget_actor import RayBudgets
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.fetch.receiver import BodyRoom
+from ray_downloader.logs import log_to_file
+from ray_downloader.output.batch_folder import SUCCESS
+from ray_downloader.partition.batches import Batch
 from ray_downloader.politeness.headers.user_agent import user_agent
 from ray_downloader.run_folder.identity import picture_note
 from ray_downloader.schedule.planner import WorkItem
@@ -34,6 +38,9 @@ from ray_downloader.worker.run_context import RunContext
 #: A worker without bodies: 190 MB with its imports, 128 for a picture, 18 for the journals.
 OWN_MB = 336
 LEAST_BODY_MB = 16
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,8 @@ def work_slice(work: Slice) -> SliceReport:
     context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
     settings = context.settings
     holder = work.holder
+    log_to_file(context.layout.logs, "worker", settings.downloader_parameters.logger_level, settings.logging.format)
+    _log.info("%s: %d batches, first %s", holder, len(work.items), _name_of(work.items[0].batch))
     pa.set_cpu_count(1)
     options = BatchOptions(context.retry, settings.image.extra_columns, len(work.items), picture_note(settings))
     batches = [BatchWork(context.layout, item, holder, options) for item in work.items]
@@ -97,7 +106,14 @@ def work_slice(work: Slice) -> SliceReport:
         time_slice = TimeSlice(holder, settings.cluster.task_seconds)
         report = Worker(batches, context.requests, robots, ports, time_slice).run()
     budgets.flush(timeout_s=2.0)
+    for batch, counts in report.finished:
+        kinds = counts.by_kind
+        _log.info("%s: finished, %d images, %d errors", _name_of(batch), kinds[SUCCESS], kinds.total() - kinds[SUCCESS])
     return report
+
+
+def _name_of(batch: Batch) -> str:
+    return f"{batch.server_name} {batch.partition_id}"
 
 
 def process(

@@ -19,7 +19,7 @@ from ray_downloader.cluster.ports import DriverPorts
 from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.cluster.slice_pool import RaySlicePool
 from ray_downloader.cluster.slices import warm_up
-from ray_downloader.cluster.watchers import BarWatcher, ReportWatcher, WaitingWatcher
+from ray_downloader.cluster.watchers import FiguresWatcher, WaitingWatcher
 from ray_downloader.config.settings import ClusterSettings, Settings
 from ray_downloader.errors import StartError
 from ray_downloader.fetch.base import FETCHERS
@@ -28,7 +28,7 @@ from ray_downloader.monitor.plan import planned_slots
 from ray_downloader.monitor.run_report import RunReport
 from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches
-from ray_downloader.progress import DownloadProgress
+from ray_downloader.progress import LiveView
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.schedule.planner import CORE_RPS
 from ray_downloader.schedule.run_status import RunStatus, scan
@@ -69,15 +69,13 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
         # Only for the shared actors: for the dedicated ones, only the tasks that need them wait.
         started = [actor.progress.remote() for actor in directory.shared]
         _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster)
-        total_rows = status.settled_rows + status.rows_left.total()
-        with DownloadProgress(total_rows, status.settled_rows, console) as bar:
+        with LiveView(console, f"{cluster.nodes} nodes, {cluster.slots} tasks at once") as view:
             ports = DriverPorts(
                 pool=RaySlicePool(context, directory),
                 actors=ServerActors(context, directory, RayActorCalls()),
                 rescan=lambda batches: scan(layout, batches, context.retry).work,
                 watchers=(
-                    BarWatcher(bar),
-                    ReportWatcher(report, figures),
+                    FiguresWatcher(report, figures, view),
                     WaitingWatcher(rows_left),
                     RunMetrics(str(layout.root), time.monotonic()),
                 ),

@@ -4,55 +4,60 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from ray_downloader.cluster.ports import RunMode, RunView
 from ray_downloader.monitor.figures import Moment, RowsLeft, RunFigures
 from ray_downloader.monitor.run_report import RunReport
 from ray_downloader.monitor.waiting import WaitingLog
-from ray_downloader.progress import DownloadProgress
+from ray_downloader.progress import LiveView
 
 REPORT_INTERVAL_S = 2.0
+FIGURES_INTERVAL_S = 0.5
+#: At most this share of the driver's time is spent on figures.
+FIGURES_SHARE = 0.05
 
 _log = logging.getLogger(__name__)
 
 
-class BarWatcher:
-    """Moves the progress bar."""
-
-    def __init__(self, bar: DownloadProgress) -> None:
-        self._bar = bar
-
-    def update(self, view: RunView, now_s: float) -> None:
-        """Show rows by kind, and whether the run drains."""
-        by_kind: Counter[str] = Counter()
-        for (_, kind), rows in view.progress.settled.items():
-            by_kind[kind] += rows
-        self._bar.update(by_kind, view.progress.size_bytes, _note(view.mode))
-
-
-class ReportWatcher:
-    """Keeps `logs/progress.json` up to date.
+class FiguresWatcher:
+    """Shows the figures of the run, and keeps `logs/progress.json` up to date.
 
     Args:
         report: Writes the file.
-        figures: The file's content.
+        figures: What is shown, and the file's content.
+        view: Shows it; None if nobody watches.
         wall_clock: Unix time.
+        cpu_clock: Measures what computing the figures costs: they are computed more rarely for 10^5 servers.
     """
 
-    def __init__(self, report: RunReport, figures: RunFigures, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        report: RunReport,
+        figures: RunFigures,
+        view: LiveView | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        cpu_clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._report = report
         self._figures = figures
+        self._view = view
         self._wall_clock = wall_clock
-        self._report_at_s = 0.0
+        self._cpu_clock = cpu_clock
+        self._due_s = self._report_at_s = 0.0
 
     def update(self, view: RunView, now_s: float) -> None:
-        """Write the figures, every few seconds and at the end."""
+        """Show the figures, write them every few seconds and at the end."""
+        if now_s < self._due_s and not view.is_final:
+            return
+        started_s = self._cpu_clock()
+        figures = self._figures.of(view.progress, moment_of(view, now_s, self._wall_clock()))
+        if self._view:
+            self._view.show(figures, _note(view.mode))
         if now_s >= self._report_at_s or view.is_final:
             self._report_at_s = now_s + REPORT_INTERVAL_S
-            figures = self._figures.of(view.progress, moment_of(view, now_s, self._wall_clock()))
             self._report.write("draining" if view.mode.is_draining else "running", figures)
+        self._due_s = now_s + max(FIGURES_INTERVAL_S, (self._cpu_clock() - started_s) / FIGURES_SHARE)
 
 
 class WaitingWatcher:

@@ -468,6 +468,13 @@ class ClusterSettings(_Group):
     """How long Ray may take to start, in seconds."""
 
 
+class LoggingSettings(_Group):
+    """How messages are written."""
+
+    format: Literal["text", "json"] = "text"
+    """Lines of text, or one JSON object per line."""
+
+
 class ProfileSettings(_Group):
     """How servers are measured before the download."""
 
@@ -526,6 +533,8 @@ class Settings(_Group):
     """What is stored of an image."""
     cluster: ClusterSettings = ClusterSettings()
     """Where Ray runs, and how work is divided for it."""
+    logging: LoggingSettings = LoggingSettings()
+    """How messages are written."""
     profile: ProfileSettings = ProfileSettings()
     """How servers are measured before the download."""
 

@@ -144,7 +144,7 @@ class RunFigures:
         self._settled = Counter(settled)
         self._rows_left = rows_left
         self._eta = eta
-        self._seen: deque[tuple[float, int]] = deque()
+        self._seen: deque[tuple[float, int, int, int]] = deque()
 
     def of(self, progress: Progress, now: Moment) -> dict[str, Any]:
         """The figures now.
@@ -157,6 +157,7 @@ class RunFigures:
         for (_, kind), rows in progress.settled.items():
             kinds[kind or SUCCESS] += rows
         images, rows = kinds[SUCCESS], kinds.total()
+        images_per_s, received_per_s, stored_per_s = self._speeds(now.now_s, images, progress)
         left = max(0, self._partition.accepted_rows - rows)
         self._rows_left.take(progress)
         loads = self._eta.loads(now)
@@ -168,20 +169,23 @@ class RunFigures:
                 "errors": rows - images,
                 "left": left,
             },
-            "images_per_s": round(self._images_per_s(now.now_s, images), 2),
+            "images_per_s": round(images_per_s, 2),
+            "received_mb_per_s": round(received_per_s / 1e6, 3),
+            "stored_mb_per_s": round(stored_per_s / 1e6, 3),
             "eta_s": round(self._eta.seconds(loads)) if loads else (None if left else 0),
             "waiting": [_waiting_entry(*item) for item in self._with_rows(now.waiting)],
             "errors_by_kind": dict(sorted((kind, count) for kind, count in kinds.items() if kind != SUCCESS)),
             "slowest": [_slow_entry(load, now.waiting) for load in _slowest(loads)],
         }
 
-    def _images_per_s(self, now_s: float, images: int) -> float:
-        """Images/s of the last minute."""
-        self._seen.append((now_s, images))
+    def _speeds(self, now_s: float, images: int, progress: Progress) -> tuple[float, ...]:
+        """Images, bytes received and bytes stored per second of the last minute."""
+        self._seen.append((now_s, images, progress.size_bytes, progress.stored_bytes))
         while len(self._seen) > 2 and self._seen[1][0] <= now_s - WINDOW_S:
             self._seen.popleft()
-        then_s, images_then = self._seen[0]
-        return (images - images_then) / (now_s - then_s) if now_s > then_s else 0.0
+        seconds = now_s - self._seen[0][0]
+        changes = [now - then for now, then in zip(self._seen[-1], self._seen[0], strict=True)]
+        return tuple(change / seconds if seconds else 0.0 for change in changes[1:])
 
     def _with_rows(self, waiting: Mapping[str, Waiting]) -> list[tuple[str, int, Waiting]]:
         """Waiting budgets with rows left, and how many; the largest first."""

@@ -39,7 +39,12 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
     if not (context.parameters.undo or is_custom(context.name)):
         context.require_batches()  # before anything is written into a folder that may not be a run
     console = Console(stderr=True)
-    start_logging(context.layout.logs, context.settings.downloader_parameters.logger_level, console)
+    start_logging(
+        context.layout.logs,
+        context.settings.downloader_parameters.logger_level,
+        console,
+        context.settings.logging.format,
+    )
     if not is_custom(context.name):
         return run_until_stopped(lambda: run_tool(context, console), context.settings)
     file = config_path or context.layout.settings_file

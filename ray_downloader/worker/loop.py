@@ -33,6 +33,7 @@ from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, 
 from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest, robots_url
 from ray_downloader.worker.row import Row, RowState
 from ray_downloader.worker.server_queue import NEVER, ServerQueue
+from ray_downloader.worker.telemetry import Telemetry
 
 #: In-flight requests of one task; the number for one server depends on its lease.
 MAX_IN_FLIGHT = 256
@@ -106,6 +107,7 @@ class Worker:
         self._unreached: Counter[str] = Counter()
         self._unresolved = 0
         self._reported_bytes = 0
+        self._telemetry = Telemetry()
         self._slow: set[int] = set()
         self._hosts: Mapping[str, Verdict] = {}
         self._paused: list[Row] = []
@@ -287,6 +289,7 @@ class Worker:
         while self._may_start(queue, now_s) and (work := queue.take_due(now_s)):  # type: ignore[assignment]
             if isinstance(work, Row):
                 work.move(RowState.IN_FLIGHT)
+                _log.debug("%s: requested (%s)", work.url, work.identifier)
             self._requests.start(queue, work, now_s)
 
     def _abandon(self, row: Row, queue: ServerQueue) -> None:
@@ -332,8 +335,18 @@ class Worker:
                 unresolved=self._unresolved,
                 holder=self._holder,
                 is_busy=bool(self._bodies or self._decoding) or any(queue.is_busy for queue in self._queues.values()),
+                stored_bytes=self._telemetry.stored_bytes,
+                statuses=dict(self._telemetry.statuses),
+                ttfb_s=dict(self._telemetry.ttfb_s),
+                decode_s=self._telemetry.decode_s,
+                queues=(
+                    sum(batch.left for batch in self._open),
+                    len(self._requests),
+                    len(self._bodies) + len(self._decoding),
+                ),
             )
         )
+        self._telemetry.clear()
         for counter in (self._settled_rows, self._robots.disallowed, self._unreached):
             counter.clear()
         self._answered = self._unresolved = 0
@@ -345,6 +358,10 @@ class Worker:
         queue, row, result = ended.queue, ended.work, ended.result
         assert isinstance(row, Row)
         now_s = self._ports.clock()
+        _log.debug(
+            "%s: %s after %.2f s, %d bytes", row.url, result.status or result.kind, result.total_s, result.size_bytes
+        )
+        self._telemetry.answered(queue.budget, result)
         failure, outcome = self._read(queue, result)
         self._count_reach(row.route, result)
         queue.finished(_of_row(outcome, row, queue, result), now_s)
@@ -469,8 +486,10 @@ class Worker:
                 checksum_ok = [is_ok for is_ok in checksum_ok if is_ok is not False]
                 if not checksum_ok:
                     return
+            started_s = self._ports.clock()
             with row.batch.decoding(row) as is_suspect:
                 image = self._ports.process(result.content, is_complete(result), is_suspect)
+            self._telemetry.decode_s += self._ports.clock() - started_s
         except ImageError as error:
             self._fail(row, Failure(error.kind, error.message, result.status))
         finally:
@@ -498,6 +517,8 @@ class Worker:
 
     def _store(self, row: Row, result: FetchResult, image: ProcessedImage, checksum_ok: Sequence[bool | None]) -> None:
         row.batch.settle_image(row, image_record(row, result, image, self._now()), checksum_ok)
+        self._telemetry.stored_bytes += len(image.image)
+        _log.debug("%s: stored, %d bytes", row.identifier, len(image.image))
         self._settled(row, "")
 
     def _refetch(self, row: Row, result: FetchResult, wrong: Sequence[int]) -> None:
@@ -523,6 +544,7 @@ class Worker:
 
     def _settle_error(self, row: Row, failure: Failure) -> None:
         row.batch.settle_error(row, failure.record(row.attempt - 1, self._now()))
+        _log.debug("%s: ends as %s (%s)", row.identifier, failure.kind, failure.message)
         self._settled(row, str(failure.kind))
 
     def _now(self) -> datetime:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+#: A task that has not reported for so long has ended.
+SILENT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,11 @@ class ProgressDelta:
         unresolved: Requests for whose names the resolver gave no answer.
         holder: Unique name of the task.
         is_busy: Whether it moves bytes, or has rows that only wait for their turn, not for a server in trouble.
+        stored_bytes: Bytes of images stored.
+        statuses: Answers by budget and status, or by how a request failed without one.
+        ttfb_s: Sum of the times to first byte, by budget.
+        decode_s: Time that decoding and encoding took in this task.
+        queues: Rows that wait in the task's queues, its requests in flight, and bodies that wait for the decoder.
     """
 
     settled: Mapping[tuple[str, str], int]
@@ -30,6 +38,11 @@ class ProgressDelta:
     unresolved: int = 0
     holder: str = ""
     is_busy: bool = True
+    stored_bytes: int = 0
+    statuses: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    ttfb_s: Mapping[str, float] = field(default_factory=dict)
+    decode_s: float = 0.0
+    queues: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -38,6 +51,7 @@ class Progress:
 
     Args:
         busy_at_s: When a task last reported that it was busy, on the clock of the actor that counts.
+        queues: The last report of each task, and when it came; of those that still report.
     """
 
     settled: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -47,6 +61,11 @@ class Progress:
     unreached: Counter[str] = field(default_factory=Counter)
     unresolved: int = 0
     busy_at_s: float = 0.0
+    stored_bytes: int = 0
+    statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ttfb_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    decode_s: float = 0.0
+    queues: dict[str, tuple[float, tuple[int, int, int]]] = field(default_factory=dict)
 
     def add(self, delta: ProgressDelta, now_s: float) -> None:
         """Count what one task reported."""
@@ -56,5 +75,13 @@ class Progress:
         self.answered += delta.answered
         self.unreached.update(delta.unreached)
         self.unresolved += delta.unresolved
+        self.stored_bytes += delta.stored_bytes
+        self.statuses.update(delta.statuses)
+        for budget, seconds in delta.ttfb_s.items():
+            self.ttfb_s[budget] += seconds
+        self.decode_s += delta.decode_s
+        self.queues[delta.holder] = (now_s, delta.queues)
+        for holder in [holder for holder, (at_s, _) in self.queues.items() if at_s < now_s - SILENT_S]:
+            del self.queues[holder]
         if delta.is_busy:
             self.busy_at_s = now_s
