@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 4
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-readers coverage lint check bench bench-politeness bench-speed mutants soak clean
+.PHONY: help demo test test-fast test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,11 +48,16 @@ test-readers: $(BIN)/.developer ## a run and its exports, read by datasets, webd
 soak: $(BIN)/.developer ## 10,000 simulated worlds, others with FIRST=20000; prints each that fails (20 minutes)
 	$(BIN)/python -m tests.simulation --worlds $(or $(WORLDS),10000) --first $(or $(FIRST),1000)
 
-lint: $(BIN)/.developer ## format, lint, types and import contracts
+docs: $(BIN)/.developer ## the documents as a site, in build/site; links are checked
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+lint: $(BIN)/.developer ## format, lint, types, import contracts, and the links of the documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 check: lint test ## what CI runs, apart from its tests on a real Slurm
 

@@ -23,7 +23,7 @@ from ray_downloader.errors import ExitCode
 #: Subcommands that are modules with a `main(arguments)` that returns the exit code.
 _MODULES = {
     "status": "ray_downloader.status",
-    "report": "ray_downloader.report",
+    "report": "ray_downloader.report.__main__",
     "control": "ray_downloader.control",
     "profile": "ray_downloader.profile.__main__",
 }

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
 
-#: SIGTERM comes from `kill` and from a cancelled job, SIGUSR1 from Slurm ahead of the time limit.
-NAMES = (signal.SIGTERM, signal.SIGUSR1)
+#: SIGTERM comes from `kill` and from a cancelled job, SIGUSR1 from Slurm ahead of the time limit; Windows lacks it.
+NAMES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 import duckdb
 import psutil
 
+from ray_downloader.cores import usable_cores
 from ray_downloader.errors import RunFolderError
 from ray_downloader.partition.row_uuid import ROW_UUID_MACRO
 
@@ -27,7 +27,7 @@ def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     config = {
         "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
         "temp_directory": str(folder / "spill"),
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": usable_cores(),
         # Order is stated where it matters; without this the reader would buffer rows to preserve theirs.
         "preserve_insertion_order": False,
     }

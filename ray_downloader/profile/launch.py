@@ -7,7 +7,6 @@ it is the one that belongs to the library that mpi4py will load. On Slurm, `srun
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -91,8 +90,3 @@ def run_ranks(launch: Launch, settings_file: Path, environ: Mapping[str, str]) -
             process.terminate()
             raise
     return process.returncode
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: its affinity, if the system has one."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

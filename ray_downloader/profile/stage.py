@@ -14,8 +14,9 @@ from itertools import chain
 from pathlib import Path
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.cores import usable_cores
 from ray_downloader.profile.assign import balanced_shares
-from ray_downloader.profile.launch import Launch, choose_launch, find_mpiexec, run_ranks, usable_cores
+from ray_downloader.profile.launch import Launch, choose_launch, find_mpiexec, run_ranks
 from ray_downloader.profile.probes import Probes
 from ray_downloader.profile.table import Row, append_part, drop_parts, fold_parts, load_rows, row_of, save_rows
 from ray_downloader.profile.workload import Workload, plan_workload

@@ -6,7 +6,6 @@ file, from 0), `server_name` and `partition_id`.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import duckdb
 import psutil
 import pyarrow as pa
 
+from ray_downloader.cores import usable_cores
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import SERVER_NAME
 from ray_downloader.sql import file_list, literal
@@ -47,7 +47,7 @@ def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[du
     config = {
         "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
         "temp_directory": str(spill),
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": usable_cores(),
         "preserve_insertion_order": False,
     }
     try:
