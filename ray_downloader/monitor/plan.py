@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.cores import usable_cores
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches
@@ -52,7 +52,7 @@ def planned_slots(settings: Settings, environ: Mapping[str, str]) -> int:
     """How many worker tasks will run at once, as far as that is known before Ray runs."""
     parameters, cluster = settings.downloader_parameters, settings.cluster
     allocation = Allocation.from_environ(environ) if cluster.name == "slurm" else None
-    cpus = list(allocation.cpus) if allocation else [cluster.num_cpus or len(os.sched_getaffinity(0))]
+    cpus = list(allocation.cpus) if allocation else [cluster.num_cpus or usable_cores()]
     per_node = [
         min(int(count / parameters.cpu_per_worker), parameters.workers_per_node or count)
         for count in cpus[: parameters.max_nodes]
