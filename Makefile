@@ -28,17 +28,17 @@ demo: $(BIN)/.user ## a whole job on loopback servers of its own, into demo-out/
 	$(BIN)/python -m ray_downloader +experiment=demo
 
 test: $(BIN)/.developer ## all tests (5 minutes on 2 cores)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (about a minute)
-	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup
+	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-browser: $(BIN)/.developer ## the pages in Chromium (Debian's package `chromium`), with axe-core if npm can fetch it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
 	$(BIN)/python -m pytest tests/browser
 
 coverage: $(BIN)/.developer ## the same, and which share of the lines they run
-	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --cov --cov-report=
+	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
 	@echo "these tests run $$($(BIN)/python -m coverage report --format=total) % of the lines of ray_downloader"
 
 test-readers: $(BIN)/.developer ## a run and its exports, read by datasets, webdataset, DuckDB, polars, pandas, Spark, Ray Data, Daft

@@ -30,40 +30,54 @@ def status(out: RunFolder) -> dict[str, Any]:
     return document
 
 
-def asked_often(origin: RunningOrigin, count: int) -> bool:
-    until = time.monotonic() + 120
-    while len(origin.seen("pages.example")) < count and time.monotonic() < until:
-        time.sleep(0.1)
-    return len(origin.seen("pages.example")) >= count
-
-
-def test_a_stopped_retry_says_3_and_goes_on_where_it_stopped(tmp_path: Path, origin: RunningOrigin) -> None:
-    origin.forget()
-    (tmp_path / "list.txt").write_text("\n".join(f"http://pages.example/html/{n}" for n in range(30)) + "\n", "utf-8")
+def test_named_errors_are_retried_once_by_each_order_also_where_the_retry_is_stopped(
+    tmp_path: Path, origin: RunningOrigin
+) -> None:
+    pages = [f"/html/{n}" for n in range(26)]
+    failing = [f"/flaky/{n}.jpg?fail=2&status=500" for n in range(4)]
+    missing = [f"/status/404/{n}.jpg" for n in range(6)]
+    targets = [*pages, *failing, *missing]
+    (tmp_path / "list.txt").write_text("".join(f"http://again.example{target}\n" for target in targets), "utf-8")
     out = RunFolder(tmp_path / "out")
     arguments = (
         "path_to_input=list.txt", f"path_to_output={out.root}", *STAGES, "downloader_parameters.rate_multiplier=0",
-        as_override("network.connect_to", origin.connect_to),
+        "network.max_attempts=1", as_override("network.connect_to", origin.connect_to),
     )  # fmt: skip
-    fast, slow = ("downloader_parameters.default_rate_limit=100",), ("downloader_parameters.default_rate_limit=4",)
-    assert run_program(*arguments, *fast, cwd=tmp_path).returncode == 0
+    fast, slow = "downloader_parameters.default_rate_limit=100", "downloader_parameters.default_rate_limit=4"
+    order = "retry_errors=[not_image,http_5xx]"
+
+    def asked() -> Counter[str]:
+        return Counter(request.target for request in origin.seen("again.example"))
+
+    # 1. All fail.
+    assert run_program(*arguments, fast, cwd=tmp_path).returncode == 0
     assert status(out)["state"] == "finished"
+    assert out.summary["errors_by_kind"] == {"not_image": 26, "http_5xx": 4, "http_4xx": 6}
+    # 2. Retried, and stopped early.
     with subprocess.Popen(
-        command(*arguments, *slow, "retry_errors=[not_image]"), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL
+        command(*arguments, slow, order), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL
     ) as process:
-        assert asked_often(origin, 36)
+        until = time.monotonic() + 120
+        while asked().total() < len(targets) + 5 and time.monotonic() < until:
+            time.sleep(0.1)
         now = status(out)
         assert now["state"] == "running"
-        assert sum(now["rows"][key] for key in ("successes", "errors", "left", "rejected")) == 30
+        assert sum(now["rows"][key] for key in ("successes", "errors", "left", "rejected")) == len(targets)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 3
     assert status(out)["state"] == "stopped"
     assert out.summary["unsettled_rows"] == status(out)["rows"]["left"] > 0
-    assert run_program(*arguments, *fast, cwd=tmp_path).returncode == 0, "it need not be said again what is retried"
+    # 3. It need not be said again what is retried.
+    assert run_program(*arguments, fast, cwd=tmp_path).returncode == 0
     assert status(out)["state"] == "finished"
-    asked = Counter(request.target for request in origin.seen("pages.example"))
-    assert asked == dict.fromkeys((f"/html/{n}" for n in range(30)), 2), "once at first, and once by the order"
-    assert out.settled_uuids().total() == 30
+    assert asked() == dict.fromkeys(pages + failing, 2) | dict.fromkeys(missing, 1), "once at first, once by the order"
+    assert out.summary["errors_by_kind"] == {"not_image": 26, "http_5xx": 4, "http_4xx": 6}
+    # 4. The same order once more is another order.
+    assert run_program(*arguments, fast, order, cwd=tmp_path).returncode == 0
+    assert asked() == dict.fromkeys(pages + failing, 3) | dict.fromkeys(missing, 1)
+    assert out.summary["rows"]["successes"] == 4
+    assert out.summary["errors_by_kind"] == {"not_image": 26, "http_4xx": 6}
+    assert out.settled_uuids().total() == len(targets)
 
 
 def test_when_nobody_can_be_reached_the_run_spends_nothing_and_says_what_to_check(tmp_path: Path) -> None:

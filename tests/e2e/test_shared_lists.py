@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
     [
         ("gbif/demo_marine_multimedia.txt", 755, 11, 10),
         ("gbif/ticks_dwca", 1362, 0, 3),
-        ("gbif/finch_dwca.zip", 1, 0, 1),
     ],
 )
 def test_a_real_gbif_list_completes(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader import apply_tools
+from tests.support.commands import Commands
 from tests.support.job import ENVIRONMENT, TIMEOUT_S
 from tests.support.stored import StoredRun, received, row
 
@@ -64,44 +65,45 @@ def resized(run: StoredRun) -> list[Path]:
     return sorted((run.layout.tools / "resize" / "images").glob("*/*/_completed"))
 
 
-def test_a_killed_tool_continues_and_its_result_can_be_applied_and_undone(run: StoredRun, tmp_path: Path) -> None:
-    arguments = ("tool=resize", f"path_to_output={run.root}", "tools_parameters.new_resize_size=32")
+def test_a_drained_and_then_a_killed_tool_continue_and_the_result_can_be_applied_and_undone(
+    run: StoredRun, tmp_path: Path, commands: Commands
+) -> None:
+    arguments = (
+        "tool=resize", f"path_to_output={run.root}", "tools_parameters.new_resize_size=32", "cluster.num_cpus=1",
+    )  # fmt: skip
     before = {path: path.read_bytes() for path in run.layout.images.rglob("*.parquet")}
-    with subprocess.Popen(command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 60
-        while len(resized(run)) < 3 and time.monotonic() < until and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    done = {path: path.stat().st_mtime_ns for path in resized(run)}
-    assert done
+
+    def stop_after(batches: int, signal_number: signal.Signals) -> int:
+        with subprocess.Popen(command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
+            until = time.monotonic() + 120
+            while len(resized(run)) < batches and time.monotonic() < until and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal_number)
+            return process.wait(timeout=60)
+
+    def finished() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in resized(run)}
+
+    assert stop_after(1, signal.SIGTERM) == 3
+    drained = finished()
+    assert stop_after(len(drained) + 3, signal.SIGKILL) == -signal.SIGKILL
+    killed = finished()
+    assert 0 < len(drained) < len(killed) < 40
     applied = run_tool(*arguments, "tools_parameters.apply=true", cwd=tmp_path)
     assert applied.returncode == 0, applied.stderr
-    assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done is not done again"
+    assert "images: 2400" in applied.stderr
+    assert finished().items() >= killed.items() >= drained.items(), "what was done is not done again"
     images = run.images()
     assert len(images) == 2400
     assert {tuple(image["resized_size"]) for image in images.values()} == {(24, 32)}
     summary = json.loads((run.layout.tools / "resize" / "summary.json").read_text())
     assert (summary["images"], summary["failed"], summary["applied_batches"]) == (2400, 0, 40)
-    again = run_tool(*arguments, cwd=tmp_path)
+    again = commands.run("ray_downloader.tools", arguments, tmp_path)
     assert again.returncode == 2
     assert "undo=true restores the images before it" in again.stderr
-    assert run_tool(*arguments, "tools_parameters.undo=true", cwd=tmp_path).returncode == 0
+    undone = commands.run("ray_downloader.tools", [*arguments, "tools_parameters.undo=true"], tmp_path)
+    assert undone.returncode == 0
     assert {path: path.read_bytes() for path in run.layout.images.rglob("*.parquet")} == before
-
-
-def test_a_drained_tool_says_3_and_the_same_command_ends_it(run: StoredRun, tmp_path: Path) -> None:
-    arguments = ("tool=image_verification", f"path_to_output={run.root}", "cluster.num_cpus=1")
-    with subprocess.Popen(command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
-        parts = run.layout.tools / "image_verification" / "corrupted"
-        until = time.monotonic() + 60
-        while not list(parts.glob("*/*/_completed")) and time.monotonic() < until and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=60)
-    assert code == 3
-    done = run_tool(*arguments, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "images: 2400" in done.stderr
 
 
 def test_a_custom_tool_of_three_classes_works_from_a_file_and_from_python(run: StoredRun, tmp_path: Path) -> None:
@@ -118,15 +120,17 @@ def test_a_custom_tool_of_three_classes_works_from_a_file_and_from_python(run: S
     assert apply_tools(config, "my_custom_tool") == 0, "a completed tool is not run again"
 
 
-def test_the_images_of_a_filter_are_dropped_and_come_back(run: StoredRun, tmp_path: Path) -> None:
+def test_the_images_of_a_filter_are_dropped_and_come_back(run: StoredRun, tmp_path: Path, commands: Commands) -> None:
     arguments = ("tool=duplication_based", f"path_to_output={run.root}")
     assert run_tool(*arguments, "tools_parameters.apply=true", cwd=tmp_path).returncode == 0
     assert len(run.images()) == 60
-    assert run_tool(*arguments, "tools_parameters.undo=true", cwd=tmp_path).returncode == 0
+    undone = commands.run("ray_downloader.tools", [*arguments, "tools_parameters.undo=true"], tmp_path)
+    assert undone.returncode == 0
     assert len(run.images()) == 2400
     assert pq.read_metadata(next(run.layout.images.rglob("*.parquet"))).num_rows == 60
 
 
+@pytest.mark.xdist_group("commands")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -140,8 +144,10 @@ def test_the_images_of_a_filter_are_dropped_and_come_back(run: StoredRun, tmp_pa
         (["tool=stats", "path_to_output=.", "tools_parameters.undo=true"], "no result of stats is in place"),
     ],
 )
-def test_a_mistake_gets_one_sentence_and_exit_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
-    done = run_tool(*arguments, cwd=tmp_path)
+def test_a_mistake_gets_one_sentence_and_exit_2(
+    tmp_path: Path, commands: Commands, arguments: list[str], sentence: str
+) -> None:
+    done = commands.run("ray_downloader.tools", arguments, tmp_path)
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
