@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 class RayActorCalls:
     """Calls actors on Ray (`server_actors.ActorCalls`)."""
 
-    def ask(self, actors: Sequence[Any], method: str) -> list[Any]:
+    def request(self, actors: Sequence[Any], method: str) -> list[Any]:
         """Answers of actors; one that is restarting is asked again next time."""
         calls = [getattr(actor, method).remote() for actor in actors]
         done, _ = ray.wait(calls, num_returns=len(calls), timeout=PATIENCE_S)
@@ -37,7 +37,7 @@ class RayActorCalls:
                 continue
         return answers
 
-    def tell(self, actors: Sequence[Any], method: str, *arguments: object) -> None:
+    def send(self, actors: Sequence[Any], method: str, *arguments: object) -> None:
         """Call without waiting for the result."""
         for actor in actors:
             getattr(actor, method).remote(*arguments)

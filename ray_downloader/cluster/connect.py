@@ -14,8 +14,7 @@ import ray
 from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
 
-from ray_downloader.cluster.environment import address_of, starts_own_nodes
-from ray_downloader.cluster.reachable import refuse_silent
+from ray_downloader.cluster.environment import address_of, refuse_silent, starts_own_nodes
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import RunLayout

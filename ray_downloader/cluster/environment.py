@@ -1,12 +1,19 @@
-"""The environment that Ray reads when it is imported; it must be set earlier, so nothing here imports Ray."""
+"""What comes before Ray is imported: the environment that it reads then, and whether there is one to join.
+
+Nothing here imports Ray.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 
 from ray_downloader.config.settings import ClusterSettings
+from ray_downloader.errors import UserError
+
+CONNECT_TIMEOUT_S = 10.0
 
 
 def prepare_environment(options: ClusterSettings) -> None:
@@ -21,10 +28,10 @@ def prepare_environment(options: ClusterSettings) -> None:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     if options.token_file is not None:
-        _ask_for_token()
+        _require_token()
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(options.token_file.expanduser().absolute())
     elif starts_own_nodes(options):
-        _ask_for_token()  # the file is created together with the nodes
+        _require_token()  # the file is created together with the nodes
 
 
 def starts_own_nodes(options: ClusterSettings) -> bool:
@@ -37,6 +44,21 @@ def address_of(options: ClusterSettings) -> str | None:
     return options.address or os.environ.get("RAY_ADDRESS")
 
 
-def _ask_for_token() -> None:
+def refuse_silent(address: str) -> None:
+    """Refuse at once an address at which nothing listens: Ray itself tries for minutes.
+
+    Raises:
+        UserError: Nothing listens there.
+    """
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not (host and port.isdigit()):
+        return  # `auto`, which Ray resolves
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise UserError(f"no Ray answers at cluster.address={address}: {error.strerror or error}") from None
+
+
+def _require_token() -> None:
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.pop("RAY_AUTH_TOKEN", None)  # it would take precedence over the file

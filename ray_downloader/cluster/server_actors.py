@@ -24,10 +24,10 @@ Actor_contra = TypeVar("Actor_contra", contravariant=True)
 class ActorCalls(Protocol[Actor_contra]):
     """Calls methods of budget actors (`BudgetActor`)."""
 
-    def ask(self, actors: Sequence[Actor_contra], method: str) -> list[Any]:
+    def request(self, actors: Sequence[Actor_contra], method: str) -> list[Any]:
         """Their answers; one that is restarting is left out."""
 
-    def tell(self, actors: Sequence[Actor_contra], method: str, *arguments: object) -> None:
+    def send(self, actors: Sequence[Actor_contra], method: str, *arguments: object) -> None:
         """Call without waiting for the result."""
 
 
@@ -66,7 +66,7 @@ class ServerActors(Generic[T]):
 
     def progress(self) -> Progress | None:
         """The reports of tasks in this run to the first shared actor; None while that one is restarting."""
-        for answer in self._calls.ask(self._directory.shared[:1], "progress"):
+        for answer in self._calls.request(self._directory.shared[:1], "progress"):
             assert isinstance(answer, Progress)
             return answer
         return None
@@ -75,7 +75,7 @@ class ServerActors(Generic[T]):
         """Budgets that get no request now, and the reasons."""
         return {
             budget: waiting
-            for answer in self._calls.ask(self._directory.actors, "waiting")
+            for answer in self._calls.request(self._directory.actors, "waiting")
             for budget, waiting in answer.items()
         }
 
@@ -89,22 +89,22 @@ class ServerActors(Generic[T]):
         """Pass an operator's order to the actor with the server's budget; an order for a group's host reaches all."""
         budget = self._context.policies.budget_key(order.server)
         is_of_host = budget != order.server and order.action != "rate"
-        self._calls.tell(self._directory.actors if is_of_host else [self._directory.actor_of(budget)], "order", order)
+        self._calls.send(self._directory.actors if is_of_host else [self._directory.actor_of(budget)], "order", order)
 
     def forget(self, holder: str) -> None:
         """Free the connections that a lost task had to servers."""
-        self._calls.tell(self._directory.actors, "forget", holder)
+        self._calls.send(self._directory.actors, "forget", holder)
 
     def enter(self, mode: RunMode) -> None:
         """Report the condition of the run."""
         before, self._mode = self._mode, mode
         actors = self._directory.actors
         if mode.is_idle is not before.is_idle:
-            self._calls.tell(actors, "note_idle", mode.is_idle)
+            self._calls.send(actors, "note_idle", mode.is_idle)
         if mode.is_outage is not before.is_outage:
-            self._calls.tell(actors, "note_outage", mode.is_outage)
+            self._calls.send(actors, "note_outage", mode.is_outage)
         if mode.is_draining and not before.is_draining:
-            self._calls.tell(actors, "drain")
+            self._calls.send(actors, "drain")
 
     def save(self) -> None:
         """Write what the actors learned to `schedules/servers.json`."""
@@ -112,7 +112,7 @@ class ServerActors(Generic[T]):
         mode, self._mode = self._mode, RunMode()
         self.enter(mode)
         now_unix_s = self._wall_clock()
-        for snapshots in self._calls.ask(self._directory.actors, "snapshots"):
+        for snapshots in self._calls.request(self._directory.actors, "snapshots"):
             self._snapshots.update({budget: {**state, SAVED_AT: now_unix_s} for budget, state in snapshots.items()})
         save_server_states(self._context.layout, self._snapshots)
 

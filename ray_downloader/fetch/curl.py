@@ -206,7 +206,7 @@ class CurlFetcher:
             self._doubt(destination)
         if code == COULD_NOT_RESOLVE:
             self._unclear[destination.endpoint[0]].append((destination, result))
-            self._inquiry.ask(destination.endpoint[0])
+            self._inquiry.start(destination.endpoint[0])
         else:
             self._ended.append(result)
 

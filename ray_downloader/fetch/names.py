@@ -80,7 +80,7 @@ class NameInquiry:
     def __bool__(self) -> bool:
         return bool(self._until_s)
 
-    def ask(self, host: str) -> None:
+    def start(self, host: str) -> None:
         """Look `host` up once more, unless that is already happening."""
         if host not in self._until_s:
             self._until_s[host] = self._clock() + self._timeout_s

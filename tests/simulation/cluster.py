@@ -113,11 +113,11 @@ class ActorCalls:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def ask(self, actors: Sequence[Actor], method: str) -> list[Any]:
+    def request(self, actors: Sequence[Actor], method: str) -> list[Any]:
         """Answers of those that are there."""
         return [actor.call(method) for actor in actors if actor.budgets is not None]
 
-    def tell(self, actors: Sequence[Actor], method: str, *arguments: object) -> None:
+    def send(self, actors: Sequence[Actor], method: str, *arguments: object) -> None:
         """Calls that nobody waits for; one to an actor that is down is lost."""
         for actor in actors:
             self._cluster.scheduler.after(self._cluster.call_s(), lambda actor=actor: _tell(actor, method, arguments))

@@ -147,7 +147,7 @@ class RememberedActors:
     def _remember(self, what: str, value: Any) -> None:
         self.told.append((self.clock(), what, value))
 
-    def heard(self, what: str) -> list[tuple[float, Any]]:
+    def calls_of(self, what: str) -> list[tuple[float, Any]]:
         """When they were told of this, and what."""
         return [(at_s, value) for at_s, kind, value in self.told if kind == what]
 

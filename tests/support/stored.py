@@ -25,7 +25,7 @@ from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.engine import do_unit
 
 #: What the legacy project writes: no format column, raw pixels, 64-bit sizes.
-OLDER_SCHEMA = pa.schema(
+LEGACY_SCHEMA = pa.schema(
     [
         *(pa.field(name, SUCCESS_SCHEMA.field(name).type) for name in SUCCESS_SCHEMA.names[:7]),
         pa.field("original_size", pa.list_(pa.int64())),

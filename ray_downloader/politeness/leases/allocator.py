@@ -88,7 +88,7 @@ class LeaseAllocator:
     def receive(self, request: LeaseRequest, now_s: float) -> None:
         """Record what the holder reports about itself."""
         name = holder_name(request)
-        holder = self._holders.heard(name, request.wanted, request.in_flight, now_s)
+        holder = self._holders.note_report(name, request.wanted, request.in_flight, now_s)
         if request.unused or not request.wanted:
             self._timeline.release(name, now_s)
             holder.interval, holder.until_s = None, now_s

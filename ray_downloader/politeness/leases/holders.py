@@ -61,7 +61,7 @@ class Holders:
     def __init__(self) -> None:
         self._known: dict[str, Holder] = {}
 
-    def heard(self, name: str, wanted: int, in_flight: int, now_s: float) -> Holder:
+    def note_report(self, name: str, wanted: int, in_flight: int, now_s: float) -> Holder:
         """Record that a holder reported, and drop the silent ones."""
         silent = [other for other, it in self._known.items() if it.is_forgotten(now_s)]
         for other in silent:

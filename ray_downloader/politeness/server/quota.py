@@ -99,7 +99,7 @@ class DayRequests:
         self._outstanding: dict[str, deque[tuple[float, int]]] = {}
         self._in_flight: dict[str, int] = {}
 
-    def heard(self, request: LeaseRequest, holder: str, now_s: float) -> None:
+    def note_report(self, request: LeaseRequest, holder: str, now_s: float) -> None:
         """Count what a holder reports: its requests in flight and how many have ended, hence how many permits it used.
 
         Permits of leases that have ended, and those that it returns, were not used and can be granted again.

@@ -113,7 +113,7 @@ class ServerState:
     def _take_in(self, request: LeaseRequest, now_s: float, rng: random.Random) -> None:
         self._allocator.receive(request, now_s)
         self._reader.open_elsewhere = self._allocator.in_flight - request.in_flight
-        self._day_requests.heard(request, holder_name(request), now_s)
+        self._day_requests.note_report(request, holder_name(request), now_s)
         if request.crawl_delay_s:
             self._ceiling.note_crawl_delay(request.crawl_delay_s, now_s)
             self._apply_ceiling()

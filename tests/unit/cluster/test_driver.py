@@ -49,7 +49,7 @@ def test_a_stopped_run_drains_once_and_starts_nothing_more(tmp_path: Path) -> No
     assert result.is_stopped
     assert len(run.pool.slices) == 3
     assert run.clock() == pytest.approx(30.0, abs=1.0), "what was under way ended first"
-    drained_at_s = next(at_s for at_s, mode in run.actors.heard("mode") if mode.is_draining)
+    drained_at_s = next(at_s for at_s, mode in run.actors.calls_of("mode") if mode.is_draining)
     assert drained_at_s == pytest.approx(25.0, abs=0.6)
     assert run.views.seen[-1][1].is_final and run.views.seen[-1][1].mode.is_draining
 
@@ -68,13 +68,13 @@ def test_a_lost_slice_is_assigned_again(tmp_path: Path) -> None:
     run.pool.script = lambda items, now_s: Ended(3.0, one) if (one := next(lost, None)) else whole(items, now_s)
     run.driver.run(work_items("a.example", 1, 100))
     assert len(run.pool.slices) == 2
-    assert [holder for _, holder in run.actors.heard("forget")] == ["task 1"]
+    assert [holder for _, holder in run.actors.calls_of("forget")] == ["task 1"]
 
 
 def test_what_was_learned_is_saved_every_few_seconds_and_at_the_end(tmp_path: Path) -> None:
     run = DrivenRun(tmp_path, finishing(21.0))
     run.driver.run(work_items("a.example", 1, 100))
-    saved = [at_s for at_s, _ in run.actors.heard("save")]
+    saved = [at_s for at_s, _ in run.actors.calls_of("save")]
     assert saved[0] == 0.0
     assert all(SAVE_INTERVAL_S <= b - a <= SAVE_INTERVAL_S + 1.0 for a, b in pairwise(saved[:-1]))
     assert saved[-1] == run.clock()
@@ -84,7 +84,7 @@ def test_saving_that_takes_long_is_done_less_often(tmp_path: Path) -> None:
     run = DrivenRun(tmp_path, finishing(200.0))
     run.actors.saving_takes_s = 2.0
     run.driver.run(work_items("a.example", 1, 100))
-    saved = [at_s for at_s, _ in run.actors.heard("save")]
+    saved = [at_s for at_s, _ in run.actors.calls_of("save")]
     assert all(b - a >= 40.0 for a, b in pairwise(saved[:-1]))
 
 
@@ -94,7 +94,7 @@ def test_orders_of_before_are_given_before_the_first_slice_and_new_ones_within_a
     orders.append(ServerOrder("pause", "a.example"))
     run.clock.at(7.0, lambda: orders.append(ServerOrder("rate", "b.example", 2.0)))
     run.driver.run(work_items("a.example", 1, 100))
-    (first, second) = run.actors.heard("order")
+    (first, second) = run.actors.calls_of("order")
     assert first == (0.0, ServerOrder("pause", "a.example"))
     assert second[1] == ServerOrder("rate", "b.example", 2.0)
     assert 7.0 <= second[0] <= 8.0
@@ -138,7 +138,7 @@ def test_lost_nodes_never_end_a_run(tmp_path: Path) -> None:
 def modes(run: DrivenRun, what: str) -> list[tuple[float, bool]]:
     """When the actors were told that this began or ended."""
     changes, before = [], False
-    for at_s, mode in run.actors.heard("mode"):
+    for at_s, mode in run.actors.calls_of("mode"):
         if getattr(mode, what) is not before:
             before = getattr(mode, what)
             changes.append((at_s, before))

@@ -30,10 +30,10 @@ class Calls:
         self.answers: dict[tuple[str, str], Any] = {}
         self.told: list[tuple[str, str, tuple[object, ...]]] = []
 
-    def ask(self, actors: Sequence[str], method: str) -> list[Any]:
+    def request(self, actors: Sequence[str], method: str) -> list[Any]:
         return [self.answers[actor, method] for actor in actors if (actor, method) in self.answers]
 
-    def tell(self, actors: Sequence[str], method: str, *arguments: object) -> None:
+    def send(self, actors: Sequence[str], method: str, *arguments: object) -> None:
         self.told += [(actor, method, arguments) for actor in actors]
 
 

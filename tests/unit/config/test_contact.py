@@ -33,7 +33,7 @@ def test_a_run_over_public_servers_is_refused_without_a_contact(tmp_path: Path) 
         ContactCheck(settings, require_contact).run_folder(layout)
 
 
-def test_the_yaml_of_the_older_project_is_warned_and_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_yaml_of_the_legacy_project_is_warned_and_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings, layout = run_over(tmp_path, "photos.museum.org")
     with caplog.at_level(logging.WARNING):
         ContactCheck(settings, contact_rule(yaml.safe_load(README))).run_folder(layout)
@@ -87,5 +87,5 @@ def test_nothing_is_said_where_a_contact_is_named_or_nobody_else_is_asked(
         ("path_to_input: a\npath_to_output: b\n", require_contact),
     ],
 )
-def test_only_a_file_that_is_wholly_the_older_projects_is_excepted(text: str, rule: object) -> None:
+def test_only_a_file_that_is_wholly_the_legacy_projects_is_excepted(text: str, rule: object) -> None:
     assert contact_rule(yaml.safe_load(text)) is rule

@@ -92,7 +92,7 @@ def test_an_inquiry_finds_out_why_names_have_no_address() -> None:
     inquiry = NameInquiry(10.0, FakeClock(), resolve)
     assert not inquiry
     for host in ("gone.example", "silent.example", "there.example", "gone.example"):
-        inquiry.ask(host)
+        inquiry.start(host)
     assert answers_of(inquiry) == {
         "gone.example": DnsFailure.NO_SUCH_NAME,
         "silent.example": DnsFailure.NO_ANSWER,
@@ -109,7 +109,7 @@ def test_an_inquiry_without_an_answer_ends_with_its_time_and_a_late_answer_is_dr
         raise socket.gaierror(socket.EAI_NONAME, "")
 
     inquiry = NameInquiry(10.0, clock, hang)
-    inquiry.ask("slow.example")
+    inquiry.start("slow.example")
     clock.now_s = 9.9
     assert inquiry.take() == []
     clock.now_s = 10.0

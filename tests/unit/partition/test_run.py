@@ -279,7 +279,7 @@ def test_real_files_that_are_no_lists_of_media(tmp_path: Path, name: str, senten
         partitioned(real_data(name), tmp_path / "out", GBIF)
 
 
-def test_a_run_folder_of_the_older_project_is_left_alone(tmp_path: Path) -> None:
+def test_a_run_folder_of_the_legacy_project_is_left_alone(tmp_path: Path) -> None:
     older = tmp_path / "out" / "urls" / "server_name=a.example" / "partition_id=0"
     older.mkdir(parents=True)
     (tmp_path / "l.txt").write_text(f"{U}\n")

@@ -136,7 +136,7 @@ def test_the_run_folder_may_be_relative(tmp_path: Path, monkeypatch: pytest.Monk
     assert Settings.from_config({"path_to_input": "urls.txt", "path_to_output": "out"}).path_to_output == Path("out")
 
 
-def test_of_a_run_of_the_older_project_the_completed_batches_are_left_out(tmp_path: Path) -> None:
+def test_of_a_run_of_the_legacy_project_the_completed_batches_are_left_out(tmp_path: Path) -> None:
     urls, images = tmp_path / "older" / "servers_batched", tmp_path / "older" / "downloaded_images"
     for number, url in enumerate([U, V]):
         batch = Path("server_name=A.example", f"partition_id={number}")

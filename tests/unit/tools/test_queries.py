@@ -12,7 +12,7 @@ import pytest
 from ray_downloader.tools import queries
 from ray_downloader.tools.context import finished_batches
 from ray_downloader.tools.queries import columns_of, images_database, write_csv, write_parquet
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, rows_of
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, rows_of
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_each_row_knows_where_it_is(connection: duckdb.DuckDBPyConnection, run: 
 
 
 def test_files_of_both_projects_are_one_table(run: StoredRun) -> None:
-    run.add([row("old", received(5), encode="raw")], "c.example", schema=OLDER_SCHEMA)
+    run.add([row("old", received(5), encode="raw")], "c.example", schema=LEGACY_SCHEMA)
     with images_database(run.root / "tool", finished_batches(run.layout.images)) as connection:
         counted = connection.execute("SELECT count(*), count(image_format) FROM images").fetchall()
         assert {"uuid", "image_format", "server_name"} <= columns_of(connection)

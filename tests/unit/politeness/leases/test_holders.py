@@ -7,7 +7,7 @@ from ray_downloader.politeness.leases.holders import HOLDER_TIMEOUT_S, TRANSFER_
 
 
 def ask(holders: Holders, name: str, *, now_s: float = 0.0, wanted: int = 9, in_flight: int = 0, limit: int = 4) -> int:
-    holder = holders.heard(name, wanted, in_flight, now_s)
+    holder = holders.note_report(name, wanted, in_flight, now_s)
     connections = holders.connections_for(name, limit)
     holder.allow(connections)
     return connections
@@ -53,15 +53,15 @@ def test_a_holder_that_is_known_to_be_gone_frees_its_connections_at_once() -> No
 def test_a_holder_that_stops_keeps_what_is_in_flight() -> None:
     holders = Holders()
     ask(holders, "a")
-    holders.heard("a", 0, 3, 0.0)
+    holders.note_report("a", 0, 3, 0.0)
     holders.stop("a")
     assert ask(holders, "b") == 1
 
 
 def test_retries_that_others_were_allowed_count_as_out() -> None:
     holders = Holders()
-    holders.heard("a", 9, 0, 0.0).retries = 3
-    holders.heard("b", 9, 1, 0.0).retries = 2
+    holders.note_report("a", 9, 0, 0.0).retries = 3
+    holders.note_report("b", 9, 1, 0.0).retries = 2
     assert holders.retries_out("b") == 3 + 1
 
 
@@ -81,14 +81,14 @@ def test_connections_never_exceed_the_limit(limit: int, asks: list[tuple[str, in
 
 def test_where_a_turn_needs_more_connections_than_are_left_a_holder_waits_for_its_turn() -> None:
     holders = Holders()
-    holders.heard("a", 9, 0, 0.0).allow(2)
-    holders.heard("b", 9, 0, 0.0)
+    holders.note_report("a", 9, 0, 0.0).allow(2)
+    holders.note_report("b", 9, 0, 0.0)
     assert holders.connections_for("b", limit=4, turn=3) == 0
     assert holders.connections_for("b", limit=4, turn=2) == 2
 
 
 def test_a_new_holder_has_nothing() -> None:
-    holder = Holders().heard("a", 2, 0, 1.5)
+    holder = Holders().note_report("a", 2, 0, 1.5)
     assert (holder.asked_s, holder.wanted, holder.in_flight, holder.until_s, holder.retries) == (1.5, 2, 0, 0.0, 0)
     assert (holder.allowed, holder.allowed_before, holder.interval) == (0, 0, None)
     fresh = Holder()
@@ -109,7 +109,7 @@ def test_a_holder_has_what_the_larger_of_its_last_two_leases_allowed() -> None:
 def test_holders_are_known_by_name_until_they_stop() -> None:
     holders = Holders()
     assert holders.get("a") is None
-    holder = holders.heard("a", 5, 1, 0.0)
+    holder = holders.note_report("a", 5, 1, 0.0)
     assert holders.get("a") is holder
     holder.allow(3)
     holder.allow(2)
@@ -118,7 +118,7 @@ def test_holders_are_known_by_name_until_they_stop() -> None:
     assert holders.get("a") is holder, "it has something in flight"
     assert (holder.allowed, holder.allowed_before, holder.retries, holder.interval) == (0, 0, 0, None)
     assert holders.in_flight == 1
-    holders.heard("a", 0, 0, 1.0)
+    holders.note_report("a", 0, 0, 1.0)
     holders.stop("a")
     assert holders.get("a") is None
     assert holders.in_flight == 0
@@ -126,35 +126,35 @@ def test_holders_are_known_by_name_until_they_stop() -> None:
 
 def test_those_that_asked_lately_and_want_something_are_active() -> None:
     holders = Holders()
-    holders.heard("a", 1, 0, 0.0)
-    holders.heard("b", 1, 0, 1.0)
-    holders.heard("c", 0, 4, 1.0)
+    holders.note_report("a", 1, 0, 0.0)
+    holders.note_report("b", 1, 0, 1.0)
+    holders.note_report("c", 0, 4, 1.0)
     assert [holders.active(now_s) for now_s in (1.0, 2.0, 2.1, 3.0, 3.1)] == [2, 2, 1, 1, 0]
 
 
 def test_a_share_that_others_do_not_need_is_anybodys() -> None:
     holders = Holders()
-    holders.heard("small", 1, 0, 0.0).allow(1)
-    holders.heard("idle", 0, 0, 0.0)
-    holders.heard("big", 99, 0, 0.0)
+    holders.note_report("small", 1, 0, 0.0).allow(1)
+    holders.note_report("idle", 0, 0, 0.0)
+    holders.note_report("big", 99, 0, 0.0)
     assert holders.connections_for("big", limit=9) == 8
-    holders.heard("small", 99, 1, 0.0)
+    holders.note_report("small", 99, 1, 0.0)
     assert holders.connections_for("big", limit=9) == 5, "half of nine, and the one that is left"
-    holders.heard("big", 99, 0, 0.0).allow(5)
+    holders.note_report("big", 99, 0, 0.0).allow(5)
     assert holders.connections_for("small", limit=9) == 4
 
 
 def test_one_that_needs_less_than_a_turn_does_not_wait_for_one() -> None:
     holders = Holders()
-    holders.heard("a", 9, 0, 0.0).allow(3)
-    holders.heard("b", 1, 0, 0.0)
+    holders.note_report("a", 9, 0, 0.0).allow(3)
+    holders.note_report("b", 1, 0, 0.0)
     assert holders.connections_for("b", limit=4, turn=3) == 1
-    holders.heard("b", 2, 0, 0.0)
+    holders.note_report("b", 2, 0, 0.0)
     assert holders.connections_for("b", limit=4, turn=3) == 0
 
 
 def test_retries_out_are_those_of_others_and_of_ones_own_what_is_in_flight() -> None:
     holders = Holders()
-    holders.heard("a", 9, 4, 0.0).retries = 3
-    holders.heard("b", 9, 1, 0.0).retries = 2
+    holders.note_report("a", 9, 4, 0.0).retries = 3
+    holders.note_report("b", 9, 1, 0.0).retries = 2
     assert (holders.retries_out("a"), holders.retries_out("b"), holders.retries_out("c")) == (5, 4, 5)

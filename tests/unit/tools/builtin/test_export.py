@@ -20,7 +20,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.run_folder.schemas import success_schema
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.context import ToolContext
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, run_here
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, run_here
 
 
 def test_a_tar_holds_picture_and_columns_side_by_side(run: StoredRun) -> None:
@@ -65,7 +65,7 @@ def test_an_export_that_is_cut_otherwise_leaves_no_old_shards(run: StoredRun) ->
 
 def test_raw_images_become_png_and_repeated_uuids_one_picture(run: StoredRun) -> None:
     rows = [row("r.1", received(4), encode="raw"), row("r.1", received(4), encode="raw")]
-    run.add(rows, partition_id=9, schema=OLDER_SCHEMA)
+    run.add(rows, partition_id=9, schema=LEGACY_SCHEMA)
     counts = run_here(run.tool("export"))
     assert (counts["images"], counts["repeated_uuids"]) == (6, 1)
     (shard,) = (run.layout.tools / "export" / "webdataset" / "shards").iterdir()

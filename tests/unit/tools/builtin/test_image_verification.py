@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stored import OLDER_SCHEMA, StoredRun, md5, received, row, rows_of, run_here
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, md5, received, row, rows_of, run_here
 
 GARBAGE = b"\xff\xd8\xff\xe0 no picture"
 
@@ -48,12 +48,12 @@ def test_images_stored_as_received_have_one_hash(run: StoredRun) -> None:
     assert errors["s"] == "hashsum_original is not the MD5 of the image"
 
 
-def test_raw_images_of_the_older_project_are_read(tmp_path: Path) -> None:
+def test_raw_images_of_the_legacy_project_are_read(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
     cut = row("cut", received(2), encode="raw")
     cut["image"] = cut["image"][:-1]
     cut["hashsum_resized"] = md5(cut["image"])
-    run.add([row("sound", received(1), encode="raw"), cut], schema=OLDER_SCHEMA)
+    run.add([row("sound", received(1), encode="raw"), cut], schema=LEGACY_SCHEMA)
     errors = found(run)
     assert list(errors) == ["cut"]
     assert "raw bytes are not 48 x 64 x 3" in errors["cut"]

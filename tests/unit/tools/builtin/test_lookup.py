@@ -9,7 +9,7 @@ import pytest
 
 from ray_downloader.errors import UserError
 from ray_downloader.tools.image_index import ImageIndex
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, run_here
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, run_here
 
 
 def index(run: StoredRun) -> ImageIndex:
@@ -28,7 +28,7 @@ def test_every_image_is_found_in_its_row_group(run: StoredRun) -> None:
 
 
 def test_named_images_are_brought_as_files(run: StoredRun) -> None:
-    run.add([row("../odd/name", received(4), encode="raw")], partition_id=7, schema=OLDER_SCHEMA)
+    run.add([row("../odd/name", received(4), encode="raw")], partition_id=7, schema=LEGACY_SCHEMA)
     summary = run_here(run.tool("lookup", uuids=["b", "../odd/name"]))
     assert Path(summary["b"]).read_bytes() == run.images()["b"]["image"]
     raw = Path(summary["../odd/name"])

@@ -10,7 +10,7 @@ import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, rows_of, run_here
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, rows_of, run_here
 
 
 def named(run: StoredRun, **parameters: str) -> list[str]:
@@ -19,9 +19,9 @@ def named(run: StoredRun, **parameters: str) -> list[str]:
     return sorted(one["uuid"] for one in rows)
 
 
-def test_a_run_of_the_older_project_is_a_base_by_hash(run: StoredRun, tmp_path: Path) -> None:
+def test_a_run_of_the_legacy_project_is_a_base_by_hash(run: StoredRun, tmp_path: Path) -> None:
     base = StoredRun(tmp_path / "base")
-    base.add([row("other", received(1), encode="raw")], schema=OLDER_SCHEMA)
+    base.add([row("other", received(1), encode="raw")], schema=LEGACY_SCHEMA)
     assert named(run, base=str(base.root)) == ["a", "c", "d"]
 
 

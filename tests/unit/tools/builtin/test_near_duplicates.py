@@ -11,7 +11,7 @@ import pytest
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.schemas import success_schema
 from ray_downloader.tools.builtin import near_duplicates
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, rows_of, run_here
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, rows_of, run_here
 
 pytest.importorskip("imagehash")
 
@@ -46,7 +46,7 @@ def test_with_distance_0_only_equal_hashes_count(tmp_path: Path) -> None:
 def test_raw_and_broken_images_are_no_obstacle(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
     rows = [row("a", received(1), encode="raw"), row("b", received(1), encode="raw"), row("c", received(3), image=b"")]
-    run.add(rows, schema=OLDER_SCHEMA)
+    run.add(rows, schema=LEGACY_SCHEMA)
     assert found(run) == {"b": ("a", 0)}
 
 

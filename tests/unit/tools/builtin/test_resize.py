@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
-from tests.support.stored import OLDER_SCHEMA, StoredRun, md5, received, row, rows_of, run_here
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, md5, received, row, rows_of, run_here
 
 
 def resized(run: StoredRun) -> dict[str, dict[str, object]]:
@@ -42,12 +42,12 @@ def test_images_are_never_enlarged_nor_encoded_again_for_nothing(run: StoredRun)
     }
 
 
-def test_raw_images_of_the_older_project_stay_raw_unless_a_format_is_asked_for(tmp_path: Path) -> None:
+def test_raw_images_of_the_legacy_project_stay_raw_unless_a_format_is_asked_for(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
-    run.add([row("a", received(1), encode="raw")], schema=OLDER_SCHEMA)
+    run.add([row("a", received(1), encode="raw")], schema=LEGACY_SCHEMA)
     run_here(run.tool("resize", new_resize_size=32))
     raw = resized(run)["a"]
-    assert (len(raw["image"]), list(raw)) == (24 * 32 * 3, OLDER_SCHEMA.names)  # type: ignore[arg-type]
+    assert (len(raw["image"]), list(raw)) == (24 * 32 * 3, LEGACY_SCHEMA.names)  # type: ignore[arg-type]
     run_here(run.tool("resize", image={"encode": "png"}, new_resize_size=32))
     png = resized(run)["a"]
     assert png["image_format"] == "png"
@@ -108,11 +108,11 @@ def test_an_image_in_a_format_that_is_not_written_becomes_what_the_runs_are(tmp_
     assert resized(run)["g"]["image_format"] == "jpeg"
 
 
-def test_raw_of_the_older_project_asked_for_as_raw_keeps_its_columns(tmp_path: Path) -> None:
+def test_raw_of_the_legacy_project_asked_for_as_raw_keeps_its_columns(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
-    run.add([row("a", received(1), encode="raw")], schema=OLDER_SCHEMA)
+    run.add([row("a", received(1), encode="raw")], schema=LEGACY_SCHEMA)
     run_here(run.tool("resize", new_resize_size=32, image={"encode": "raw"}))
-    assert list(resized(run)["a"]) == OLDER_SCHEMA.names
+    assert list(resized(run)["a"]) == LEGACY_SCHEMA.names
 
 
 def test_failed_rows_past_the_first_chunk_are_known_by_their_number(tmp_path: Path) -> None:

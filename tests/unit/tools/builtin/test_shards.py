@@ -11,7 +11,7 @@ import pytest
 from ray_downloader.tools.base import Unit
 from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, write_shard
 from ray_downloader.tools.context import finished_batches
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row
 
 
 def unit_of(run: StoredRun, target: Path) -> Unit:
@@ -62,7 +62,7 @@ def test_a_long_shard_of_parquet_is_in_order_over_the_edges_of_its_groups(tmp_pa
 
 def test_raw_pixels_become_png_of_their_size_and_other_formats_stay_bytes(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
-    run.add([row("r", received(1), encode="raw")], schema=OLDER_SCHEMA)
+    run.add([row("r", received(1), encode="raw")], schema=LEGACY_SCHEMA)
     stored = row("j", received(2))
     run.add([stored], partition_id=1)
     write_shard("imagefolder", unit_of(run, tmp_path / "shard"))
@@ -74,7 +74,7 @@ def test_raw_pixels_become_png_of_their_size_and_other_formats_stay_bytes(tmp_pa
 
 def test_a_folder_is_begun_anew_and_its_table_has_the_columns_there_are(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
-    run.add([row("r", received(1), encode="raw", title="Ä")], schema=OLDER_SCHEMA)
+    run.add([row("r", received(1), encode="raw", title="Ä")], schema=LEGACY_SCHEMA)
     (tmp_path / "shard").mkdir()
     (tmp_path / "shard" / "stray.jpg").touch()
     write_shard("imagefolder", unit_of(run, tmp_path / "shard"))

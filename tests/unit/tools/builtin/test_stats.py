@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from ray_downloader.tools.builtin import stats
-from tests.support.stored import OLDER_SCHEMA, StoredRun, received, row, run_here
+from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, run_here
 
 
 def test_stats_count_by_server_format_size_and_licence(run: StoredRun) -> None:
-    run.add([row("p", received(5))], "pooled", schema=OLDER_SCHEMA)
+    run.add([row("p", received(5))], "pooled", schema=LEGACY_SCHEMA)
     run_here(run.tool("stats"))
     counted = json.loads((run.layout.tools / "stats" / "stats.json").read_text())
     assert (counted["images"], counted["distinct_images"], counted["with_full_license"]) == (6, 4, 1)
@@ -29,7 +29,7 @@ def test_stats_count_by_server_format_size_and_licence(run: StoredRun) -> None:
 
 def test_older_files_without_formats_are_counted_too(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
-    run.add([row("a", received(1), encode="raw")], schema=OLDER_SCHEMA)
+    run.add([row("a", received(1), encode="raw")], schema=LEGACY_SCHEMA)
     assert run_here(run.tool("stats"))["images"] == 1
 
 

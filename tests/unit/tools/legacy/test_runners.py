@@ -66,7 +66,7 @@ def test_a_batch_that_fails_is_tried_again_and_does_not_stop_the_others(run: Sto
     assert seen == ["a.example", "c.example", "a.example"]
 
 
-def test_a_runner_of_the_older_project_is_given_a_data_frame(run: StoredRun) -> None:
+def test_a_runner_of_the_legacy_project_is_given_a_data_frame(run: StoredRun) -> None:
     pytest.importorskip("pandas")
     seen: list[tuple[list[str], str, str]] = []
 

@@ -19,7 +19,7 @@ def test_the_configuration_is_read_by_the_older_keys(run: StoredRun) -> None:
     assert cfg.get("nothing", 3) == 3
 
 
-def test_options_are_read_where_the_older_project_has_keys_of_ones_own(run: StoredRun) -> None:
+def test_options_are_read_where_the_legacy_project_has_keys_of_ones_own(run: StoredRun) -> None:
     parameters = {"options": {"image_crop_path": "/crops", "path_to_input": "not this one"}}
     values = {"path_to_input": "list", "path_to_output": run.root, "tools_parameters": parameters}
     cfg = ToolConfig(Settings.from_config(values), "config.yaml")

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from ray_downloader.cluster.reachable import refuse_silent
+from ray_downloader.cluster.environment import refuse_silent
 from ray_downloader.errors import UserError
 
 
