@@ -52,7 +52,7 @@ def report_at_the_end(out: Path) -> None:
     try:
         path = write_report(out)
     except UserError as error:
-        _log.info("no report: %s", error)  # the run ended before there was anything to report
+        _log.debug("no report: %s", error)  # the run ended before there was anything to report
     except Exception:  # whatever it is, the images are stored, and the command below writes it again
         _log.exception("no report was written; python -m ray_downloader.report %s writes it", out)
     else:
