@@ -13,16 +13,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.monitor.run_report import read_report
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import load_profiled_rates
 from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
+from ray_downloader.run_folder.server_states import load_server_states
 
 ORDERS = ("pause", "resume", "rate", "ban")
+#: What each order means for a server.
+_MEANING = {
+    "pause": "it gets no request until it is resumed",
+    "resume": "it gets requests again",
+    "ban": "its rows end as ignored_server",
+}
+#: Servers in the list; a run may have 10^6.
+SHOWN_SERVERS = 1_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m ray_downloader.control", description="Steer a running job; takes effect within 5 s."
     )
     parser.add_argument("out", type=Path, help="run folder (path_to_output)")
-    parser.add_argument("action", choices=("list", *ORDERS), help="list: the orders in force")
+    parser.add_argument(
+        "action", choices=("list", *ORDERS), help="list: the orders in force, and the servers of the run"
+    )
     parser.add_argument("server", nargs="?", help="a server, in any spelling, or the name of a group")
     parser.add_argument("value", type=float, nargs="?", help="requests per second, for rate")
     given = parser.parse_args(arguments)
@@ -45,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _give(given: argparse.Namespace) -> str:
-    """Write the order; returns a sentence about what it means."""
+    """Write the order; returns a sentence about what it means and when it takes effect."""
     action, value = given.action, given.value
     if given.server is None:
         raise UserError(f"{action} needs a server: python -m ray_downloader.control {given.out} {action} SERVER")
@@ -60,20 +74,30 @@ def _give(given: argparse.Namespace) -> str:
     group = policies.budget_key(server)
     target = group if action == "rate" else server
     OrderFile(layout.orders_file).append(ServerOrder(action, target, value))
-    return _sentence(action, server, group, value)
+    return f"{_sentence(action, server, group, value)}; {_when(layout)}"
 
 
 def _sentence(action: str, server: str, group: str, value: float | None) -> str:
-    if group == server:
-        return f"{action} {server}" + (f" {value:g} requests/s" if value else "")
-    if action == "rate":
+    meaning = _MEANING.get(action, "")
+    if action == "rate" and group != server:
         return f"rate {group} {value:g} requests/s: {server} shares its budget, so the rate is the group's"
-    return f"{action} {server}: this host only, the others of the group {group} continue"
+    if action == "rate":
+        return f"rate {server} {value:g} requests/s at most, from the whole cluster"
+    if group != server:
+        return f"{action} {server}: {meaning}; this host only, the others of the group {group} continue"
+    return f"{action} {server}: {meaning}"
+
+
+def _when(layout: RunLayout) -> str:
+    """When an order takes effect: depends on whether a job runs."""
+    report = read_report(layout.progress_file)
+    is_running = report is not None and report.get("state") in {"running", "draining"}
+    return "the running job obeys within 5 s" if is_running else "no job runs here now, and the next one obeys"
 
 
 def _list(given: argparse.Namespace) -> str:
     if given.server is not None:
-        raise UserError("list takes no server: it shows all orders in force")
+        raise UserError("list takes no server: it shows all orders in force and all servers")
     settings = Settings.load(given.out / "settings.json")
     layout = RunLayout.of(settings.model_copy(update={"path_to_output": given.out}))
     orders = [order for order in in_force(OrderFile(layout.orders_file).new()) if order.action != "resume"]
@@ -82,7 +106,31 @@ def _list(given: argparse.Namespace) -> str:
         f" (since {iso_time(order.given_at_unix_s)})"
         for order in orders
     ]
-    return "\n".join(lines) or "no orders are in force"
+    return "\n".join([*(lines or ["no orders are in force"]), "", *_servers(settings, layout)])
+
+
+def _servers(settings: Settings, layout: RunLayout) -> list[str]:
+    """The servers of the run, those with the most rows first, with what is known about their budgets."""
+    if not layout.servers_table.exists():
+        return ["no servers are known before the partition stage has ended"]
+    policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
+    learned = load_server_states(layout)
+    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"]).sort_by(
+        [("rows", "descending"), ("server_name", "ascending")]
+    )
+    shown = table.slice(0, SHOWN_SERVERS)
+    lines = [f"{table.num_rows} servers:"]
+    for server, rows in zip(shown["server_name"].to_pylist(), shown["rows"].to_pylist(), strict=True):
+        budget = policies.budget_key(server)
+        state = learned.get(budget, {})
+        rate_rps = state.get("rate_rps") or policies.policy(budget).start_rate_rps
+        facts = [f"{rows} rows", f"{rate_rps:.3g} requests/s" if rate_rps else "no limit"]
+        facts += [f"budget of {budget}"] if budget != server else []
+        facts += [state["condition"]] if state.get("condition") not in {None, "healthy"} else []
+        lines.append(f"{server}  {', '.join(facts)}")
+    if table.num_rows > SHOWN_SERVERS:
+        lines.append(f"{table.num_rows - SHOWN_SERVERS} more: {layout.servers_table} has all")
+    return lines
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from ray_downloader.run_folder.layout import RunLayout
 WATCH_INTERVAL_S = 2.0
 #: How many waiting servers are printed; `--json` has more.
 SHOWN_WAITING = 10
+SHOWN_SLOWEST = 5
+#: What `--json` prints; `logs/progress.json` has more.
 _CONTRACT = ("state", "rows", "images_per_s", "eta_s", "waiting", "errors_by_kind")
 _OVER = frozenset({"stopped", "finished", "killed"})
 
@@ -111,9 +113,18 @@ def text_of(status: dict[str, Any]) -> str:
     if status["state"] not in _OVER:
         eta = f", about {timedelta(seconds=status['eta_s'])} to go" if status["eta_s"] is not None else ""
         lines.append(f"speed    {status['images_per_s']:.1f} images/s in the last minute{eta}")
+        lines.append(
+            f"traffic  {status['received_mb_per_s']:.2f} MB/s received, {status['stored_mb_per_s']:.2f} MB/s stored"
+        )
     if status["errors_by_kind"]:
         kinds = sorted(status["errors_by_kind"].items(), key=lambda item: -item[1])
         lines.append("errors   " + ", ".join(f"{kind} {count}" for kind, count in kinds))
+    waits = {wait["server"] for wait in status["waiting"][:SHOWN_WAITING]}
+    slowest = [entry for entry in status["slowest"] if entry["server"] not in waits]
+    lines += [
+        f"slow     {entry['server']}: {entry['rows']} rows, about {timedelta(seconds=entry['eta_s'])}"
+        for entry in slowest[:SHOWN_SLOWEST]
+    ]
     waiting = status["waiting"]
     lines += [f"waits    {_wait_text(wait)}" for wait in waiting[:SHOWN_WAITING]]
     if len(waiting) > SHOWN_WAITING:

@@ -29,9 +29,16 @@ SILENT_S = 60.0
 NOTHING: Mapping[str, Any] = {
     "rows": {"input": 0, "rejected": 0, "successes": 0, "errors": 0, "left": 0},
     "images_per_s": 0.0,
+    "received_mb_per_s": 0.0,
+    "stored_mb_per_s": 0.0,
     "eta_s": None,
     "waiting": [],
+    "slowest": [],
     "errors_by_kind": {},
+}
+#: What nothing happens any more means for the figures.
+_STILL: Mapping[str, Any] = {
+    key: NOTHING[key] for key in ("images_per_s", "received_mb_per_s", "stored_mb_per_s", "eta_s", "waiting", "slowest")
 }
 
 
@@ -79,7 +86,7 @@ class RunReport:
 
     def end(self) -> None:
         """Record that nothing follows: finished if no row is left."""
-        self._figures |= {"images_per_s": 0.0, "eta_s": None, "waiting": []}
+        self._figures |= _STILL
         rows = self._figures["rows"]
         self.write("finished" if rows["input"] and not rows["left"] else "stopped")
 
@@ -115,7 +122,7 @@ def read_report(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if is_killed:
-        document |= {"state": "killed", "images_per_s": 0.0, "eta_s": None, "waiting": []}
+        document |= {"state": "killed", **_STILL}
     return document
 
 

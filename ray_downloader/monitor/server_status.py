@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -80,6 +79,11 @@ def server_text(status: Mapping[str, Any]) -> str:
         lines.append("errors   " + ", ".join(f"{kind} {count}" for kind, count in status["errors_by_kind"].items()))
     if wait:
         lines.append(f"waits    {wait['reason']}" + (f" until {wait['until']}" if wait["until"] else ""))
-    if status["learned"]:
-        lines.append(f"learned  {json.dumps(status['learned'])}")
+    learned = status["learned"]
+    if learned:
+        said = f" ({learned['said']})" if learned.get("said") else ""
+        asked = (
+            f", {learned['requests']} requests, {learned.get('successes', 0)} files" if "requests" in learned else ""
+        )
+        lines.append(f"state    {learned.get('condition', 'unknown')}{said}{asked}; --json has all that was learned")
     return "\n".join(lines)

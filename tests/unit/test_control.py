@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.control import main
+from ray_downloader.monitor.run_report import reporting
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from tests.support.partitioned import partitioned_run
@@ -83,4 +84,22 @@ def test_orders_in_force_are_listed(layout: RunLayout, capsys: pytest.CaptureFix
     assert [line.partition(" (since ")[0] for line in lines] == [
         "ban staticflickr.com",
         "rate images.museum.org 2.5 requests/s",
+        "",
+        "4 servers:",
+        "c1.staticflickr.com  1 rows, 3 requests/s, budget of staticflickr.com",
+        "images.museum.org  1 rows, 3 requests/s",
+        "live.staticflickr.com  1 rows, 3 requests/s, budget of staticflickr.com",
+        "xn--mller-kva.example  1 rows, 3 requests/s",
     ]
+
+
+def test_an_order_says_what_it_means_and_when(layout: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(layout.root), "pause", "images.museum.org"])
+    assert capsys.readouterr().out == (
+        "pause images.museum.org: it gets no request until it is resumed; "
+        "no job runs here now, and the next one obeys\n"
+    )
+    with reporting(layout.progress_file) as report:
+        report.enter("download")
+        main([str(layout.root), "resume", "images.museum.org"])
+    assert capsys.readouterr().out.endswith("it gets requests again; the running job obeys within 5 s\n")

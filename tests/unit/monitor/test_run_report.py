@@ -140,3 +140,19 @@ def test_a_run_of_an_earlier_version_is_known_by_its_summary(out: Path, capsys: 
     (out / "summary.json").write_text(json.dumps(summary), "utf-8")
     assert shown(out, capsys)["state"] == "finished"
     assert shown(out, capsys)["rows"] == {**rows, "left": 0}
+
+
+def test_the_text_says_what_is_slow_and_what_waits(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wait = {"server": "a.example", "rows": 7, "reason": "retry_after", "until": "2027-01-15T09:00:00+00:00"}
+    slow = [
+        {"server": name, "rows": 7, "eta_s": 90, "reason": None, "until": None} for name in ("a.example", "b.example")
+    ]
+    figures = {**FIGURES, "received_mb_per_s": 1.5, "waiting": [wait], "slowest": slow}
+    with reporting(out / "messages" / "progress.json") as report:
+        report.write("running", figures)
+        assert main([str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "traffic  1.50 MB/s received, 0.00 MB/s stored\n" in text
+    assert "slow     b.example: 7 rows, about 0:01:30\n" in text
+    assert "waits    a.example: retry_after until 2027-01-15T09:00:00+00:00, 7 rows" in text
+    assert "slow     a.example" not in text, "it is among those that wait"
