@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import signal
 import threading
@@ -13,6 +14,9 @@ from ray_downloader.errors import ExitCode
 
 #: SIGTERM comes from `kill` and from a cancelled job, SIGUSR1 from Slurm ahead of the time limit; Windows lacks it.
 NAMES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
+
+#: For so long a library may have reset a signal.
+_IGNORE_AGAIN_S = 0.002
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,37 @@ def keeping_handlers() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+@contextmanager
+def ignoring_signals() -> Iterator[None]:
+    """Ignore the signals, also if a library resets them to the default, which would end the process.
+
+    Ray does so when it shuts down (seen: exit code 143 after everything was settled), in C++, where Python's handlers
+    are not known. Only a thread that keeps ignoring them is quick enough, and only C's own call works in it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    is_over = threading.Event()
+    before = {name: signal.signal(name, signal.SIG_IGN) for name in NAMES}
+    ignore = threading.Thread(target=_keep_ignoring, args=(is_over,), name="signals", daemon=True)
+    ignore.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        ignore.join()
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _keep_ignoring(is_over: threading.Event) -> None:
+    libc = ctypes.CDLL(None)
+    libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    while not is_over.wait(_IGNORE_AGAIN_S):
+        for name in NAMES:
+            libc.signal(int(name), ctypes.c_void_p(int(signal.SIG_IGN)))
 
 
 def _stop(number: int, _frame: object) -> None:

@@ -18,7 +18,7 @@ from ray_downloader.cluster.environment import address_of, refuse_silent, starts
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.signals import keeping_handlers
+from ray_downloader.signals import ignoring_signals, keeping_handlers
 from ray_downloader.slurm.commands import ssh_line
 from ray_downloader.slurm.ray_step import RayStep, running_ray_step
 
@@ -67,7 +67,7 @@ def running_cluster(
     with ExitStack() as stack:
         own = starts_own_nodes(options)
         step = stack.enter_context(running_ray_step(options, parameters, layout)) if own else None
-        stack.callback(ray.shutdown)
+        stack.callback(_leave_ray)
         if options.name == "local":
             dashboard = _start_embedded(options, namespace)
         elif step:
@@ -77,6 +77,12 @@ def running_cluster(
             refuse_silent(address)
             dashboard = _join(address, namespace)
         yield _measure(parameters, namespace, dashboard)
+
+
+def _leave_ray() -> None:
+    """A signal to stop comes too late to change how the run has ended: its exit code stays true."""
+    with ignoring_signals():
+        ray.shutdown()
 
 
 def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:

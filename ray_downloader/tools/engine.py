@@ -24,7 +24,14 @@ from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
 from ray_downloader.tools.context import ToolContext
-from ray_downloader.tools.publish import apply_result, is_applied, is_half_applied, refuse_if_applied, undo_result
+from ray_downloader.tools.publish import (
+    apply_result,
+    is_applied,
+    is_half_applied,
+    is_half_undone,
+    refuse_if_applied,
+    undo_result,
+)
 
 SUMMARY = "summary.json"
 #: The answer to a command whose work is done.
@@ -50,6 +57,8 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
     with holding(context.folder / ".lock", f"another process runs {context.name} in {context.layout.root}"):
         if context.parameters.undo:
             return _undo(context, console)
+        if is_half_undone(context.folder):
+            _undo(context, console)
         if context.parameters.apply and is_applied(context.folder, context.request):
             say(console, f"{context.name}: {IN_PLACE}")
             return ExitCode.SETTLED

@@ -3,7 +3,8 @@
 Each file is replaced by one rename, after the old one was linked into `<tool>/applied/`. So every batch is entirely old
 or entirely new at any moment, nothing is copied, and the same command finishes an exchange that was killed.
 `applied/manifest.json` is written first and the marker `applied/_completed` last. While the folder exists, the exchange
-can be undone; deleting it frees the space and makes the result final.
+can be undone; deleting it frees the space and makes the result final. An undo notes that it has begun, so that whatever
+comes after a kill finishes it first.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from ray_downloader.tools.context import ToolContext, file_stamp
 
 _APPLIED = "applied"
 _MANIFEST = "manifest.json"
+_UNDOING = "undoing"
+#: Name of `applied` once everything is restored, while it is removed.
+_UNDONE = ".undone"
 
 
 def refuse_if_applied(folder: Path) -> None:
@@ -50,7 +54,16 @@ def is_applied(folder: Path, request: str) -> bool:
 
 def is_half_applied(folder: Path) -> bool:
     """Whether an exchange was started and not finished."""
-    return (folder / _APPLIED / _MANIFEST).exists() and find_marker(folder / _APPLIED) is None
+    return (
+        not is_half_undone(folder)
+        and (folder / _APPLIED / _MANIFEST).exists()
+        and find_marker(folder / _APPLIED) is None
+    )
+
+
+def is_half_undone(folder: Path) -> bool:
+    """Whether an undo was started and not finished."""
+    return (folder / _APPLIED / _UNDOING).exists()
 
 
 def apply_result(context: ToolContext) -> int:
@@ -116,11 +129,14 @@ def undo(folder: Path, images: Path) -> int:
         current = images / place / SUCCESSES
         if file_stamp(current) != stamp and not current.samefile(applied / place / SUCCESSES):
             raise UserError(f"{current} was changed after {folder.name}; undo the later tool first")
+    write_text(applied / _UNDOING, "")
     remove_marker(applied)
     for place in saved:
         (applied / place / SUCCESSES).replace(images / place / SUCCESSES)
     shutil.rmtree(folder / "images", ignore_errors=True)
-    shutil.rmtree(applied)
+    shutil.rmtree(folder / _UNDONE, ignore_errors=True)
+    applied.rename(folder / _UNDONE)
+    shutil.rmtree(folder / _UNDONE)
     return len(places)
 
 

@@ -13,6 +13,7 @@ import pytest
 from ray_downloader.config.settings import Settings
 from ray_downloader.politeness.messages import Lease, LeaseRequest
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -37,6 +38,27 @@ def test_a_killed_actor_restarts_with_the_learned_rate(settings_file: Path) -> N
     assert eventually(lambda: actor.lease.remote([request])).leases[0].server == "museum.example"
     learned = eventually(actor.snapshots.remote)["museum.example"]
     assert learned["rate_rps"] == pytest.approx(1.25)
+
+
+def test_an_order_outlives_an_actor_that_is_killed_before_anything_was_saved(settings_file: Path) -> None:
+    import ray
+
+    from ray_downloader.cluster.budget_actor import BudgetActor
+
+    layout = RunLayout.of(Settings.load(settings_file))
+    request = LeaseRequest("museum.example", "task", wanted=10)
+    actor = BudgetActor.remote(str(settings_file))
+    assert ray.get(actor.lease.remote([request])).leases[0].permits > 0
+    order = ServerOrder("pause", "museum.example")
+    OrderFile(layout.orders_file).append(order)
+    process = ray.get(actor.__ray_call__.remote(lambda _: os.getpid()))
+    actor.order.remote(order)
+    ray.kill(actor, no_restart=False)
+    while eventually(lambda: actor.__ray_call__.remote(lambda _: os.getpid())) == process:
+        time.sleep(0.1)
+    for _ in range(5):
+        assert eventually(lambda: actor.lease.remote([request])).leases[0].permits == 0, "before any other word"
+    layout.orders_file.unlink()
 
 
 def eventually(call: Callable[[], Any]) -> Any:

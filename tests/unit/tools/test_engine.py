@@ -123,6 +123,23 @@ def test_apply_and_undo_are_two_commands(run: StoredRun, cluster: HereCluster) -
     assert run.images() == before
 
 
+def test_an_undo_that_was_killed_is_finished_before_the_result_is_applied_again(
+    run: StoredRun, cluster: HereCluster
+) -> None:
+    before = run.images()
+    applied = run.tool("resize", new_resize_size=16, apply=True).context
+    said(applied)
+    (first, _) = sorted((applied.folder / "applied").rglob("successes.parquet"))
+    (applied.folder / "applied" / "undoing").touch()
+    (applied.folder / "applied" / "_completed").unlink()
+    first.replace(run.layout.images / first.relative_to(applied.folder / "applied"))
+    lines = said(applied)
+    assert lines[0] == "undone, 2 batches are as they were before" and "applied batches: 2" in lines
+    assert all(max(one["resized_size"]) == 16 for one in run.images().values())
+    assert said(run.tool("resize", undo=True).context) == ["undone, 2 batches are as they were before"]
+    assert run.images() == before
+
+
 def test_a_tool_with_nothing_to_publish_says_so_before_it_works(run: StoredRun, cluster: HereCluster) -> None:
     with pytest.raises(UserError, match="tool=stats changes no images"):
         said(run.tool("stats", apply=True).context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from ray_downloader.tools.publish import (
     apply,
     is_applied,
     is_half_applied,
+    is_half_undone,
     refuse_if_applied,
     undo,
 )
+from tests.support.kills import Killed, killed_at
 from tests.support.stored import StoredRun, received, row, run_here, stage_here
 
 
@@ -187,17 +190,40 @@ def test_an_undo_that_was_killed_is_finished_by_the_same_command(
 
     def killed_at_the_second(source: Path, target: Path) -> Path:
         replaced.append(target)
-        if len(replaced) == 2:
+        if len(replaced) == 3:  # the first is the note that an undo has begun
             raise KeyboardInterrupt
         return replace(source, target)
 
     monkeypatch.setattr(Path, "replace", killed_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         undo(folder, run.layout.images)
-    assert is_half_applied(folder), "it is not taken for a result that is in place"
+    assert is_half_undone(folder) and not is_half_applied(folder) and not is_applied(folder, "")
     monkeypatch.setattr(Path, "replace", replace)
     assert undo(folder, run.layout.images) == 2
     assert contents(run) == before
+
+
+def test_an_undo_that_is_killed_anywhere_is_finished_by_whatever_comes_next(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(run)
+    for effect in range(100):
+        folder = staged(run, "size_based", threshold_size=91)
+        apply(folder, run.layout.images)
+        is_killed = True
+        with suppress(Killed), killed_at(effect, monkeypatch):
+            undo(folder, run.layout.images)
+            is_killed = False
+        if is_half_undone(folder):  # as the engine does before anything else
+            undo(folder, run.layout.images)
+        elif is_killed and contents(run) != before:
+            assert is_applied(folder, "") or is_half_applied(folder), "or it had not begun"
+            undo(folder, run.layout.images)
+        assert contents(run) == before, effect
+        assert not is_half_applied(folder) and not is_half_undone(folder)
+        if not is_killed:
+            return
+    raise AssertionError("there are more effects than that")
 
 
 def test_tools_are_named_in_a_fixed_order(run: StoredRun) -> None:

@@ -1,0 +1,48 @@
+"""A signal that comes while Ray shuts down does not change the exit code, whatever Ray does to the handlers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ray_downloader.signals import ignoring_signals
+
+#: What Ray does in C++ when it shuts down.
+_RESETS = """
+import ctypes, signal, sys, time
+from ray_downloader.signals import ignoring_signals
+
+with ignoring_signals():
+    ctypes.CDLL(None).signal(signal.SIGTERM, 0)
+    time.sleep(0.2)
+    print("reset", flush=True)
+    sys.stdin.read()
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_after_the_handlers_were_reset_is_ignored(name: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", _RESETS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == b"reset\n"
+        process.send_signal(name)
+        process.stdin.close()
+        assert process.wait(30) == 7
+
+
+def test_afterwards_signals_are_what_they_were() -> None:
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda *_: came.append(True))
+    try:
+        with ignoring_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert not came
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert came
+    finally:
+        signal.signal(signal.SIGTERM, before)
