@@ -75,6 +75,13 @@ if TYPE_CHECKING:
 
 #: How many unknown servers a message names.
 SHOWN_NAMES = 5
+#: What the run does about robots.txt, and how to change it: a run's first line.
+_ROBOTS = {
+    "delay": "robots.txt: Crawl-delay is kept, and a file that names ray_downloader is obeyed; what others exclude is "
+    "only counted (politeness.robots=delay). politeness.robots=obey leaves it out",
+    "obey": "robots.txt: what it excludes is left out (politeness.robots=obey)",
+    "ignore": "robots.txt: not read (politeness.robots=ignore)",
+}
 #: How to retry if the command is unknown.
 AGAIN = "the same call with retry_errors=transient"
 
@@ -150,6 +157,7 @@ class _Shown:
 
 
 def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, shown: _Shown) -> ExitCode:
+    _log.info(_ROBOTS[settings.politeness.robots])
     shown.report.enter("partition")
     contact = ContactCheck(settings, contact_rule)
     _partition(settings, layout, contact)

@@ -91,7 +91,7 @@ def work_slice(work: Slice) -> SliceReport:
     batches = [BatchWork(context.layout, item, holder, options) for item in work.items]
     budgets = RayBudgets(work.directory)
     make_fetcher = FETCHERS.get(settings.fetcher.name)
-    agent = user_agent(settings.politeness.contact)
+    agent = user_agent(settings.politeness.contact, settings.politeness.info_url)
     # A separate fetcher for each slice, so that no idle connection stays open to a server that another task takes over.
     room = BodyRoom(body_bytes(settings.cluster.worker_memory_mb), Path(settings.cluster.scratch))
     with closing(make_fetcher(settings.network, agent, MAX_IN_FLIGHT, room)) as fetcher:
@@ -102,7 +102,12 @@ def work_slice(work: Slice) -> SliceReport:
             rng=random.Random(holder),
             room=room,
         )
-        robots = RobotsGate(settings.politeness.robots, context.layout.robots, time.time())
+        robots = RobotsGate(
+            settings.politeness.robots,
+            context.layout.robots,
+            time.time(),
+            is_strict=settings.politeness.opt_out == "strict",
+        )
         time_slice = TimeSlice(holder, settings.cluster.task_seconds)
         report = Worker(batches, context.requests, robots, ports, time_slice).run()
     budgets.flush(timeout_s=2.0)

@@ -325,6 +325,8 @@ class PolitenessSettings(_Group):
     """Whether there are limits at all."""
     contact: str | None = None
     """Your e-mail address or web page, for the User-Agent; required if public servers are requested."""
+    info_url: str | None = None
+    """A page for server operators that says what the run is for and how to slow or stop it, for the User-Agent."""
     max_connections: PositiveInt = 4
     """Most connections to one server, from the whole cluster."""
     burst: PositiveInt = 1
@@ -335,6 +337,9 @@ class PolitenessSettings(_Group):
     """Requests/s that no server ever exceeds."""
     robots: Literal["delay", "obey", "ignore"] = "delay"
     """robots.txt: heed only its Crawl-delay, obey it, or ignore it."""
+    opt_out: Literal["default", "strict"] = "default"
+    """What to leave out: what opt_out_directives name, or (strict) also what Content-Usage, Content-Signal, TDMRep or
+    noml reserve; the column usage records all of it in any case."""
     opt_out_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
     """Words of X-Robots-Tag for which an image is left out (opted_out)."""
     max_bytes_per_s: PositiveFloat | None = None

@@ -39,7 +39,7 @@ class Probes:
         self._options = ProbeOptions(
             make_fetcher=FETCHERS.get(settings.fetcher.name),
             network=settings.network,
-            user_agent=user_agent(settings.politeness.contact),
+            user_agent=user_agent(settings.politeness.contact, settings.politeness.info_url),
             robots=settings.politeness.robots,
             max_seconds=settings.profile.max_seconds,
         )

@@ -6,12 +6,24 @@ from datetime import datetime
 
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.image import ProcessedImage
+from ray_downloader.politeness.headers.usage import Usage, usage_of_headers
+from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.run_folder.schemas import ImageRecord
 from ray_downloader.worker.row import Row
 
 
-def image_record(row: Row, result: FetchResult, image: ProcessedImage, at: datetime) -> ImageRecord:
-    """A processed image as a row of `successes.parquet`."""
+def image_record(
+    row: Row,
+    result: FetchResult,
+    image: ProcessedImage,
+    at: datetime,
+    usage: Usage = Usage(),  # noqa: B008 (frozen)
+) -> ImageRecord:
+    """A processed image as a row of `successes.parquet`.
+
+    Args:
+        usage: What robots.txt states about uses of the file; the headers of the answer are added.
+    """
     return ImageRecord(
         hashsum_original=image.hashsum_original,
         hashsum_resized=image.hashsum_resized,
@@ -25,6 +37,7 @@ def image_record(row: Row, result: FetchResult, image: ProcessedImage, at: datet
         etag=result.headers.get("etag"),
         last_modified=result.headers.get("last-modified"),
         fetched_at=at,
+        usage=(usage_of_headers(result.headers, PRODUCT_TOKEN) + usage).text,
         extra=image.extra,
     )
 

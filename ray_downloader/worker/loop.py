@@ -210,6 +210,8 @@ class Worker:
         admission = self._robots.admit(row, route, self._rows_of_server[row.server])
         if admission is Admission.EXCLUDED:
             self._fail(row, Failure(ErrorKind.ROBOTS, self._robots.reason(route.server)))
+        elif admission is Admission.RESERVED:
+            self._fail(row, Failure(ErrorKind.OPTED_OUT, self._robots.reserved_by(route)))
         elif admission is Admission.ADMITTED:
             self._enter(row, route)
         else:
@@ -516,7 +518,9 @@ class Worker:
         self._store(decoding.row, decoding.result, image, decoding.checksum_ok)
 
     def _store(self, row: Row, result: FetchResult, image: ProcessedImage, checksum_ok: Sequence[bool | None]) -> None:
-        row.batch.settle_image(row, image_record(row, result, image, self._now()), checksum_ok)
+        row.batch.settle_image(
+            row, image_record(row, result, image, self._now(), self._robots.usage(row.route)), checksum_ok
+        )
         self._telemetry.stored_bytes += len(image.image)
         _log.debug("%s: stored, %d bytes", row.identifier, len(image.image))
         self._settled(row, "")

@@ -19,6 +19,7 @@ from ray_downloader.partition.server_key import BadUrlError, RequestUrl
 from ray_downloader.politeness.headers.moments import seconds_until
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
+from ray_downloader.politeness.headers.usage import robots_tag, usage_of_headers
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
 from ray_downloader.politeness.messages import Lease, Outcome, Verdict
@@ -141,6 +142,7 @@ class RequestPolicy:
         self.max_attempts = settings.network.max_attempts
         self.requires_checksum = settings.dataset.checksum == "require"
         self._directives = settings.politeness.opt_out_directives
+        self._is_strict = settings.politeness.opt_out == "strict"
         self._policies = policies
         self._ignored = frozenset(ignored)
         self._secrets = secrets
@@ -182,8 +184,11 @@ class RequestPolicy:
         if result.kind is not None:
             kind = ErrorKind.HTTP_403_BAN if is_403_ban and result.status == 403 else result.kind
             return Failure(kind, result.message, result.status, _retry_after_s(result, now_unix_s))
-        directive = find_opt_out(result.headers.get("x-robots-tag"), self._directives, PRODUCT_TOKEN)
-        return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directive}", result.status) if directive else None
+        directive = find_opt_out(robots_tag(result.headers), self._directives, PRODUCT_TOKEN)
+        if directive:
+            return Failure(ErrorKind.OPTED_OUT, f"X-Robots-Tag: {directive}", result.status)
+        reserved_by = usage_of_headers(result.headers, PRODUCT_TOKEN).reserved_by if self._is_strict else ""
+        return Failure(ErrorKind.OPTED_OUT, reserved_by, result.status) if reserved_by else None
 
     def outcome(self, result: FetchResult, failure: Failure | None, now_unix_s: float) -> Outcome:
         """The answer as the server's budget sees it; `loop._of_row` adds what is known about its row."""

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState, robots_state
+from ray_downloader.politeness.headers.usage import Usage
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import folder_name
@@ -45,6 +46,7 @@ class Admission(Enum):
     ADMITTED = "admitted"
     HELD = "held"
     EXCLUDED = "excluded"
+    RESERVED = "reserved"
 
 
 @dataclass(slots=True, eq=False)
@@ -72,14 +74,16 @@ class RobotsGate:
         mode: `politeness.robots`.
         folder: Where the files are kept, for all tasks and for later runs.
         now_unix_s: Time of the start, to determine how old a kept file is.
+        is_strict: Whether uses that robots.txt reserves are respected (`politeness.opt_out=strict`).
     """
 
-    def __init__(self, mode: Mode, folder: Path, now_unix_s: float) -> None:
+    def __init__(self, mode: Mode, folder: Path, now_unix_s: float, *, is_strict: bool = False) -> None:
         #: Rows that Disallow would exclude, by server (mode `delay`).
         self.disallowed: Counter[str] = Counter()
         self._mode = mode
         self._folder = folder
         self._now_unix_s = now_unix_s
+        self._is_strict = is_strict
         self._known: dict[str, _Known] = {}
         self._held: defaultdict[str, list[Row]] = defaultdict(list)
 
@@ -93,11 +97,25 @@ class RobotsGate:
             return Admission.HELD
         if known.unreadable:
             return Admission.EXCLUDED
-        if known.rules is None or known.rules.can_fetch(route.url):
+        return self._by_rules(row, route, known.rules) if known.rules else Admission.ADMITTED
+
+    def _by_rules(self, row: Row, route: Route, rules: RobotsRules) -> Admission:
+        if self._is_strict and rules.usage(route.url).reserved_by:
+            return Admission.RESERVED
+        if rules.can_fetch(route.url):
             return Admission.ADMITTED
         self.disallowed[row.server] += len(row.rows.numbers)
-        is_obeyed = self._mode == "obey" or known.rules.names_us
+        is_obeyed = self._mode == "obey" or rules.names_us
         return Admission.EXCLUDED if is_obeyed else Admission.ADMITTED
+
+    def usage(self, route: Route | None) -> Usage:
+        """What robots.txt, if it was read, states about uses of the file."""
+        known = self._known.get(route.server) if route else None
+        return known.rules.usage(route.url) if route and known and known.rules else Usage()
+
+    def reserved_by(self, route: Route) -> str:
+        """Why a row is reserved, as a sentence."""
+        return f"{self.usage(route).reserved_by} ({route.server}), which opt_out=strict respects"
 
     def reason(self, server: str) -> str:
         """Why a row of that server is excluded, as a sentence."""
@@ -109,7 +127,8 @@ class RobotsGate:
     def _is_worth_asking(self, server: str, rows: int) -> bool:
         if server not in self._known:
             self._recall(server)
-        return server in self._known or self._mode == "obey" or rows >= WORTHWHILE_ROWS
+        is_needed = self._mode == "obey" or self._is_strict
+        return server in self._known or is_needed or rows >= WORTHWHILE_ROWS
 
     def needs_request(self, server: str) -> bool:
         """Whether the row just held is the server's first, so that robots.txt has to be fetched."""

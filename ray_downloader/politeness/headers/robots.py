@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from urllib.parse import urlsplit
 
 from protego import Protego
+
+from ray_downloader.politeness.headers.usage import RobotsUsage, Usage
 
 #: RFC 9309 section 2.5 requires parsers to read at least 500 KiB; longer files are cut there.
 MAX_ROBOTS_BYTES = 500 * 1024
@@ -44,6 +47,7 @@ class RobotsRules:
         #: Whether a group names us: it is obeyed whatever the settings say.
         self.names_us = groups > 0
         self._rules = Protego.parse(plain)
+        self._usage = RobotsUsage(text, token)
         self._token = token if self.names_us else _ANYBODY
 
     @classmethod
@@ -66,6 +70,11 @@ class RobotsRules:
         """Time between requests that the file demands, or None."""
         delay_s = float(self._rules.crawl_delay(self._token) or 0.0)
         return min(delay_s, MAX_CRAWL_DELAY_S) if delay_s > 0 else None
+
+    def usage(self, url: str) -> Usage:
+        """What the file states about uses of `url`."""
+        parts = urlsplit(url)
+        return self._usage.of(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/")
 
     def can_fetch(self, url: str) -> bool:
         """Whether the file allows `url`."""

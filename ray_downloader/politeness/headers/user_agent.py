@@ -14,20 +14,25 @@ PRODUCT_TOKEN = "ray_downloader"
 _PURPOSE = "image dataset research"
 
 
-def user_agent(contact: str | None) -> str:
+def user_agent(contact: str | None, info_url: str | None = None) -> str:
     """The User-Agent of every request.
 
     Args:
         contact: E-mail address or page of the run's operator (`politeness.contact`); None leaves it out.
+        info_url: A page that says what the run is for and how to slow or stop it (`politeness.info_url`).
 
     Raises:
-        UserError: The contact is not allowed in a header.
+        UserError: One of them is not allowed in a header.
     """
-    if contact is None:
-        return f"{PRODUCT_TOKEN}/{__version__} ({_PURPOSE})"
-    if not (contact.isascii() and contact.isprintable()) or set(contact) & set("()"):
+    _check("contact", contact)
+    _check("info_url", info_url)
+    facts = [*(f"+{text}" for text in dict.fromkeys((info_url, contact)) if text), _PURPOSE]
+    return f"{PRODUCT_TOKEN}/{__version__} ({'; '.join(facts)})"
+
+
+def _check(key: str, text: str | None) -> None:
+    if text is not None and (not (text.isascii() and text.isprintable()) or set(text) & set("();")):
         raise UserError(
-            f"politeness.contact={contact!r} cannot be part of a User-Agent header; "
+            f"politeness.{key}={text!r} cannot be part of a User-Agent header; "
             "write an e-mail address or the address of a web page, in ASCII and without brackets"
         )
-    return f"{PRODUCT_TOKEN}/{__version__} (+{contact}; {_PURPOSE})"

@@ -180,3 +180,22 @@ def test_a_damaged_copy_is_fetched_anew(tmp_path: Path, damage: str) -> None:
 
 def test_robots_txt_lies_at_the_root_of_the_very_host_and_port() -> None:
     assert robots_url("https://a.example:8443/x/y.jpg?z=1") == "https://a.example:8443/robots.txt"
+
+
+RESERVED = b"User-agent: *\nContent-Usage: /art/ train-ai=n\nLicense: https://a.example/l.xml\n"
+
+
+def test_what_robots_txt_reserves_is_left_out_only_under_strict(tmp_path: Path) -> None:
+    gate = RobotsGate("delay", tmp_path, 0.0, is_strict=True)
+    assert admit(gate, rows=1) is Admission.HELD, "one row is worth the request, as it could be reserved"
+    answered(gate, kind=None, status=200, body=RESERVED)
+    assert admit(gate, "/art/1.jpg") is Admission.RESERVED
+    assert "train-ai=n" in gate.reserved_by(route("/art/1.jpg"))
+    assert admit(gate, "/1.jpg") is Admission.ADMITTED
+    plain = RobotsGate("delay", tmp_path, 0.0)
+    assert admit(plain, "/art/1.jpg") is Admission.ADMITTED
+    assert (
+        plain.usage(route("/art/1.jpg")).text
+        == "license: https://a.example/l.xml; robots.txt content-usage: train-ai=n"
+    )
+    assert plain.usage(None).text is None

@@ -29,3 +29,10 @@ def test_the_whole_header() -> None:
 def test_what_would_end_the_comment_or_cannot_be_printed_is_refused(contact: str) -> None:
     with pytest.raises(UserError, match=r"cannot be part of a User-Agent"):
         user_agent(contact)
+
+
+def test_a_page_for_operators_comes_before_the_contact() -> None:
+    assert "(+https://a.example/bot; +me@a.example; image" in user_agent("me@a.example", "https://a.example/bot")
+    assert user_agent("https://a.example", "https://a.example") == user_agent("https://a.example")
+    with pytest.raises(UserError, match=r"politeness\.info_url="):
+        user_agent(None, "https://a.example/(bot)")

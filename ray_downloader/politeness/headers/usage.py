@@ -1,0 +1,146 @@
+"""What a server states about uses of its files, beside whether they may be fetched. Pure.
+
+- `Content-Usage`, header and lines of robots.txt (IETF AIPREF: draft-ietf-aipref-attach, draft-ietf-aipref-vocab):
+  `train-ai=n`; in robots.txt possibly for a path: `Content-Usage: /art/ train-ai=n`.
+- `Content-Signal` in robots.txt (Cloudflare, since 2025): `ai-train=no`.
+- `tdm-reservation` and `tdm-policy` (TDMRep of the W3C's community group).
+- `X-Robots-Tag`, or `Robots-Tag` as its successor may be called: `noai`, `noimageai`, `noml`.
+- `License:` lines of robots.txt (RSL 1.0): where the terms are; a price or permission is nothing that we can decide.
+
+All of it is recorded (column `usage`); `politeness.opt_out=strict` leaves out what is reserved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
+
+#: Directives of `X-Robots-Tag` that speak of machine learning, beside those of `politeness.opt_out_directives`.
+STRICT_DIRECTIVES = ("noai", "noimageai", "noml")
+#: Uses whose refusal reserves a file; the more specific one decides if a statement has several.
+_TRAINING = ("train-ai", "ai-train", "train-genai", "genai", "tdm", "ai", "bots", "all")
+_REFUSED = frozenset({"n", "no", "?0", "0", "false"})
+_MAX_STATEMENT = 200
+_LINE = re.compile(r"^\s*([A-Za-z-]+)\s*:\s*(.*?)\s*(?:#.*)?$")
+_PATH = re.compile(r"(/\S*)\s+(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Statements about one file, and the first of them that reserves it, if one does."""
+
+    statements: tuple[str, ...] = ()
+    reserved_by: str = ""
+
+    @property
+    def text(self) -> str | None:
+        """All statements, as the column `usage` has them."""
+        return "; ".join(self.statements) or None
+
+    def __add__(self, other: Usage) -> Usage:
+        statements = tuple(dict.fromkeys((*self.statements, *other.statements)))
+        return Usage(statements, self.reserved_by or other.reserved_by)
+
+
+def usage_of_headers(headers: Mapping[str, str], product_token: str) -> Usage:
+    """What the headers of an answer state; they have lower-case names, repeated ones as lines."""
+    usage = Usage()
+    if preference := headers.get("content-usage"):
+        usage += _preference("content-usage", preference)
+    if (reservation := headers.get("tdm-reservation")) is not None:
+        statement = _statement("tdm-reservation", reservation)
+        usage += Usage((statement,), statement if reservation.strip() == "1" else "")
+    if policy := headers.get("tdm-policy"):
+        usage += Usage((_statement("tdm-policy", policy),))
+    if tag := robots_tag(headers):
+        directive = find_opt_out(tag, STRICT_DIRECTIVES, product_token)
+        usage += Usage((_statement("x-robots-tag", tag),), f"x-robots-tag: {directive}" if directive else "")
+    return usage
+
+
+def robots_tag(headers: Mapping[str, str]) -> str | None:
+    """`X-Robots-Tag`, and the same without its `X-`, as lines of one value."""
+    return "\n".join(headers[name] for name in ("x-robots-tag", "robots-tag") if name in headers) or None
+
+
+class RobotsUsage:
+    """What a robots.txt states about uses of files.
+
+    Args:
+        text: The file.
+        product_token: The name in our User-Agent; a group that names it counts instead of the one for everybody.
+    """
+
+    def __init__(self, text: str, product_token: str) -> None:
+        self._everywhere = Usage()
+        self._rules: list[tuple[str, Usage]] = []
+        ours: list[tuple[str, Usage]] = []
+        names_us = False
+        for agents, name, value in _lines(text):
+            if name == "license":
+                self._everywhere += Usage((_statement("license", value),))
+                continue
+            is_us = any(_names(agent, product_token) for agent in agents)
+            names_us |= is_us
+            if name in {"content-usage", "content-signal"} and (is_us or not agents or "*" in agents):
+                found = _PATH.fullmatch(value)
+                path, preference = found.groups() if found else ("", value)
+                (ours if is_us else self._rules).append((path, _preference(f"robots.txt {name}", preference)))
+        if names_us:
+            self._rules = ours
+
+    def of(self, path: str) -> Usage:
+        """What it states about a path: its most specific rules, and what holds for the whole server."""
+        fitting = [(pattern, usage) for pattern, usage in self._rules if _fits(pattern, path)]
+        longest = max((len(pattern) for pattern, _ in fitting), default=0)
+        usage = self._everywhere
+        for pattern, one in fitting:
+            if len(pattern) == longest:
+                usage += one
+        return usage
+
+
+def _lines(text: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Lines in order, as the agents of their group, name and value; `User-agent` lines too."""
+    agents: list[str] = []
+    begins = False
+    for line in text.splitlines():
+        found = _LINE.match(line)
+        if not found or not found[2]:
+            continue
+        name, value = found[1].lower(), found[2]
+        if name == "user-agent":
+            agents = [*(agents if begins else []), value.lower()]
+        begins = name == "user-agent"
+        yield tuple(agents), name, value
+
+
+def _names(agent: str, product_token: str) -> bool:
+    return agent.partition("/")[0].strip().replace("-", "_") == product_token.lower().replace("-", "_")
+
+
+def _fits(pattern: str, path: str) -> bool:
+    expression = re.escape(pattern).replace(r"\*", ".*")
+    expression = f"{expression[:-2]}$" if expression.endswith(r"\$") else expression
+    return bool(re.match(expression, path))
+
+
+def _preference(name: str, value: str) -> Usage:
+    statement = _statement(name, value)
+    stated = dict(_pairs(value))
+    decisive = next((stated[use] for use in _TRAINING if use in stated), "")
+    return Usage((statement,), statement if decisive in _REFUSED else "")
+
+
+def _pairs(value: str) -> Iterable[tuple[str, str]]:
+    for part in re.split(r"[,\n]", value.lower()):
+        use, equals, answer = part.partition(";")[0].partition("=")
+        if equals:
+            yield use.strip(), answer.strip().strip('"')
+
+
+def _statement(name: str, value: str) -> str:
+    return f"{name}: {' '.join(value.split())[:_MAX_STATEMENT]}"

@@ -1,0 +1,72 @@
+"""What servers state about uses of their files: recorded as it is, and whether it reserves them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ray_downloader.politeness.headers.robots import RobotsRules
+from ray_downloader.politeness.headers.usage import RobotsUsage, usage_of_headers
+
+US = "ray_downloader"
+
+
+@pytest.mark.parametrize(
+    ("headers", "text", "is_reserved"),
+    [
+        ({}, None, False),
+        ({"content-usage": "train-ai=n"}, "content-usage: train-ai=n", True),
+        ({"content-usage": "search=y, train-ai=y"}, "content-usage: search=y, train-ai=y", False),
+        ({"content-usage": "bots=n, train-ai=y"}, "content-usage: bots=n, train-ai=y", False),
+        ({"content-usage": "search=n"}, "content-usage: search=n", False),
+        ({"content-usage": "search=y\ntrain-ai=n;exp=1"}, "content-usage: search=y train-ai=n;exp=1", True),
+        ({"tdm-reservation": "1"}, "tdm-reservation: 1", True),
+        ({"tdm-reservation": "0"}, "tdm-reservation: 0", False),
+        (
+            {"tdm-reservation": "1", "tdm-policy": "https://a.example/p.json"},
+            "tdm-reservation: 1; tdm-policy: https://a.example/p.json",
+            True,
+        ),
+        ({"x-robots-tag": "noml"}, "x-robots-tag: noml", True),
+        ({"robots-tag": "noai"}, "x-robots-tag: noai", True),
+        ({"x-robots-tag": "otherbot: noml"}, "x-robots-tag: otherbot: noml", False),
+        ({"x-robots-tag": "max-snippet:5"}, "x-robots-tag: max-snippet:5", False),
+    ],
+)
+def test_headers(headers: dict[str, str], text: str | None, *, is_reserved: bool) -> None:
+    usage = usage_of_headers(headers, US)
+    assert usage.text == text
+    assert bool(usage.reserved_by) == is_reserved
+
+
+ROBOTS = """\
+License: https://a.example/license.xml
+User-agent: *
+Content-Usage: train-ai=y   # in general
+Content-Usage: /art/ train-ai=n
+Content-Usage: /art/*.gif$ train-ai=y
+Disallow: /x
+
+User-agent: otherbot
+Content-Signal: ai-train=no
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "is_reserved"), [("/", False), ("/art/1.jpg", True), ("/art/1.gif", False), ("/art/1.gif?x", True)]
+)
+def test_the_most_specific_line_of_robots_txt_decides(path: str, *, is_reserved: bool) -> None:
+    usage = RobotsUsage(ROBOTS, US).of(path)
+    assert bool(usage.reserved_by) == is_reserved
+    assert usage.statements[0] == "license: https://a.example/license.xml"
+
+
+def test_a_group_that_names_us_counts_instead_of_that_for_everybody() -> None:
+    text = "User-agent: *\nContent-Signal: ai-train=no\n\nUser-agent: a\nUser-agent: Ray-Downloader/2\nAllow: /\n"
+    assert RobotsUsage(text, "other").of("/").reserved_by == "robots.txt content-signal: ai-train=no"
+    assert RobotsUsage(text, US).of("/").text is None
+
+
+def test_rules_of_robots_txt_have_it_for_a_url() -> None:
+    rules = RobotsRules(ROBOTS, US)
+    assert rules.usage("http://a.example/art/1.jpg").reserved_by == "robots.txt content-usage: train-ai=n"
+    assert rules.usage("http://a.example").reserved_by == ""
