@@ -34,6 +34,7 @@ from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
 from ray_downloader.monitor.run_report import RunReport, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
+from ray_downloader.output.citation import CITATION, download_doi, write_citation
 from ray_downloader.output.data_card import write_data_card
 from ray_downloader.output.verify import verify
 from ray_downloader.partition import load_partition_summary, partition
@@ -346,6 +347,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     summary = summarise(load_partition_summary(layout), status, figures, before)
     save_summary(layout, summary)
     write_data_card(layout, settings.image, summary)
+    _cite(settings, layout)
     shown.report.keep(figures_of(summary))
     show_summary(summary, shown.console, shown.again)
     _say_why(result, settings)
@@ -367,6 +369,16 @@ def _verify(layout: RunLayout, console: Console) -> None:
         for problem in problems:
             _log.warning("%s; what it has lost is fetched again", problem)
     _log.info("verify: %d batches, %d of them damaged", len(folders), damaged)
+
+
+def _cite(settings: Settings, layout: RunLayout) -> None:
+    """Say how to cite what GBIF's datasets gave."""
+    datasets = write_citation(layout)
+    if datasets:
+        doi = download_doi(settings.path_to_input)
+        origin = f"the download https://doi.org/{doi}" if doi else "the DOI of the download (it is on its page at GBIF)"
+        _log.info("%s: %d datasets; to cite them, upload it to https://www.gbif.org/derived-dataset and name %s",
+                  CITATION, datasets, origin)  # fmt: skip
 
 
 def _say_why(result: DownloadResult, settings: Settings) -> None:

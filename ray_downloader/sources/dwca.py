@@ -86,7 +86,9 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
             "source_id": "source_id" if "source_id" in (settings.columns or {}) else "core_id",
             "identifier": "found_url",
             "license": f"coalesce({', '.join(name.lower() for name in _LICENSES)})",
-            "creator": "coalesce(creator, rights_holder)",
+            "creator": "CASE WHEN creator IS NULL THEN rights_holder"
+            " WHEN rights_holder IS NULL OR rights_holder = creator THEN creator"
+            " ELSE creator || ' (rights holder: ' || rights_holder || ')' END",
         },
         derived={
             "variant_url": _variant_sql(settings),

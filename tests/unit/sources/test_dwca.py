@@ -299,3 +299,13 @@ def test_odd_descriptors_are_obeyed(tmp_path: Path, delimiter: str, above: int) 
     text = "made by x\n" * (above - 1) + f"coreid{delimiter}identifier\n1{delimiter}http://a.example/1.jpg\n"
     folder = _archive(tmp_path / "archive", {"media.txt": text, "occurrences.csv": OCCURRENCES}, CORE, table)
     assert _ids_and_urls(partitioned(folder, tmp_path / "out", DWCA)) == {("1", "1.jpg")}
+
+
+def test_the_one_to_credit_is_creator_and_rights_holder(tmp_path: Path) -> None:
+    lines = ["coreid,identifier,type,creator,rightsHolder"]
+    for number, people in enumerate(["Ann,Museum", "Ann,", ",Museum", "Ann,Ann", ","]):
+        lines.append(f"{number},http://a.example/{number}.jpg,StillImage,{people}")
+    (tmp_path / "media.csv").write_text("\n".join(lines))
+    rows = partitioned(tmp_path / "media.csv", tmp_path / "out", DWCA).rows()
+    found = [row["creator"] for row in sorted(rows, key=lambda row: row["source_id"])]
+    assert found == ["Ann (rights holder: Museum)", "Ann", "Museum", "Ann", None]

@@ -1,0 +1,44 @@
+"""What a run of GBIF's is cited by: its datasets with their counts, and the DOI of the download."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from ray_downloader.output.citation import CITATION, download_doi, write_citation
+from ray_downloader.run_folder.schemas import success_schema
+from tests.support.stored import StoredRun, received, row
+
+METADATA = '<eml:eml packageId="10.15468/dl.AB12cd"><alternateIdentifier>10.15468/dl.AB12cd</alternateIdentifier>'
+
+
+def test_datasets_are_counted_over_all_batches(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path)
+    schema, body = success_schema(["datasetKey"]), received(1)
+    run.add([row("a", body, datasetKey="k1"), row("b", body, datasetKey="k2")], schema=schema)
+    run.add([row("c", body, datasetKey="k2"), row("d", body, datasetKey=None)], "b.example", schema=schema)
+    run.add([row("e", body)], "c.example")
+    assert write_citation(run.layout) == 2
+    assert (tmp_path / CITATION).read_text("utf-8").split() == ["datasetKey,count", "k2,2", "k1,1"]
+
+
+def test_other_lists_have_no_such_file(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path)
+    run.add([row("e", received(1))])
+    assert write_citation(run.layout) == 0
+    assert not (tmp_path / CITATION).exists()
+
+
+def test_the_doi_of_the_download_is_in_its_metadata(tmp_path: Path) -> None:
+    folder = tmp_path / "download"
+    folder.mkdir()
+    (folder / "metadata.xml").write_text(METADATA)
+    (folder / "multimedia.txt").write_text("x")
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        archive.writestr("metadata.xml", METADATA)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("multimedia.txt", "x")
+    for path in (folder, folder / "multimedia.txt", tmp_path / "d.zip"):
+        assert download_doi(str(path)) == "10.15468/dl.ab12cd"
+    for path in (tmp_path / "other.zip", tmp_path / "gone.zip", tmp_path):
+        assert download_doi(str(path)) is None
