@@ -25,7 +25,7 @@ from ray_downloader.cluster.environment import prepare_environment
 from ray_downloader.config.contact import ContactCheck, ContactRule, require_contact
 from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.proxy import warn_of_unused_proxy
-from ray_downloader.config.secrets import SecretHeaders
+from ray_downloader.config.secrets import SecretHeaders, proxy_variable
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError
 from ray_downloader.fetch.base import FETCHERS
@@ -134,6 +134,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         save_identity(layout, identity)
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
+        os.environ.update(proxy_variable(settings))
         if settings.mode == "plan":
             _partition(settings, layout, ContactCheck(settings, contact_rule))
             plan = make_plan(settings, layout, os.environ)

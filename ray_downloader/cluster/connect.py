@@ -8,13 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
 
-from ray_downloader.cluster.environment import address_of, refuse_silent, starts_own_nodes
+from ray_downloader.cluster.environment import address_of, as_ray_process, refuse_silent, starts_own_nodes
+from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import RunLayout
@@ -24,6 +26,7 @@ from ray_downloader.slurm.ray_step import RayStep, running_ray_step
 
 #: Only small objects cross Ray here (batches' names and reports), so its store can be small.
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
+LONGEST_SCRATCH = 32
 DASHBOARD_PATIENCE_S = 10.0
 
 _log = logging.getLogger(__name__)
@@ -87,18 +90,24 @@ def _leave_ray() -> None:
 
 def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
     """Start Ray in this process; returns the address of the dashboard, if there is one."""
-    with keeping_handlers():
+    with keeping_handlers(), as_ray_process():
         context = ray.init(
             address="local",
             namespace=namespace,
             num_cpus=options.num_cpus,
             object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=str(private_folder(_short(options.scratch)) / "ray"),  # Ray opens it to everybody
             include_dashboard=options.dashboard_port is not None,
             dashboard_port=options.dashboard_port,
             log_to_driver=False,
             logging_level=logging.WARNING,
         )
     return context.address_info["webui_url"] or None
+
+
+def _short(scratch: str) -> Path:
+    """`cluster.scratch`, unless its path is too long for Ray's sockets below it, which may have 107 characters."""
+    return Path(scratch) if len(scratch) <= LONGEST_SCRATCH else Path("/tmp")
 
 
 def _required_address(options: ClusterSettings) -> str:

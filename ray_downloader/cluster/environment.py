@@ -5,15 +5,30 @@ Nothing here imports Ray.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from ray_downloader.config.settings import ClusterSettings
 from ray_downloader.errors import UserError
 
 CONNECT_TIMEOUT_S = 10.0
+
+#: Where Ray looks for a token, or writes one.
+HOME_TOKEN = Path("~/.ray/auth_token")
+#: gRPC compares the ends of names with this list, and Ray only uses addresses.
+_NOT_BY_PROXY = "no_grpc_proxy"
+_ENDS_OF_ADDRESSES = ",".join("0123456789abcdef")
+#: The discard port of this machine, where nobody listens.
+_NOBODY = "http://127.0.0.1:9"
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", _NOT_BY_PROXY)
+#: What the environment said about proxies, as JSON.
+KEPT_PROXIES = "RAY_DOWNLOADER_KEPT_PROXIES"
 
 
 def prepare_environment(options: ClusterSettings) -> None:
@@ -23,8 +38,12 @@ def prepare_environment(options: ClusterSettings) -> None:
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # Actors without GPUs see none: Ray's future default, and without it there is a warning on every machine.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if options.name == "local" and "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
-        # A token for this run only: otherwise Ray writes one into the home folder, turning authentication on elsewhere.
+    os.environ[_NOT_BY_PROXY] = _ENDS_OF_ADDRESSES
+    if options.name == "local" and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # its name elsewhere: the node is 127.0.0.1
+    if options.name == "local" and _may_choose_token():
+        # A token for this run only: otherwise Ray writes one into the home folder, turning authentication on elsewhere,
+        # in a file that others can read.
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     if options.token_file is not None:
@@ -32,6 +51,52 @@ def prepare_environment(options: ClusterSettings) -> None:
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(options.token_file.expanduser().absolute())
     elif starts_own_nodes(options):
         _require_token()  # the file is created together with the nodes
+
+
+def ray_process_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep Ray's own processes from asking and telling others.
+
+    Ray asks the cloud's metadata service (169.254.169.254) where it runs, also when usage reports are off, and a
+    cluster reports that they are. Both honour a proxy, so they get one that nobody answers for; what the environment
+    had is kept for the user's tools (`restore_proxies`). gRPC would also use it, but for the names it is told to spare.
+    """
+    given = {name: environ[name] for name in _PROXY_VARIABLES if name in environ and KEPT_PROXIES not in environ}
+    return {
+        KEPT_PROXIES: environ.get(KEPT_PROXIES) or json.dumps(given),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_USAGE_STATS_REPORT_URL": _NOBODY,
+        _NOT_BY_PROXY: _ENDS_OF_ADDRESSES,
+        **dict.fromkeys(("http_proxy", "https_proxy"), _NOBODY),
+        **dict.fromkeys(("no_proxy", "NO_PROXY"), ""),
+    }
+
+
+@contextmanager
+def as_ray_process() -> Iterator[None]:
+    """Have processes that start meanwhile inherit `ray_process_environment`."""
+    changes = ray_process_environment(os.environ)
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def restore_proxies() -> None:
+    """In a process that Ray started: the environment's proxies as the user set them, for tools of the user."""
+    kept = os.environ.get(KEPT_PROXIES)
+    if kept is not None:
+        given: dict[str, str] = json.loads(kept)
+        _set({name: given.get(name) for name in _PROXY_VARIABLES})
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def starts_own_nodes(options: ClusterSettings) -> bool:
@@ -57,6 +122,13 @@ def refuse_silent(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
     except OSError as error:
         raise UserError(f"no Ray answers at cluster.address={address}: {error.strerror or error}") from None
+
+
+def _may_choose_token() -> bool:
+    """Whether neither the user nor an earlier use of Ray in this process has decided about tokens."""
+    mode = os.environ.get("RAY_AUTH_MODE")
+    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys() or HOME_TOKEN.expanduser().exists()
+    return (mode is None or (mode == "token" and not has_token)) and "ray" not in sys.modules
 
 
 def _require_token() -> None:

@@ -15,6 +15,7 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import RayError, RayTaskError
 
+from ray_downloader.cluster.environment import restore_proxies
 from ray_downloader.errors import UserError
 from ray_downloader.signals import draining_on_signals
 
@@ -29,6 +30,7 @@ POLL_S = 0.5
 @ray.remote(max_retries=0)
 def _call(pickled: bytes, path: list[str]) -> object:
     """Unpickle and call. Modules are found where the driver found them, so tools may be in a user's folder."""
+    restore_proxies()
     sys.path.extend(entry for entry in path if entry not in sys.path)
     function, unit = cloudpickle.loads(pickled)
     return function(unit)

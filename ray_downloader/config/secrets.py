@@ -17,6 +17,7 @@ from ray_downloader.errors import UserError
 
 #: Carries `downloader_parameters.header` to worker processes (`legacy_environment`).
 HEADER_VARIABLE = "DOWNLOADER_HEADER"
+PROXY_VARIABLE = "RAY_DOWNLOADER_PROXY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,37 @@ class SecretHeaders:
         return found
 
 
+def with_secret_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The settings of a file, with the user and password of the proxy that the file lacks.
+
+    Raises:
+        UserError: The variable in which they travel is not set.
+    """
+    proxy = settings.network.proxy
+    if proxy is None or REDACTED not in proxy:
+        return settings
+    given = environ.get(PROXY_VARIABLE)
+    if not given:
+        raise UserError(
+            f"network.proxy: the environment variable {PROXY_VARIABLE}, in which the password of the proxy travels to "
+            "other processes, is not set in this process"
+        )
+    return settings.model_copy(update={"network": settings.network.model_copy(update={"proxy": given})})
+
+
+def proxy_variable(settings: Settings) -> dict[str, str]:
+    """The variable in which the proxy travels to processes that read `settings.json`, if it has a password."""
+    proxy = settings.network.proxy
+    return {PROXY_VARIABLE: proxy} if proxy is not None and "@" in proxy else {}
+
+
 def secret_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that a process needs to send the run's headers."""
     named = {variable for rule in settings.politeness.rules or () for variable in (rule.headers_env or {}).values()}
     if isinstance(settings.downloader_parameters.header, str):
         named.add(HEADER_VARIABLE)
+    if settings.network.proxy is not None and "@" in settings.network.proxy:
+        named.add(PROXY_VARIABLE)
     return {variable: environ[variable] for variable in sorted(named) if variable in environ}
 
 

@@ -101,6 +101,8 @@ class OutputStructure(_Group):
 
 #: Replaces a value that must not appear in files.
 REDACTED = "[redacted]"
+#: The user and password of a proxy, with or without a scheme before them.
+_PROXY_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@")
 #: RFC 9110 section 5.6.2.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: Headers that the connection needs, that identify us, or that request something other than the complete, stored file.
@@ -380,7 +382,7 @@ class NetworkSettings(_Group):
         Mapping[str, str] | None, BeforeValidator(_mapping_or_json), AfterValidator(_curl_connect_to)
     ] = None
     """Where to connect instead, {"host:port": "host:port"} with "*" for any, as curl's --connect-to."""
-    proxy: str | None = None
+    proxy: Annotated[str | None, Field(repr=False)] = None
     """Address of a proxy for all requests."""
     ca_bundle: Path | None = None
     """File with the certificates to trust; null: those of certifi."""
@@ -404,6 +406,10 @@ class NetworkSettings(_Group):
     """Most requests for one image, including retries."""
     outage_patience_s: PositiveFloat = 600.0
     """How long the run waits while no server at all can be reached; then exit code 3."""
+
+    @field_serializer("proxy", when_used="json")
+    def _without_password(self, proxy: str | None) -> str | None:
+        return proxy if proxy is None or "@" not in proxy else _PROXY_USER.sub(rf"\1{REDACTED}@", proxy)
 
 
 class FetcherSettings(_Group):

@@ -11,6 +11,22 @@ import socket
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+#: Blocks of IANA's special-purpose address registries (as of 2026) that are not, or no longer, hosts of the public
+#: internet, and multicast. A table of our own, as those of Python's versions differ.
+_NOT_PUBLIC_IPV4 = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+            "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        ),
+    )
+)  # fmt: skip
+#: All of IPv6 that is global unicast, and the parts of it that are not public: protocol assignments with Teredo,
+#: benchmarking and ORCHID; documentation twice; the old 6bone is unused, but not special.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NOT_PUBLIC_IPV6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 #: RFC 6052 section 2.1: an IPv4 address in the last 32 bits, reached through the site's NAT64.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAMES = (".localhost", ".local", ".internal")
@@ -23,10 +39,10 @@ def is_public_address(text: str) -> bool:
     """
     address: _Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        if address.is_site_local:  # fec0::/10, deprecated and missing from `is_private`
-            return False
         address = _carried_ipv4(address) or address
-    return address.is_global and not (address.is_multicast or address.is_reserved)
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in block for block in _NOT_PUBLIC_IPV4)
+    return address in _GLOBAL_UNICAST and not any(address in block for block in _NOT_PUBLIC_IPV6)
 
 
 def literal_address(host: str) -> str | None:

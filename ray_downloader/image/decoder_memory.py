@@ -10,6 +10,8 @@ _OWN_MB = 136
 _BGR_BYTES = 3
 #: Progressive JPEG: two bytes per coefficient, three components, at any scale.
 _COEFFICIENT_BYTES = 6
+#: OpenCV decodes a PNG into one array and copies it into another, as it may be one frame of several.
+_PNG_COPIES = 2
 #: WebP is decoded to 32-bit pixels first.
 _WEBP_BYTES = 4
 
@@ -27,6 +29,8 @@ def decoding_bytes(header: Header, by: int) -> int:
         decoded = pixels * (4 if header.has_alpha else _BGR_BYTES) * header.bits // 8
     else:
         decoded = pixels // (by * by) * _BGR_BYTES
+    if header.image_format == "png":
+        return _PNG_COPIES * decoded
     if header.image_format == "webp":
         return decoded + pixels * _WEBP_BYTES
     return decoded + (pixels * _COEFFICIENT_BYTES if header.buffered else 0)

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
 from ray_downloader.output.parquet import picture_notes, write_parquet
 from ray_downloader.output.stored_file import FileFacts, end_problem, sound_rows
+from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.run_folder.atomic import remove_temps, replacing
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.markers import find_marker, read_marker, remove_marker, write_marker
@@ -289,6 +291,15 @@ class BatchFolder:
                 yield numbers.of(batch)
 
 
+def with_shown_identifiers(rows: pa.Table) -> pa.Table:
+    """Input rows as results name them: without the users and passwords in their URLs."""
+    identifiers = rows.column("identifier")
+    if not pc.any(pc.match_substring(identifiers, "@")).as_py():
+        return rows
+    shown = pa.array([without_user_info(one) for one in identifiers.to_pylist()], pa.string())
+    return rows.set_column(rows.schema.get_field_index("identifier"), rows.schema.field("identifier"), shown)
+
+
 class _RowNumbers:
     """Finds the numbers of published rows by uuid and identifier, as the files do not have the numbers.
 
@@ -296,6 +307,7 @@ class _RowNumbers:
     """
 
     def __init__(self, inputs: pa.Table) -> None:
+        inputs = with_shown_identifiers(inputs.select(_KEY))
         self._numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
         for number, key in enumerate(zip(*(inputs.column(name).to_pylist() for name in _KEY), strict=True)):
             self._numbers[key].append(number)

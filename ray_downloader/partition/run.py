@@ -25,10 +25,11 @@ from ray_downloader.partition.license_gate import reject_unwanted_licenses
 from ray_downloader.partition.line_numbers import LineNumbers
 from ray_downloader.partition.parts import DIVIDED
 from ray_downloader.partition.rows import COMPRESSION, write_rows
+from ray_downloader.partition.server_key import USER_INFO
 from ray_downloader.partition.servers import name_servers, order_servers
 from ray_downloader.partition.stage import Reading, Staged, first_urls, stage_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
-from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.atomic import PRIVATE, replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, kept_column, url_schema
@@ -39,7 +40,7 @@ from ray_downloader.sources.licenses import license_gate
 from ray_downloader.sources.locate import FileFinder
 from ray_downloader.sources.tables import MediaInput
 from ray_downloader.sources.unpack import Scratch
-from ray_downloader.sql import identifier
+from ray_downloader.sql import identifier, literal
 
 _SCRATCH = ".partition"
 _CHUNK_ROWS = 50_000
@@ -91,6 +92,9 @@ def run_partition(
             if settings.dataset.licenses:
                 reject_unwanted_licenses(connection, license_gate(settings.dataset.licenses, report))
             rows_of_server = name_servers(connection)
+            is_private = _has_passwords(connection)
+            if is_private:
+                _close_to_others(layout.urls)
             rejected = _write_rejected(connection, layout, staged.lines)
             accepted = sum(rows_of_server.values())
             _check_any(accepted, rejected, settings.path_to_input)
@@ -109,14 +113,32 @@ def run_partition(
     )
     save_partition_summary(layout, summary)
     _write_table(layout.batches_table, index)
+    if is_private:
+        _close_to_others(layout.urls)
     return summary
+
+
+def _has_passwords(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a URL of the list has a user and a password."""
+    found = f"regexp_matches({{}}, {literal(USER_INFO)})"
+    in_mirrors = f"len(list_filter(mirrors, lambda mirror: {found.format('mirror')})) > 0"
+    query = f"SELECT 1 FROM staged WHERE {found.format('identifier')} OR {in_mirrors}"
+    return bool(connection.sql(f"{query} LIMIT 1").fetchall())
+
+
+def _close_to_others(folder: Path) -> None:
+    """Make a folder and the files in it the user's alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for path in folder.iterdir():
+        path.chmod(PRIVATE)
 
 
 @contextmanager
 def _scratch(layout: RunLayout) -> Iterator[Scratch]:
     folder = layout.root / _SCRATCH
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(mode=0o700, parents=True)  # it will hold the whole list, which may have passwords
     try:
         yield Scratch(folder)
     finally:

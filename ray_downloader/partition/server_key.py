@@ -6,6 +6,7 @@ Two URLs have the same server exactly if a browser would connect to the same hos
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import ada_url
@@ -21,6 +22,18 @@ _FILE_ENDINGS = frozenset(
 _SCHEME_NAMES = frozenset({"http", "https"})
 
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
+
+
+#: The user and password in a URL, as browsers read it: what stands before the last `@` of the host.
+USER_INFO = r"^\s*[Hh][Tt][Tt][Pp][Ss]?:[/\\]*[^/?#\\]*@"
+_OF_URL = re.compile(r"^(\s*https?:[/\\]*)[^/?#\\]*@", re.IGNORECASE)
+#: The same somewhere in a sentence, where a blank or a quote ends it.
+_IN_SENTENCE = re.compile(r"(https?:[/\\]*|[a-z][a-z0-9+.-]*:[/\\]+)[^/?#\\\s\"'<>]*@", re.IGNORECASE)
+
+
+def without_user_info(text: str) -> str:
+    """A URL, or a sentence with URLs, without the users and passwords in them: these are sent, and never written."""
+    return _IN_SENTENCE.sub(r"\1", _OF_URL.sub(r"\1", text)) if "@" in text else text
 
 
 class BadUrlError(ValueError):

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from ray_downloader.config.secrets import with_secret_proxy
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.profile.mpi import enter_world
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
 def _run_of(arguments: list[str]) -> tuple[Settings, RunLayout]:
     if len(arguments) != 1:
         raise UserError("usage: python -m ray_downloader.profile RUN_FOLDER/settings.json")
-    settings = Settings.load(Path(arguments[0]))
+    settings = with_secret_proxy(Settings.load(Path(arguments[0])), os.environ)
     return settings, RunLayout.of(settings)
 
 

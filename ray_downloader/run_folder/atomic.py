@@ -46,9 +46,15 @@ def _temp_name(name: str) -> str:
     return f".{hashlib.sha256(name.encode()).hexdigest()[:12]}-{writer}{_ENDING}"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file atomically."""
+#: The mode of a file that only the user can read.
+PRIVATE = 0o600
+
+
+def write_text(path: Path, text: str, mode: int | None = None) -> None:
+    """Write a small file atomically; `mode` replaces that of new files."""
     with replacing(path) as temp:
+        if mode is not None:
+            temp.touch(mode)
         temp.write_text(text, "utf-8")
 
 

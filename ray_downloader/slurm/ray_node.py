@@ -82,15 +82,16 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
         return
     shutil.rmtree(scratch, ignore_errors=True)  # left by this job's previous run, if the node lost power
     scratch.mkdir(mode=0o700, parents=True)
+    temporary = scratch / "ray"  # Ray opens its own folder to everybody
     address = own_address_towards(head) if node else head
-    command = ray_start(plan, node, address, scratch, OBJECT_STORE_BYTES)
+    command = ray_start(plan, node, address, temporary, OBJECT_STORE_BYTES)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
             process.wait()
         finally:
             _stop(process)
     _say(f"Ray ended with exit code {process.returncode}")
-    _show_reasons(scratch)
+    _show_reasons(temporary)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

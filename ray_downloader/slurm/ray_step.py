@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ray_downloader.cluster.environment import ray_process_environment
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import StartError, UserError
 from ray_downloader.run_folder.layout import RunLayout
@@ -100,7 +101,8 @@ def running_ray_step(
     logs = layout.logs / f"ray-{allocation.job_id}-{allocation.restarts}"
     logs.mkdir(parents=True, exist_ok=True)
     with _token_file(layout, allocation.job_id) as token_file:
-        environment = step_environment(os.environ) | _HEALTH_CHECKS | {"RAY_AUTH_TOKEN_PATH": str(token_file)}
+        environment = step_environment(os.environ) | ray_process_environment(os.environ) | _HEALTH_CHECKS
+        environment["RAY_AUTH_TOKEN_PATH"] = str(token_file)
         command = ray_step(plan, logs / "node-%n.log")
         with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
             try:

@@ -18,6 +18,8 @@ from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import RAW
 
 CHUNK_ROWS = 256
+#: What spreadsheets take for the start of a formula, or skip before one.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: A unit's part of a list that the whole tool writes.
 PART = "part.csv"
 
@@ -53,10 +55,20 @@ def chunks_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[Chun
             start += batch.num_rows
 
 
+def safe_cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: texts of strangers may begin like one. `read_rows` undoes it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+
+
 def read_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a CSV with a header."""
+    """The rows of a CSV with a header, as they were before `safe_cell`."""
     with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        for row in csv.DictReader(file):
+            yield {name: _plain_cell(cell) for name, cell in row.items()}
+
+
+def _plain_cell(cell: str) -> str:
+    return cell[1:] if cell and cell.startswith("'") and cell[1:].startswith(_FORMULA_STARTS) else cell
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
@@ -70,7 +82,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in rows:
-            writer.writerow(row)
+            writer.writerow([safe_cell(cell) for cell in row])
             count += 1
     return count
 

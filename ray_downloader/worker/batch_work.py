@@ -20,10 +20,10 @@ from typing import Any
 import pyarrow as pa
 
 from ray_downloader.image.crash_note import CrashNote, find_suspect
-from ray_downloader.output.batch_folder import BatchCounts, BatchFolder
+from ray_downloader.output.batch_folder import BatchCounts, BatchFolder, with_shown_identifiers
 from ray_downloader.output.journal import Journal, Rows
 from ray_downloader.partition.batches import read_batch
-from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.atomic import PRIVATE, write_text
 from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
@@ -123,6 +123,7 @@ class BatchWork:
         rows, self._pending = self._pending[:end].tolist(), self._pending[end:]
         self._assigned += len(rows)
         chunk = table.take(pa.array(rows))  # a copy, so that the rest of the table is freed
+        stored = with_shown_identifiers(chunk)
         numbered = zip(
             range(end), chunk.column("identifier").to_pylist(), chunk.column("server_name").to_pylist(), strict=True
         )
@@ -132,7 +133,7 @@ class BatchWork:
             places = [place for place, _, _ in group]
             row = Row(
                 batch=self,
-                rows=Rows(chunk, places, [rows[place] for place in places]),
+                rows=Rows(stored, places, [rows[place] for place in places]),
                 identifier=identifier,
                 server=server,
                 mirrors=list(mirrors[places[0]] or ()),
@@ -216,7 +217,7 @@ class BatchWork:
 
     def _keep_under_way(self, rows: list[dict[str, Any]]) -> None:
         if rows:
-            write_text(self._under_way_file, json.dumps({"rows": rows}) + "\n")
+            write_text(self._under_way_file, json.dumps({"rows": rows}) + "\n", mode=PRIVATE)
         elif self._has_under_way_file:
             self._under_way_file.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.image import ProcessedImage
+from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.politeness.headers.usage import Usage, usage_of_headers
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.run_folder.schemas import ImageRecord
@@ -33,7 +34,7 @@ def image_record(
         image_format=image.image_format,
         original_format=image.original_format,
         retry_count=row.attempt - 1,
-        final_url=row.route.url if row.route else row.url,
+        final_url=without_user_info(row.route.url if row.route else row.url),
         etag=result.headers.get("etag"),
         last_modified=result.headers.get("last-modified"),
         fetched_at=at,

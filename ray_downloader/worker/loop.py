@@ -19,6 +19,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.image import ImageError, ProcessedImage
+from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.politeness.messages import LeaseRequest, Outcome, Verdict
 from ray_downloader.run_folder.checksums import agreements
 from ray_downloader.worker.batch_work import BatchWork
@@ -183,7 +184,7 @@ class Worker:
         except (OSError, MemoryError):
             raise  # the journal cannot be written, or the machine is out of resources: not this row's fault
         except Exception as error:
-            _log.exception("%s", row.identifier)
+            _log.exception("%s", without_user_info(row.identifier))
             if row.state is not RowState.SETTLED:
                 self._settle_error(row, Failure(ErrorKind.INTERNAL, repr(error)))
 

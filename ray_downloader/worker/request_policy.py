@@ -15,7 +15,7 @@ from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.fetch.base import DnsFailure, FetchResult
-from ray_downloader.partition.server_key import BadUrlError, RequestUrl
+from ray_downloader.partition.server_key import BadUrlError, RequestUrl, without_user_info
 from ray_downloader.politeness.headers.moments import seconds_until
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
@@ -94,7 +94,7 @@ class Failure:
         return ErrorRecord(
             retry_count=retry_count,
             error_code=error_code(self.kind, self.http_status),
-            error_msg=self.message,
+            error_msg=without_user_info(self.message),
             error_kind=str(self.kind),
             http_status=self.http_status,
             retry_after_s=self.retry_after_s,
@@ -202,7 +202,7 @@ class RequestPolicy:
             retry_after_s=_retry_after_s(result, now_unix_s),
             ratelimit_rps=hint.rate_rps if hint else None,
             ratelimit_reset_s=hint.reset_s if hint else None,
-            said=result.said,
+            said=without_user_info(result.said),
             is_no_such_name=result.dns_failure is DnsFailure.NO_SUCH_NAME,
         )
 

@@ -21,6 +21,7 @@ from zlib import crc32
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.output.journal import Rows
+from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.worker.request_policy import Failure, Route
 
@@ -116,7 +117,7 @@ class Row:
         self.url = self.url or self.identifier
 
     def __repr__(self) -> str:
-        where = self.route.url if self.route else self.url
+        where = without_user_info(self.route.url if self.route else self.url)
         return f"<Row {self.rows.numbers[0]} {self.state.value} attempt {self.attempt} {where} after {self.events}>"
 
     @property

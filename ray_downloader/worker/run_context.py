@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ray_downloader.config.secrets import SecretHeaders
+from ray_downloader.config.secrets import SecretHeaders, with_secret_proxy
 from ray_downloader.config.settings import Settings
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import load_profiled_rates
@@ -27,7 +27,7 @@ class RunContext:
     @classmethod
     def load(cls, settings_file: Path) -> RunContext:
         """Read the settings that the driver saved in `settings.json`."""
-        settings = Settings.load(settings_file)
+        settings = with_secret_proxy(Settings.load(settings_file), os.environ)
         return cls(settings, RunLayout.of(settings))
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import stat
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.support.job import ENVIRONMENT, RunFolder, as_override, run_program
 from tests.support.running import RunningOrigin
 
+BASIC = f"Basic {base64.b64encode(b'user:s3cret-of-url').decode()}"
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
@@ -21,6 +24,9 @@ def test_secrets_reach_the_servers_of_the_list_and_no_file(
         "http://private-a.example/1.jpg",
         "http://private-a.example/echo/2.jpg",
         "http://private-b.example/redirect/3.jpg?to=http://foreign.example/3.jpg",
+        "http://user:s3cret-of-url@private-c.example/4.jpg",
+        "http://user:s3cret-of-url@private-c.example/status/404/5.jpg",
+        "http://user:s3cret-of-url@private-c.example/redirect/6.jpg?to=//user:s3cret-of-target@private-c.example:99999/",
     ]
     (tmp_path / "list.txt").write_text("\n".join(urls) + "\n", "utf-8")
     out = RunFolder(tmp_path / "out")
@@ -37,8 +43,15 @@ def test_secrets_reach_the_servers_of_the_list_and_no_file(
         "private-a.example": ("s3cret-of-all", "s3cret-of-rule"),
         "private-b.example": ("s3cret-of-all", None),
         "foreign.example": (None, None),
+        "private-c.example": ("s3cret-of-all", BASIC),
     }
-    assert out.errors()["error_msg"].to_pylist() == ["HTTP status 403: You sent [redacted] and None."]
+    messages = dict(zip(out.errors()["identifier"].to_pylist(), out.errors()["error_msg"].to_pylist(), strict=True))
+    assert messages[urls[1]] == "HTTP status 403: You sent [redacted] and None."
+    assert messages.keys() == {urls[1], *(url.replace("user:s3cret-of-url@", "") for url in urls[4:])}
+    found = out.successes(["identifier", "final_url"]).to_pylist()
+    assert {"identifier": "http://private-c.example/4.jpg", "final_url": "http://private-c.example/4.jpg"} in found
     assert "s3cret" not in done.stdout + done.stderr
     holding = [file for file in out.root.rglob("*") if file.is_file() and b"s3cret" in file.read_bytes()]
-    assert holding == []
+    assert {file.parent.name for file in holding} <= {"urls"}, "only the list itself, which has to be read again"
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in (out.root / "urls").iterdir())
+    assert stat.S_IMODE((out.root / "urls").stat().st_mode) == 0o700

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ray_downloader.config.legacy_environment import legacy_environment
-from ray_downloader.config.secrets import SecretHeaders, secret_variables
-from ray_downloader.config.settings import Settings
+from ray_downloader.config.secrets import SecretHeaders, proxy_variable, secret_variables, with_secret_proxy
+from ray_downloader.config.settings import REDACTED, Settings
 from ray_downloader.errors import UserError
 
 SECRET = "Bearer s3cret"
@@ -124,3 +124,29 @@ def test_a_secret_in_the_place_of_a_name_is_refused_and_not_shown(variables: dic
 
 def test_cookie_has_one_spelling() -> None:
     assert SecretHeaders.read(settings("cookie: a=1"), {}).of("a.example") == {"Cookie": "a=1"}
+
+
+def with_proxy(proxy: str) -> Settings:
+    return Settings.from_config({"path_to_input": "list.txt", "path_to_output": "out", "network": {"proxy": proxy}})
+
+
+@pytest.mark.parametrize(
+    ("proxy", "saved"),
+    [
+        ("http://user:s3cret@proxy:3128", f"http://{REDACTED}@proxy:3128"),
+        ("user:s3@cret@proxy:3128", f"{REDACTED}@proxy:3128"),
+        ("socks5h://user@proxy", f"socks5h://{REDACTED}@proxy"),
+        ("http://proxy:3128", "http://proxy:3128"),
+    ],
+)
+def test_the_password_of_a_proxy_travels_beside_the_settings(tmp_path: Path, proxy: str, saved: str) -> None:
+    given = with_proxy(proxy)
+    assert "s3" not in repr(given) + given.to_json()
+    loaded = of_file(given, tmp_path)
+    assert loaded.network.proxy == saved
+    environ = proxy_variable(given)
+    assert secret_variables(given, environ) == environ
+    assert with_secret_proxy(loaded, environ).network.proxy == proxy
+    if saved != proxy:
+        with pytest.raises(UserError, match="RAY_DOWNLOADER_PROXY"):
+            with_secret_proxy(loaded, {})

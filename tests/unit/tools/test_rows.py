@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.image.stored import StoredImage
+from ray_downloader.tools.queries import write_csv
 from ray_downloader.tools.rows import chunks_of, gather_parts, read_rows, write_rows
 
 
@@ -78,3 +81,22 @@ def test_a_part_that_is_missing_leaves_no_half_list(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         gather_parts([tmp_path / "none"], tmp_path / "all.csv", ("a",))
     assert list(tmp_path.iterdir()) == []
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(A1)", "\t=1", "\r=1"]
+
+
+def test_no_cell_of_a_csv_is_a_formula_and_reading_gives_the_texts_back(tmp_path: Path) -> None:
+    texts = [*FORMULAS, "a title", "'quoted'", "'", "", "a=b", "3"]
+    path = tmp_path / "rows.csv"
+    write_rows(path, ["uuid", "title"], [(text, text) for text in texts])
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert [row["title"] for row in read_rows(path)] == texts
+    with duckdb.connect() as connection:
+        connection.register("given", pa.table({"uuid": texts, "number": list(range(len(texts)))}))
+        write_csv(connection, "SELECT * FROM given", path)
+    assert [(row["uuid"], row["number"]) for row in read_rows(path)] == [(t, str(n)) for n, t in enumerate(texts)]
+    with path.open(encoding="utf-8", newline="") as file:
+        assert not [row for row in csv.reader(file) if row[0].startswith(("=", "+", "-", "@", "\t", "\r"))]
