@@ -69,6 +69,7 @@ from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped, same_command
+from ray_downloader.slurm.begin import require_job, require_shared_folder
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
     Raises:
         UserError: Configuration or input is unusable, or another run holds the folder.
     """
+    require_job(settings)
     settings = _absolute(settings)
     try:
         return run_until_stopped(lambda: _run(settings, contact_rule, again), settings)
@@ -141,6 +143,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
             write_plan(plan, layout)
             show_plan(plan, console)
             return ExitCode.SETTLED
+        require_shared_folder(settings, layout)
         write_text(layout.command_file, again + "\n")
         try:
             with reporting(layout.progress_file) as report:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
@@ -19,6 +21,7 @@ from ray_downloader.cluster.environment import address_of, as_ray_process, refus
 from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import UserError
+from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.signals import ignoring_signals, keeping_handlers
 from ray_downloader.slurm.commands import ssh_line
@@ -79,7 +82,7 @@ def running_cluster(
             address = _required_address(options)
             refuse_silent(address)
             dashboard = _join(address, namespace)
-        yield _measure(parameters, namespace, dashboard)
+        yield _measure(options, parameters, namespace, dashboard)
 
 
 def _leave_ray() -> None:
@@ -94,9 +97,10 @@ def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
         context = ray.init(
             address="local",
             namespace=namespace,
-            num_cpus=options.num_cpus,
+            num_cpus=options.num_cpus or usable_cpus(),
             object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=str(private_folder(_short(options.scratch)) / "ray"),  # Ray opens it to everybody
+            _memory=_memory_for_tasks(),
             include_dashboard=options.dashboard_port is not None,
             dashboard_port=options.dashboard_port,
             log_to_driver=False,
@@ -108,6 +112,12 @@ def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
 def _short(scratch: str) -> Path:
     """`cluster.scratch`, unless its path is too long for Ray's sockets below it, which may have 107 characters."""
     return Path(scratch) if len(scratch) <= LONGEST_SCRATCH else Path("/tmp")
+
+
+def _memory_for_tasks() -> int | None:
+    """Memory for tasks within the limits of this process; None if only the machine limits it, which Ray measures."""
+    usable = usable_memory_bytes()
+    return None if usable >= psutil.virtual_memory().total else max(1, usable - OBJECT_STORE_BYTES)
 
 
 def _required_address(options: ClusterSettings) -> str:
@@ -156,10 +166,10 @@ def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str |
 def _await_nodes(step: RayStep, timeout_s: float) -> None:
     """Wait for all nodes of the job; one that does not join costs its CPUs, not the job."""
     until_s = time.monotonic() + timeout_s
-    while (alive := len(_alive_nodes())) < step.nodes:
+    while (alive := len(_alive_nodes())) < len(step.names):
         step.require_running()
-        if time.monotonic() > until_s or alive + len(step.ended_nodes()) >= step.nodes:
-            _log.warning("only %d of %d nodes joined:\n%s", alive, step.nodes, step.last_words())
+        if time.monotonic() > until_s or alive + len(step.ended_nodes()) >= len(step.names):
+            _log.warning("only %d of %d nodes joined:\n%s", alive, len(step.names), step.last_words())
             return
         time.sleep(0.2)
 
@@ -183,17 +193,23 @@ def _alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _measure(parameters: DownloaderParameters, namespace: str, dashboard: str | None) -> Cluster:
+def _measure(
+    options: ClusterSettings, parameters: DownloaderParameters, namespace: str, dashboard: str | None
+) -> Cluster:
     alive = [node["Resources"] for node in _alive_nodes() if node["Resources"].get("CPU")]
     nodes = sorted(alive, key=lambda resources: -resources["CPU"])[: parameters.max_nodes]
-    per_node = [
-        min(int(node["CPU"] / parameters.cpu_per_worker), parameters.workers_per_node or 1_000_000) for node in nodes
-    ]
     return Cluster(
         nodes=len(nodes),
-        slots=max(1, sum(per_node)),
+        slots=max(1, sum(_slots_of(node, options, parameters) for node in nodes)),
         cpus=sum(node["CPU"] for node in nodes),
         memory_mb=sum(node.get("memory", 0) for node in nodes) / 2**20,
         dashboard=dashboard,
         namespace=namespace,
     )
+
+
+def _slots_of(resources: Mapping[str, float], options: ClusterSettings, parameters: DownloaderParameters) -> int:
+    """Tasks that run at once on a node: as many as it has CPUs and memory for."""
+    by_cpus = int(resources["CPU"] / parameters.cpu_per_worker)
+    by_memory = max(1, int(resources.get("memory", math.inf) / 2**20 / options.worker_memory_mb))
+    return min(by_cpus, by_memory, parameters.workers_per_node or by_cpus)

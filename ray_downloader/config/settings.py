@@ -475,6 +475,8 @@ class ClusterSettings(_Group):
     """existing: file with the token of a Ray that requires one."""
     scratch: str = "/tmp"
     """Folder on each node for large bodies and for Ray's sockets and logs; its path must be short."""
+    interface: str | None = None
+    """slurm: network interface that connects the nodes, such as ib0; null: the one towards the second node."""
     start_timeout_s: PositiveFloat = 90.0
     """How long Ray may take to start, in seconds."""
 

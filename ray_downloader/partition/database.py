@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import psutil
 
-from ray_downloader.cores import usable_cores
 from ray_downloader.errors import RunFolderError
+from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.partition.row_uuid import ROW_UUID_MACRO
 
 #: How DuckDB, which has no error number, says that a disk is full.
@@ -23,11 +22,11 @@ _MAX_MEMORY_BYTES = 2 << 30
 @contextmanager
 def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in `folder`, with the macro `row_uuid`; what does not fit in memory is spilled there too."""
-    memory_bytes = min(_MAX_MEMORY_BYTES, psutil.virtual_memory().total // 2)
+    memory_bytes = min(_MAX_MEMORY_BYTES, usable_memory_bytes() // 2)
     config = {
         "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
         "temp_directory": str(folder / "spill"),
-        "threads": usable_cores(),
+        "threads": usable_cpus(),
         # Order is stated where it matters; without this the reader would buffer rows to preserve theirs.
         "preserve_insertion_order": False,
     }

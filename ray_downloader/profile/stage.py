@@ -14,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.cores import usable_cores
+from ray_downloader.machine import usable_cpus
 from ray_downloader.profile.assign import balanced_shares
-from ray_downloader.profile.launch import Launch, choose_launch, find_mpiexec, run_ranks
+from ray_downloader.profile.launch import STARTED, Launch, RankLimits, choose_launch, find_mpiexec, run_ranks
 from ray_downloader.profile.probes import Probes
 from ray_downloader.profile.table import Row, append_part, drop_parts, fold_parts, load_rows, row_of, save_rows
 from ray_downloader.profile.workload import Workload, plan_workload
@@ -43,15 +43,16 @@ def profile_servers(settings: Settings, layout: RunLayout) -> None:
         _log.info("profile: all servers have been profiled")
         return
     mpiexec = find_mpiexec(Path(sys.executable), os.environ.get("PATH"))
-    launch = choose_launch(settings.profile, mpiexec, usable_cores(), len(workload.pieces))
+    launch = choose_launch(settings.profile, mpiexec, usable_cpus(), len(workload.pieces))
     _log.info("profile: %d servers, %s", servers, launch.reason)
-    if launch.mpiexec is None or not _ranks_succeed(settings, layout, launch):
+    if launch.mpiexec is None or not _ranks_succeed(settings, layout, launch, workload):
         run_rank(settings, layout, Alone())
 
 
-def _ranks_succeed(settings: Settings, layout: RunLayout, launch: Launch) -> bool:
+def _ranks_succeed(settings: Settings, layout: RunLayout, launch: Launch, workload: Workload) -> bool:
     """Run the ranks; on failure keep what they finished; False if one rank in this process is to do the rest."""
-    exit_code = run_ranks(launch, layout.settings_file, os.environ)
+    limits = limits_of(workload, launch.ranks, settings)
+    exit_code = run_ranks(launch, layout.settings_file, limits, os.environ)
     if exit_code == 0:
         return True
     kept = fold_parts(layout)
@@ -70,6 +71,8 @@ def run_rank(settings: Settings, layout: RunLayout, world: World) -> None:
     """
     workload = _planned(settings, layout) if world.rank == 0 else Workload((), ())
     share = world.scatter(balanced_shares(workload.pieces, world.size) if world.rank == 0 else None)
+    if world.rank == 0 and world.size > 1:
+        _log.info("profile: %d %s", world.size, STARTED)
     rows = []
     total = sum(len(piece.jobs) for piece in share)
     for done, profile in enumerate(Probes(settings, layout).profiles(share), start=1):
@@ -81,6 +84,11 @@ def run_rank(settings: Settings, layout: RunLayout, world: World) -> None:
     if gathered is not None:
         _extend_table(layout, [*map(row_of, workload.unprobed), *chain.from_iterable(gathered)])
         drop_parts(layout)
+
+
+def limits_of(workload: Workload, ranks: int, settings: Settings) -> RankLimits:
+    """How long that many ranks may take for the work."""
+    return RankLimits.of([len(piece.jobs) for piece in workload.pieces], ranks, settings.profile.max_seconds)
 
 
 def _planned(settings: Settings, layout: RunLayout) -> Workload:

@@ -10,14 +10,19 @@ from pathlib import Path
 
 from ray_downloader.slurm.allocation import Allocation
 
-#: The shape of the batch script, which a step must not inherit as it has its own; nor the address of another Ray.
+#: The shape of the batch script, or of the step that this process is in, which a step must not inherit as it has its
+#: own (`srun` reads its options from these); nor the address of another Ray.
 _SHAPE_VARIABLES = frozenset(
     {
-        "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_CPUS_PER_TASK",
-        "SLURM_NNODES", "SLURM_JOB_NUM_NODES", "SLURM_DISTRIBUTION", "SLURM_CPU_BIND", "SLURM_MPI_TYPE",
-        "RAY_ADDRESS",
+        "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_TASKS_PER_NODE", "SLURM_CPUS_PER_TASK", "SLURM_TRES_PER_TASK",
+        "SLURM_NNODES", "SLURM_JOB_NUM_NODES", "SLURM_DISTRIBUTION", "SLURM_MPI_TYPE", "SLURM_EXACT",
+        "SLURM_EXCLUSIVE", "SLURM_HINT", "SLURM_HOSTFILE", "SLURM_KILL_BAD_EXIT", "SLURM_LABELIO", "SLURM_MULTI_PROG",
+        "SLURM_OVERCOMMIT", "SLURM_STDINMODE", "SLURM_STDOUTMODE", "SLURM_STDERRMODE", "SLURM_THREAD_SPEC",
+        "SLURM_THREADS_PER_CORE", "SLURM_TIMELIMIT", "SLURM_WAIT", "SLURM_PTY_PORT", "SLURM_PTY_WIN_COL",
+        "SLURM_PTY_WIN_ROW", "RAY_ADDRESS",
     }
 )  # fmt: skip
+_SHAPE_PREFIXES = ("SLURM_NTASKS_PER_", "SLURM_STEP", "SLURM_CPU_BIND", "SLURM_MEM_BIND", "SLURM_CPU_FREQ")
 
 
 #: The last line in a node's log if its Ray ended, or never started, although nobody stopped it.
@@ -29,19 +34,26 @@ class NodePlan:
     """The argument of `ray_node.py` on every node, as JSON.
 
     Args:
+        head: Number of the node in the step that runs the head: that of the driver, which Ray requires.
         head_address: `host:port` that the head listens on.
-        cpus: CPUs for Ray on each node, in the order of the step's nodes.
+        names: Names of the step's nodes, in Slurm's order.
+        cpus: CPUs for Ray on each node, in the same order.
         scratch: Folder on each node for Ray's sockets and logs; its path must be short.
+        memory_mb: Memory of the job on each node; None if Slurm does not limit it.
         start_timeout_s: How long a node waits for the head.
+        interface: `cluster.interface`.
     """
 
+    head: int
     head_address: str
     client_port: int
+    names: tuple[str, ...]
     cpus: tuple[int, ...]
-    memory_mb: tuple[int, ...] | None
+    memory_mb: tuple[int | None, ...]
     scratch: str
     dashboard_port: int
     start_timeout_s: float
+    interface: str | None = None
 
     def to_json(self) -> str:
         """The JSON that `from_json` reads."""
@@ -51,23 +63,40 @@ class NodePlan:
     def from_json(cls, text: str) -> NodePlan:
         """Parse the JSON of `to_json`."""
         values = json.loads(text)
-        memory_mb = values.pop("memory_mb")
-        return cls(cpus=tuple(values.pop("cpus")), memory_mb=memory_mb and tuple(memory_mb), **values)
+        names, cpus, memory_mb = (tuple(values.pop(name)) for name in ("names", "cpus", "memory_mb"))
+        return cls(names=names, cpus=cpus, memory_mb=memory_mb, **values)
 
 
 def step_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a step that has its own shape."""
-    return {name: value for name, value in environ.items() if name not in _SHAPE_VARIABLES}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in _SHAPE_VARIABLES and not name.startswith(_SHAPE_PREFIXES)
+    }
 
 
 def profile_step(allocation: Allocation, mpi_plugin: str, settings_file: Path) -> list[str]:
     """`srun` for the profile stage: one MPI rank per CPU of the job."""
     return [
-        "srun", f"--mpi={mpi_plugin}", "--job-name=profile",
-        f"--nodes={len(allocation.cpus)}", f"--ntasks={sum(allocation.cpus)}", *_ranks_by_node(allocation.cpus),
+        "srun", f"--mpi={mpi_plugin}", "--job-name=profile", "--overlap", *_on(allocation.names),
+        f"--ntasks={sum(allocation.cpus)}", *_ranks_by_node(allocation.cpus),
         "--cpus-per-task=1", "--kill-on-bad-exit=1", "--unbuffered",
         sys.executable, "-m", "ray_downloader.profile", str(settings_file),
     ]  # fmt: skip
+
+
+def check_step(names: Sequence[str], proof: Path, secret: str) -> list[str]:
+    """`srun` for the check whether nodes answer, have the program, and see the run folder: one task per node."""
+    return [
+        "srun", "--mpi=none", "--job-name=check", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0",
+        *_on(names), f"--ntasks={len(names)}", "--ntasks-per-node=1", "--cpu-bind=none", "--unbuffered",
+        sys.executable, "-m", "ray_downloader.slurm.node_check", str(proof), secret,
+    ]  # fmt: skip
+
+
+def _on(names: Sequence[str]) -> list[str]:
+    return [f"--nodes={len(names)}", f"--nodelist={','.join(names)}"]
 
 
 def _ranks_by_node(cpus: Sequence[int]) -> list[str]:
@@ -79,22 +108,26 @@ def ray_step(plan: NodePlan, log_pattern: Path) -> list[str]:
 
     Args:
         plan: The plan for all nodes.
-        log_pattern: The log of each node; `%n` is its number.
+        log_pattern: The log of each node; `%t` is its number.
     """
-    nodes = len(plan.cpus)
     return [
-        "srun", "--mpi=none", "--job-name=ray", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0",
-        f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--relative=0", "--cpu-bind=none",
+        "srun", "--quiet", "--mpi=none", "--job-name=ray", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0",
+        *_on(plan.names), f"--ntasks={len(plan.names)}", "--ntasks-per-node=1", "--cpu-bind=none",
         f"--output={log_pattern}", "--open-mode=append",
         sys.executable, "-m", "ray_downloader.slurm.ray_node", plan.to_json(),
     ]  # fmt: skip
+
+
+def scratch_of(scratch: str, job_id: int, node: int) -> str:
+    """Ray's folder on one node of the job."""
+    return f"{scratch.rstrip('/')}/rd-{job_id}-{node}"
 
 
 def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, object_store_bytes: int) -> list[str]:
     """`ray start` on one node.
 
     Args:
-        node: Number of the node in the step; 0 is the head.
+        node: Number of the node in the step.
         own_address: IP address under which the other nodes reach it.
     """
     command = [
@@ -104,9 +137,10 @@ def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, objec
         # 0 lets the kernel choose: two jobs on one node would compete for the first ports of a fixed range.
         "--min-worker-port=0", "--max-worker-port=0",
     ]  # fmt: skip
-    if plan.memory_mb is not None:
-        command.append(f"--memory={plan.memory_mb[node] * 2**20 - object_store_bytes}")
-    if node:
+    memory_mb = plan.memory_mb[node]
+    if memory_mb is not None:
+        command.append(f"--memory={memory_mb * 2**20 - object_store_bytes}")
+    if node != plan.head:
         return [*command, f"--address={plan.head_address}"]
     command += ["--head", f"--port={plan.head_address.rpartition(':')[2]}"]
     command += [f"--ray-client-server-port={plan.client_port}"]

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
-from ray_downloader.slurm.addresses import is_listening, own_address_towards
-from ray_downloader.slurm.commands import ENDED, NodePlan, ray_start
+from ray_downloader.slurm.addresses import address_of_interface, host_of, is_listening, own_address_towards
+from ray_downloader.slurm.commands import ENDED, NodePlan, ray_start, scratch_of
 from ray_downloader.slurm.head_loss import end_job_when_head_is_lost
 
 #: Only small objects pass through Ray (names of batches, and reports), so its object store can be small.
@@ -35,7 +35,7 @@ def main(plan_json: str) -> int:
     """
     plan = NodePlan.from_json(plan_json)
     node, job_id = int(os.environ["SLURM_PROCID"]), os.environ["SLURM_JOB_ID"]
-    scratch = Path(plan.scratch) / f"rd-{job_id}-{node}"
+    scratch = Path(scratch_of(plan.scratch, int(job_id), node))
     was_stopped = False
     try:
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -46,13 +46,13 @@ def main(plan_json: str) -> int:
         except OSError as error:
             _say(f"Ray cannot run here: {error}")
         _say(ENDED)
-        if node:
-            end_job_when_head_is_lost(int(job_id))
+        if node != plan.head:
+            end_job_when_head_is_lost()
     except _EndError:
         was_stopped = True
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        if was_stopped or node == 0:
+        if was_stopped or node == plan.head:
             Path(os.environ["RAY_AUTH_TOKEN_PATH"]).unlink(missing_ok=True)
     return 0 if was_stopped else 1
 
@@ -76,14 +76,14 @@ def _end_with_input() -> None:
 
 def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
     """Start Ray and wait until it ends by itself."""
-    head = plan.head_address.rpartition(":")[0]
-    if node and not _within(plan.start_timeout_s, lambda: is_listening(plan.head_address)):
+    head = host_of(plan.head_address)
+    if node != plan.head and not _within(plan.start_timeout_s, lambda: is_listening(plan.head_address)):
         _say(f"no Ray head listened at {plan.head_address} within {plan.start_timeout_s:g} s")
         return
     shutil.rmtree(scratch, ignore_errors=True)  # left by this job's previous run, if the node lost power
     scratch.mkdir(mode=0o700, parents=True)
     temporary = scratch / "ray"  # Ray opens its own folder to everybody
-    address = own_address_towards(head) if node else head
+    address = head if node == plan.head else _own_address(plan, head)
     command = ray_start(plan, node, address, temporary, OBJECT_STORE_BYTES)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
@@ -92,6 +92,10 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
             _stop(process)
     _say(f"Ray ended with exit code {process.returncode}")
     _show_reasons(temporary)
+
+
+def _own_address(plan: NodePlan, head: str) -> str:
+    return address_of_interface(plan.interface) if plan.interface else own_address_towards(head)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

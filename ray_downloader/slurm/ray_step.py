@@ -11,19 +11,20 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ray_downloader.cluster.environment import ray_process_environment
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
-from ray_downloader.errors import StartError, UserError
+from ray_downloader.errors import StartError
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.slurm.addresses import is_listening, own_address
-from ray_downloader.slurm.allocation import Allocation
+from ray_downloader.slurm.addresses import address_of_interface, is_listening, own_address, with_port
+from ray_downloader.slurm.allocation import Allocation, required_allocation
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_step, step_environment
-from ray_downloader.slurm.job_facts import expand_nodes
+from ray_downloader.slurm.job_facts import is_over
+from ray_downloader.slurm.nodes import usable_nodes
 
 #: Ray notices a dead node after 3 x 3 s; with its defaults it takes half a minute or more.
 _HEALTH_CHECKS = {
@@ -35,6 +36,7 @@ _HEALTH_CHECKS = {
 #: Nodes need 1-3 s; only a dead one takes longer, and waiting for that is pointless.
 STOP_PATIENCE_S = 8.0
 _TAIL_LINES = 12
+_TOKEN_PREFIX = ".ray-token-"
 _log = logging.getLogger(__name__)
 
 
@@ -44,12 +46,14 @@ class RayStep:
 
     Args:
         address: `host:port` of its head.
-        nodes: The number of its nodes.
+        names: Names of its nodes.
+        head: The number of the head's node.
         logs: The folder with the log of each node.
     """
 
     address: str
-    nodes: int
+    names: tuple[str, ...]
+    head: int
     logs: Path
     process: subprocess.Popen[bytes]
 
@@ -58,8 +62,8 @@ class RayStep:
         return "\n".join(f"{path.name}: {line}" for path in sorted(self.logs.glob("*.log")) for line in _tail(path))
 
     def ended_nodes(self) -> list[int]:
-        """Numbers of the nodes whose Ray ended or never started; 0 is the head."""
-        return [node for node in range(self.nodes) if ENDED in _tail(self.logs / f"node-{node}.log")]
+        """Numbers of the nodes whose Ray ended or never started."""
+        return [node for node in range(len(self.names)) if ENDED in _tail(self.logs / f"node-{node}.log")]
 
     def require_running(self) -> None:
         """Check that the step and its head are running.
@@ -67,36 +71,21 @@ class RayStep:
         Raises:
             StartError: One of them ended.
         """
-        if self.process.poll() is not None or 0 in self.ended_nodes():
+        if self.process.poll() is not None or self.head in self.ended_nodes():
             raise StartError(f"Ray ended on the nodes of the job; the last lines of {self.logs}:\n{self.last_words()}")
-
-
-def allocation_of(environ: Mapping[str, str]) -> Allocation:
-    """The allocation of this process.
-
-    Raises:
-        UserError: It has none.
-    """
-    allocation = Allocation.from_environ(environ)
-    if allocation is None:
-        raise UserError(
-            "cluster=slurm runs inside a Slurm job: submit it with `sbatch slurm/ray_downloader.sbatch ...`, "
-            "or use a Ray that is already running: cluster=existing cluster.address=host:port"
-        )
-    return allocation
 
 
 @contextmanager
 def running_ray_step(
     options: ClusterSettings, parameters: DownloaderParameters, layout: RunLayout
 ) -> Iterator[RayStep]:
-    """Ray on the first `max_nodes` nodes of the job, for the duration of the `with` block.
+    """Ray on `max_nodes` of the job's nodes, for the duration of the `with` block.
 
     Raises:
         UserError: This process is not part of a Slurm job.
         StartError: Ray's head does not listen within `cluster.start_timeout_s`.
     """
-    allocation = allocation_of(os.environ).first_nodes(parameters.max_nodes)
+    allocation = usable_nodes(required_allocation(os.environ), layout).first_nodes(parameters.max_nodes)
     plan = _plan(allocation, options, parameters)
     logs = layout.logs / f"ray-{allocation.job_id}-{allocation.restarts}"
     logs.mkdir(parents=True, exist_ok=True)
@@ -106,7 +95,7 @@ def running_ray_step(
         command = ray_step(plan, logs / "node-%n.log")
         with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
             try:
-                step = RayStep(plan.head_address, len(plan.cpus), logs, process)
+                step = RayStep(plan.head_address, plan.names, plan.head, logs, process)
                 _await_head(step, options.start_timeout_s)
                 yield step
             finally:
@@ -117,22 +106,41 @@ def _plan(allocation: Allocation, options: ClusterSettings, parameters: Download
     workers = parameters.workers_per_node
     limit = None if workers is None else max(1, round(workers * parameters.cpu_per_worker))
     return NodePlan(
-        head_address=f"{own_address(expand_nodes()[1:])}:{allocation.gcs_port}",
+        head=allocation.names.index(allocation.own_node),
+        head_address=with_port(_own_address(allocation, options), allocation.gcs_port),
         client_port=allocation.client_port,
+        names=allocation.names,
         cpus=tuple(min(cpus, limit or cpus, options.num_cpus or cpus) for cpus in allocation.cpus),
-        memory_mb=allocation.memory_mb,
+        memory_mb=tuple(node.memory_mb for node in allocation.nodes),
+        interface=options.interface,
         scratch=options.scratch,
         dashboard_port=options.dashboard_port or allocation.dashboard_port,
         start_timeout_s=options.start_timeout_s,
     )
 
 
+def _own_address(allocation: Allocation, options: ClusterSettings) -> str:
+    """The address under which the other nodes reach this one.
+
+    Raises:
+        UserError: `cluster.interface` is not one of this node.
+    """
+    if options.interface is not None:
+        return address_of_interface(options.interface)
+    return own_address(name for name in allocation.names if name != allocation.own_node)
+
+
 @contextmanager
 def _token_file(layout: RunLayout, job_id: int) -> Iterator[Path]:
-    """A new token that only the user can read. Tokens that jobs left when they lost their node are removed."""
-    for stale in layout.root.glob(".ray-token-*"):
-        stale.unlink(missing_ok=True)
-    path = layout.root / f".ray-token-{job_id}"
+    """A new token that only the user can read. Tokens that jobs left when they lost their node are removed.
+
+    Another job may be at work in the folder (a tool beside a download): its token is kept.
+    """
+    path = layout.root / f"{_TOKEN_PREFIX}{job_id}"
+    path.unlink(missing_ok=True)  # of the previous run of this job
+    for token in layout.root.glob(f"{_TOKEN_PREFIX}*"):
+        if is_over(token.name.removeprefix(_TOKEN_PREFIX)):
+            token.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(32))

@@ -9,7 +9,7 @@ import time
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.slurm.allocation import Allocation
-from ray_downloader.slurm.job_facts import ask_job
+from ray_downloader.slurm.job_facts import ask_job, slurm_name
 
 #: Slurm kills a requeued job at once. If it does not, the run ends with its exit code.
 PATIENCE_S = 60.0
@@ -26,14 +26,15 @@ def requeue_stopped_job(settings: Settings) -> None:
     allocation = Allocation.from_environ(os.environ)
     if settings.cluster.name != "slurm" or allocation is None:
         return
-    if ask_job(allocation.job_id).state != "RUNNING":
+    name = slurm_name(allocation)
+    if ask_job(name).state != "RUNNING":
         return  # it is being cancelled and must not come back
     allowed = settings.downloader_parameters.num_downloads
     if not may_requeue(allocation, allowed):
         _log.warning("stopped; all downloader_parameters.num_downloads=%d requeues are used", allowed)
         return
     _log.info("requeue %d of %d", allocation.restarts + 1, allowed)
-    done = subprocess.run(["scontrol", "requeue", str(allocation.job_id)], capture_output=True, text=True, check=False)
+    done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, check=False)
     if done.returncode:
         _log.error("Slurm did not requeue the job: %s", done.stderr.strip())
         return

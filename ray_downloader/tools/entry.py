@@ -11,6 +11,7 @@ from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.logs import start_logging
 from ray_downloader.signals import run_until_stopped
+from ray_downloader.slurm.begin import require_job
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.engine import run_tool
@@ -29,6 +30,7 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
     Raises:
         UserError: There is no such tool, or the run or the parameters are not usable.
     """
+    require_job(context.settings)
     load_modules(context.parameters.modules)
     choices = sorted({*TOOLS, *custom_tools()})
     if context.name not in choices:

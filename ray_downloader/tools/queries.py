@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import psutil
 import pyarrow as pa
 
-from ray_downloader.cores import usable_cores
+from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import SERVER_NAME
 from ray_downloader.sql import file_list, literal
@@ -44,11 +43,11 @@ def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[du
         batches: The batches whose images are in the view.
     """
     spill = folder / ".spill"
-    memory_bytes = min(_MAX_MEMORY_BYTES, psutil.virtual_memory().total // 2)
+    memory_bytes = min(_MAX_MEMORY_BYTES, usable_memory_bytes() // 2)
     config = {
         "memory_limit": f"{memory_bytes // (1 << 20)}MiB",
         "temp_directory": str(spill),
-        "threads": usable_cores(),
+        "threads": usable_cpus(),
         "preserve_insertion_order": False,
     }
     try:

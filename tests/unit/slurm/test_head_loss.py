@@ -17,19 +17,16 @@ class _StepEndedError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("state", "hostnames", "is_lost"),
+    ("state", "nodes", "is_lost"),
     [
-        ("RUNNING", "n2\\nn3", True),
-        ("RUNNING", "n1\\nn2", False),
-        ("COMPLETING", "n2\\nn3", False),
+        ("RUNNING", "n[2-3]", True),
+        ("RUNNING", "n[1-2]", False),
+        ("COMPLETING", "n[2-3]", False),
         ("RUNNING", "", False),
     ],
 )
-def test_the_head_is_lost_if_the_running_job_has_other_nodes_only(
-    fake: Fake, state: str, hostnames: str, is_lost: bool
-) -> None:
-    fake("scontrol", f"printf '{hostnames}'")
-    assert is_head_lost(JobFacts(state, "n1", "n[2-3]", "log")) is is_lost
+def test_the_head_is_lost_if_the_running_job_has_other_nodes_only(state: str, nodes: str, is_lost: bool) -> None:
+    assert is_head_lost(JobFacts("7", state, "n1", nodes, "log")) is is_lost
 
 
 def test_the_job_is_cancelled_once_slurm_has_seen_the_loss(
@@ -40,10 +37,8 @@ def test_the_job_is_cancelled_once_slurm_has_seen_the_loss(
     # The first answer still has the dead node.
     control = fake(
         "scontrol",
-        f"""case "$2" in
-            job) echo "JobId=7 JobState=RUNNING BatchHost=n1 NodeList=n[1-2] StdOut={log}" ;;
-            hostnames) echo x >> {polls}; [ $(wc -l < {polls}) = 1 ] && echo n1; echo n2 ;;
-        esac""",
+        f"""echo x >> {polls}; [ $(wc -l < {polls}) = 1 ] && nodes="n[1-2]" || nodes=n2
+            echo "JobId=7 JobState=RUNNING BatchHost=n1 NodeList=$nodes StdOut={log}" """,
     )
     cancelled = fake("scancel", "")
     pauses: list[float] = []
@@ -53,9 +48,11 @@ def test_the_job_is_cancelled_once_slurm_has_seen_the_loss(
         if len(pauses) == 2:
             raise _StepEndedError
 
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_JOB_CPUS_PER_NODE", "2(x2)")
     monkeypatch.setattr(head_loss.time, "sleep", sleep)
     with pytest.raises(_StepEndedError):
-        end_job_when_head_is_lost(7)
+        end_job_when_head_is_lost()
     assert pauses == [5.0, 5.0]
     assert cancelled() == ["7"]
     assert log.read_text().startswith("before\nn1, the node of the batch script and of Ray's head, is lost: ")

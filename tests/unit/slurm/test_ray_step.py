@@ -18,7 +18,7 @@ from ray_downloader.slurm.ray_step import RayStep
 def step(tmp_path: Path) -> Iterator[RayStep]:
     """A step of three nodes that runs."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        yield RayStep("10.0.0.1:20000", 3, tmp_path, process)
+        yield RayStep("10.0.0.1:20000", ("n1", "n2", "n3"), 0, tmp_path, process)
         process.kill()
 
 

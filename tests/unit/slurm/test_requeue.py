@@ -13,7 +13,7 @@ from tests.unit.slurm.conftest import Fake
 
 @pytest.mark.parametrize(("restarts", "may"), [(0, True), (1, True), (2, False), (3, False)])
 def test_a_job_comes_back_num_downloads_times(restarts: int, may: bool) -> None:
-    assert may_requeue(Allocation(1, (2,), restarts=restarts), num_downloads=2) is may
+    assert may_requeue(Allocation(1, (), restarts=restarts), num_downloads=2) is may
 
 
 @pytest.fixture
@@ -41,6 +41,17 @@ def test_a_stopped_job_is_requeued_and_waits_for_its_end(fake: Fake, job: list[f
     requeue_stopped_job(settings())
     assert calls() == ["show job -o 7", "requeue 7"]
     assert job == [60.0]
+
+
+def test_an_element_of_an_array_is_requeued_alone(
+    fake: Fake, job: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    calls = fake("scontrol", scontrol("RUNNING"))
+    requeue_stopped_job(settings())
+    assert {call.split()[-1] for call in calls()} == {"7_2"}
+    assert calls()[-1] == "requeue 7_2"
 
 
 @pytest.mark.parametrize(
