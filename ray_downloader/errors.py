@@ -166,6 +166,12 @@ class DamagedFileError(RunFolderError):
         return str(self.args[0])
 
 
+class RayLostError(UserError):
+    """The job's Ray has ended during the run; what was done is kept, and the same command continues."""
+
+    exit_code = ExitCode.STOPPED
+
+
 class StartError(UserError):
     """Ray did not start; not a mistake in the configuration, but no traceback would help."""
 

@@ -67,9 +67,22 @@ def cgroup_limits(root: Path = Path("/")) -> CgroupLimits:
     cpus, memory = [], []
     for folder in _own_folders(root):
         cpus += [quota for quota in (_quota_v2(folder), _quota_v1(folder)) if quota]
-        limits = (_integer(folder / name) for name in ("memory.max", "memory.limit_in_bytes"))
-        memory += [limit for limit in limits if limit and limit < _NO_LIMIT_BYTES]
+        memory += [limit for limit in [_memory_limit(folder)] if limit]
     return CgroupLimits(min(cpus, default=None), min(memory, default=None))
+
+
+def cgroup_memory_in_use(root: Path = Path("/")) -> int | None:
+    """Memory in use within the cgroup whose limit this process would meet first; None if no limit is set."""
+    limited = [(limit, folder) for folder in _own_folders(root) if (limit := _memory_limit(folder))]
+    if not limited:
+        return None
+    _, folder = min(limited, key=lambda pair: pair[0])
+    return _integer(folder / "memory.current") or _integer(folder / "memory.usage_in_bytes")
+
+
+def _memory_limit(folder: Path) -> int | None:
+    limits = (_integer(folder / name) for name in ("memory.max", "memory.limit_in_bytes"))
+    return next((limit for limit in limits if limit and limit < _NO_LIMIT_BYTES), None)
 
 
 def _own_folders(root: Path) -> Iterator[Path]:

@@ -69,7 +69,7 @@ from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped, same_command
-from ray_downloader.slurm.begin import require_job, require_shared_folder
+from ray_downloader.slurm.begin import require_job, working_job
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
 if TYPE_CHECKING:
@@ -143,10 +143,9 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
             write_plan(plan, layout)
             show_plan(plan, console)
             return ExitCode.SETTLED
-        require_shared_folder(settings, layout)
         write_text(layout.command_file, again + "\n")
         try:
-            with reporting(layout.progress_file) as report:
+            with working_job(settings, layout), reporting(layout.progress_file) as report:
                 return _stages(settings, layout, contact_rule, _Shown(console, report, again))
         finally:
             report_at_the_end(layout.root)

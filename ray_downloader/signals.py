@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import ExitCode
+from ray_downloader.errors import ExitCode, RayLostError
 
 #: SIGTERM comes from `kill` and from a cancelled job, SIGUSR1 from Slurm ahead of the time limit; Windows lacks it.
 NAMES = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
@@ -32,6 +32,9 @@ def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitC
             exit_code = work()
     except StopRequested as request:
         _log.warning("%s: stopped; %s continues", request, same_command(settings))
+        exit_code = ExitCode.STOPPED
+    except RayLostError as loss:
+        _log.error("%s; %s continues", loss, same_command(settings))
         exit_code = ExitCode.STOPPED
     if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
         from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)

@@ -6,9 +6,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Cluster:
         cpus: Cores of all nodes used.
         memory_mb: Memory of all nodes used.
         dashboard: Address of Ray's dashboard, if it runs.
+        require_running: Raises `RayLostError` if Ray ran on the nodes of a job and has ended.
     """
 
     nodes: int
@@ -52,6 +53,7 @@ class Cluster:
     memory_mb: float
     dashboard: str | None
     namespace: str
+    require_running: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -82,7 +84,8 @@ def running_cluster(
             address = _required_address(options)
             refuse_silent(address)
             dashboard = _join(address, namespace)
-        yield _measure(options, parameters, namespace, dashboard)
+        cluster = _measure(options, parameters, namespace, dashboard)
+        yield replace(cluster, require_running=step.require_running) if step else cluster
 
 
 def _leave_ray() -> None:
@@ -154,7 +157,7 @@ def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str |
             _join(step.address, namespace)
             break
         except UserError:
-            step.require_running()
+            step.require_started()
             if time.monotonic() > until_s:
                 raise
     _await_nodes(step, options.start_timeout_s)
@@ -167,7 +170,7 @@ def _await_nodes(step: RayStep, timeout_s: float) -> None:
     """Wait for all nodes of the job; one that does not join costs its CPUs, not the job."""
     until_s = time.monotonic() + timeout_s
     while (alive := len(_alive_nodes())) < len(step.names):
-        step.require_running()
+        step.require_started()
         if time.monotonic() > until_s or alive + len(step.ended_nodes()) >= len(step.names):
             _log.warning("only %d of %d nodes joined:\n%s", alive, len(step.names), step.last_words())
             return

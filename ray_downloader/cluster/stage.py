@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 
 import pyarrow.parquet as pq
 import ray
@@ -19,9 +20,9 @@ from ray_downloader.cluster.ports import DriverPorts
 from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.cluster.slice_pool import RaySlicePool
 from ray_downloader.cluster.slices import warm_up
-from ray_downloader.cluster.watchers import FiguresWatcher, WaitingWatcher
+from ray_downloader.cluster.watchers import FiguresWatcher, RayWatcher, WaitingWatcher
 from ray_downloader.config.settings import ClusterSettings, Settings
-from ray_downloader.errors import StartError
+from ray_downloader.errors import RayLostError, StartError
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.monitor.figures import Moment, RowsLeft, RunEta, RunFigures
 from ray_downloader.monitor.plan import planned_slots
@@ -51,6 +52,25 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     """
     FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
+    try:
+        return _download_on_ray(context, console, report)
+    except RayLostError as loss:
+        _log.error("%s; Ray is started once more", loss)
+    try:
+        return _download_on_ray(context, console, report)
+    except (RayLostError, StartError) as loss:
+        _log.error("%s; the run stops, and the same command continues it", loss)
+        return DownloadResult(is_stopped=True)
+
+
+def _download_on_ray(context: RunContext, console: Console, report: RunReport) -> DownloadResult:
+    """The stage for as long as Ray lives.
+
+    Raises:
+        RayLostError: The Ray of the job has ended.
+        StartError: It did not start.
+    """
+    settings, layout = context.settings, context.layout
     status = scan(layout, load_batches(layout), context.retry)
     for problem in status.problems:
         _log.warning("%s; what it has lost is fetched again", problem)
@@ -68,13 +88,14 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
         directory = start_budget_actors(context, cluster, rows_by_server)
         # Only for the shared actors: for the dedicated ones, only the tasks that need them wait.
         started = [actor.progress.remote() for actor in directory.shared]
-        _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster)
+        _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster, cluster.require_running)
         with LiveView(console, f"{cluster.nodes} nodes, {cluster.slots} tasks at once") as view:
             ports = DriverPorts(
                 pool=RaySlicePool(context, directory),
                 actors=ServerActors(context, directory, RayActorCalls()),
                 rescan=lambda batches: scan(layout, batches, context.retry).work,
                 watchers=(
+                    RayWatcher(cluster.require_running),
                     FiguresWatcher(report, figures, view),
                     WaitingWatcher(rows_left),
                     RunMetrics(str(layout.root), time.monotonic()),
@@ -86,13 +107,18 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
                 return driver.run(status.work)
 
 
-def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings) -> None:
+def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings, require_running: Callable[[], None]) -> None:
     """Wait for all; a node that is lost in the meantime is treated like one that is lost later.
 
     Raises:
+        RayLostError: Ray itself has ended.
         StartError: Our own Ray has nothing else to do, and still does not start them.
     """
-    started, late = ray.wait(calls, num_returns=len(calls), timeout=options.start_timeout_s)
+    until_s = time.monotonic() + options.start_timeout_s
+    started, late = ray.wait(calls, num_returns=len(calls), timeout=0)
+    while late and time.monotonic() < until_s:
+        require_running()
+        started, late = ray.wait(calls, num_returns=len(calls), timeout=1)
     for call in started:
         try:
             ray.get(call)

@@ -42,11 +42,13 @@ class TaskPool:
     Args:
         slots: Number of tasks at once.
         cpus_per_task: Cores that each task reserves.
+        require_running: Raises an error if Ray itself has ended.
     """
 
-    def __init__(self, slots: int, cpus_per_task: float) -> None:
+    def __init__(self, slots: int, cpus_per_task: float, require_running: Callable[[], None] = lambda: None) -> None:
         self._slots = slots
         self._cpus = cpus_per_task
+        self._require_running = require_running
         self._running: dict[ray.ObjectRef, object] = {}
         self._crashes: Counter[int] = Counter()
         self.is_stopped = False
@@ -63,6 +65,7 @@ class TaskPool:
         with draining_on_signals(self._stop):
             while self._fill(function, waiting) or self._running:
                 done, _ = ray.wait(list(self._running), timeout=POLL_S)
+                self._require_running()
                 for ref in done:
                     unit = self._running.pop(ref)
                     try:

@@ -20,6 +20,21 @@ FIGURES_SHARE = 0.05
 _log = logging.getLogger(__name__)
 
 
+class RayWatcher:
+    """Ends the run if its Ray has ended: Ray's own calls would only fail a minute later, and end this process.
+
+    Args:
+        require_running: Raises an error if Ray has ended.
+    """
+
+    def __init__(self, require_running: Callable[[], None]) -> None:
+        self._require_running = require_running
+
+    def update(self, view: RunView, now_s: float) -> None:
+        """Check."""
+        self._require_running()
+
+
 class FiguresWatcher:
     """Shows the figures of the run, and keeps `logs/progress.json` up to date.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
@@ -10,12 +12,13 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.slurm.addresses import address_of_interface
 from ray_downloader.slurm.allocation import Allocation, required_allocation
 from ray_downloader.slurm.commands import scratch_of
+from ray_downloader.slurm.guard import guarded
 from ray_downloader.slurm.nodes import usable_nodes
 
 #: The kernel's limit for the path of a socket, without the final zero byte.
 SOCKET_PATH_BYTES = 107
-#: What Ray appends to its temporary folder.
-_LONGEST_SOCKET = "/session_2026-11-27_23-59-59_999999_4194304/sockets/plasma_store"
+#: What is appended to it: our folder for Ray, which is closed to others, and Ray's own.
+_LONGEST_SOCKET = "/ray/session_2026-11-27_23-59-59_999999_4194304/sockets/plasma_store"
 
 
 def require_job(settings: Settings) -> None:
@@ -32,14 +35,21 @@ def require_job(settings: Settings) -> None:
         address_of_interface(settings.cluster.interface)
 
 
-def require_shared_folder(settings: Settings, layout: RunLayout) -> None:
-    """Check that all nodes of the job see the run folder; nodes that do not answer are logged.
+@contextmanager
+def working_job(settings: Settings, layout: RunLayout) -> Iterator[None]:
+    """Prove the run folder shared by the nodes of the job, and guard its first node for the duration of the block.
+
+    Nodes that do not answer are logged.
 
     Raises:
         UserError: A node sees another folder.
     """
-    if settings.cluster.name == "slurm":
-        usable_nodes(required_allocation(os.environ), layout)
+    if settings.cluster.name != "slurm":
+        yield
+        return
+    allocation = usable_nodes(required_allocation(os.environ), layout)
+    with guarded(allocation, settings.downloader_parameters.num_downloads):
+        yield
 
 
 def _require_short(scratch: str, allocation: Allocation) -> None:

@@ -89,9 +89,24 @@ def profile_step(allocation: Allocation, mpi_plugin: str, settings_file: Path) -
 def check_step(names: Sequence[str], proof: Path, secret: str) -> list[str]:
     """`srun` for the check whether nodes answer, have the program, and see the run folder: one task per node."""
     return [
-        "srun", "--mpi=none", "--job-name=check", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0",
-        *_on(names), f"--ntasks={len(names)}", "--ntasks-per-node=1", "--cpu-bind=none", "--unbuffered",
+        *_lasting("check"), *_on(names), f"--ntasks={len(names)}",
         sys.executable, "-m", "ray_downloader.slurm.node_check", str(proof), secret,
+    ]  # fmt: skip
+
+
+def guard_step(names: Sequence[str], num_downloads: int) -> list[str]:
+    """`srun` for the guards, which notice that the node of the batch script is lost."""
+    return [
+        *_lasting("guard"), *_on(names), f"--ntasks={len(names)}",
+        sys.executable, "-m", "ray_downloader.slurm.head_loss", str(num_downloads),
+    ]  # fmt: skip
+
+
+def _lasting(name: str) -> list[str]:
+    """`srun` for one task per node that may lose nodes and tasks, and shares the CPUs with other steps."""
+    return [
+        "srun", "--quiet", "--mpi=none", f"--job-name={name}", "--overlap", "--no-kill", "--kill-on-bad-exit=0",
+        "--wait=0", "--ntasks-per-node=1", "--cpu-bind=none",
     ]  # fmt: skip
 
 
@@ -111,8 +126,7 @@ def ray_step(plan: NodePlan, log_pattern: Path) -> list[str]:
         log_pattern: The log of each node; `%t` is its number.
     """
     return [
-        "srun", "--quiet", "--mpi=none", "--job-name=ray", "--overlap", "--no-kill", "--kill-on-bad-exit=0", "--wait=0",
-        *_on(plan.names), f"--ntasks={len(plan.names)}", "--ntasks-per-node=1", "--cpu-bind=none",
+        *_lasting("ray"), *_on(plan.names), f"--ntasks={len(plan.names)}",
         f"--output={log_pattern}", "--open-mode=append",
         sys.executable, "-m", "ray_downloader.slurm.ray_node", plan.to_json(),
     ]  # fmt: skip
@@ -133,7 +147,7 @@ def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, objec
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats",
         f"--node-ip-address={own_address}", f"--num-cpus={plan.cpus[node]}", f"--temp-dir={temp_dir}",
-        f"--object-store-memory={object_store_bytes}", "--dashboard-agent-listen-port=0",
+        f"--object-store-memory={object_store_bytes}", "--dashboard-agent-listen-port=0", "--log-color=false",
         # 0 lets the kernel choose: two jobs on one node would compete for the first ports of a fixed range.
         "--min-worker-port=0", "--max-worker-port=0",
     ]  # fmt: skip

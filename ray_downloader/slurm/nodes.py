@@ -71,6 +71,7 @@ def usable_nodes(allocation: Allocation, layout: RunLayout) -> Allocation:
     if len(left.nodes) == 1:
         return left
     with _proof(layout, left.job_id) as (proof, secret):
+        is_repeated = False
         for _ in range(MAX_CHECKS):
             answers = _ask(left, proof, secret)
             _require_shared(answers, left, layout)
@@ -79,6 +80,9 @@ def usable_nodes(allocation: Allocation, layout: RunLayout) -> Allocation:
             lost = [name for name in silent if name in answers.failed] or silent
             if not lost:
                 return left
+            if not (is_repeated or set(lost) & answers.failed):
+                is_repeated = True  # it may only have been too busy
+                continue
             for name in lost:
                 _log.warning("node %s cannot be used, the job goes on without it: %s", name, answers.reason(name))
             left = left.only([name for name in left.names if name not in lost])

@@ -13,18 +13,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 from ray_downloader.slurm.addresses import address_of_interface, host_of, is_listening, own_address_towards
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_start, scratch_of
-from ray_downloader.slurm.head_loss import end_job_when_head_is_lost
+from ray_downloader.slurm.node_memory import memory_sentence
+from ray_downloader.slurm.ray_words import dead_process, death_sentence, plain
 
 #: Only small objects pass through Ray (names of batches, and reports), so its object store can be small.
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 #: Between SIGTERM and SIGKILL, Slurm gives a cancelled step KillWait (30 s by default, at least 5 s).
 PATIENCE_S = 3.0
+_KEPT_LINES = 400
 
 
 def main(plan_json: str) -> int:
@@ -46,8 +49,6 @@ def main(plan_json: str) -> int:
         except OSError as error:
             _say(f"Ray cannot run here: {error}")
         _say(ENDED)
-        if node != plan.head:
-            end_job_when_head_is_lost()
     except _EndError:
         was_stopped = True
     finally:
@@ -85,20 +86,35 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
     temporary = scratch / "ray"  # Ray opens its own folder to everybody
     address = head if node == plan.head else _own_address(plan, head)
     command = ray_start(plan, node, address, temporary, OBJECT_STORE_BYTES)
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
         try:
+            Thread(target=_follow, args=(process, lines), daemon=True).start()
             process.wait()
         finally:
             _stop(process)
-    _say(f"Ray ended with exit code {process.returncode}")
     _show_reasons(temporary)
+    dead = dead_process(lines)
+    _say(death_sentence(plan.names[node], dead, process.returncode, memory_sentence(dead[0] if dead else "")))
+
+
+def _follow(process: subprocess.Popen[str], lines: deque[str]) -> None:
+    """Copy what Ray prints, without its banners."""
+    assert process.stdout is not None
+    for raw in process.stdout:
+        line = plain(raw)
+        if line is not None:
+            lines.append(line)
+            _say(line)
 
 
 def _own_address(plan: NodePlan, head: str) -> str:
     return address_of_interface(plan.interface) if plan.interface else own_address_towards(head)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[str]) -> None:
     """Stop Ray; `ray start --block` stops its children on SIGTERM."""
     process.terminate()
     try:

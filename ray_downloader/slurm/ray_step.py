@@ -12,19 +12,21 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ray_downloader.cluster.environment import ray_process_environment
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
-from ray_downloader.errors import StartError
+from ray_downloader.errors import RayLostError, StartError
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.slurm.addresses import address_of_interface, is_listening, own_address, with_port
 from ray_downloader.slurm.allocation import Allocation, required_allocation
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_step, step_environment
 from ray_downloader.slurm.job_facts import is_over
 from ray_downloader.slurm.nodes import usable_nodes
+from ray_downloader.slurm.ray_words import DEATH
 
 #: Ray notices a dead node after 3 x 3 s; with its defaults it takes half a minute or more.
 _HEALTH_CHECKS = {
@@ -63,16 +65,38 @@ class RayStep:
 
     def ended_nodes(self) -> list[int]:
         """Numbers of the nodes whose Ray ended or never started."""
-        return [node for node in range(len(self.names)) if ENDED in _tail(self.logs / f"node-{node}.log")]
+        return [node for node in range(len(self.names)) if ENDED in _tail(self._log(node))]
 
-    def require_running(self) -> None:
-        """Check that the step and its head are running.
+    def is_running(self) -> bool:
+        """Whether the step and its head are running."""
+        return self.process.poll() is None and ENDED not in _tail(self._log(self.head))
+
+    def require_started(self) -> None:
+        """Check that the start has not failed.
 
         Raises:
-            StartError: One of them ended.
+            StartError: The step or its head has ended.
         """
-        if self.process.poll() is not None or self.head in self.ended_nodes():
-            raise StartError(f"Ray ended on the nodes of the job; the last lines of {self.logs}:\n{self.last_words()}")
+        if not self.is_running():
+            raise StartError(f"Ray ended on the nodes of the job: {self.reason()}")
+
+    def require_running(self) -> None:
+        """Check that Ray still runs.
+
+        Raises:
+            RayLostError: The step or its head has ended.
+        """
+        if not self.is_running():
+            raise RayLostError(f"the job has lost its Ray: {self.reason()}. All results so far are kept")
+
+    def reason(self) -> str:
+        """Why Ray ended: the head's own sentence if it has one; the logs have the rest."""
+        words = [line for line in _tail(self._log(self.head)) if line != ENDED]
+        sentence = next((line for line in words if line.startswith(DEATH)), "; ".join(words[-3:]) or self.last_words())
+        return f"{sentence or 'its step ended'} (logs: {self.logs})"
+
+    def _log(self, node: int) -> Path:
+        return self.logs / f"node-{node}.log"
 
 
 @contextmanager
@@ -87,8 +111,7 @@ def running_ray_step(
     """
     allocation = usable_nodes(required_allocation(os.environ), layout).first_nodes(parameters.max_nodes)
     plan = _plan(allocation, options, parameters)
-    logs = layout.logs / f"ray-{allocation.job_id}-{allocation.restarts}"
-    logs.mkdir(parents=True, exist_ok=True)
+    logs = _new_folder(layout.logs, f"ray-{allocation.job_id}-{allocation.restarts}")
     with _token_file(layout, allocation.job_id) as token_file:
         environment = step_environment(os.environ) | ray_process_environment(os.environ) | _HEALTH_CHECKS
         environment["RAY_AUTH_TOKEN_PATH"] = str(token_file)
@@ -130,6 +153,16 @@ def _own_address(allocation: Allocation, options: ClusterSettings) -> str:
     return own_address(name for name in allocation.names if name != allocation.own_node)
 
 
+def _new_folder(parent: Path, name: str) -> Path:
+    """A new folder for the logs of one Ray: the words of an earlier one would be taken for its own."""
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError
+
+
 @contextmanager
 def _token_file(layout: RunLayout, job_id: int) -> Iterator[Path]:
     """A new token that only the user can read. Tokens that jobs left when they lost their node are removed.
@@ -154,11 +187,11 @@ def _token_file(layout: RunLayout, job_id: int) -> Iterator[Path]:
 def _await_head(step: RayStep, timeout_s: float) -> None:
     until_s = time.monotonic() + timeout_s
     while not is_listening(step.address):
-        step.require_running()
+        step.require_started()
         if time.monotonic() > until_s:
             raise StartError(
-                f"no Ray head listens at {step.address} after {timeout_s:g} s (cluster.start_timeout_s); the last "
-                f"lines of {step.logs}:\n{step.last_words()}"
+                f"no Ray head listens at {step.address} after {timeout_s:g} s (cluster.start_timeout_s): "
+                f"{step.reason()}"
             )
         time.sleep(0.2)
     _log.info("Ray's head listens at %s", step.address)

@@ -22,6 +22,7 @@ from ray_downloader.errors import ExitCode
 from ray_downloader.progress import shown
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding
+from ray_downloader.slurm.begin import working_job
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.publish import (
@@ -142,8 +143,11 @@ def _run_units(
 
     total: Counter[str] = Counter()
     options = resources(context.settings)
-    with running_cluster(context.settings.cluster, options, context.layout, context.name) as cluster:
-        task_pool = TaskPool(cluster.slots, options.cpu_per_worker)
+    with (
+        working_job(context.settings, context.layout),
+        running_cluster(context.settings.cluster, options, context.layout, context.name) as cluster,
+    ):
+        task_pool = TaskPool(cluster.slots, options.cpu_per_worker, cluster.require_running)
         results = task_pool.run(partial(do_unit, function), left)
         for counts in shown(results, context.name, units, units - len(left), console):
             total.update(counts)

@@ -7,66 +7,29 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.job import RunFolder, as_override
-from tests.support.log import Seen, excess_over_budget
+from tests.support.log import excess_over_budget
 from tests.support.running import RunningOrigin
-from tests.support.slurm import Job, processes_of, submit, within
+from tests.support.slurm import Job, submit, within
+from tests.support.slurm_runs import (
+    DOWNLOAD_ONLY,
+    DOWNLOADS,
+    arguments,
+    assert_nothing_left,
+    assert_settled_once,
+    requests_of,
+    seen_of,
+    wait_for_requests,
+)
 from tests.support.stored import StoredRun, received, row
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-
-DOWNLOADS = r"Ray: \d+ nodes"
-DOWNLOAD_ONLY = "stages=[partition,download]"
-
-
-def arguments(folder: Path, origin: RunningOrigin, name: str, rows: int, rate_rps: float) -> list[str]:
-    """Arguments of a run over 20 servers whose names begin with `name`, each asked `rate_rps` times a second."""
-    urls = [f"http://{name}-{row % 20}.example/photo/{row}.jpg" for row in range(rows)]
-    (folder / f"{name}.txt").write_text("\n".join(urls) + "\n", "utf-8")
-    return [
-        f"path_to_input={name}.txt", f"path_to_output={name}", "politeness.contact=tests@example.org",
-        f"downloader_parameters.default_rate_limit={rate_rps}", "downloader_parameters.rate_multiplier=0",
-        f"politeness.max_rate_limit={rate_rps}", "downloader_parameters.batch_size=20",
-        "network.allow_private_addresses=true", as_override("network.connect_to", origin.connect_to),
-    ]  # fmt: skip
-
-
-def assert_settled_once(folder: Path, name: str, rows: int) -> None:
-    out = RunFolder(folder / name)
-    assert out.summary["rows"] == {"input": rows, "rejected": 0, "successes": rows, "errors": 0}
-    assert set(out.settled_uuids().values()) == {1}
-    assert len(out.settled_uuids()) == rows
-
-
-def assert_nothing_left(folder: Path, name: str, job: Job, nodes: list[str]) -> None:
-    assert not list((folder / name).glob(".ray-token-*"))
-    assert processes_of(job, nodes) == ""
-
-
-def seen_of(origin: RunningOrigin, name: str) -> dict[str, list[Seen]]:
-    """Requests for images by server, of a run whose servers begin with `name`."""
-    seen: dict[str, list[Seen]] = defaultdict(list)
-    for request in origin.seen():
-        if request.host.startswith(f"{name}-") and request.target != "/robots.txt":
-            seen[request.host].append(request)
-    return seen
-
-
-def requests_of(origin: RunningOrigin, name: str) -> int:
-    return sum(map(len, seen_of(origin, name).values()))
-
-
-def wait_for_requests(origin: RunningOrigin, name: str, count: int) -> None:
-    """Until a run has made `count` further requests."""
-    wanted = requests_of(origin, name) + count
-    within(90, lambda: requests_of(origin, name) >= wanted, f"{wanted} requests")
 
 
 def test_three_nodes_share_one_budget_for_each_server(
@@ -76,6 +39,7 @@ def test_three_nodes_share_one_budget_for_each_server(
         shared_folder,
         *arguments(shared_folder, slurm_origin, "budget", rows=1000, rate_rps=3.0),
         "cluster.task_seconds=4",
+        options=("--nodes=3", "--cpus-per-task=2"),
     )
     job.wait_for_line(DOWNLOADS)
     tokens = list((shared_folder / "budget").glob(".ray-token-*"))
@@ -157,7 +121,7 @@ def test_a_worker_node_without_power_costs_its_unfinished_work_only(
     assert_nothing_left(shared_folder, "power", job, idle_nodes[:2])
 
 
-def test_a_lost_head_ends_the_job_with_the_truth_and_the_next_one_continues(
+def test_a_lost_first_node_is_named_and_the_job_continues_on_others(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], fail_node: Callable[[str], None]
 ) -> None:
     run = [*arguments(shared_folder, slurm_origin, "head", rows=600, rate_rps=2.0), DOWNLOAD_ONLY]
@@ -165,16 +129,38 @@ def test_a_lost_head_ends_the_job_with_the_truth_and_the_next_one_continues(
     wait_for_requests(slurm_origin, "head", 100)
     head = job.field("BatchHost")
     fail_node(head)
-    ended = job.wait(150)
-    assert not ended.startswith("COMPLETED"), ended
-    assert f"{head}, the node of the batch script and of Ray's head, is lost" in job.log
     asked = requests_of(slurm_origin, "head")
-    others = [node for node in idle_nodes if node != head]
-    again = submit(shared_folder, *run, options=("--nodes=2", f"--nodelist={','.join(others)}"))
-    assert again.wait() == "COMPLETED 0:0", again.log
+    assert job.wait(240) == "COMPLETED 0:0", job.log
+    assert f"{head}, the node of the batch script and of Ray's head, is lost" in job.log
+    assert "and it is requeued" in job.log
+    assert job.has("Restarts", "1")
     assert_settled_once(shared_folder, "head", rows=600)
     assert requests_of(slurm_origin, "head") - 600 < asked, "what was settled is not asked again"
-    assert_nothing_left(shared_folder, "head", again, others)
+    assert_nothing_left(shared_folder, "head", job, [node for node in idle_nodes if node != head])
+
+
+def test_rays_dead_head_is_seen_at_once_and_ray_starts_once_more(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+) -> None:
+    run = [*arguments(shared_folder, slurm_origin, "ray", rows=600, rate_rps=2.0), DOWNLOAD_ONLY]
+    job = submit(shared_folder, *run, "downloader_parameters.num_downloads=1", options=("--nodes=2",))
+    wait_for_requests(slurm_origin, "ray", 100)
+    kill_head_of(job)
+    job.wait_for_line("the job has lost its Ray: Ray died: its gcs_server on .* was killed by SIGKILL \\(memory", 20)
+    job.wait_for_line("Ray is started once more")
+    wait_for_requests(slurm_origin, "ray", 100)
+    kill_head_of(job)
+    within(90, partial(job.has, "Restarts", "1"), "the second loss requeues the job")
+    assert job.wait(150) == "COMPLETED 0:0", job.log
+    assert_settled_once(shared_folder, "ray", rows=600)
+    assert_nothing_left(shared_folder, "ray", job, idle_nodes)
+
+
+def kill_head_of(job: Job) -> None:
+    """End Ray's head process as the kernel does when memory runs out."""
+    step = ["srun", f"--jobid={job.number}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
+    kill = f"pkill -KILL -f 'gcs_server.*[r]d-{job.number}-'"
+    subprocess.run([*step, f"--nodelist={job.field('BatchHost')}", "sh", "-c", kill], check=True, timeout=60)
 
 
 def test_a_cancelled_job_leaves_nothing_behind_but_what_it_settled(

@@ -44,8 +44,12 @@ class Job:
     @property
     def log(self) -> str:
         """What it said so far."""
-        path = self.folder / f"ray_downloader-{self.number}.out"
+        path = Path(self.field("StdOut"))
         return path.read_text("utf-8") if path.exists() else ""
+
+    def element(self, task: int) -> Job:
+        """An element of this array."""
+        return Job(f"{self.number}_{task}", self.folder)
 
     def field(self, name: str) -> str:
         """A field of `scontrol show job`."""
@@ -114,4 +118,4 @@ def end_jobs_of(folder: Path) -> None:
 def processes_of(job: Job, nodes: list[str]) -> str:
     """Processes that a job left on its nodes: command lines that name its scratch folders, which all of Ray's do."""
     command = ["srun", f"--nodes={len(nodes)}", "--overlap", f"--nodelist={','.join(nodes)}", "--mpi=none"]
-    return ask(*command, "sh", "-c", f"ps axww -o args | grep '[r]d-{job.number}-' || true")
+    return ask(*command, "sh", "-c", f"ps axww -o args | grep '[r]d-{job.field('JobId')}-' || true")

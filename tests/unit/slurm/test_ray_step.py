@@ -9,35 +9,47 @@ from pathlib import Path
 
 import pytest
 
-from ray_downloader.errors import StartError
+from ray_downloader.errors import RayLostError, StartError
 from ray_downloader.slurm.commands import ENDED
 from ray_downloader.slurm.ray_step import RayStep
 
 
 @pytest.fixture
 def step(tmp_path: Path) -> Iterator[RayStep]:
-    """A step of three nodes that runs."""
+    """A step of three nodes that runs; the second one has the head."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        yield RayStep("10.0.0.1:20000", ("n1", "n2", "n3"), 0, tmp_path, process)
+        yield RayStep("10.0.0.1:20000", ("n1", "n2", "n3"), 1, tmp_path, process)
         process.kill()
 
 
 def test_a_node_that_cannot_run_ray_is_known_by_its_last_line_and_the_others_go_on(step: RayStep) -> None:
-    (step.logs / "node-0.log").write_text("Ray runtime started.\n")
+    (step.logs / "node-1.log").write_text("Ray runtime started.\n")
     (step.logs / "node-2.log").write_text(f"Ray cannot run here: disk full\n{ENDED}\n")
     assert step.ended_nodes() == [2]
+    step.require_started()
     step.require_running()
 
 
-def test_a_head_that_ended_is_an_error_with_the_words_of_all_nodes(step: RayStep) -> None:
-    (step.logs / "node-0.log").write_text(f"Ray cannot run here: disk full\n{ENDED}\n")
-    (step.logs / "node-1.log").write_text("waiting\n")
-    with pytest.raises(StartError, match="disk full"):
+def test_a_head_that_does_not_start_is_an_error_with_its_reason(step: RayStep) -> None:
+    (step.logs / "node-1.log").write_text(f"Ray cannot run here: disk full\n{ENDED}\n")
+    (step.logs / "node-0.log").write_text("waiting\n")
+    with pytest.raises(StartError, match=r"Ray ended on the nodes of the job: Ray cannot run here: disk full \(logs: "):
+        step.require_started()
+
+
+def test_a_head_that_dies_is_told_in_its_own_sentence(step: RayStep) -> None:
+    sentence = "Ray died: its gcs_server on n2 was killed by SIGKILL (memory in use now: 2.0 GB of 2.0 GB)"
+    (step.logs / "node-1.log").write_text("x\n" * 20 + f"{sentence}\ngcs_server.out: last line\n{ENDED}\n")
+    with pytest.raises(RayLostError) as lost:
         step.require_running()
+    assert str(lost.value).startswith(f"the job has lost its Ray: {sentence} (logs: ")
+    assert str(lost.value).endswith("All results so far are kept")
 
 
 def test_a_step_that_ended_is_an_error(step: RayStep) -> None:
     step.process.kill()
     step.process.wait()
-    with pytest.raises(StartError, match="Ray ended on the nodes of the job"):
+    with pytest.raises(StartError, match="Ray ended on the nodes of the job: its step ended"):
+        step.require_started()
+    with pytest.raises(RayLostError, match="its step ended"):
         step.require_running()
