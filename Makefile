@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 4
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants soak clean
+.PHONY: help demo test test-fast test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants soak slurm-soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

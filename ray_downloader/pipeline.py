@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
-from ray_downloader.monitor.run_report import RunReport, reporting
+from ray_downloader.monitor.run_report import RunReport, read_report, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.output.citation import CITATION, download_doi, write_citation
@@ -106,8 +107,9 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
     """
     require_job(settings)
     settings = _absolute(settings)
+    work_done = partial(_work_done, RunLayout.of(settings))
     try:
-        return run_until_stopped(lambda: _run(settings, contact_rule, again), settings)
+        return run_until_stopped(lambda: _run(settings, contact_rule, again), settings, work_done)
     except DamagedFileError as error:
         set_aside(Path(error.path))
         raise
@@ -116,6 +118,13 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
         if full is None:
             raise
         raise full from None
+
+
+def _work_done(layout: RunLayout) -> tuple[bool, int, int]:
+    """What a run folder has: batches, profiled servers (as the size of their table), settled rows."""
+    rows = (read_report(layout.progress_file) or {}).get("rows", {})
+    profiles = layout.profiles_table.stat().st_size if layout.profiles_table.exists() else 0
+    return layout.batches_table.exists(), profiles, rows.get("successes", 0) + rows.get("errors", 0)
 
 
 def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:

@@ -25,8 +25,17 @@ class StopRequested(KeyboardInterrupt):
     """The run should end now; the same command continues it."""
 
 
-def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitCode:
-    """The result of `work`, or `STOPPED` if a signal came first; a Slurm job is then put back into the queue."""
+def run_until_stopped(
+    work: Callable[[], ExitCode], settings: Settings, work_done: Callable[[], object] = object
+) -> ExitCode:
+    """The result of `work`, or `STOPPED` if a signal came first; a Slurm job is then put back into the queue.
+
+    Args:
+        work: The run.
+        settings: Its settings.
+        work_done: Describes what is done so far: a run that does not change it does not count as one of a Slurm job.
+    """
+    before = work_done()
     try:
         with stopping_on_signals():
             exit_code = work()
@@ -39,7 +48,7 @@ def run_until_stopped(work: Callable[[], ExitCode], settings: Settings) -> ExitC
     if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
         from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)
 
-        requeue_stopped_job(settings)
+        requeue_stopped_job(settings, is_idle=work_done() == before)
     return exit_code
 
 

@@ -172,7 +172,12 @@ def _await_nodes(step: RayStep, timeout_s: float) -> None:
     while (alive := len(_alive_nodes())) < len(step.names):
         step.require_started()
         if time.monotonic() > until_s or alive + len(step.ended_nodes()) >= len(step.names):
-            _log.warning("only %d of %d nodes joined:\n%s", alive, len(step.names), step.last_words())
+            _log.warning(
+                "only %d of %d nodes joined, the run goes on with them: %s",
+                alive,
+                len(step.names),
+                step.missing_words(),
+            )
             return
         time.sleep(0.2)
 

@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
+from threading import Thread
 
 from ray_downloader.cluster.environment import ray_process_environment
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
@@ -59,9 +61,10 @@ class RayStep:
     logs: Path
     process: subprocess.Popen[bytes]
 
-    def last_words(self) -> str:
-        """The last lines of the logs of all nodes."""
-        return "\n".join(f"{path.name}: {line}" for path in sorted(self.logs.glob("*.log")) for line in _tail(path))
+    def missing_words(self) -> str:
+        """Why nodes did not join, as far as their logs tell."""
+        ended = [f"{self.names[node]}: {self._last_words(node)}" for node in self.ended_nodes()]
+        return "; ".join(ended) or "the others do not answer"
 
     def ended_nodes(self) -> list[int]:
         """Numbers of the nodes whose Ray ended or never started."""
@@ -91,9 +94,11 @@ class RayStep:
 
     def reason(self) -> str:
         """Why Ray ended: the head's own sentence if it has one; the logs have the rest."""
-        words = [line for line in _tail(self._log(self.head)) if line != ENDED]
-        sentence = next((line for line in words if line.startswith(DEATH)), "; ".join(words[-3:]) or self.last_words())
-        return f"{sentence or 'its step ended'} (logs: {self.logs})"
+        return f"{self._last_words(self.head) or 'its step ended'} (logs: {self.logs})"
+
+    def _last_words(self, node: int) -> str:
+        words = [line for line in _tail(self._log(node)) if line != ENDED]
+        return next((line for line in words if line.startswith(DEATH)), "; ".join(words[-3:]))
 
     def _log(self, node: int) -> Path:
         return self.logs / f"node-{node}.log"
@@ -116,7 +121,10 @@ def running_ray_step(
         environment = step_environment(os.environ) | ray_process_environment(os.environ) | _HEALTH_CHECKS
         environment["RAY_AUTH_TOKEN_PATH"] = str(token_file)
         command = ray_step(plan, logs / "node-%n.log")
-        with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            Thread(target=_forward, args=(process,), daemon=True).start()
             try:
                 step = RayStep(plan.head_address, plan.names, plan.head, logs, process)
                 _await_head(step, options.start_timeout_s)
@@ -176,12 +184,18 @@ def _token_file(layout: RunLayout, job_id: int) -> Iterator[Path]:
             token.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))
+        file.write(_token())
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+@cache
+def _token() -> str:
+    """One token for this process: Ray reads it once, also for a second Ray that replaces a lost one."""
+    return secrets.token_hex(32)
 
 
 def _await_head(step: RayStep, timeout_s: float) -> None:
@@ -195,6 +209,15 @@ def _await_head(step: RayStep, timeout_s: float) -> None:
             )
         time.sleep(0.2)
     _log.info("Ray's head listens at %s", step.address)
+
+
+def _forward(process: subprocess.Popen[bytes]) -> None:
+    """Log what `srun` says, apart from its remarks about options that a site does not need."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        words = line.decode("utf-8", "replace").strip()
+        if words and "lacks support for cpu binding" not in words:
+            _log.info("%s", words)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -8,21 +8,34 @@ import subprocess
 import time
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.job_facts import ask_job, slurm_name
 
 #: Slurm kills a requeued job at once. If it does not, the run ends with its exit code.
 PATIENCE_S = 60.0
+#: A time limit that is too short for any work must not requeue the job forever.
+MAX_IDLE_RUNS = 3
 _log = logging.getLogger(__name__)
 
 
-def may_requeue(allocation: Allocation, num_downloads: int) -> bool:
-    """Whether the job may run again: it has one run and `num_downloads` further ones."""
-    return allocation.restarts < num_downloads
+def may_requeue(allocation: Allocation, num_downloads: int, idle_runs: int = 0) -> bool:
+    """Whether the job may run again: it has one run and `num_downloads` further ones, not counting idle ones.
+
+    Args:
+        idle_runs: Runs that were stopped before they had done anything, this one included.
+    """
+    return allocation.restarts - min(idle_runs, MAX_IDLE_RUNS) < num_downloads
 
 
-def requeue_stopped_job(settings: Settings) -> None:
-    """Requeue the job of this process. Returns if Slurm refuses, or if no run is left."""
+def requeue_stopped_job(settings: Settings, *, is_idle: bool = False) -> None:
+    """Requeue the job of this process. Returns if Slurm refuses, or if no run is left.
+
+    Args:
+        settings: The run's settings.
+        is_idle: The run was stopped before it had done anything.
+    """
     allocation = Allocation.from_environ(os.environ)
     if settings.cluster.name != "slurm" or allocation is None:
         return
@@ -30,12 +43,28 @@ def requeue_stopped_job(settings: Settings) -> None:
     if ask_job(name).state != "RUNNING":
         return  # it is being cancelled and must not come back
     allowed = settings.downloader_parameters.num_downloads
-    if not may_requeue(allocation, allowed):
+    idle_runs = _count_idle_runs(RunLayout.of(settings), allocation.job_id, is_idle)
+    if not may_requeue(allocation, allowed, idle_runs):
         _log.warning("stopped; all downloader_parameters.num_downloads=%d requeues are used", allowed)
         return
-    _log.info("requeue %d of %d", allocation.restarts + 1, allowed)
+    if is_idle:
+        _log.info("nothing was done in this run: it does not count as one, unless that happens %d times", MAX_IDLE_RUNS)
+    _log.info("requeue %d of %d", allocation.restarts + 1 - min(idle_runs, MAX_IDLE_RUNS), allowed)
     done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, check=False)
     if done.returncode:
         _log.error("Slurm did not requeue the job: %s", done.stderr.strip())
         return
     time.sleep(PATIENCE_S)
+
+
+def _count_idle_runs(layout: RunLayout, job_id: int, is_idle: bool) -> int:
+    """How many runs of this job did nothing; remembered in the run folder."""
+    path = layout.logs / f"idle-runs-{job_id}"
+    try:
+        before = int(path.read_text("ascii"))
+    except (OSError, ValueError):
+        before = 0
+    if is_idle:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, f"{before + 1}\n")
+    return before + is_idle

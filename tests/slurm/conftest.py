@@ -25,6 +25,15 @@ from tests.support.slurm import ask, end_jobs_of, within
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-slurm", action="store_true", help="fail where there is no Slurm, instead of skipping")
+    parser.addoption("--slurm-soak", action="store_true", help="also run the tests that take minutes each")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slurm-soak", default=False):
+        skip = pytest.mark.skip(reason="takes minutes: make slurm-soak")
+        for item in items:
+            if "slurm_soak" in item.keywords:
+                item.add_marker(skip)
 
 
 def _missing(config: pytest.Config, sentence: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ray_downloader.config.settings import Settings
@@ -41,6 +43,18 @@ def test_a_stopped_job_is_requeued_and_waits_for_its_end(fake: Fake, job: list[f
     requeue_stopped_job(settings())
     assert calls() == ["show job -o 7", "requeue 7"]
     assert job == [60.0]
+
+
+@pytest.mark.parametrize(("num_downloads", "runs"), [(1, 4), (2, 5)])
+def test_runs_that_did_nothing_do_not_count_but_end_some_time(
+    fake: Fake, job: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, num_downloads: int, runs: int
+) -> None:
+    calls = fake("scontrol", scontrol("RUNNING"))
+    options = settings(num_downloads=num_downloads).model_copy(update={"path_to_output": tmp_path / "out"})
+    for restarts in range(10):
+        monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
+        requeue_stopped_job(options, is_idle=True)
+    assert calls().count("requeue 7") == runs
 
 
 def test_an_element_of_an_array_is_requeued_alone(

@@ -38,9 +38,9 @@ class HereCluster:
         self, _cluster: object, options: DownloaderParameters, _layout: RunLayout, *name: str
     ) -> Iterator[SimpleNamespace]:
         self.started.append((options, name))
-        yield SimpleNamespace(slots=self.slots)
+        yield SimpleNamespace(slots=self.slots, require_running=lambda: None)
 
-    def pool(self, slots: int, cpus_per_task: float) -> HereCluster:
+    def pool(self, slots: int, cpus_per_task: float, _require_running: Callable[[], None]) -> HereCluster:
         self.pools.append((slots, cpus_per_task))
         return self
 
