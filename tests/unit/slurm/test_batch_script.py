@@ -203,6 +203,30 @@ def test_signals_reach_the_program_whose_exit_code_counts(site: Site, name: sign
         assert "ended with exit code 3" in process.stdout.read()
 
 
+@pytest.mark.parametrize(
+    ("limit_s", "words"), [(60, "draining in 4"), (3600, "draining\n"), (None, "draining\n")],
+    ids=["a minute", "an hour", "unlimited"],
+)  # fmt: skip
+def test_a_job_of_a_minute_works_before_it_drains(site: Site, fake: Fake, limit_s: int | None, words: str) -> None:
+    """Its signal, 90 s before the end, comes at the beginning."""
+    end = f"$(date -d '+{limit_s} seconds' +%Y-%m-%dT%H:%M:%S)" if limit_s else "Unknown"
+    fake("scontrol", f'echo "JobId=7 StartTime=$(date +%Y-%m-%dT%H:%M:%S) EndTime={end} Command=(null)"')
+    site.python = program(
+        site.folder / "program.py",
+        f"#!{sys.executable}\nimport signal, sys\n"
+        "if sys.argv[1] == '-c': sys.exit()\nprint('ready', flush=True)\nsignal.pause()\n",
+    )
+    with subprocess.Popen(
+        ["bash", str(SCRIPT)], cwd=site.folder, env=site.environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        wait_for(process.stdout.readline, "ready")
+        process.send_signal(signal.SIGUSR1)
+        assert f"the time limit is near: {words}" in process.stdout.readline()
+        process.terminate()
+
+
 def wait_for(read: Callable[[], str], word: str) -> None:
     while (line := read()) and word not in line:
         pass
