@@ -30,8 +30,8 @@ def test_a_drain_concerns_one_element_of_an_array_only(
 ) -> None:
     """The first element that starts has the array's number as its own, by which Slurm would requeue all of them."""
     for task in (1, 2):
-        arguments(shared_folder, slurm_origin, f"list_{task}", rows=300, rate_rps=2.0)
-    run = arguments(shared_folder, slurm_origin, "any", rows=1, rate_rps=2.0)[2:]
+        arguments(shared_folder, slurm_origin, f"list_{task}", rows=800, rate_rps=1.0)
+    run = arguments(shared_folder, slurm_origin, "any", rows=1, rate_rps=1.0)[2:]
     paths = [f"path_to_input=list_{TASK}.txt", f"path_to_output=list_{TASK}"]
     array = submit(shared_folder, *paths, *run, DOWNLOAD_ONLY, options=("--array=1-2", "--nodes=1", "--exclusive"))
     for task in (1, 2):
@@ -43,8 +43,8 @@ def test_a_drain_concerns_one_element_of_an_array_only(
     for task, element in elements.items():
         assert element.wait(180) == "COMPLETED 0:0", element.log
         assert element.field("Restarts") == str(int(task == drained))
-        assert_settled_once(shared_folder, f"list_{task}", rows=300)
-        assert requests_of(slurm_origin, f"list_{task}") == 300
+        assert_settled_once(shared_folder, f"list_{task}", rows=800)
+        assert requests_of(slurm_origin, f"list_{task}") == 800
         assert_nothing_left(shared_folder, f"list_{task}", element, idle_nodes)
 
 
