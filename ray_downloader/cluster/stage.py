@@ -54,12 +54,14 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     context = RunContext(settings, layout)
     try:
         return _download_on_ray(context, console, report)
-    except RayLostError as loss:
-        _log.error("%s; Ray is started once more", loss)
+    except RayLostError:
+        _log.warning("Ray is started once more")
     try:
         return _download_on_ray(context, console, report)
     except (RayLostError, StartError) as loss:
-        _log.error("%s; the run stops, and the same command continues it", loss)
+        if isinstance(loss, StartError):
+            _log.error("%s", loss)
+        _log.error("the run stops, and the same command continues it")
         return DownloadResult(is_stopped=True)
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.cores import usable_cores
+from ray_downloader.machine import usable_cpus
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches
@@ -52,7 +52,7 @@ def planned_slots(settings: Settings, environ: Mapping[str, str]) -> int:
     """How many worker tasks will run at once, as far as that is known before Ray runs."""
     parameters, cluster = settings.downloader_parameters, settings.cluster
     allocation = Allocation.from_environ(environ) if cluster.name == "slurm" else None
-    cpus = list(allocation.cpus) if allocation else [cluster.num_cpus or usable_cores()]
+    cpus = list(allocation.cpus) if allocation else [cluster.num_cpus or usable_cpus(environ)]
     per_node = [
         min(int(count / parameters.cpu_per_worker), parameters.workers_per_node or count)
         for count in cpus[: parameters.max_nodes]

@@ -56,7 +56,7 @@ class Allocation:
         if "SLURM_JOB_ID" not in environ or "SLURM_JOB_CPUS_PER_NODE" not in environ:
             return None
         cpus = expand_counts(environ["SLURM_JOB_CPUS_PER_NODE"])
-        names = expand_hostlist(environ.get("SLURM_JOB_NODELIST", ""))
+        names = expand_hostlist(environ.get("SLURM_JOB_NODELIST", "")) or map(str, range(len(cpus)))
         return cls(
             job_id=int(environ["SLURM_JOB_ID"]),
             nodes=tuple(

@@ -90,7 +90,9 @@ class RayStep:
             RayLostError: The step or its head has ended.
         """
         if not self.is_running():
-            raise RayLostError(f"the job has lost its Ray: {self.reason()}. All results so far are kept")
+            loss = RayLostError(f"the job has lost its Ray: {self.reason()}. All results so far are kept")
+            _log.error("%s", loss)  # now: to leave Ray takes ten seconds and more
+            raise loss
 
     def reason(self) -> str:
         """Why Ray ended: the head's own sentence if it has one; the logs have the rest."""

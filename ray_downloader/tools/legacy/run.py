@@ -20,6 +20,7 @@ from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.errors import ExitCode
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding
+from ray_downloader.slurm.begin import working_job
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.dropping import FILTER_TABLE, IMAGES
 from ray_downloader.tools.engine import IN_PLACE, resources, say
@@ -92,7 +93,10 @@ def _run_steps(context: ToolContext, config_path: Path, checkpoint: _Checkpoint)
     from ray_downloader.cluster.task_pool import TaskPool  # noqa: PLC0415
 
     options = resources(context.settings)
-    with running_cluster(context.settings.cluster, options, context.layout) as cluster:
+    with (
+        working_job(context.settings, context.layout),
+        running_cluster(context.settings.cluster, options, context.layout) as cluster,
+    ):
         workers = checkpoint.workers or cluster.slots
         config = ToolConfig(context.settings, str(config_path), 0, workers)
         for family, done in _STEPS:
@@ -101,7 +105,7 @@ def _run_steps(context: ToolContext, config_path: Path, checkpoint: _Checkpoint)
                 checkpoint.note(done, workers)
         runner = step_class(context.name, "runner", _DEFAULTS["runner"])
         configs = [ToolConfig(context.settings, str(config_path), rank, workers) for rank in range(workers)]
-        task_pool = TaskPool(cluster.slots, options.cpu_per_worker)
+        task_pool = TaskPool(cluster.slots, options.cpu_per_worker, cluster.require_running)
         for _ in task_pool.run(partial(_run_rank, runner), configs):
             pass
     if not task_pool.is_stopped:

@@ -9,6 +9,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader import machine
 from ray_downloader.tools import queries
 from ray_downloader.tools.context import finished_batches
 from ray_downloader.tools.queries import columns_of, images_database, write_csv, write_parquet
@@ -71,7 +72,7 @@ def test_memory_is_bounded_and_what_does_not_fit_is_spilled_beside_the_results(
     monkeypatch.setattr(queries.duckdb, "connect", lambda config: configs.append(config) or connect(config=config))
     for total_gib in (64, 3):
         memory = psutil.virtual_memory()._replace(total=total_gib << 30)
-        monkeypatch.setattr(queries.psutil, "virtual_memory", lambda memory=memory: memory)
+        monkeypatch.setattr(machine.psutil, "virtual_memory", lambda memory=memory: memory)
         with images_database(run.root / "tool", finished_batches(run.layout.images)):
             (run.root / "tool" / ".spill").mkdir(parents=True)
     assert [config["memory_limit"] for config in configs] == ["4096MiB", "1536MiB"]
