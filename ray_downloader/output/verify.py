@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ray_downloader.cores import usable_cores
+from ray_downloader.machine import usable_cpus
 from ray_downloader.output.batch_folder import BatchFolder
 
 
@@ -19,5 +19,5 @@ def verify(folders: Iterable[Path]) -> Iterator[list[str]]:
     Returns:
         For each folder, sentences about what is wrong with it.
     """
-    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="verify") as threads:
+    with ThreadPoolExecutor(usable_cpus(), thread_name_prefix="verify") as threads:
         yield from threads.map(lambda folder: BatchFolder(folder).verify(), folders)

@@ -10,8 +10,8 @@ import os, signal, sys
 del os.sched_getaffinity
 del signal.SIGUSR1
 import ray_downloader
-from ray_downloader.cores import usable_cores
-assert usable_cores() == os.cpu_count()
+from ray_downloader.machine import usable_cpus
+assert usable_cpus() == os.cpu_count()
 import ray_downloader.status, ray_downloader.control, ray_downloader.report.__main__, ray_downloader.signals
 import ray_downloader.partition, ray_downloader.tools.queries, ray_downloader.output.verify, ray_downloader.fetch
 """
