@@ -45,9 +45,9 @@ def test_a_usable_job_is_accepted(inside: None) -> None:
 
 
 def test_a_scratch_folder_that_is_too_long_for_sockets_is_refused(inside: None) -> None:
-    require_job(settings({"scratch": "/local/" + "x" * 20}))
-    with pytest.raises(UserError, match=r"is too long: .* this folder's may have 30;"):
-        require_job(settings({"scratch": "/local/" + "x" * 24}))
+    require_job(settings({"scratch": "/local/" + "x" * 19}))
+    with pytest.raises(UserError, match=r"is too long: .* this folder's may have 26;"):
+        require_job(settings({"scratch": "/local/" + "x" * 20}))
 
 
 def test_an_unknown_interface_is_refused(inside: None) -> None:
