@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -36,14 +37,15 @@ def test_so_is_every_setting_that_is_one(key: str, name: str) -> None:
     assert _value(f"{key}={name}") == name
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12))
 @example("a\\\\'")
 def test_any_text_arrives_or_hydras_own_words_are_meant(name: str) -> None:
     quoted = len(name.strip()) > 1 and name.strip()[0] in "'\"" and name.strip()[0] == name.strip()[-1]
     if "$" in name or quoted or name.strip().lower() == "null":
         return
-    assert _value(f"path_to_input={name}") == name
+    (argument,) = as_hydra_reads([f"path_to_input={name}"])
+    # Hydra's grammar alone: a whole composition takes 0.2 s, and does not look at a value again.
+    assert OverridesParser.create().parse_override(argument).value() == name
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,12 @@ _PARTS = st.sampled_from(
 )
 _URLS = st.lists(_PARTS | st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).map("".join)
 
+_DATABASE = duckdb.connect()
+
 
 def _server_by_origin(urls: list[str]) -> dict[str, str | None]:
-    with duckdb.connect() as connection:
-        connection.execute("CREATE TABLE staged (identifier VARCHAR, reason VARCHAR, origin VARCHAR)")
+    with _DATABASE.cursor() as connection:  # a database of its own for each example would cost most of the time
+        connection.execute("CREATE OR REPLACE TABLE staged (identifier VARCHAR, reason VARCHAR, origin VARCHAR)")
         connection.execute("INSERT INTO staged (identifier) SELECT unnest(?::VARCHAR[])", [urls])
         connection.execute(f"UPDATE staged SET origin = {ORIGIN_SQL}")
         name_servers(connection)
