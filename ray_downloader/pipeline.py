@@ -36,6 +36,7 @@ from ray_downloader.monitor.run_report import RunReport, read_report, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.output.citation import CITATION, download_doi, write_citation
+from ray_downloader.output.croissant import write_croissant
 from ray_downloader.output.data_card import write_data_card
 from ray_downloader.output.verify import verify
 from ray_downloader.partition import load_partition_summary, partition
@@ -359,6 +360,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     summary = summarise(load_partition_summary(layout), status, figures, before)
     save_summary(layout, summary)
     write_data_card(layout, settings.image, summary)
+    write_croissant(settings, layout, summary)
     _cite(settings, layout)
     shown.report.keep(figures_of(summary))
     show_summary(summary, shown.console, shown.again)

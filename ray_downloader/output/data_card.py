@@ -37,11 +37,15 @@ ray.data.read_parquet(glob("images/*/*/successes.parquet"), partitioning=None)
 
 def write_data_card(layout: RunLayout, image: ImageSettings, summary: Mapping[str, Any]) -> None:
     """Write the card of a run that has partitioned its list."""
-    urls = next(iter(sorted(layout.urls.glob("rows-*.parquet"))), None)
-    kept = kept_names(pq.read_schema(urls)) if urls else ()
     if layout.images.is_dir():
-        schema = success_schema(kept, image.extra_columns)
+        schema = success_schema(kept_in_run(layout), image.extra_columns)
         write_text(layout.images / CARD, data_card(schema, image.encode, summary))
+
+
+def kept_in_run(layout: RunLayout) -> list[str]:
+    """The columns of `dataset.keep` that the run has."""
+    urls = next(iter(sorted(layout.urls.glob("rows-*.parquet"))), None)
+    return kept_names(pq.read_schema(urls)) if urls else []
 
 
 def data_card(schema: pa.Schema, encode: str, summary: Mapping[str, Any]) -> str:

@@ -1,0 +1,52 @@
+"""The Croissant description of a run: what it says, and that MLCommons' own package finds it valid."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.output.croissant import CROISSANT, write_croissant
+from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
+from tests.support.stored import StoredRun, received, row
+
+SUMMARY = {"rows": {"input": 5, "rejected": 1, "successes": 3, "errors": 1}}
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Path:
+    run = StoredRun(tmp_path / "out")
+    body, at = received(1), datetime(2026, 11, 2, tzinfo=timezone.utc)
+    run.add([row("a", body, license="CC0", fetched_at=at), row("b", body, license="CC0", usage="tdm-reservation: 1")])
+    run.add([row("c", body, license="CC BY 4.0")], "b.example")
+    run.add([], "c.example")
+    settings = Settings.from_config(
+        {"path_to_input": "/lists/media.csv", "path_to_output": run.root, "politeness": {"contact": "me@a.example"}}
+    )
+    write_croissant(settings, run.layout, SUMMARY)
+    return run.layout.images / CROISSANT
+
+
+def test_it_states_fields_counts_licences_origin_and_uses(described: Path) -> None:
+    document = json.loads(described.read_text("utf-8"))
+    assert document["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    assert document["license"] == ["CC0", "CC BY 4.0"]
+    assert document["datePublished"] == "2026-11-02"
+    assert document["isBasedOn"] == "media.csv"
+    assert document["creator"]["name"] == "me@a.example"
+    assert document["usageInfo"] == ["tdm-reservation: 1 (1 images)"]
+    assert "3 images of 5 rows" in document["description"]
+    (records,) = document["recordSet"]
+    types = {one["name"]: one["dataType"] for one in records["field"]}
+    assert list(types) == SUCCESS_SCHEMA.names
+    assert (types["image"], types["uuid"], types["original_size"]) == ("sc:ImageObject", "sc:Text", "sc:Integer")
+
+
+@pytest.mark.filterwarnings("ignore")  # of the package, which is not ours
+def test_the_package_of_mlcommons_finds_it_valid(described: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    issues = mlcroissant.Dataset(str(described)).metadata.ctx.issues
+    assert (issues.errors, issues.warnings) == (set(), set())
