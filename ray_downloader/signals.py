@@ -116,6 +116,19 @@ def _stop(number: int, _frame: object) -> None:
     raise StopRequested(signal.Signals(number).name)
 
 
+#: Interrupts that made a stage drain instead of being raised.
+_interrupts: list[int] = []
+
+
+@contextmanager
+def raising_interrupts() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` after the block if an interrupt made it drain: the next cell must not go on."""
+    seen = len(_interrupts)
+    yield
+    if len(_interrupts) > seen:
+        raise KeyboardInterrupt("interrupted; the same call continues")
+
+
 @contextmanager
 def draining_on_signals(drain: Callable[[str], None]) -> Iterator[None]:
     """Call `drain` with the signal's name, instead of raising; entered after `ray.init`, which claims SIGTERM.
@@ -125,10 +138,13 @@ def draining_on_signals(drain: Callable[[str], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        name: signal.signal(name, lambda number, _: drain(signal.Signals(number).name))
-        for name in (*NAMES, signal.SIGINT)
-    }
+
+    def handle(number: int, _frame: object) -> None:
+        if number == signal.SIGINT:
+            _interrupts.append(number)
+        drain(signal.Signals(number).name)
+
+    before = {name: signal.signal(name, handle) for name in (*NAMES, signal.SIGINT)}
     try:
         yield
     finally:

@@ -62,10 +62,18 @@ def start_budget_actors(context: RunContext, cluster: Cluster, rows_by_server: M
             len(placement.dedicated), len(rows_by_budget) - len(placement.dedicated), placement.shared,
         )  # fmt: skip
     return Directory(
-        dedicated={budget: _start(context, budget) for budget in placement.dedicated},
-        shared=tuple(_start(context, f"shared servers {number}") for number in range(placement.shared)),
+        dedicated={budget: _start(context, cluster, budget) for budget in placement.dedicated},
+        shared=tuple(_start(context, cluster, f"shared servers {number}") for number in range(placement.shared)),
     )
 
 
-def _start(context: RunContext, name: str) -> Any:
-    return _BudgetActor.options(name=name).remote(str(context.layout.settings_file))
+def end_budget_actors(directory: Directory[Any]) -> None:
+    """End all actors: a Ray that goes on after the run, as the caller's own does, would keep them for a while."""
+    for actor in directory.actors:
+        ray.kill(actor)
+
+
+def _start(context: RunContext, cluster: Cluster, name: str) -> Any:
+    """Start an actor, under a name that is its own also where several runs share one Ray."""
+    options = _BudgetActor.options(name=name, namespace=cluster.namespace)
+    return options.remote(str(context.layout.settings_file))

@@ -75,6 +75,10 @@ def running_cluster(
     with ExitStack() as stack:
         own = starts_own_nodes(options)
         step = stack.enter_context(running_ray_step(options, parameters, layout)) if own else None
+        if ray.is_initialized() and not own:
+            # The caller's own Ray is neither restarted nor ended, whatever `cluster` says.
+            yield _measure(options, parameters, namespace, None)
+            return
         stack.callback(_leave_ray)
         if options.name == "local":
             dashboard = _start_embedded(options, namespace)

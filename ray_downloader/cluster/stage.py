@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, NodeDiedError, WorkerCrashedError
 from rich.console import Console
 
-from ray_downloader.cluster.actor_calls import RayActorCalls, start_budget_actors
+from ray_downloader.cluster.actor_calls import RayActorCalls, end_budget_actors, start_budget_actors
 from ray_downloader.cluster.connect import Cluster, running_cluster
 from ray_downloader.cluster.driver import DownloadResult, Driver
 from ray_downloader.cluster.metrics import RunMetrics
@@ -106,7 +106,9 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
             driver = Driver(context, cluster.slots, ports)
             # Entered after `ray.init`, which claims SIGTERM.
             with draining_on_signals(driver.stop):
-                return driver.run(status.work)
+                result = driver.run(status.work)
+        end_budget_actors(directory)
+        return result
 
 
 def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings, require_running: Callable[[], None]) -> None:
