@@ -438,6 +438,8 @@ class ImageSettings(_Group):
     """Pictures with more pixels are refused before they are decoded."""
     resize: Literal["keep_ratio_longest", "keep_ratio_shortest", "center_crop", "border", "none"] = "keep_ratio_longest"
     """How a picture becomes image_size; no way enlarges it."""
+    renditions: Literal["off", "auto"] = "off"
+    """auto: request the smallest version that a known host serves and that is fast_gap times image_size, or larger."""
     min_size: PositiveInt | None = None
     """Pictures with a side below this many pixels end as errors."""
     max_aspect_ratio: Annotated[float, Field(ge=1)] | None = None

@@ -77,8 +77,8 @@ REJECTED_SCHEMA = pa.schema(
     ]
 )
 
-#: `rendition` names the version of the picture that was requested instead of the listed one; `usage` is what the server
-#: or its robots.txt states about uses of the file.
+#: `rendition` names the version of the picture that was requested, at `requested_url`, instead of the listed one.
+#: `usage` is what the server or its robots.txt states about uses of the file.
 SUCCESS_SCHEMA = pa.schema(
     [
         pa.field("uuid", pa.string()),
@@ -101,6 +101,7 @@ SUCCESS_SCHEMA = pa.schema(
         pa.field("last_modified", pa.string()),
         pa.field("fetched_at", pa.timestamp("ms", tz="UTC")),
         pa.field("rendition", pa.string()),
+        pa.field("requested_url", pa.string()),
         pa.field("usage", pa.string()),
         pa.field("license_from", pa.string()),
         pa.field("checksum_ok", pa.bool_()),
@@ -156,6 +157,7 @@ class ImageRecord:
     last_modified: str | None
     fetched_at: datetime
     rendition: str | None = None
+    requested_url: str | None = None
     usage: str | None = None
     extra: Mapping[str, str | None] = field(default_factory=dict)
 

@@ -25,6 +25,7 @@ def image_record(
     Args:
         usage: What robots.txt states about uses of the file; the headers of the answer are added.
     """
+    rendition = row.rendition if row.rendition and row.url == row.rendition.url else None
     return ImageRecord(
         hashsum_original=image.hashsum_original,
         hashsum_resized=image.hashsum_resized,
@@ -38,6 +39,8 @@ def image_record(
         etag=result.headers.get("etag"),
         last_modified=result.headers.get("last-modified"),
         fetched_at=at,
+        rendition=rendition.name if rendition else None,
+        requested_url=rendition.url if rendition else None,
         usage=(usage_of_headers(result.headers, PRODUCT_TOKEN) + usage).text,
         extra=image.extra,
     )

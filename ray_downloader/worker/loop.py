@@ -195,6 +195,10 @@ class Worker:
             self._ports.rng.shuffle(rows)  # lists are sorted and neighbours fail together, which looks like the server
             self._rows_of_server.update(row.server for row in rows)
             for row in rows:
+                if not row.listed and (
+                    rendition := self._policy.rendition(row.identifier)
+                ):  # a checksum is of the listed
+                    row.prefer(rendition)
                 self._send_to(row, batch.resume(row, now_s, self._ports.wall_clock()))
 
     def _send_to(self, row: Row, url: str) -> None:

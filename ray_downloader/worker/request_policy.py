@@ -5,6 +5,7 @@ Where a URL leads and whose budget it spends; what an answer means; whether a fa
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.fetch.base import DnsFailure, FetchResult
+from ray_downloader.fetch.renditions import Rendition, find_rendition
 from ray_downloader.partition.server_key import BadUrlError, RequestUrl, without_user_info
 from ray_downloader.politeness.headers.moments import seconds_until
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
@@ -143,10 +145,15 @@ class RequestPolicy:
         self.requires_checksum = settings.dataset.checksum == "require"
         self._directives = settings.politeness.opt_out_directives
         self._is_strict = settings.politeness.opt_out == "strict"
+        self._least_px = least_px_of(settings)
         self._policies = policies
         self._ignored = frozenset(ignored)
         self._secrets = secrets
         self._known: dict[str, tuple[str, bool | None]] = {}
+
+    def rendition(self, url: str) -> Rendition | None:
+        """The version of a listed picture to request instead of it (`image.renditions`)."""
+        return find_rendition(url, self._least_px) if self._least_px else None
 
     def route(self, url: str, start: str | None = None) -> Route | Failure:
         """Where a request for `url` goes, or why there is none.
@@ -222,6 +229,14 @@ class RequestPolicy:
         if isinstance(decision, GiveUp):
             return None
         return max(decision.delay_s, ODD_DELAY_S * (attempt - 1)) if is_odd else decision.delay_s
+
+
+def least_px_of(settings: Settings) -> int:
+    """The longer side that a rendition needs; 0 if listed pictures are requested as they are."""
+    image = settings.image
+    if image.renditions == "off" or image.encode == "original" or image.resize == "none":
+        return 0
+    return math.ceil(settings.downloader_parameters.image_size * image.fast_gap)
 
 
 def _is_same_server(target: RequestUrl, start: str) -> bool:

@@ -20,6 +20,7 @@ from zlib import crc32
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.cookies import RedirectCookies
+from ray_downloader.fetch.renditions import Rendition
 from ray_downloader.output.journal import Rows
 from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.run_folder.checksums import Listed
@@ -76,6 +77,7 @@ class Row:
         server: The server under which its rows are counted.
         mirrors: URLs of the same bytes, to be tried when this one has failed for good.
         listed: What the list states about the bytes for each of its rows; empty if it states nothing.
+        rendition: The smaller version that is requested first; the identifier is the first mirror then.
         attempt: 1 for the first request.
         url: The start of the attempt: the identifier or a mirror.
         route: Where the next request goes; not to `url` after a redirect.
@@ -93,6 +95,7 @@ class Row:
     server: str
     mirrors: list[str] = field(default_factory=list)
     listed: Sequence[Listed] = ()
+    rendition: Rendition | None = None
     attempt: int = 1
     url: str = ""
     route: Route | None = None
@@ -140,6 +143,16 @@ class Row:
             raise RuntimeError(f"{self!r} cannot become {state.value}")
         self.state = state
         self.events.append(state.value)
+
+    def prefer(self, rendition: Rendition) -> None:
+        """Request a smaller version first, before anything was requested."""
+        self.rendition, self.url = rendition, rendition.url
+        self.mirrors = [self.identifier, *self.mirrors]
+
+    @property
+    def start_url(self) -> str:
+        """The URL with which it begins."""
+        return self.rendition.url if self.rendition else self.identifier
 
     def take_out(self, indices: Sequence[int]) -> Row:
         """A separate row for some of the input rows, which are removed from this one."""
@@ -206,7 +219,7 @@ class Row:
     def progress(self, now_s: float, now_unix_s: float) -> dict[str, Any] | None:
         """What was learned about it so far, as JSON-able values; None for a row that is as it was in the list."""
         at = self.route.url if self.route and self.hops else None
-        if not (at or self.failure or self.attempt > 1 or self.url != self.identifier):
+        if not (at or self.failure or self.attempt > 1 or self.url != self.start_url):
             return None
         return {
             "rows": [int(number) for number in self.rows.numbers],

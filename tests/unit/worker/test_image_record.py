@@ -19,7 +19,7 @@ BODY = received(1)
 def record_of(headers: dict[str, str], **row: Any) -> Any:
     made = process(BODY, ImageOptions(image_size=64, encode="png"))
     at = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=45)))
-    values = {"attempt": 3, "route": None, "url": "http://a.org/a.jpg", **row}
+    values = {"attempt": 3, "route": None, "url": "http://a.org/a.jpg", "rendition": None, **row}
     return image_record(SimpleNamespace(**values), FetchResult(1, None, 200, headers), made, at), made, at  # type: ignore[arg-type]  # the part of a row that is read
 
 
