@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import duckdb
+import pyarrow.parquet as pq
 
 from ray_downloader.partition.server_key import BadUrlError, server_key
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
@@ -169,9 +170,28 @@ def _create(
     connection.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
     if not files:
         return
-    source = f"read_parquet({file_list(files)}, filename = true, union_by_name = true, hive_partitioning = false)"
-    there = {name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {source} LIMIT 0").fetchall()}
+    is_mixed = len({tuple(pq.read_schema(path).names) for path in {files[0], files[len(files) // 2], files[-1]}}) > 1
+    try:
+        _fill(connection, table, files, wanted, by_name=is_mixed)
+    except duckdb.Error:  # files in between differ, as an earlier version wrote them
+        _fill(connection, table, files, wanted, by_name=True)
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    files: Sequence[Path],
+    wanted: Mapping[str, str],
+    *,
+    by_name: bool,
+) -> None:
+    """Read the files; `by_name` if they have different columns, which takes twice as long."""
+    options = f"filename = true, union_by_name = {by_name}, hive_partitioning = false"
+    described = files if by_name else files[:1]
+    columns = f"DESCRIBE SELECT * FROM read_parquet({file_list(described)}, {options}) LIMIT 0"
+    there = {name for name, *_ in connection.execute(columns).fetchall()}
     chosen = [name if name in there else f"NULL AS {name}" for name in ("identifier", *wanted)]
+    source = f"read_parquet({file_list(files)}, {options})"
     connection.execute(f"INSERT INTO {table} SELECT {_FOLDER}, {', '.join(chosen)} FROM {source}")
 
 

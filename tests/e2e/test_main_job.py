@@ -90,10 +90,12 @@ def test_a_drained_and_then_a_killed_run_go_on_and_settle_each_row_once(
         assert process.wait(timeout=60) == 3
     assert busy.returncode == 4
     assert "another run holds" in busy.stderr
-    drained_after = asked()
+    report, drained_after = out.root / "report.html", asked()
     assert 50 <= drained_after < 240
     assert out.summary["rows"]["successes"] == drained_after, "no request was in vain"
     assert out.summary["unsettled_rows"] == rows - drained_after
+    assert f'"images":{drained_after},"errors":0,"left":{rows - drained_after}' in report.read_text("utf-8")
+    assert f"path_to_output={out.root}" in report.read_text("utf-8"), "in the command that continues"
     # 2. Killed: what was settled in the last second may be lost.
     with running(until_asked=drained_after + 250) as process:
         process.send_signal(signal.SIGKILL)
@@ -105,6 +107,7 @@ def test_a_drained_and_then_a_killed_run_go_on_and_settle_each_row_once(
     assert out.summary["rows"]["successes"] == rows
     assert set(out.settled_uuids().values()) == {1}
     assert len(out.settled_uuids()) == rows
+    assert f'"images":{rows},"errors":0,"left":0' in report.read_text("utf-8")
     asked_in_all = asked()
     assert asked_in_all - rows < killed_after - drained_after - 100, "what is settled is not fetched again"
     # 4. And again, with nothing left.

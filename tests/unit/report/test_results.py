@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.output.batch_folder import SUCCESS, BatchFolder
@@ -93,3 +94,14 @@ def test_of_many_files_only_some_are_read_and_the_share_says_so(
 def test_a_folder_that_vanishes_is_left_out(layout: RunLayout, tmp_path: Path) -> None:
     found = read_results({tmp_path / "gone": Counter({SUCCESS: 3, "dns": 1})}, SUCCESS, random.Random(1))
     assert (found.images.files, found.errors.files) == (0, 0)
+
+
+def test_files_of_an_earlier_version_have_fewer_columns(tmp_path: Path) -> None:
+    rows = [Listed(f"http://{name}.example/1.jpg", listed={"license": "CC0"}) for name in "abcde"]
+    layout = reported_run(tmp_path, rows, downloader_parameters={"pool_below": 1})
+    files = sorted(layout.images.rglob("successes.parquet"))
+    older = pq.read_table(files[1]).drop_columns(["original_format", "final_url"])
+    pq.write_table(older, files[1])
+    found = read(layout)
+    assert dict(found.counts["license"]) == {"CC0": 5}
+    assert dict(found.counts["original_format"]) == {"jpeg": 4, "": 1}
