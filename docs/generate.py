@@ -69,6 +69,7 @@ _COLUMNS: Mapping[str, str] = {
     "fetched_at": "when the answer was complete, UTC",
     "license_from": "`media` or `occurrence`: which table of an archive has the licence",
     "checksum_ok": "whether the bytes match the list's checksum and size; null if it has none",
+    "requested_url": "the URL that was requested, if it is not the one of the list",
     "rendition": "the version of the picture that was requested instead of the listed one",
     "usage": "what the server or its robots.txt states about uses of the file",
     "server_name": "the row's server; only in the folder `pooled`",
@@ -114,6 +115,9 @@ def _cell(text: str) -> str:
 
 def columns(schema: pa.Schema) -> str:
     """A table of a schema's columns."""
+    unknown = [name for name in schema.names if name not in _COLUMNS]
+    if unknown:
+        raise KeyError(f"docs/generate.py needs a sentence in _COLUMNS for {', '.join(unknown)}")
     rows = (f"| `{column.name}` | {_type(column.type)} | {_COLUMNS[column.name]} |" for column in schema)
     return _table(("column", "type", "meaning"), rows)
 
