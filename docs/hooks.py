@@ -20,11 +20,20 @@ _ELSEWHERE = ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "CHANGELOG.m
 
 
 def on_config(config: Any) -> Any:
-    """Put every page of the folders that the navigation names into it; pages that are not written yet are left out."""
+    """Put all pages of the folders that the navigation names into it, and pages that it does not name at its end."""
     for section in config.nav:
         for title, entries in section.items():
             section[title] = [_expanded(entry) for entry in entries if _exists(entry)]
+    named = {page for section in config.nav for entries in section.values() for entry in entries for page in _of(entry)}
+    others = sorted(path.name for path in (ROOT / _DOCS).glob("*.md") if path.name not in named)
+    if others:
+        config.nav.append({"More": others})
     return config
+
+
+def _of(entry: dict[str, Any]) -> list[str]:
+    (place,) = entry.values()
+    return place if isinstance(place, list) else [place]
 
 
 def _expanded(entry: dict[str, str]) -> dict[str, Any]:

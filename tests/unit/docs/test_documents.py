@@ -16,7 +16,7 @@ from ray_downloader import __version__
 from ray_downloader.config.arguments import check_arguments
 from ray_downloader.config.compose import compose_over, group_choices, settings_from_file, settings_from_hydra
 from ray_downloader.config.plain_values import as_hydra_reads
-from tests.support.documents import ROOT, Block, blocks, pages
+from tests.support.documents import ROOT, Block, blocks
 from tests.support.reported import Listed, reported_run
 
 BLOCKS = list(blocks())
@@ -121,11 +121,6 @@ def test_examples_are_valid(path: Path) -> None:
 def test_configurations_are_valid(block: Block, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(block.text, "utf-8")
     settings_from_file(tmp_path / "config.yaml")
-
-
-def test_every_page_is_in_the_navigation() -> None:
-    named = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
-    assert {page.name for page in pages()} <= set(named)
 
 
 def test_versions_agree() -> None:
