@@ -203,6 +203,8 @@ class ToolsParameters(_Group):
     """merge_base: what images are compared by, the hash of the bytes received or the URL."""
     uuids: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     """lookup: images to extract."""
+    runs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
+    """link_health: further run folders."""
     export_format: Literal["webdataset", "parquet", "imagefolder"] = "webdataset"
     """export: what to write."""
     shard_rows: PositiveInt = 10_000
@@ -419,6 +421,11 @@ class FetcherSettings(_Group):
     """Which library moves the bytes: curl or requests."""
 
 
+def _off(value: object) -> object:
+    """YAML takes the word off for a boolean."""
+    return "off" if value is False else value
+
+
 class ImageSettings(_Group):
     """What is stored of an image."""
 
@@ -438,7 +445,7 @@ class ImageSettings(_Group):
     """Pictures with more pixels are refused before they are decoded."""
     resize: Literal["keep_ratio_longest", "keep_ratio_shortest", "center_crop", "border", "none"] = "keep_ratio_longest"
     """How a picture becomes image_size; no way enlarges it."""
-    renditions: Literal["off", "auto"] = "off"
+    renditions: Annotated[Literal["off", "auto"], BeforeValidator(_off)] = "off"
     """auto: request the smallest version that a known host serves and that is fast_gap times image_size, or larger."""
     min_size: PositiveInt | None = None
     """Pictures with a side below this many pixels end as errors."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import SUCCESSES
@@ -47,3 +48,8 @@ def test_what_is_stored_as_it_came_is_requested_as_it_is_listed(tmp_path: Path) 
     run = Run(tmp_path, URLS, groups={"image": {"renditions": "auto", "encode": "original"}})
     run.slice()
     assert set(run.asked()) == set(URLS)
+
+
+def test_off_is_a_word_also_in_yaml() -> None:
+    config = {"path_to_input": "a", "path_to_output": "b", "image": {"renditions": False}}
+    assert Settings.from_config(config).image.renditions == "off"
