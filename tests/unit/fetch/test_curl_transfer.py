@@ -142,11 +142,19 @@ def test_an_error_page_within_its_own_limit_keeps_the_connection(make_fetcher: M
     assert wire.read().startswith("GET /b.jpg ")
 
 
-def test_a_longer_error_page_is_dropped_with_its_connection_and_stays_a_refusal(
-    make_fetcher: MakeFetcher, wire: Wire
+def test_a_file_of_any_2xx_may_be_longer_than_an_error_page(make_fetcher: MakeFetcher, wire: Wire) -> None:
+    result = answered(make_fetcher(), wire, answer_of(bytes(65537), "299 Odd"))
+    assert (result.status, len(result.body)) == (299, 65537)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("300 Multiple Choices", ErrorKind.TOO_LARGE), ("404 Not Found", ErrorKind.HTTP_4XX)]
+)
+def test_a_longer_page_is_dropped_with_its_connection_and_a_refusal_stays_one(
+    make_fetcher: MakeFetcher, wire: Wire, status: str, kind: ErrorKind
 ) -> None:
-    result = answered(make_fetcher(), wire, answer_of(bytes(65537), "404 Not Found"))
-    assert (result.kind, result.status, result.body) == (ErrorKind.HTTP_4XX, 404, b"")
+    result = answered(make_fetcher(), wire, answer_of(bytes(65537), status))
+    assert (result.kind, result.status, result.body) == (kind, int(status[:3]), b"")
     wire.peers[0].settimeout(2.0)
     assert wire.peers[0].recv(1) == b"", "the connection is closed"
 
