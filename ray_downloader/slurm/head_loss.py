@@ -8,14 +8,13 @@ requeues the job. They end with the job, or when their standard input closes, wh
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 from threading import Thread
 
 from ray_downloader.slurm.allocation import Allocation
-from ray_downloader.slurm.job_facts import JobFacts, ask_job, slurm_name
+from ray_downloader.slurm.job_facts import JobFacts, ask_job, slurm_name, told_slurm
 from ray_downloader.slurm.requeue import may_requeue
 
 POLL_INTERVAL_S = 10.0
@@ -37,7 +36,7 @@ def requeue_when_head_is_lost(allocation: Allocation, num_downloads: int) -> Non
                 log.write(f"{loss}: this run of the job ends, and {following}. All results so far are kept.\n")
             end = ["scontrol", "requeue", name] if is_requeued else ["scancel", name]
             for command in (["scontrol", "update", f"JobId={name}", f"Comment={loss}"], end):
-                subprocess.run(command, check=False)
+                told_slurm(*command)
         time.sleep(POLL_INTERVAL_S)
 
 

@@ -16,6 +16,7 @@ from ray_downloader.slurm.hostlist import expand_hostlist
 
 #: A controller that restarts, or is busy, answers some seconds later.
 _PAUSES_S = (1.0, 3.0, 6.0)
+_SILENT = re.compile(r"Unable to contact|timed out|Connection|Socket", re.IGNORECASE)
 _UNDER_WAY = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"}
 
 
@@ -75,6 +76,17 @@ def ask_job(name: str) -> JobFacts:
         time.sleep(pause_s)
         text = output_of("scontrol", "show", "job", "-o", name)
     return JobFacts.parse(next(iter(text.splitlines()), ""))
+
+
+def told_slurm(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Slurm, again if the controller does not answer at the moment."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    for pause_s in _PAUSES_S:
+        if not done.returncode or not _SILENT.search(done.stderr):
+            break
+        time.sleep(pause_s)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done
 
 
 def is_over(job: str) -> bool:

@@ -16,12 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from ray_downloader.slurm.addresses import address_of_interface, host_of, is_listening, own_address_towards
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_start, scratch_of
+from ray_downloader.slurm.job_facts import is_over
 from ray_downloader.slurm.node_memory import memory_sentence
-from ray_downloader.slurm.ray_words import dead_process, death_sentence, plain
+from ray_downloader.slurm.ray_words import DEATH, dead_process, death_sentence, plain
 
 #: Only small objects pass through Ray (names of batches, and reports), so its object store can be small.
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -49,8 +50,10 @@ def main(plan_json: str) -> int:
         except OSError as error:
             _say(f"Ray cannot run here: {error}")
         _say(ENDED)
-    except _EndError:
+    except _EndError as end:
         was_stopped = True
+        if not _input_is_closed.is_set():
+            _say(f"{DEATH} it was stopped on {plan.names[node]} by {end}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         if was_stopped or node == plan.head:
@@ -62,16 +65,21 @@ class _EndError(Exception):
     """A signal, or the end of standard input, stops this process."""
 
 
+#: Tells the driver's wish from a signal of Slurm's.
+_input_is_closed = Event()
+
+
 def _end(number: int, _frame: object) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)  # the rest is cleaning up
-    raise _EndError(number)
+    raise _EndError(signal.Signals(number).name)
 
 
 def _end_with_input() -> None:
     """The driver has the other end: however it ends, the nodes end too."""
     while os.read(0, 4096):
         pass
+    _input_is_closed.set()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -81,7 +89,7 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
     if node != plan.head and not _within(plan.start_timeout_s, lambda: is_listening(plan.head_address)):
         _say(f"no Ray head listened at {plan.head_address} within {plan.start_timeout_s:g} s")
         return
-    shutil.rmtree(scratch, ignore_errors=True)  # left by this job's previous run, if the node lost power
+    _remove_leftovers(scratch)
     scratch.mkdir(mode=0o700, parents=True)
     temporary = scratch / "ray"  # Ray opens its own folder to everybody
     address = head if node == plan.head else _own_address(plan, head)
@@ -98,6 +106,15 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
     _show_reasons(temporary)
     dead = dead_process(lines)
     _say(death_sentence(plan.names[node], dead, process.returncode, memory_sentence(dead[0] if dead else "")))
+
+
+def _remove_leftovers(scratch: Path) -> None:
+    """Remove the folders of this job's previous run, and of our jobs that ended when this node lost power."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    for folder in scratch.parent.glob("rd-*-*"):
+        job = folder.name.split("-")[1]
+        if job.isdigit() and folder.stat().st_uid == os.getuid() and is_over(job):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _follow(process: subprocess.Popen[str], lines: deque[str]) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import time
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.slurm.allocation import Allocation
-from ray_downloader.slurm.job_facts import ask_job, slurm_name
+from ray_downloader.slurm.job_facts import ask_job, slurm_name, told_slurm
 
 #: Slurm kills a requeued job at once. If it does not, the run ends with its exit code.
 PATIENCE_S = 60.0
@@ -50,7 +49,7 @@ def requeue_stopped_job(settings: Settings, *, is_idle: bool = False) -> None:
     if is_idle:
         _log.info("nothing was done in this run: it does not count as one, unless that happens %d times", MAX_IDLE_RUNS)
     _log.info("requeue %d of %d", allocation.restarts + 1 - min(idle_runs, MAX_IDLE_RUNS), allowed)
-    done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, check=False)
+    done = told_slurm("scontrol", "requeue", name)
     if done.returncode:
         _log.error("Slurm did not requeue the job: %s", done.stderr.strip())
         return

@@ -6,7 +6,7 @@ import pytest
 
 from ray_downloader.slurm import job_facts
 from ray_downloader.slurm.allocation import Allocation
-from ray_downloader.slurm.job_facts import JobFacts, ask_job, is_over, slurm_name
+from ray_downloader.slurm.job_facts import JobFacts, ask_job, is_over, slurm_name, told_slurm
 from tests.unit.slurm.conftest import Fake
 
 LINE = (
@@ -60,6 +60,21 @@ def test_slurm_is_told_of_this_very_element(
 ) -> None:
     fake("scontrol", f'echo "{answer}"' if answer else "exit 1")
     assert slurm_name(Allocation(7, (), element=element)) == name
+
+
+@pytest.mark.parametrize(
+    ("words", "calls"),
+    [
+        ("slurm_requeue error: Unable to contact slurm controller (connect failure)", 4),
+        ("Socket timed out on send/recv operation for job 7", 4),
+        ("Requested operation is presently disabled for job 7", 1),
+    ],
+    ids=["no contact", "timed out", "refused"],
+)
+def test_a_word_to_a_silent_controller_is_repeated_and_a_refusal_is_not(fake: Fake, words: str, calls: int) -> None:
+    called = fake("scontrol", f'echo "{words}" >&2; exit 1')
+    assert told_slurm("scontrol", "requeue", "7").returncode == 1
+    assert called() == ["requeue 7"] * calls
 
 
 @pytest.mark.parametrize(
