@@ -42,8 +42,8 @@ def run_until_stopped(
     except StopRequested as request:
         _log.warning("%s: stopped; %s continues", request, same_command(settings))
         exit_code = ExitCode.STOPPED
-    except RayLostError:
-        _log.error("stopped; %s continues", same_command(settings))
+    except RayLostError as loss:
+        _log.error("%s: stopped; %s continues", loss, same_command(settings))
         exit_code = ExitCode.STOPPED
     if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
         from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)

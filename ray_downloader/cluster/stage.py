@@ -54,14 +54,12 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     context = RunContext(settings, layout)
     try:
         return _download_on_ray(context, console, report)
-    except RayLostError:
-        _log.warning("Ray is started once more")
+    except RayLostError as loss:
+        _log.warning("%s; Ray is started once more", loss)
     try:
         return _download_on_ray(context, console, report)
     except (RayLostError, StartError) as loss:
-        if isinstance(loss, StartError):
-            _log.error("%s", loss)
-        _log.error("the run stops, and the same command continues it")
+        _log.error("%s; the run stops, and the same command continues it", loss)
         return DownloadResult(is_stopped=True)
 
 

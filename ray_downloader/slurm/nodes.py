@@ -52,7 +52,7 @@ class Answers:
         """Parse the two streams of the step."""
         pairs = (line.split() for line in output.splitlines())
         states = {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[1] in {READY, UNSHARED}}
-        return cls(states, frozenset(_FAILED.findall(errors)), tuple(filter(None, map(str.strip, errors.splitlines()))))
+        return cls(states, failed_nodes(errors), tuple(filter(None, map(str.strip, errors.splitlines()))))
 
     def reason(self, node: str) -> str:
         """Why a node did not answer, in Slurm's words if they name it."""
@@ -93,9 +93,9 @@ def usable_nodes(allocation: Allocation, layout: RunLayout) -> Allocation:
     raise StartError(f"the job loses one node after the other; last: {_said(answers)}")
 
 
-def lost_in(errors: str, allocation: Allocation) -> list[str]:
-    """The nodes of the allocation that `srun` calls lost."""
-    return [name for name in allocation.names if name in _FAILED.findall(errors)]
+def failed_nodes(errors: str) -> frozenset[str]:
+    """The nodes that `srun` could not reach, or that failed."""
+    return frozenset(_FAILED.findall(errors))
 
 
 def _without_lost(allocation: Allocation) -> Allocation:

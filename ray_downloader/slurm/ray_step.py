@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,7 @@ from ray_downloader.slurm.addresses import address_of_interface, is_listening, o
 from ray_downloader.slurm.allocation import Allocation, required_allocation
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_step, step_environment
 from ray_downloader.slurm.job_facts import is_over
-from ray_downloader.slurm.nodes import usable_nodes
+from ray_downloader.slurm.nodes import failed_nodes, usable_nodes
 from ray_downloader.slurm.ray_words import DEATH
 
 #: Ray notices a dead node after 3 x 3 s; with its defaults it takes half a minute or more.
@@ -53,6 +53,7 @@ class RayStep:
         names: Names of its nodes.
         head: The number of the head's node.
         logs: The folder with the log of each node.
+        words: What `srun` has said about the step.
     """
 
     address: str
@@ -60,6 +61,7 @@ class RayStep:
     head: int
     logs: Path
     process: subprocess.Popen[bytes]
+    words: list[str] = field(default_factory=list)
 
     def missing_words(self) -> str:
         """Why nodes did not join, as far as their logs tell."""
@@ -78,9 +80,13 @@ class RayStep:
         """Check that the start has not failed.
 
         Raises:
-            StartError: The step or its head has ended.
+            RayLostError: A node was lost in the meantime; without it, Ray can start.
+            StartError: The step or its head has ended for another reason.
         """
         if not self.is_running():
+            lost = failed_nodes("\n".join(self.words))
+            if lost:
+                raise RayLostError(f"Ray did not start, as {', '.join(sorted(lost))} is lost")
             raise StartError(f"Ray ended on the nodes of the job: {self.reason()}")
 
     def require_running(self) -> None:
@@ -90,9 +96,9 @@ class RayStep:
             RayLostError: The step or its head has ended.
         """
         if not self.is_running():
-            loss = RayLostError(f"the job has lost its Ray: {self.reason()}. All results so far are kept")
-            _log.error("%s", loss)  # now: to leave Ray takes ten seconds and more
-            raise loss
+            # Now, as to leave Ray takes ten seconds and more.
+            _log.error("the job has lost its Ray: %s. All results so far are kept", self.reason())
+            raise RayLostError("Ray is lost")
 
     def reason(self) -> str:
         """Why Ray ended: the head's own sentence if it has one; the logs have the rest."""
@@ -126,9 +132,9 @@ def running_ray_step(
         with subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         ) as process:
-            Thread(target=_forward, args=(process,), daemon=True).start()
             try:
                 step = RayStep(plan.head_address, plan.names, plan.head, logs, process)
+                Thread(target=_forward, args=(process, step.words), daemon=True).start()
                 _await_head(step, options.start_timeout_s)
                 yield step
             finally:
@@ -213,12 +219,13 @@ def _await_head(step: RayStep, timeout_s: float) -> None:
     _log.info("Ray's head listens at %s", step.address)
 
 
-def _forward(process: subprocess.Popen[bytes]) -> None:
-    """Log what `srun` says, apart from its remarks about options that a site does not need."""
+def _forward(process: subprocess.Popen[bytes], said: list[str]) -> None:
+    """Keep and log what `srun` says, apart from its remarks about options that a site does not need."""
     assert process.stderr is not None
     for line in process.stderr:
         words = line.decode("utf-8", "replace").strip()
         if words and "lacks support for cpu binding" not in words:
+            said.append(words)
             _log.info("%s", words)
 
 
