@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Cluster:
         cpus: Cores of all nodes used.
         memory_mb: Memory of all nodes used.
         dashboard: Address of Ray's dashboard, if it runs.
+        hostnames: Names of the nodes by address.
         require_running: Raises `RayLostError` if Ray ran on the nodes of a job and has ended.
     """
 
@@ -54,6 +55,7 @@ class Cluster:
     dashboard: str | None
     namespace: str
     require_running: Callable[[], None] = lambda: None
+    hostnames: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -217,6 +219,7 @@ def _measure(
         memory_mb=sum(node.get("memory", 0) for node in nodes) / 2**20,
         dashboard=dashboard,
         namespace=namespace,
+        hostnames={node["NodeManagerAddress"]: node["NodeManagerHostname"] for node in _alive_nodes()},
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import uuid
-from collections.abc import Hashable, Sequence
-from pathlib import Path
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -32,14 +32,16 @@ class RaySlicePool:
     Args:
         context: The run.
         directory: The budget actors.
+        hostnames: Names of the nodes by address.
     """
 
-    def __init__(self, context: RunContext, directory: Directory[Any]) -> None:
+    def __init__(self, context: RunContext, directory: Directory[Any], hostnames: Mapping[str, str]) -> None:
         self._root = context.layout.root
         self._settings_file = context.layout.settings_file
         self._secrets = secret_variables(context.settings, os.environ)
         self._cpus = context.settings.downloader_parameters.cpu_per_worker
         self._directory = directory
+        self._hostnames = hostnames
         self._holders: dict[ray.ObjectRef, str] = {}
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
@@ -53,22 +55,31 @@ class RaySlicePool:
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:
         """Tasks that have ended, well or not."""
         done, _ = ray.wait(list(self._holders), timeout=timeout_s)
-        return [(handle, _result_of(handle, self._holders.pop(handle), self._root)) for handle in done]
+        return [(handle, self._result_of(handle, self._holders.pop(handle))) for handle in done]
+
+    def _result_of(self, handle: ray.ObjectRef, holder: str) -> SliceReport | SliceLost:
+        try:
+            report: SliceReport = ray.get(handle)
+        except RayTaskError as error:
+            failure = (
+                error.cause if isinstance(error.cause, RunFolderError) else full_disk_error(error.cause, self._root)
+            )
+            if failure is not None:
+                return SliceLost(str(failure), holder=holder, failure=failure)
+            _log.error("a worker task failed, which is a fault of this program:\n%s", error)
+            return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
+        except RayError as error:
+            return SliceLost(
+                _short_reason(str(error), self._hostnames), is_node_lost=isinstance(error, _NODE_LOST), holder=holder
+            )
+        return report
 
 
-def _result_of(handle: ray.ObjectRef, holder: str, root: Path) -> SliceReport | SliceLost:
-    try:
-        report: SliceReport = ray.get(handle)
-    except RayTaskError as error:
-        failure = error.cause if isinstance(error.cause, RunFolderError) else full_disk_error(error.cause, root)
-        if failure is not None:
-            return SliceLost(str(failure), holder=holder, failure=failure)
-        _log.error("a worker task failed, which is a fault of this program:\n%s", error)
-        return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
-    except RayError as error:
-        reason = str(error).splitlines()[0].partition(". ")[0]  # Ray continues with advice
-        return SliceLost(reason, is_node_lost=isinstance(error, _NODE_LOST), holder=holder)
-    return report
+def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
+    """Ray's first sentence, and the node that it is about; Ray continues with advice."""
+    reason = message.splitlines()[0].partition(". ")[0]
+    node = re.search(r"Node IP: ([^\s,]+)", message)
+    return f"{reason} ({hostnames.get(node[1], node[1])})" if node else reason
 
 
 def _task_name(items: Sequence[WorkItem]) -> str:

@@ -117,6 +117,7 @@ def test_a_worker_node_without_power_costs_its_unfinished_work_only(
     fail_node(idle_nodes[2])
     assert job.wait(150) == "COMPLETED 0:0", job.log
     assert job.field("Restarts") == "0"
+    assert f"is dead or unavailable ({idle_nodes[2]})" in job.log
     assert_settled_once(shared_folder, "power", rows=600)
     assert_nothing_left(shared_folder, "power", job, idle_nodes[:2])
 
