@@ -122,6 +122,7 @@ def test_a_worker_node_without_power_costs_its_unfinished_work_only(
     assert_nothing_left(shared_folder, "power", job, idle_nodes[:2])
 
 
+@pytest.mark.slurm_soak
 def test_a_lost_first_node_is_named_and_the_job_continues_on_others(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], fail_node: Callable[[str], None]
 ) -> None:
@@ -140,20 +141,22 @@ def test_a_lost_first_node_is_named_and_the_job_continues_on_others(
     assert_nothing_left(shared_folder, "head", job, [node for node in idle_nodes if node != head])
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(2, marks=pytest.mark.slurm_soak)], ids=["once", "twice"])
 def test_rays_dead_head_is_seen_at_once_and_ray_starts_once_more(
-    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], kills: int
 ) -> None:
-    run = [*arguments(shared_folder, slurm_origin, "ray", rows=600, rate_rps=2.0), DOWNLOAD_ONLY]
+    run = [*arguments(shared_folder, slurm_origin, "ray", rows=600 * kills, rate_rps=2.0), DOWNLOAD_ONLY]
     job = submit(shared_folder, *run, "downloader_parameters.num_downloads=1", options=("--nodes=2",))
-    wait_for_requests(slurm_origin, "ray", 100)
-    kill_head_of(job)
+    for _ in range(kills):
+        wait_for_requests(slurm_origin, "ray", 100)
+        kill_head_of(job)
     job.wait_for_line("the job has lost its Ray: Ray died: its gcs_server on .* was killed by SIGKILL \\(memory", 20)
     job.wait_for_line("Ray is started once more")
-    wait_for_requests(slurm_origin, "ray", 100)
-    kill_head_of(job)
-    within(90, partial(job.has, "Restarts", "1"), "the second loss requeues the job")
-    assert job.wait(150) == "COMPLETED 0:0", job.log
-    assert_settled_once(shared_folder, "ray", rows=600)
+    if kills > 1:
+        within(90, partial(job.has, "Restarts", "1"), "the second loss requeues the job")
+    assert job.wait(200) == "COMPLETED 0:0", job.log
+    assert job.field("Restarts") == str(kills - 1)
+    assert_settled_once(shared_folder, "ray", rows=600 * kills)
     assert_nothing_left(shared_folder, "ray", job, idle_nodes)
 
 
