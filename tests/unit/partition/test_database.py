@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import duckdb
-import psutil
 import pytest
 
 from ray_downloader.partition import database
@@ -23,8 +21,8 @@ def test_memory_is_two_gigabytes_or_half_of_what_there_is(
     monkeypatch.setattr(
         database.duckdb, "connect", lambda path, config: opened.append((path, config)) or connect(path, config=config)
     )
-    memory = psutil.virtual_memory()._replace(total=total_gib << 30)
-    monkeypatch.setattr(database.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(database, "usable_memory_bytes", lambda: total_gib << 30)
+    monkeypatch.setattr(database, "usable_cpus", lambda: 3)
     with open_database(tmp_path):
         pass
     ((path, config),) = opened
@@ -32,7 +30,7 @@ def test_memory_is_two_gigabytes_or_half_of_what_there_is(
     assert config == {
         "memory_limit": limit,
         "temp_directory": str(tmp_path / "spill"),
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": 3,
         "preserve_insertion_order": False,
     }
 

@@ -40,6 +40,15 @@ def images(run: Run) -> int:
     return len(run.read(SUCCESSES, "uuid"))
 
 
+def failing(failing_urls: set[str], kind: ErrorKind, status: int) -> Script:
+    """Some URLs always answer so; the others are served."""
+
+    def script(request: FetchRequest) -> Reply:
+        return Reply(kind, status, after_s=0.03) if request.url in failing_urls else found(request)
+
+    return script
+
+
 def test_the_second_hop_of_a_redirect_is_never_forgotten(tmp_path: Path) -> None:
     """http to https on a slow server: second hops queued behind all first ones, and the slice's end forgot them."""
 
@@ -119,10 +128,7 @@ def test_a_drain_waits_ten_seconds_and_what_it_cuts_has_spent_nothing(tmp_path: 
 def test_five_odd_urls_among_many_end_by_themselves_and_hold_nobody_up(tmp_path: Path) -> None:
     """Wikimedia's odd thumbnail widths: 429s without Retry-After that are about the URL (five cost 203 rows)."""
     odd = {f"http://a.example/{number:04d}.jpg" for number in (20, 90, 91, 150, 299)}
-
-    def script(request: FetchRequest) -> Reply:
-        return Reply(ErrorKind.HTTP_429, 429, after_s=0.03) if request.url in odd else found(request)
-
+    script = failing(odd, ErrorKind.HTTP_429, 429)
     run = Run(tmp_path, urls(300), script, politeness(max_rate_limit=20.0))
     slices(run, seconds=60.0, most=20)
     assert images(run) == 295
@@ -135,10 +141,7 @@ def test_five_odd_urls_among_many_end_by_themselves_and_hold_nobody_up(tmp_path:
 def test_neighbours_that_are_broken_are_their_own_fault(tmp_path: Path, first: int, count: int) -> None:
     """Lists are sorted, so broken files are neighbours: 483 good rows ended as server_dead."""
     broken = {f"http://a.example/{number:04d}.jpg" for number in range(first, first + count)}
-
-    def script(request: FetchRequest) -> Reply:
-        return Reply(ErrorKind.HTTP_5XX, 500, after_s=0.03) if request.url in broken else found(request)
-
+    script = failing(broken, ErrorKind.HTTP_5XX, 500)
     run = Run(tmp_path, urls(500), script, politeness(max_rate_limit=20.0))
     slices(run, seconds=60.0, most=40)
     assert images(run) == 500 - count
@@ -147,10 +150,7 @@ def test_neighbours_that_are_broken_are_their_own_fault(tmp_path: Path, first: i
 
 def test_a_few_files_that_answer_503_for_ever_cost_minutes_and_not_days(tmp_path: Path) -> None:
     broken = {f"http://a.example/{number:04d}.jpg" for number in (10, 50, 51, 52, 170)}
-
-    def script(request: FetchRequest) -> Reply:
-        return Reply(ErrorKind.HTTP_5XX, 503, after_s=0.03) if request.url in broken else found(request)
-
+    script = failing(broken, ErrorKind.HTTP_5XX, 503)
     run = Run(tmp_path, urls(200), script, politeness(max_rate_limit=20.0))
     slices(run, seconds=60.0, most=40)
     assert images(run) == 195

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from ray_downloader.politeness.server.limiters import (
@@ -10,6 +12,30 @@ from ray_downloader.politeness.server.limiters import (
     distance_bounds,
     window_bounds,
 )
+
+
+def bucket_log(
+    rps: float, depth: float, gaps_s: Iterable[float], pause_s: float, quiet_s: float
+) -> tuple[list[float], list[float]]:
+    """What a bucket answers of requests that come after such gaps, and what it refuses first.
+
+    Args:
+        pause_s: How long nothing comes after a refusal.
+        quiet_s: A refusal that comes sooner after another is not noted.
+    """
+    answered_s: list[float] = []
+    refused_s: list[float] = []
+    tokens, at_s, before_s = depth, 100.0, 100.0
+    for gap_s in gaps_s:
+        at_s += gap_s
+        tokens, before_s = min(depth, tokens + (at_s - before_s) * rps), at_s
+        if tokens >= 1:
+            tokens -= 1
+            answered_s.append(at_s)
+        elif not refused_s or at_s > refused_s[-1] + quiet_s:
+            refused_s.append(at_s)
+            at_s += pause_s
+    return answered_s, refused_s
 
 
 def test_the_nearest_answered_pair_and_the_widest_refused_bound_a_distance() -> None:
@@ -31,16 +57,8 @@ def test_a_calendar_second_shows_in_the_phase_that_has_it() -> None:
 
 
 def test_only_the_bucket_of_the_right_depth_agrees_with_two_refusals() -> None:
-    answered_s, refused_s, tokens, at_s, before_s = [], [], 5.0, 0.0, 0.0
-    for rps in [20.0] * 40 + [0.5] + [15.0] * 60:
-        at_s += 1 / rps
-        tokens, before_s = min(5.0, tokens + (at_s - before_s) * 10.0), at_s
-        if tokens >= 1:
-            tokens -= 1
-            answered_s.append(at_s)
-        elif not refused_s or at_s > refused_s[-1] + 2.0:
-            refused_s.append(at_s)
-            at_s += 2.0
+    gaps_s = [1 / rps for rps in [20.0] * 40 + [0.5] + [15.0] * 60]
+    answered_s, refused_s = bucket_log(10.0, 5.0, gaps_s, pause_s=2.0, quiet_s=2.0)
     agreeing = [it for it in bucket_bounds(answered_s, refused_s) if it.agrees]
     assert len(agreeing) == 2  # five requests, and half a second of ten
     assert [it.high_rps for it in agreeing] == pytest.approx([10.0, 10.0], rel=0.03)
@@ -55,17 +73,8 @@ def test_bounds_agree_within_their_tolerance_only() -> None:
 
 def a_log(rps: float, depth: float) -> tuple[list[float], list[float]]:
     """Requests that come unevenly to a bucket: what it answered, and what it refused first."""
-    answered_s, refused_s, tokens, at_s, before_s = [], [], depth, 100.0, 100.0
-    for number in range(400):
-        at_s += (0.6 + 0.2 * (number % 5)) / (1.5 * rps)
-        tokens, before_s = min(depth, tokens + (at_s - before_s) * rps), at_s
-        if tokens >= 1:
-            tokens -= 1
-            answered_s.append(at_s)
-        elif not refused_s or at_s > refused_s[-1] + 1.0:
-            refused_s.append(at_s)
-            at_s += 1.5
-    return answered_s, refused_s
+    gaps_s = [(0.6 + 0.2 * (number % 5)) / (1.5 * rps) for number in range(400)]
+    return bucket_log(rps, depth, gaps_s, pause_s=1.5, quiet_s=1.0)
 
 
 LOGS = [(10.0, 4.0), (3.0, 1.0), (40.0, 60.0)]
