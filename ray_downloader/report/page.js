@@ -220,7 +220,7 @@ byId("previous").addEventListener("click", () => { view.page -= 1; draw(); });
 byId("following").addEventListener("click", () => { view.page += 1; draw(); });
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && byId("columns").open) { byId("columns").open = false; byId("columns").querySelector("summary").focus(); } });
 document.addEventListener("click", (event) => { if (!byId("columns").contains(event.target)) byId("columns").open = false; });
-addEventListener("beforeprint", () => { view.size = PRINTED_ROWS; view.page = 0; draw(); document.querySelectorAll("details.plain").forEach((each) => { each.open = true; }); });
+addEventListener("beforeprint", () => { view.size = PRINTED_ROWS; view.page = 0; draw(); });
 addEventListener("afterprint", () => { view.size = PAGE_ROWS; draw(); });
 select();
 
