@@ -30,6 +30,7 @@ from ray_downloader.config.secrets import SecretHeaders, proxy_variable
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError
 from ray_downloader.fetch.base import FETCHERS
+from ray_downloader.fetch.signature import RequestSigner
 from ray_downloader.logs import start_logging
 from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
 from ray_downloader.monitor.run_report import RunReport, read_report, reporting
@@ -134,6 +135,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
     with holding_run(layout.root, layout.lock_file), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
         refuse_legacy_run(layout)  # before anything is written into it
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console, settings.logging.format)
+        RequestSigner.of(settings.politeness)
         SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
         finish_moves(layout.root)
         for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):

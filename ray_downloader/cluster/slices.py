@@ -22,6 +22,7 @@ from ray_downloader.cluster.budget_actor import RayBudgets
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.fetch.receiver import BodyRoom
+from ray_downloader.fetch.signature import signing
 from ray_downloader.logs import log_to_file
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition.batches import Batch
@@ -90,7 +91,7 @@ def work_slice(work: Slice) -> SliceReport:
     options = BatchOptions(context.retry, settings.image.extra_columns, len(work.items), picture_note(settings))
     batches = [BatchWork(context.layout, item, holder, options) for item in work.items]
     budgets = RayBudgets(work.directory)
-    make_fetcher = FETCHERS.get(settings.fetcher.name)
+    make_fetcher = signing(FETCHERS.get(settings.fetcher.name), settings.politeness)
     agent = user_agent(settings.politeness.contact, settings.politeness.info_url)
     # A separate fetcher for each slice, so that no idle connection stays open to a server that another task takes over.
     room = BodyRoom(body_bytes(settings.cluster.worker_memory_mb), Path(settings.cluster.scratch))

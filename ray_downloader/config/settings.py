@@ -331,6 +331,10 @@ class PolitenessSettings(_Group):
     """Your e-mail address or web page, for the User-Agent; required if public servers are requested."""
     info_url: str | None = None
     """A page for server operators that says what the run is for and how to slow or stop it, for the User-Agent."""
+    signature_key: Path | None = None
+    """File with an Ed25519 key (PEM) that signs requests (Web Bot Auth); null: they are not signed."""
+    signature_agent: str | None = None
+    """Site whose directory has the public key; null: that of info_url."""
     max_connections: PositiveInt = 4
     """Most connections to one server, from the whole cluster."""
     burst: PositiveInt = 1

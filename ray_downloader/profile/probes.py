@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.fetch.base import FETCHERS
+from ray_downloader.fetch.signature import signing
 from ray_downloader.politeness.headers.user_agent import user_agent
 from ray_downloader.profile.assign import BudgetJobs, ProbeJob
 from ray_downloader.profile.estimate import LONGEST_SPACING_S, Probe, ServerProfile, estimate_profile
@@ -37,7 +38,7 @@ class Probes:
         self._rates = Rates(settings)
         self._secrets = SecretHeaders.read(settings, os.environ)
         self._options = ProbeOptions(
-            make_fetcher=FETCHERS.get(settings.fetcher.name),
+            make_fetcher=signing(FETCHERS.get(settings.fetcher.name), settings.politeness),
             network=settings.network,
             user_agent=user_agent(settings.politeness.contact, settings.politeness.info_url),
             robots=settings.politeness.robots,
