@@ -30,6 +30,7 @@ _GROUPS: Mapping[str, str] = {
     "profile": "profile: how servers are measured",
     "fetcher": "fetcher: which library moves the bytes",
     "tools_parameters": "tools_parameters: tools on finished images",
+    "logging": "logging: how messages are written",
     "output_structure": "output_structure: names of files and folders",
 }
 _HEAD = """# Configuration

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ray_downloader.cluster.dashboard import require_free_port
 from ray_downloader.cluster.environment import prepare_environment
 from ray_downloader.config.contact import ContactCheck, ContactRule, require_contact
 from ray_downloader.config.legacy_environment import legacy_environment
@@ -137,6 +138,8 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         start_logging(layout.logs, settings.downloader_parameters.logger_level, console, settings.logging.format)
         RequestSigner.of(settings.politeness)
         SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
+        if settings.mode == "run" and "download" in settings.stages:
+            require_free_port(settings.cluster)  # likewise
         finish_moves(layout.root)
         for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
             remove_temps(folder)

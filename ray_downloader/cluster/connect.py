@@ -110,8 +110,8 @@ def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
             object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=str(private_folder(_short(options.scratch)) / "ray"),  # Ray opens it to everybody
             _memory=_memory_for_tasks(),
-            include_dashboard=options.dashboard_port is not None,
-            dashboard_port=options.dashboard_port,
+            include_dashboard=isinstance(options.dashboard_port, int),
+            dashboard_port=options.dashboard_port if isinstance(options.dashboard_port, int) else None,
             log_to_driver=False,
             logging_level=logging.WARNING,
         )
@@ -167,7 +167,7 @@ def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str |
             if time.monotonic() > until_s:
                 raise
     _await_nodes(step, options.start_timeout_s)
-    dashboard = _await_dashboard()
+    dashboard = _await_dashboard() if options.dashboard_port is not None else None
     _tell_way_to(dashboard)
     return dashboard
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 import pyarrow.parquet as pq
 import ray
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from ray_downloader.cluster.actor_calls import RayActorCalls, end_budget_actors, start_budget_actors
 from ray_downloader.cluster.connect import Cluster, running_cluster
+from ray_downloader.cluster.dashboard import way_to_dashboard, with_chosen_port
 from ray_downloader.cluster.driver import DownloadResult, Driver
 from ray_downloader.cluster.metrics import RunMetrics
 from ray_downloader.cluster.ports import DriverPorts
@@ -79,12 +81,18 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
     now_s, slots = time.monotonic(), planned_slots(settings, os.environ)
     eta = RunEta(rows_left, context.policies.policy, slots * CORE_RPS, now_s)
     figures = RunFigures(load_partition_summary(layout), status.by_kind, rows_left, eta)
-    report.write("running", figures.of(Progress(), Moment(now_s, time.time())))
+    planned = figures.of(Progress(), Moment(now_s, time.time()))
+    report.write("running", planned)
     if not status.work:
         return DownloadResult()
-    with running_cluster(settings.cluster, settings.downloader_parameters, layout) as cluster:
-        dashboard = f", dashboard {cluster.dashboard}" if cluster.dashboard else ""
-        _log.info("Ray: %d nodes, %d tasks at once%s", cluster.nodes, cluster.slots, dashboard)
+    options = with_chosen_port(settings.cluster, planned["eta_s"])
+    with (
+        running_cluster(options, settings.downloader_parameters, layout) as cluster,
+        way_to_dashboard(cluster.dashboard if options.name == "local" else None, layout.root) as dashboard,
+    ):
+        _log.info("Ray: %d nodes, %d tasks at once", cluster.nodes, cluster.slots)
+        if dashboard:
+            _log.info("%s", dashboard)
         directory = start_budget_actors(context, cluster, rows_by_server)
         # Only for the shared actors: for the dedicated ones, only the tasks that need them wait.
         started = [actor.progress.remote() for actor in directory.shared]
@@ -98,7 +106,7 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
                     RayWatcher(cluster.require_running),
                     FiguresWatcher(report, figures, view),
                     WaitingWatcher(rows_left),
-                    RunMetrics(str(layout.root), time.monotonic()),
+                    _metrics(context, rows_by_server),
                 ),
             )
             driver = Driver(context, cluster.slots, ports)
@@ -107,6 +115,14 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
                 result = driver.run(status.work)
         end_budget_actors(directory)
         return result
+
+
+def _metrics(context: RunContext, rows_by_server: Mapping[str, int]) -> RunMetrics:
+    rows_by_budget: Counter[str] = Counter()
+    for server, rows in rows_by_server.items():
+        rows_by_budget[context.policies.budget_key(server)] += rows
+    run = str(context.layout.root)
+    return RunMetrics(run, rows_by_budget, context.policies.budget_key, time.monotonic(), time.time)
 
 
 def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings, require_running: Callable[[], None]) -> None:

@@ -99,6 +99,7 @@ class OutputStructure(_Group):
     """Folder of the results of tools."""
 
 
+MAX_PORT = 65_535
 #: Replaces a value that must not appear in files.
 REDACTED = "[redacted]"
 #: The user and password of a proxy, with or without a scheme before them.
@@ -463,6 +464,16 @@ class ImageSettings(_Group):
     """What different image settings mean for a run that holds images: refused, or for new pictures only."""
 
 
+def _port(value: object) -> object:
+    """A port, `auto`, or nothing."""
+    text = str(value).strip()
+    if value is None or text == "auto":
+        return value if value is None else "auto"
+    if isinstance(value, bool) or not (text.isdecimal() and 1 <= int(text) <= MAX_PORT):
+        raise ValueError(f"write a port from 1 to {MAX_PORT}, auto, or null for none")
+    return int(text)
+
+
 class ClusterSettings(_Group):
     """Where Ray runs, and how work is divided for it."""
 
@@ -482,8 +493,8 @@ class ClusterSettings(_Group):
     """Memory of a worker task; bodies that do not fit wait in files below `scratch`."""
     decoder_memory_mb: Annotated[int, Field(ge=256)] = 768
     """Memory of its decoder process, which reads big and odd pictures; those that need more are refused."""
-    dashboard_port: PositiveInt | None = None
-    """Port of Ray's dashboard on 127.0.0.1; null: no dashboard."""
+    dashboard_port: Annotated[int | Literal["auto"] | None, BeforeValidator(_port)] = "auto"
+    """Port of Ray's dashboard on 127.0.0.1; auto: for Slurm and for runs planned to take over 5 minutes; null: none."""
     token_file: Path | None = None
     """existing: file with the token of a Ray that requires one."""
     scratch: str = "/tmp"

@@ -51,7 +51,7 @@ class NodePlan:
     cpus: tuple[int, ...]
     memory_mb: tuple[int | None, ...]
     scratch: str
-    dashboard_port: int
+    dashboard_port: int | None
     start_timeout_s: float
     interface: str | None = None
 
@@ -158,6 +158,8 @@ def ray_start(plan: NodePlan, node: int, own_address: str, temp_dir: Path, objec
         return [*command, f"--address={plan.head_address}"]
     command += ["--head", f"--port={plan.head_address.rpartition(':')[2]}"]
     command += [f"--ray-client-server-port={plan.client_port}"]
+    if plan.dashboard_port is None:
+        return [*command, "--include-dashboard=false"]
     return [
         *command,
         "--include-dashboard=true",

@@ -153,7 +153,7 @@ def _plan(allocation: Allocation, options: ClusterSettings, parameters: Download
         memory_mb=tuple(node.memory_mb for node in allocation.nodes),
         interface=options.interface,
         scratch=options.scratch,
-        dashboard_port=options.dashboard_port or allocation.dashboard_port,
+        dashboard_port=allocation.dashboard_port if options.dashboard_port == "auto" else options.dashboard_port,
         start_timeout_s=options.start_timeout_s,
     )
 
