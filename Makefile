@@ -45,12 +45,12 @@ test-readers: $(BIN)/.developer ## a run and its exports, read by datasets, webd
 	$(BIN)/python -m pip install --quiet --editable '.[readers]'
 	$(BIN)/python -m pytest tests/readers
 
-soak: $(BIN)/.developer ## 10,000 simulated worlds, others with FIRST=20000; prints each that fails (20 minutes)
+soak: $(BIN)/.developer ## 10,000 simulated worlds, others with FIRST=20000 (20 minutes); MODE=faults: whole runs that are killed, MINUTES=30
+ifeq ($(MODE),faults)
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
+else
 	$(BIN)/python -m tests.simulation --worlds $(or $(WORLDS),10000) --first $(or $(FIRST),1000)
-
-docs: $(BIN)/.developer ## the documents as a site, in build/site; links are checked
-	$(BIN)/python docs/generate.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+endif
 
 lint: $(BIN)/.developer ## format, lint, types, import contracts, and the links of the documents
 	$(BIN)/ruff format --check .
