@@ -25,7 +25,7 @@ BEHAVIOURS: dict[str, tuple[str, frozenset[str]]] = {
     "garbage": ("garbage/{n}.jpg", frozenset({"reset", "server_dead", "server_refused"})),
 }
 #: One row in so many is a misbehaviour; the rest are pictures.
-ONE_IN = 5
+ONE_IN = 10
 
 
 @dataclass(frozen=True, slots=True)

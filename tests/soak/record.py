@@ -1,4 +1,4 @@
-"""What is kept of a soak: figures as JSON, samples as CSV, and a picture of them as SVG, without any plotting library."""
+"""What is kept of a soak: figures as JSON, samples as CSV, and a picture of them as SVG."""
 
 from __future__ import annotations
 
