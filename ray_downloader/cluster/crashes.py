@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from ray_downloader.schedule.planner import WorkItem
 
-#: A batch whose tasks died this often in a row, with no row settled in between, is given up.
-MAX_CRASHES = 4
+#: A batch whose tasks died this often in a row, with no row settled in between, is given up. Its tasks find out which
+#: row it is by halving those that they had in hand (`worker/suspects.py`): 14 deaths for 16,384 rows, and some more.
+MAX_CRASHES = 24
 #: After this many crashes it gets tasks of its own.
 ALONE_FROM = 2
 

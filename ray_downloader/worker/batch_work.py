@@ -30,6 +30,7 @@ from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.row import Row, RowState
+from ray_downloader.worker.suspects import Suspects
 
 #: Rows that all batches of a task together assign at once (1.1 kB each, measured), and bounds of one batch's chunk. A
 #: chunk costs 4 ms, as its whole batch is read, so the smallest ones take 2 % of a core at 300 rows/s.
@@ -39,6 +40,8 @@ CHUNK_ROWS = (64, 512)
 LOW_WATER_SHARE = 4
 #: What the unsettled rows of a batch have learned. Folder readers skip names that begin with `_`.
 UNDER_WAY = "_under_way.json"
+#: The rows that a task works on, for the case that its process dies.
+IN_HAND = "_in_hand.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,9 @@ class BatchWork:
         self._chunk_rows, self._most_rows = options.chunk_rows, options.most_rows
         self._assigned = 0
         self.left = len(self._pending)
+        unsettled = frozenset(self._pending)
+        self._holds_suspects = False
+        self._suspects = Suspects(self._folder.path / IN_HAND, unsettled.__contains__)
 
     def _settled(self) -> Collection[int]:
         if not self._folder.path.exists():
@@ -105,27 +111,28 @@ class BatchWork:
     @property
     def wants_chunk(self) -> bool:
         """Whether few of its assigned rows are unsettled and there are more to assign."""
+        if self._suspects.is_careful or self._holds_suspects:
+            return bool(self._pending) and not self._assigned
         return bool(self._pending) and self._assigned < self._chunk_rows // LOW_WATER_SHARE
 
     @property
     def has_room(self) -> bool:
         """Whether a further chunk may be read, for other servers, while rows of the last ones wait for theirs."""
-        is_mixed = self.batch.servers > 1
+        is_mixed = self.batch.servers > 1 and not (self._suspects.is_careful or self._holds_suspects)
         return is_mixed and bool(self._pending) and self._assigned + self._chunk_rows <= self._most_rows
 
     def next_rows(self) -> Iterator[Row]:
         """The next chunk of unsettled rows; equal identifiers are never split."""
         table = read_batch(self._layout, self.batch)
-        identifiers = table.column("identifier")
-        end = min(self._chunk_rows, len(self._pending))
-        while end < len(self._pending) and identifiers[self._pending[end]] == identifiers[self._pending[end - 1]]:
-            end += 1
-        rows, self._pending = self._pending[:end].tolist(), self._pending[end:]
+        rows = self._take_pending(table.column("identifier"))
         self._assigned += len(rows)
         chunk = table.take(pa.array(rows))  # a copy, so that the rest of the table is freed
         stored = with_shown_identifiers(chunk)
         numbered = zip(
-            range(end), chunk.column("identifier").to_pylist(), chunk.column("server_name").to_pylist(), strict=True
+            range(len(rows)),
+            chunk.column("identifier").to_pylist(),
+            chunk.column("server_name").to_pylist(),
+            strict=True,
         )
         mirrors = chunk.column("mirrors").to_pylist()
         listed = _listed(chunk)
@@ -141,6 +148,34 @@ class BatchWork:
             )
             self._assigned_rows[row.number] = row
             yield row
+        self._suspects.note(list(self._assigned_rows))
+
+    def _take_pending(self, identifiers: pa.ChunkedArray) -> list[int]:
+        """The numbers of the next chunk's rows."""
+        self._holds_suspects = self._suspects.is_careful
+        if self._holds_suspects:
+            taken = {n for suspect in self._suspects.take() for n in self._with_equal_identifiers(suspect, identifiers)}
+            rows = [row for row in self._pending if row in taken]
+            self._pending = array("i", [row for row in self._pending if row not in taken])
+            return rows
+        end = min(self._chunk_rows, len(self._pending))
+        while end < len(self._pending) and identifiers[self._pending[end]] == identifiers[self._pending[end - 1]]:
+            end += 1
+        rows, self._pending = self._pending[:end].tolist(), self._pending[end:]
+        return rows
+
+    @staticmethod
+    def _with_equal_identifiers(first: int, identifiers: pa.ChunkedArray) -> Iterator[int]:
+        """A row and those after it that are fetched with it."""
+        yield first
+        for number in range(first + 1, len(identifiers)):
+            if identifiers[number] != identifiers[first]:
+                return
+            yield number
+
+    def is_blamed(self, row: Row) -> bool:
+        """Whether processes died over this row, and it alone."""
+        return row.number == self._suspects.blamed
 
     def settle_image(self, row: Row, record: ImageRecord, checksum_ok: Sequence[bool | None] = ()) -> None:
         """Record its input rows as successes."""
@@ -197,6 +232,7 @@ class BatchWork:
 
     def _close(self) -> None:
         self._journal.close()
+        self._suspects.close(list(self._assigned_rows))
         if self._note is not None:
             self._note.close()
 

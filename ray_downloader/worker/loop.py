@@ -34,6 +34,7 @@ from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, 
 from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest, robots_url
 from ray_downloader.worker.row import Row, RowState
 from ray_downloader.worker.server_queue import NEVER, ServerQueue
+from ray_downloader.worker.suspects import BLAMED_AFTER
 from ray_downloader.worker.telemetry import Telemetry
 
 #: In-flight requests of one task; the number for one server depends on its lease.
@@ -53,6 +54,8 @@ PAUSED_RECHECK_S = 5.0
 #: Answers of an actor do not wake the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
+#: What is known about a row over which several processes died.
+BLAMED = f"{BLAMED_AFTER} worker processes in a row died while they worked on this row alone"
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
 #: Verdicts that are a decision: how a row failed before does not matter.
 _ORDERED = frozenset({Verdict.BANNED, Verdict.OPTED_OUT})
@@ -195,6 +198,9 @@ class Worker:
             self._ports.rng.shuffle(rows)  # lists are sorted and neighbours fail together, which looks like the server
             self._rows_of_server.update(row.server for row in rows)
             for row in rows:
+                if batch.is_blamed(row):
+                    self._settle_error(row, Failure(ErrorKind.INTERNAL, BLAMED))
+                    continue
                 if not row.listed and (
                     rendition := self._policy.rendition(row.identifier)
                 ):  # a checksum is of the listed

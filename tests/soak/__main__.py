@@ -66,7 +66,8 @@ class Soak:
             f"path_to_input={self._folder / 'list.txt'}", f"path_to_output={self.out.root}",
             "stages=[partition,download]", "politeness.robots=ignore", f"politeness.patience_s={PATIENCE_S}",
             f"downloader_parameters.default_rate_limit={RATE_RPS}", "downloader_parameters.rate_multiplier=0",
-            "network.request_timeout_s=20", "network.max_attempts=2", "network.low_speed_s=5", "cluster.num_cpus=2", "cluster.task_seconds=20",
+            "network.request_timeout_s=20",
+            "network.max_attempts=2", "network.low_speed_s=5", "cluster.num_cpus=2", "cluster.task_seconds=20",
             as_override("network.connect_to", self._origin.connect_to),
         )  # fmt: skip
         with (self._folder / "program.log").open("ab") as log:

@@ -114,7 +114,7 @@ def crashing(times: int, reason: SliceLost, whole: Script) -> Script:
 def test_a_batch_at_which_tasks_die_again_and_again_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
     run = DrivenRun(tmp_path, crashing(99, SliceLost("killed"), finishing()), slots=1, rates_rps={"a.example": 200.0})
     result = run.driver.run(work_items("a.example", 5, 100))
-    assert len(result.abandoned) == 1 and "partition_id=0: its task died 4 times" in result.abandoned[0]
+    assert len(result.abandoned) == 1 and f"partition_id=0: its task died {MAX_CRASHES} times" in result.abandoned[0]
     finished = {name for names in run.pool.names for name in names if names != [("a.example", 0)]}
     assert finished >= {("a.example", n) for n in range(1, 5)}
     assert run.pool.names.count([("a.example", 0)]) == MAX_CRASHES - ALONE_FROM, "its last tries were its own"

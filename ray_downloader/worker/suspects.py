@@ -1,0 +1,71 @@
+"""Which rows a task had in hand when its process died, and which of them is to blame, found by halving over tasks.
+
+A row may kill a process anywhere, not only in a decoder. Each task notes the rows that it works on; if the process
+dies, the next tasks work on fewer and fewer of them at a time, until the row that kills is alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+#: The first death may be chance (out of memory, a machine that is switched off); after this many, rows are suspected.
+CAREFUL_FROM = 2
+#: A row that was alone in the hands of this many processes that died is to blame.
+BLAMED_AFTER = 3
+
+
+class Suspects:
+    """The rows of one batch that may have killed a process.
+
+    Args:
+        path: The note; it exists only between a death and the next task, and while a task works.
+        is_unsettled: Whether a row has no result yet.
+    """
+
+    def __init__(self, path: Path, is_unsettled: Callable[[int], bool]) -> None:
+        self._path = path
+        known = _read(path)
+        in_hand = known["rows"]
+        self._rows = [row for row in in_hand if is_unsettled(row)]
+        self._deaths = known["deaths"] + 1 if self._rows else 0
+        self._alone = known["alone"] + 1 if self._rows and len(in_hand) == 1 else 0
+        self.blamed = self._rows[0] if self._alone >= BLAMED_AFTER else None
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether only some suspects are worked on at a time."""
+        return self._deaths >= CAREFUL_FROM and bool(self._rows)
+
+    def take(self) -> list[int]:
+        """The suspects to work on next: the first half of those that are left."""
+        half = max(1, len(self._rows) // 2)
+        taken, self._rows = self._rows[:half], self._rows[half:]
+        return taken
+
+    def note(self, in_hand: Sequence[int]) -> None:
+        """Write down what is worked on from now on."""
+        self._write(list(in_hand), self._deaths, self._alone if len(in_hand) == 1 else 0)
+
+    def close(self, left: Sequence[int]) -> None:
+        """The task ends in good order, with these rows of those it worked on unsettled."""
+        if self._deaths >= CAREFUL_FROM and (self._rows or left):
+            self._write([*left, *self._rows], self._deaths - 1, 0)
+        else:
+            self._path.unlink(missing_ok=True)
+
+    def _write(self, rows: list[int], deaths: int, alone: int) -> None:
+        """Not atomic, nor flushed to disk: it is for the death of a process, and half of it is as good as none."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps({"rows": rows, "deaths": deaths, "alone": alone}), "utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        rows, deaths, alone = [int(row) for row in known["rows"]], int(known["deaths"]), int(known["alone"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"rows": [], "deaths": 0, "alone": 0}
+    return {"rows": rows, "deaths": deaths, "alone": alone}
