@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 class RayActorCalls:
     """Calls actors on Ray (`server_actors.ActorCalls`)."""
 
-    def request(self, actors: Sequence[Any], method: str) -> list[Any]:
+    def request(self, actors: Sequence[Any], method: str, *arguments: object) -> list[Any]:
         """Answers of actors; one that is restarting is asked again next time."""
-        calls = [getattr(actor, method).remote() for actor in actors]
+        calls = [getattr(actor, method).remote(*arguments) for actor in actors]
         done, _ = ray.wait(calls, num_returns=len(calls), timeout=PATIENCE_S)
         answers = []
         for ref in done:

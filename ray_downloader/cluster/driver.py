@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ray_downloader.cluster.crashes import MAX_CRASHES, Crashes
 from ray_downloader.cluster.ports import DriverPorts, RunMode, RunView, SliceLost
 from ray_downloader.cluster.progress_sum import ProgressSum
-from ray_downloader.errors import RunFolderError
+from ray_downloader.errors import UserError
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.outage import NetworkState, OutageDetector
 from ray_downloader.run_folder.orders import OrderFile, in_force
@@ -43,7 +43,7 @@ class DownloadResult:
         is_stopped: Whether it drained before everything was settled.
         is_outage: Whether it stopped because our own network was down for too long.
         abandoned: Batches at which tasks died repeatedly, in sentences.
-        failure: Why it stopped, if no task can continue: the disk is full, or a table of URLs is damaged.
+        failure: Why it stopped, if no task can continue: a full disk, a damaged table of URLs, the end of Ray.
         seconds: From the first slice to the end of the last, without start-up.
         progress: What tasks reported, summed over restarts of the actor that counts.
     """
@@ -51,7 +51,7 @@ class DownloadResult:
     is_stopped: bool = False
     is_outage: bool = False
     abandoned: list[str] = field(default_factory=list)
-    failure: RunFolderError | None = None
+    failure: UserError | None = None
     seconds: float = 0.0
     size_bytes: int = 0
     requests: int = 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ray_downloader.errors import RunFolderError
+from ray_downloader.errors import UserError
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.orders import ServerOrder
@@ -27,13 +27,13 @@ class SliceLost:
         reason: One line for the log.
         is_node_lost: Its node was lost, so its batches are not to blame.
         holder: The name under which its task held leases.
-        failure: What no other task could do better: the disk is full, or a table of URLs is damaged.
+        failure: What no other task could do better: the disk is full, a table of URLs is damaged, or Ray has ended.
     """
 
     reason: str
     is_node_lost: bool = False
     holder: str = ""
-    failure: RunFolderError | None = None
+    failure: UserError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ Actor_contra = TypeVar("Actor_contra", contravariant=True)
 class ActorCalls(Protocol[Actor_contra]):
     """Calls methods of budget actors (`BudgetActor`)."""
 
-    def request(self, actors: Sequence[Actor_contra], method: str) -> list[Any]:
+    def request(self, actors: Sequence[Actor_contra], method: str, *arguments: object) -> list[Any]:
         """Their answers; one that is restarting is left out."""
 
     def send(self, actors: Sequence[Actor_contra], method: str, *arguments: object) -> None:
@@ -54,6 +54,8 @@ class ServerActors(Generic[T]):
         self._wall_clock = wall_clock
         self._snapshots = load_server_states(context.layout)
         self._mode = RunMode()
+        #: Orders with the actors that must obey them, until all have said that they do.
+        self._undelivered: list[tuple[ServerOrder, Sequence[T]]] = []
 
     def expected_rate_rps(self, batch: Batch) -> float:
         """Requests/s that a batch's servers are expected to allow: learned, profiled or default."""
@@ -66,6 +68,7 @@ class ServerActors(Generic[T]):
 
     def progress(self) -> Progress | None:
         """The reports of tasks in this run to the first shared actor; None while that one is restarting."""
+        self._deliver()
         for answer in self._calls.request(self._directory.shared[:1], "progress"):
             assert isinstance(answer, Progress)
             return answer
@@ -86,10 +89,22 @@ class ServerActors(Generic[T]):
         return _has_answered(self._snapshots.get(self._context.policies.budget_key(server), {}))
 
     def order(self, order: ServerOrder) -> None:
-        """Pass an operator's order to the actor with the server's budget; an order for a group's host reaches all."""
+        """Pass an operator's order to the actor with the server's budget; an order for a group's host reaches all.
+
+        An actor that is restarting may have read the file with the orders before this one was in it, so an order is
+        passed on until it was received.
+        """
         budget = self._context.policies.budget_key(order.server)
         is_of_host = budget != order.server and order.action != "rate"
-        self._calls.send(self._directory.actors if is_of_host else [self._directory.actor_of(budget)], "order", order)
+        actors = self._directory.actors if is_of_host else [self._directory.actor_of(budget)]
+        self._undelivered.append((order, actors))
+        self._deliver()
+
+    def _deliver(self) -> None:
+        waiting, self._undelivered = self._undelivered, []
+        for order, actors in waiting:
+            if self._undelivered or len(self._calls.request(actors, "order", order)) < len(actors):
+                self._undelivered.append((order, actors))  # and those after it, as the last word counts
 
     def forget(self, holder: str) -> None:
         """Free the connections that a lost task had to servers."""

@@ -16,7 +16,7 @@ from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.slices import Slice, work_slice
 from ray_downloader.config.secrets import secret_variables
-from ray_downloader.errors import RunFolderError
+from ray_downloader.errors import RayLostError, RunFolderError
 from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.ports import SliceReport
@@ -61,17 +61,15 @@ class RaySlicePool:
         try:
             report: SliceReport = ray.get(handle)
         except RayTaskError as error:
-            failure = (
-                error.cause if isinstance(error.cause, RunFolderError) else full_disk_error(error.cause, self._root)
-            )
-            if failure is not None:
-                return SliceLost(str(failure), holder=holder, failure=failure)
+            told = error.cause if isinstance(error.cause, RunFolderError) else full_disk_error(error.cause, self._root)
+            if told is not None:
+                return SliceLost(str(told), holder=holder, failure=told)
             _log.error("a worker task failed, which is a fault of this program:\n%s", error)
             return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
         except RayError as error:
-            return SliceLost(
-                _short_reason(str(error), self._hostnames), is_node_lost=isinstance(error, _NODE_LOST), holder=holder
-            )
+            reason, is_node_lost = _short_reason(str(error), self._hostnames), isinstance(error, _NODE_LOST)
+            failure = _own_node_lost() if is_node_lost else None
+            return SliceLost(reason, is_node_lost=is_node_lost, holder=holder, failure=failure)
         return report
 
 
@@ -80,6 +78,20 @@ def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
     reason = message.splitlines()[0].partition(". ")[0]
     node = re.search(r"Node IP: ([^\s,]+)", message)
     return f"{reason} ({hostnames.get(node[1], node[1])})" if node else reason
+
+
+def _own_node_lost() -> RayLostError | None:
+    """The error if Ray does not run on this machine any more, so that every further task would be lost at once."""
+    try:
+        own = ray.get_runtime_context().get_node_id()
+        if any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
+            return None
+    except (RayError, RuntimeError, ConnectionError) as error:
+        _log.debug("Ray does not answer: %s", error)
+    return RayLostError(
+        "Ray's own process on this machine (raylet) has ended; was it killed, or was memory short? What was settled is "
+        "safe, and the same command continues"
+    )
 
 
 def _task_name(items: Sequence[WorkItem]) -> str:

@@ -113,9 +113,9 @@ class ActorCalls:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def request(self, actors: Sequence[Actor], method: str) -> list[Any]:
+    def request(self, actors: Sequence[Actor], method: str, *arguments: object) -> list[Any]:
         """Answers of those that are there."""
-        return [actor.call(method) for actor in actors if actor.budgets is not None]
+        return [actor.call(method, *arguments) for actor in actors if actor.budgets is not None]
 
     def send(self, actors: Sequence[Actor], method: str, *arguments: object) -> None:
         """Calls that nobody waits for; one to an actor that is down is lost."""

@@ -13,6 +13,7 @@ from ray_downloader.cluster.crashes import ALONE_FROM, MAX_CRASHES
 from ray_downloader.cluster.driver import SAVE_INTERVAL_S
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.progress_sum import ProgressSum
+from ray_downloader.errors import RunFolderError
 from ray_downloader.politeness.outage import LEAST_S
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from ray_downloader.schedule.planner import WorkItem
@@ -69,6 +70,18 @@ def test_a_lost_slice_is_assigned_again(tmp_path: Path) -> None:
     run.driver.run(work_items("a.example", 1, 100))
     assert len(run.pool.slices) == 2
     assert [holder for _, holder in run.actors.calls_of("forget")] == ["task 1"]
+
+
+def test_what_no_task_could_do_better_ends_the_run_after_those_under_way(tmp_path: Path) -> None:
+    run = DrivenRun(tmp_path, finishing(10.0), slots=2)
+    full = RunFolderError("no space is left")
+    lost = iter([SliceLost("full", holder="task 1", failure=full)])
+    whole = run.pool.script
+    run.pool.script = lambda items, now_s: Ended(3.0, one) if (one := next(lost, None)) else whole(items, now_s)
+    result = run.driver.run(work_items("a.example", 8, 1000))
+    assert result.failure is full and result.is_stopped
+    assert {at_s for at_s, _ in run.pool.slices} == {0.0}, "nothing more was started"
+    assert run.actors.calls_of("save")[-1][0] == run.clock()
 
 
 def test_what_was_learned_is_saved_every_few_seconds_and_at_the_end(tmp_path: Path) -> None:

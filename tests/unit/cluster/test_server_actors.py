@@ -27,10 +27,15 @@ class Calls:
     """Calls (`server_actors.ActorCalls`) of actors that are only names."""
 
     def __init__(self) -> None:
+        self.restarting: set[str] = set()
         self.answers: dict[tuple[str, str], Any] = {}
         self.told: list[tuple[str, str, tuple[object, ...]]] = []
 
-    def request(self, actors: Sequence[str], method: str) -> list[Any]:
+    def request(self, actors: Sequence[str], method: str, *arguments: object) -> list[Any]:
+        if method == "order":
+            heard = [actor for actor in actors if actor not in self.restarting]
+            self.send(heard, method, *arguments)
+            return [None for _ in heard]
         return [self.answers[actor, method] for actor in actors if (actor, method) in self.answers]
 
     def send(self, actors: Sequence[str], method: str, *arguments: object) -> None:
@@ -123,3 +128,17 @@ def test_the_expected_rate_is_learned_or_that_of_the_policy(tmp_path: Path) -> N
     assert rate_rps("b.org") == 3.0
     assert rate_rps("c1.staticflickr.com") == 5.0
     assert rate_rps(POOLED, servers=7) == 21.0
+
+
+def test_an_order_is_passed_on_until_the_actor_has_it_and_in_turn(tmp_path: Path) -> None:
+    run = Watched(tmp_path)
+    run.calls.restarting = {"dedicated"}
+    pause, resume = ServerOrder("pause", "big.org"), ServerOrder("resume", "big.org")
+    run.actors.order(pause)
+    run.actors.order(resume)
+    run.actors.progress()
+    assert run.calls.told == []
+    run.calls.restarting.clear()
+    run.actors.progress()
+    run.actors.progress()
+    assert run.calls.told == [("dedicated", "order", (pause,)), ("dedicated", "order", (resume,))], "each once"
