@@ -113,6 +113,9 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
             # Entered after `ray.init`, which claims SIGTERM.
             with draining_on_signals(driver.stop):
                 result = driver.run(status.work)
+            if isinstance(result.failure, RayLostError):
+                _log.warning("%s", result.failure)
+                raise result.failure
         end_budget_actors(directory)
         return result
 
