@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ from ray_downloader.worker.server_queue import (
     REPORT_INTERVAL_S,
     ServerQueue,
 )
-from tests.support.rows import rows_of
+from tests.support.rows import a_row, rows_of
 
 SERVED = Outcome(None, 200)
 THROTTLED = Outcome(ErrorKind.HTTP_429, 429)
@@ -396,3 +397,66 @@ def test_a_transfer_under_way_is_reported_now_and_then() -> None:
     queue.take_due(0.0)
     assert queue.next_wake_s(0.0) == HEARTBEAT_S
     assert queue.request(HEARTBEAT_S) == LeaseRequest("a.example", "task", wanted=0, in_flight=1)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda queue, row: queue.add(row),
+        lambda queue, row: queue.add_first(row),
+        lambda queue, row: queue.add_deferred(row, 5.0),
+        lambda queue, row: queue.hold(row, FORBIDDEN, 5.0),
+        lambda queue, row: queue.went_out(5.0),
+        lambda queue, row: queue.went_out(None),
+        lambda queue, row: queue.finished(SERVED, 5.0),
+        lambda queue, row: queue.granted(FREE, 5.0),
+    ],
+    ids=["add", "add_first", "add_deferred", "hold", "went_out", "not_sent", "finished", "granted"],
+)
+def test_whatever_happens_to_a_queue_wakes_it_at_once(act: Callable[[ServerQueue, Row], None]) -> None:
+    queue, _ = a_queue(rows=1)
+    assert queue.take_due(0.0)
+    queue.wake_at_s = 100.0
+    act(queue, rows_of(1)[0])
+    assert queue.wake_at_s == 0.0
+
+
+def test_a_queue_that_is_full_sleeps_until_something_happens_to_it() -> None:
+    queue, _ = a_queue(replace(FREE, connections=1), rows=3)
+    assert queue.next_start_s(0.0) == 0.0
+    queue.take_due(0.0)
+    assert queue.next_start_s(0.0) == NEVER
+    queue.went_out(0.0)
+    queue.finished(SERVED, 0.5)
+    assert queue.next_start_s(0.5) == 0.5
+
+
+def test_rows_of_a_host_are_taken_from_wherever_they_wait_and_the_others_stay_in_order() -> None:
+    queue, _ = a_queue()
+    ours, others = rows_of(4), [a_row(f"http://b.example/{number}.jpg") for number in range(4)]
+    request = robots()
+    queue.add_first(request)
+    for add in (queue.add_first, queue.add):
+        for row in (ours.pop(), others.pop()):
+            add(row)
+    for row, not_before_s in ((others[0], 9.0), (ours[0], 3.0)):
+        queue.add_deferred(row, not_before_s)
+    for row in (others[1], ours[1]):
+        queue.hold(row, FORBIDDEN, 1.0)
+    taken = queue.take_rows_of({"b.example"})
+    assert len(taken) == 4
+    assert {row.route.server for row in taken if row.route} == {"b.example"}
+    assert queue.take_rows_of({"b.example", "c.example"}) == []
+    assert len(queue.take_rows_of({"a.example"})) == 4
+    assert queue.take_due(20.0) is request, "a request for all rows is nobody's row"
+    assert queue.take_due(20.0) is None
+
+
+@pytest.mark.parametrize(("delays", "expected"), [((None,), None), ((2.0, None), 2.0), ((2.0, 5.0, 1.0), 5.0)])
+def test_the_strictest_crawl_delay_of_a_groups_hosts_is_reported(
+    delays: tuple[float | None, ...], expected: float | None
+) -> None:
+    queue, _ = a_queue(rows=1)
+    for delay in delays:
+        queue.obey_crawl_delay(delay)
+    assert queue.last_request(0.0).crawl_delay_s == expected
