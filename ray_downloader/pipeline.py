@@ -159,11 +159,13 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
             show_plan(plan, console)
             return ExitCode.SETTLED
         write_text(layout.command_file, again + "\n")
+        exit_code = ExitCode.STOPPED
         try:
             with working_job(settings, layout), reporting(layout.progress_file) as report:
-                return _stages(settings, layout, contact_rule, _Shown(console, report, again))
+                exit_code = _stages(settings, layout, contact_rule, _Shown(console, report, again))
+            return exit_code
         finally:
-            report_at_the_end(layout.root)
+            report_at_the_end(layout, is_stopped=exit_code is ExitCode.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
 from ray_downloader.report.gather import gather
@@ -15,8 +18,11 @@ from ray_downloader.report.multiqc import error_bars, general_statistics, server
 from ray_downloader.report.page import page
 from ray_downloader.report.pictures import Pictures
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.layout import RunLayout
 
 REPORT = "report.html"
+#: 0.2 ms each; Slurm announces the end of a job 90 s before it.
+MOST_BATCHES_OF_A_STOPPED_RUN = 50_000
 
 _log = logging.getLogger(__name__)
 
@@ -46,17 +52,33 @@ def write_report(out: Path, which: Pictures = Pictures.OPEN) -> Path:
     return path
 
 
-def report_at_the_end(out: Path) -> None:
-    """Write the report at the end of a run: its failure must not turn a finished run into a failed one."""
+def report_at_the_end(layout: RunLayout, *, is_stopped: bool) -> None:
+    """Write the report at the end of a run: its failure must not turn a finished run into a failed one.
+
+    Args:
+        layout: The run folder.
+        is_stopped: The run was stopped, perhaps by a time limit that leaves it a minute; reading a very long run takes
+            longer, so it is left to the command.
+    """
+    command = f"python -m ray_downloader.report {shlex.quote(str(layout.root))}"
     started_s = time.monotonic()
     try:
-        path = write_report(out)
+        if is_stopped and _batches(layout) > MOST_BATCHES_OF_A_STOPPED_RUN:
+            _log.info("%s writes the report", command)
+            return
+        path = write_report(layout.root)
     except UserError as error:
         _log.debug("no report: %s", error)  # the run ended before there was anything to report
-    except Exception:  # whatever it is, the images are stored, and the command below writes it again
-        _log.exception("no report was written; python -m ray_downloader.report %s writes it", out)
+    except OSError as error:
+        _log.warning("no report was written (%s); %s writes it", error, command)
+    except Exception:  # whatever it is, the images are stored
+        _log.exception("no report was written; %s writes it", command)
     else:
         _log.info("report: %s (%.1f s)", path, time.monotonic() - started_s)
+
+
+def _batches(layout: RunLayout) -> int:
+    return int(pq.read_metadata(layout.batches_table).num_rows) if layout.batches_table.is_file() else 0
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ray_downloader.report import write
 from ray_downloader.report.__main__ import main
 from ray_downloader.report.write import report_at_the_end, write_report
 from ray_downloader.run_folder.layout import RunLayout
@@ -146,14 +147,34 @@ def test_a_folder_that_is_no_run_is_one_sentence(tmp_path: Path, capsys: pytest.
     assert "holds no partitioned list yet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [OSError("disk full"), ZeroDivisionError("a fault")], ids=["disk", "fault"])
 def test_a_report_that_fails_does_not_fail_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    report_at_the_end(tmp_path)
+    layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])[1]
 
     def fails(*_: object) -> dict[str, Any]:
-        raise OSError("disk full")
+        raise error
 
-    monkeypatch.setattr("ray_downloader.report.write.gather", fails)
-    report_at_the_end(tmp_path)
-    assert "no report was written; python -m ray_downloader.report" in caplog.text
+    monkeypatch.setattr(write, "gather", fails)
+    report_at_the_end(layout, is_stopped=False)
+    assert f"python -m ray_downloader.report {layout.root} writes it" in caplog.text
+    assert ("Traceback" in caplog.text) == (not isinstance(error, OSError))
+
+
+def test_a_run_that_ended_before_its_partition_has_no_report(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])[1]
+    layout.batches_table.unlink()
+    report_at_the_end(layout, is_stopped=True)
+    assert not (layout.root / "report.html").exists()
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("is_stopped", [True, False], ids=["stopped", "finished"])
+def test_a_very_long_run_that_was_stopped_leaves_it_to_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stopped: bool
+) -> None:
+    layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])[1]
+    monkeypatch.setattr(write, "MOST_BATCHES_OF_A_STOPPED_RUN", 0)
+    report_at_the_end(layout, is_stopped=is_stopped)
+    assert (layout.root / "report.html").exists() is not is_stopped
