@@ -66,7 +66,7 @@ def main(folder: Path, address: str, fetcher_name: str, urls: list[str]) -> None
         urls,
         politeness={"robots": "ignore", "max_rate_limit": 200.0, "max_connections": 20, "adaptive": False},
         downloader_parameters={"default_rate_limit": 200.0, "rate_multiplier": 0.0},
-        network={"connect_to": {"*:80": address}},
+        network={"connect_to": {"*:80": address}, "max_attempts": 1},
     )
     policies = PolicyBook(settings.politeness, settings.downloader_parameters, {})
     work = [WorkItem(batch, batch.rows) for batch in load_batches(layout)]

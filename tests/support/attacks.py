@@ -70,6 +70,12 @@ def _chunked(body: bytes, padding_mb: int) -> Iterator[bytes]:
     yield b"0\r\n\r\n"
 
 
+def _raw(*parts: bytes) -> Iterator[bytes]:
+    yield from parts
+
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
 _GZIP = "Content-Encoding: gzip"
 ATTACKS: dict[str, Callable[[], Iterator[bytes]]] = {
     "good": lambda: _announced(picture()),
@@ -83,8 +89,31 @@ ATTACKS: dict[str, Callable[[], Iterator[bytes]]] = {
     "rgb8-13000": lambda: _announced(png(13000, 13000, 8, 2, has_pixels=False)),
     "ff01-3mb": lambda: _announced(b"\xff\xd8\xff" + b"\xff\x01" * (3 * MB // 2)),
     "scans-2000": lambda: _announced(scans(2000, 500)),
+    "header-1mb": lambda: _raw(_OK + b"X: " + b"x" * MB + b"\r\nContent-Length: 1\r\n\r\nx"),
+    "headers-100000": lambda: _raw(_OK, *[b"X-%d: y\r\n" % n for n in range(100_000)], b"Content-Length: 1\r\n\r\nx"),
+    "interim-2000": lambda: _raw(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000, *_announced(picture())),
+    "nul-in-location": lambda: _raw(
+        b"HTTP/1.1 302 Found\r\nLocation: http://b.example/\x00x\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "long-host-in-location": lambda: _raw(
+        b"HTTP/1.1 302 Found\r\nLocation: http://" + b"a" * 249 + b":65535/\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "http-x-trailer": lambda: _raw(_CHUNKED + b"1\r\nx\r\n0\r\nHTTP/x: y\r\nHTTP/1.1 500 No\r\n\r\n"),
+    "chunked-garbage": lambda: _raw(_CHUNKED + b"zz\r\nx\r\n" * 3),
+    "chunk-of-2-to-the-64": lambda: _raw(_CHUNKED + b"fffffffffffffffff\r\nx"),
+    "negative-length": lambda: _raw(_OK + b"Content-Length: -1\r\n\r\nx"),
+    "two-lengths": lambda: _raw(_OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx"),
+    "status-of-letters": lambda: _raw(b"HTTP/1.1 abc OK\r\n\r\n"),
+    "no-head": lambda: _raw(b"\x00" * 9000),
     "scans-400": lambda: _announced(scans(400, 1500)),
 }
+
+
+#: Answers that are odd in what comes before the body, or between its pieces; each ends its connection.
+ODD_HEADS = (
+    "header-1mb", "headers-100000", "interim-2000", "nul-in-location", "long-host-in-location", "http-x-trailer",
+    "chunked-garbage", "chunk-of-2-to-the-64", "negative-length", "two-lengths", "status-of-letters", "no-head",
+)  # fmt: skip
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -93,8 +122,11 @@ class _Handler(socketserver.StreamRequestHandler):
             while line := self.rfile.readline():
                 while self.rfile.readline().strip():
                     pass
-                for piece in ATTACKS[line.split()[1].decode().split("/")[1]]():
+                name = line.split()[1].decode().split("/")[1]
+                for piece in ATTACKS[name]():
                     self.wfile.write(piece)
+                if name in ODD_HEADS:
+                    return
 
 
 @contextmanager
