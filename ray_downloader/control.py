@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ray_downloader.config.options import OneSentenceParser
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.monitor.run_report import read_report
@@ -39,7 +40,7 @@ SHOWN_SERVERS = 1_000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Give one order, or list those in force; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = OneSentenceParser(
         prog="python -m ray_downloader.control", description="Steer a running job; takes effect within 5 s."
     )
     parser.add_argument("out", type=Path, help="run folder (path_to_output)")

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ray_downloader.config.options import OneSentenceParser
 from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.monitor.run_report import NOTHING, read_report
@@ -30,7 +31,7 @@ _OVER = frozenset({"stopped", "finished", "killed"})
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print how the run is doing; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = OneSentenceParser(
         prog="python -m ray_downloader.status", description="How a run is doing, from its files alone."
     )
     parser.add_argument("out", type=Path, help="run folder (path_to_output)")

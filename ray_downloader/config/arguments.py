@@ -36,12 +36,18 @@ _CONSTANTS = frozenset({"true", "false", "null", "inf", "nan"})
 _KEY = re.compile(r"(?P<sign>\+{0,2}|~)(?P<key>[A-Za-z_][\w.@/:-]*)")
 
 
-def check_arguments(arguments: Sequence[str], groups: Mapping[str, Sequence[str]]) -> None:
+#: What a word that is not an override was probably meant as.
+_LIST = "the list is named by path_to_input={}, the run folder by path_to_output=..."
+TOOL = "the tool is named by tool={}, the run folder by path_to_output=..."
+
+
+def check_arguments(arguments: Sequence[str], groups: Mapping[str, Sequence[str]], meant: str = _LIST) -> None:
     """Refuse what cannot be meant.
 
     Args:
         arguments: As the user gave them, without the name of the program.
         groups: Choices by group (`dataset=gbif`).
+        meant: What to say about a word that is not an override.
 
     Raises:
         UserError: An argument is neither an option nor `key=value`.
@@ -54,7 +60,7 @@ def check_arguments(arguments: Sequence[str], groups: Mapping[str, Sequence[str]
         elif argument.startswith("-"):
             _check_option(argument, given)
         else:
-            _check_override(argument, groups)
+            _check_override(argument, groups, meant)
 
 
 def _check_option(argument: str, following: Iterator[str]) -> None:
@@ -78,12 +84,12 @@ def _check_option(argument: str, following: Iterator[str]) -> None:
     raise UserError(f"{argument} is not an option; {hint}settings are written key=value, and --help explains the rest")
 
 
-def _check_override(argument: str, groups: Mapping[str, Sequence[str]]) -> None:
+def _check_override(argument: str, groups: Mapping[str, Sequence[str]], meant: str) -> None:
     name, equals, value = argument.partition("=")
     if name.startswith("~"):
         return
     if not equals:
-        raise UserError(_without_value(argument))
+        raise UserError(_without_value(argument, meant))
     found = _KEY.fullmatch(name)
     if found is None:
         written = f"'{name}' before the equals sign is not a key" if name else "there is no key before the equals sign"
@@ -130,7 +136,7 @@ def _is_below_mapping(key: str) -> bool:
     return field is not None and Mapping in {get_origin(kind) for kind in kinds_of(field.annotation)}
 
 
-def _without_value(argument: str) -> str:
+def _without_value(argument: str, meant: str) -> str:
     key = argument.lstrip("+")
     if field_of(key, Settings) is not None or key == _EXPERIMENT:
         plus = "+" if key == _EXPERIMENT else ""
@@ -138,10 +144,7 @@ def _without_value(argument: str) -> str:
     near = difflib.get_close_matches(argument, SUBCOMMANDS, n=1)
     if near:
         return f"{argument} is not a command; did you mean {near[0]}? The commands are {', '.join(SUBCOMMANDS)}"
-    return (
-        f"{argument} is not written as key=value: the list is named by {_spelled('path_to_input', argument)}, "
-        "the run folder by path_to_output=..."
-    )
+    return f"{argument} is not written as key=value: {meant.format(shlex.quote(argument))}"
 
 
 def _is_list(field: FieldInfo) -> bool:

@@ -5,12 +5,13 @@ Writes a provisioning folder: a data source (the Prometheus that scrapes Ray), a
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 import yaml
+
+from ray_downloader.config.options import OneSentenceParser
 
 NAME = "ray_downloader"
 PROMETHEUS = "http://127.0.0.1:9090"
@@ -18,7 +19,7 @@ PROMETHEUS = "http://127.0.0.1:9090"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the folder; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = OneSentenceParser(
         prog="python -m ray_downloader.grafana", description="Writes a provisioning folder for Grafana."
     )
     parser.add_argument("folder", type=Path, help="for Grafana's setting paths.provisioning")

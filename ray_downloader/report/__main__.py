@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ray_downloader.config.options import OneSentenceParser
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.report.pictures import Pictures
 from ray_downloader.report.write import write_report
@@ -14,7 +14,7 @@ from ray_downloader.report.write import write_report
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the report; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = OneSentenceParser(
         prog="python -m ray_downloader.report",
         description="Writes report.html into a run folder: one file, without network, of a run in any state.",
     )

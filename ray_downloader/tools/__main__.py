@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import NoReturn
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from ray_downloader.config.arguments import TOOL, check_arguments
 from ray_downloader.config.command_line import sentences
-from ray_downloader.config.compose import CONF
+from ray_downloader.config.compose import CONF, group_choices
 from ray_downloader.config.plain_values import as_hydra_reads
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.tools.base import TOOLS
 from ray_downloader.tools.configuration import given_keys, tool_context
 from ray_downloader.tools.entry import apply_tool
 from ray_downloader.tools.usage import usage
+
+_TOOL = re.compile(r"\+{0,2}tool=")
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -38,10 +42,14 @@ def main() -> NoReturn:
         print(usage(CONF / "config.yaml"))  # noqa: T201
         sys.exit(ExitCode.SETTLED)
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    arguments = as_hydra_reads(sys.argv[1:])
-    # A run's configuration has no key `tool`, and Hydra wants a `+` before a key that it does not know.
-    sys.argv[1:] = [f"+{argument}" if argument.startswith("tool=") else argument for argument in arguments]
     with sentences():
+        others = [argument for argument in sys.argv[1:] if not _TOOL.match(argument)]
+        check_arguments(others, group_choices(), TOOL)
+        # A run's configuration has no key `tool`, and Hydra wants a `+` before a key that it does not know.
+        arguments = [_TOOL.sub("+tool=", argument) for argument in sys.argv[1:]]
+        sys.argv[1:] = as_hydra_reads(arguments)
+        if several := [argument for argument in arguments if _TOOL.match(argument) and "," in argument]:
+            raise UserError(f"{several[0].lstrip('+')}: one tool is expected, not several")
         _run()
     sys.exit(ExitCode.SETTLED)
 
