@@ -64,11 +64,14 @@ class RowsLeft:
             for name in {server, budget}:
                 self._at_start[name] += rows
         self._budget_key = budget_key
+        #: Rows settled in this run, by host and by budget, and in all.
         self.settled: Counter[str] = Counter()
+        self.settled_rows = 0
 
     def take(self, progress: Progress) -> None:
         """Take into account what this run has settled so far."""
         self.settled.clear()
+        self.settled_rows = progress.settled.total()
         for (server, _), rows in progress.settled.items():
             for name in {server, self._budget_key(server)}:
                 self.settled[name] += rows
@@ -106,9 +109,12 @@ class RunEta:
     def loads(self, now: Moment) -> list[BudgetLoad]:
         """What is left of each budget; `rows_left` has taken the latest progress."""
         paused = [budget for budget, wait in now.waiting.items() if wait.reason is not WaitReason.CRAWL_DELAY]
-        self._rates.note(self._rows_left.settled, paused, now.now_s)
+        left = list(self._rows_left.by_budget())
+        settled = self._rows_left.settled
+        rows = {budget: settled[budget] for budget, _ in left if budget in settled}
+        self._rates.note(rows, self._rows_left.settled_rows, paused, now.now_s)
         idle_s, self._noted_s = (now.now_s - self._noted_s if now.is_idle else 0.0), now.now_s
-        return [self._load(budget, rows, now, idle_s) for budget, rows in self._rows_left.by_budget()]
+        return [self._load(budget, rows, now, idle_s) for budget, rows in left]
 
     def _load(self, budget: str, rows: int, now: Moment, idle_s: float) -> BudgetLoad:
         policy, wait, learned = self._policy(budget), now.waiting.get(budget), now.learned.get(budget, {})

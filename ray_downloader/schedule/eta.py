@@ -102,18 +102,19 @@ class MeasuredRates:
         #: The best speed of the whole run so far, in rows/s: what all together can reach; None if no row came.
         self.throughput_rps: float | None = None
 
-    def note(self, rows: Mapping[str, int], paused: Iterable[str], now_s: float) -> None:
+    def note(self, rows: Mapping[str, int], total: int, paused: Iterable[str], now_s: float) -> None:
         """Record how far the run is.
 
         Args:
-            rows: How many rows of each budget this run has settled so far.
+            rows: How many rows this run has settled so far of each budget that is not finished.
+            total: And of all budgets.
             paused: Budgets that get no request now.
         """
         self._note_pauses(rows, paused, now_s)
         for budget in rows.keys() - self._first_s.keys():
             # Its first rows came somewhere between the last two looks.
             self._first_s[budget] = (self._latest.at_s + now_s) / 2
-        self._latest = _Sample(now_s, dict(rows), dict(self._paused_s), sum(rows.values()))
+        self._latest = _Sample(now_s, dict(rows), dict(self._paused_s), total)
         since = self._samples[0]
         if self._latest.total > since.total and now_s > since.at_s:
             speed_rps = (self._latest.total - since.total) / (now_s - since.at_s)
