@@ -52,6 +52,10 @@ else
 	$(BIN)/python -m tests.simulation --worlds $(or $(WORLDS),10000) --first $(or $(FIRST),1000)
 endif
 
+docs: $(BIN)/.developer ## the documents as a site, in build/site; links are checked
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 lint: $(BIN)/.developer ## format, lint, types, import contracts, and the links of the documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

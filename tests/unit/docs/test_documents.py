@@ -82,7 +82,7 @@ def test_every_python_snippet_is_run_or_says_why_not() -> None:
 
 
 def _is_settled(block: Block) -> bool:
-    return block.mark.startswith(("run: ", "not run: ", "config"))
+    return block.mark.startswith(("run: ", "run with ", "not run: ", "config"))
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.mark.startswith("run: ")], ids=_named)
