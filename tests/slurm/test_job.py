@@ -164,7 +164,7 @@ def kill_head_of(job: Job) -> None:
     """End Ray's head process as the kernel does when memory runs out."""
     step = ["srun", f"--jobid={job.number}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
     kill = f"pkill -KILL -f 'gcs_server.*[r]d-{job.number}-'"
-    subprocess.run([*step, f"--nodelist={job.field('BatchHost')}", "sh", "-c", kill], check=True, timeout=60)
+    subprocess.run([*step, f"--nodelist={job.field('BatchHost')}", "sh", "-c", kill], check=False, timeout=150)
 
 
 def test_a_cancelled_job_leaves_nothing_behind_but_what_it_settled(
