@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from ray_downloader.config.settings import Settings, ToolsParameters
-from ray_downloader.errors import UserError
+from ray_downloader.errors import RunFolderError, UserError
+from ray_downloader.output.stored_file import end_problem
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.markers import finished_folders
 
@@ -86,10 +87,15 @@ class ToolContext:
 
         Raises:
             UserError: There are none.
+            RunFolderError: A table is damaged.
         """
         found = finished_batches(self.layout.images)
         if not found:
             raise UserError(f"{self.layout.images} contains no finished batch; run the download first")
+        for batch in found:
+            problem = end_problem(batch.path)
+            if problem:
+                raise RunFolderError(f"{problem}; the command of the download fetches what it has lost again")
         return found
 
     def require_batches(self) -> None:

@@ -79,8 +79,7 @@ def run_tool(context: ToolContext, console: Console) -> ExitCode:
 def _summary(tool: Tool, console: Console) -> dict[str, Any]:
     context = tool.context
     if is_half_applied(context.folder):
-        known = json.loads((context.folder / SUMMARY).read_text("utf-8"))  # written before the exchange began
-        return {**known, "applied_batches": apply_result(context)}
+        return {**_known_summary(context), "applied_batches": apply_result(context)}
     if context.parameters.apply and type(tool).staged is Tool.staged:
         tool.staged()  # raises, and better before the work than after it
     step = tool.work()
@@ -93,6 +92,14 @@ def _summary(tool: Tool, console: Console) -> dict[str, Any]:
         _save(context, summary)
         summary["applied_batches"] = apply_result(context)
     return summary
+
+
+def _known_summary(context: ToolContext) -> dict[str, Any]:
+    """The summary, which was written before the exchange began; a damaged one only costs its figures."""
+    try:
+        return {**json.loads((context.folder / SUMMARY).read_text("utf-8"))}
+    except (ValueError, TypeError):
+        return {"tool": context.name}
 
 
 def _save(context: ToolContext, summary: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ray_downloader.errors import UserError
+from ray_downloader.errors import RunFolderError, UserError
 from ray_downloader.output.batch_folder import accept_version
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import SUCCESSES
@@ -166,5 +166,13 @@ def _manifest(applied: Path) -> Mapping[str, str]:
 
 
 def _document(applied: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((applied / _MANIFEST).read_text("utf-8"))
+    path = applied / _MANIFEST
+    try:
+        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        _ = document["batches"].items()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RunFolderError(
+            f"{path} is damaged; the images before {applied.parent.name} are in {applied}: move each back to its place "
+            f"below images/ to undo, or delete {applied} to make the result final"
+        ) from None
     return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import UserError
+from ray_downloader.errors import RunFolderError, UserError
 from ray_downloader.tools.context import StoredBatch, ToolContext, fingerprint, finished_batches
 from tests.support.stored import StoredRun, received, row
 
@@ -92,3 +93,11 @@ def test_equal_parameters_have_one_name_in_whatever_order() -> None:
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
     assert len(fingerprint({})) == 16
     assert fingerprint({"a": 1}) == "f9d86028c6e0d64e", "markers of earlier versions name it so"
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"noise" * 20])
+def test_a_damaged_table_is_named_before_a_tool_begins(run: StoredRun, content: bytes) -> None:
+    path = next(run.layout.images.rglob("successes.parquet"))
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match=rf"{re.escape(str(path))} is damaged.* fetches what it has lost again"):
+        run.tool("stats").context.require_batches()

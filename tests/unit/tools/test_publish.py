@@ -11,7 +11,7 @@ import pytest
 
 from ray_downloader import pipeline
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import UserError
+from ray_downloader.errors import RunFolderError, UserError
 from ray_downloader.tools.publish import (
     applied_folders,
     applied_tools,
@@ -231,3 +231,12 @@ def test_tools_are_named_in_a_fixed_order(run: StoredRun) -> None:
         apply(staged(run, name, threshold_size=21), run.layout.images)
     assert applied_tools(run.layout.tools) == ["duplication_based", "size_based"]
     assert applied_tools(run.root / "nowhere") == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_list_of_what_was_replaced_is_one_sentence(run: StoredRun, content: str) -> None:
+    folder = staged(run)
+    apply(folder, run.layout.images)
+    (folder / "applied" / "manifest.json").write_text(content)
+    with pytest.raises(RunFolderError, match=r"manifest\.json is damaged"):
+        undo(folder, run.layout.images)
