@@ -28,7 +28,9 @@ _DEFAULT_PORTS = {"http:": 80, "https:": 443}
 USER_INFO = r"^\s*[Hh][Tt][Tt][Pp][Ss]?:[/\\]*[^/?#\\]*@"
 _OF_URL = re.compile(r"^(\s*https?:[/\\]*)[^/?#\\]*@", re.IGNORECASE)
 #: The same somewhere in a sentence, where a blank or a quote ends it.
-_IN_SENTENCE = re.compile(r"(https?:[/\\]*|[a-z][a-z0-9+.-]*:[/\\]+)[^/?#\\\s\"'<>]*@", re.IGNORECASE)
+_IN_SENTENCE = re.compile(
+    r"(https?:[/\\]*|[a-z][a-z0-9+.-]*:[/\\]+|(?<![^\s\"'<>(])[/\\]{2,})[^/?#\\\s\"'<>]*@", re.IGNORECASE
+)
 
 
 def without_user_info(text: str) -> str:

@@ -26,6 +26,8 @@ from tests.support.partitioned import partitioned_run
         ("http://a.example#@", "http://a.example#@"),
         ("moved to 'https://u:pw@a.example/1' and https://b.example/@me", "moved to 'https://a.example/1' and https://b.example/@me"),
         ("write to me@a.example: http is down", "write to me@a.example: http is down"),
+        ("//u:pw@a.example:99999/: not an absolute URL", "//a.example:99999/: not an absolute URL"),
+        ("http://a.example//me@b/x.jpg", "http://a.example//me@b/x.jpg"),
         ("no proxy at socks5h://u:pw@proxy:1080", "no proxy at socks5h://proxy:1080"),
     ],
 )  # fmt: skip
