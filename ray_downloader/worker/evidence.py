@@ -17,6 +17,7 @@ The budget decides what happens to a server at fault (`politeness/server/`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -27,6 +28,8 @@ from ray_downloader.worker.row import Row
 
 #: Distinct rows that must fail in a row to blame the server: as many as slow its budget down.
 SERVERS_FAULT_ROWS = 10
+#: So often one of several failed rows must have failed before its server served a URL that it had served before.
+CONTROLS_FOR_ODD = 2
 #: Failures that never depend on the URL.
 _NOT_THE_URLS = frozenset({ErrorKind.HTTP_403_BAN})
 #: Failures that its budget counts as a server's trouble, too, where many rows in a row fail so. An answer that came,
@@ -100,6 +103,20 @@ class FaultJudge:
                 del self._streak[key]
                 if are_many and suspect.row.owes_attempt:  # the server was at fault, and has recovered
                     suspect.row.owes_attempt, suspect.row.failed_at_s = False, None
+
+    def notice_control(self, rows: Iterable[Row], sent_s: float) -> None:
+        """A URL that was served before was served again, while only failed rows were left.
+
+        The server may just have recovered. A row that fails again after that while the server serves is odd.
+        """
+        self._served_sent_s = max(self._served_sent_s, sent_s)
+        are_many = len(self._streak) > 1
+        self._streak = {key: one for key, one in self._streak.items() if one.failed_at_s >= sent_s}
+        for row in rows:
+            if row.failed_at_s is not None and row.failed_at_s < sent_s:
+                row.controls += 1
+                if are_many and row.controls < CONTROLS_FOR_ODD:
+                    row.owes_attempt, row.failed_at_s = False, None
 
     def give_back(self, row: Row) -> None:
         """The task ends: an isolated failure stays suspect in the next task, a failure among others does not."""

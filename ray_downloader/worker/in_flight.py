@@ -77,7 +77,7 @@ class InFlightRequests:
 
     def rows(self) -> list[Row]:
         """Rows with an in-flight request."""
-        return [one.work for one in self._under_way.values() if not isinstance(one.work, RobotsRequest)]
+        return [one.work for one in self._under_way.values() if isinstance(one.work, Row)]
 
     def _went_out(self, token: int, sent_s: float | None) -> None:
         queue = self._unsent.pop(token, None)

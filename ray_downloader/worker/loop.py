@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from zlib import crc32
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import DnsFailure, FetchResult
@@ -33,7 +34,7 @@ from ray_downloader.worker.publisher import Publisher
 from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_checksum
 from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest, robots_url
 from ray_downloader.worker.row import Row, RowState
-from ray_downloader.worker.server_queue import NEVER, ServerQueue
+from ray_downloader.worker.server_queue import NEVER, ControlRequest, ServerQueue
 from ray_downloader.worker.suspects import BLAMED_AFTER
 from ray_downloader.worker.telemetry import Telemetry
 
@@ -169,6 +170,8 @@ class Worker:
         for ended in self._requests.poll(self._patience_s(now_s, wake_at_s)):
             if isinstance(ended.work, RobotsRequest):
                 self._receive_robots(ended.queue, ended.work, ended.result)
+            elif isinstance(ended.work, ControlRequest):
+                self._receive_control(ended.queue, ended.work, ended.result)
             else:
                 self._guarded(ended.work, self._receive, ended)
         if self._bodies:
@@ -258,6 +261,9 @@ class Worker:
             return
         queue = self._queue(route.budget)
         queue.obey_crawl_delay(self._robots.crawl_delay_s(route.server))
+        control = self._policy.route(row.control_url, row.control_url) if row.control_url else None
+        if isinstance(control, Route) and control.server == route.server and not queue.control_url(route.server):
+            queue.notice_file(control)
         if row.state is RowState.DEFERRED:
             queue.add_deferred(row, row.not_before_s)
         elif row.state is RowState.REDIRECTED or row.attempt > 1:
@@ -297,7 +303,7 @@ class Worker:
         for work in queue.take_abandoned(now_s):
             if isinstance(work, RobotsRequest):
                 self._learn_robots(work, None)
-            else:
+            elif isinstance(work, Row):
                 self._abandon(work, queue)
         while self._may_start(queue, now_s) and (work := queue.take_due(now_s)):  # type: ignore[assignment]
             if isinstance(work, Row):
@@ -415,6 +421,8 @@ class Worker:
         if result.redirect_url is not None:
             self._follow(row, result, now_s)
         else:
+            assert row.route is not None
+            queue.notice_file(row.route)
             row.move(RowState.BODY)
             self._bodies.add(row, result)
 
@@ -447,6 +455,18 @@ class Worker:
         else:
             self._learn_robots(request, result)
 
+    def _receive_control(self, queue: ServerQueue, control: ControlRequest, result: FetchResult) -> None:
+        """Only its server learns from it: served, the failures of the rows that are left are their own."""
+        failure, outcome = self._read(queue, result)
+        self._count_reach(control.route, result)
+        url_hash = crc32(control.route.url.encode())
+        now_s = self._ports.clock()
+        queue.finished(replace(outcome, url_hash=url_hash, connections=queue.in_flight), now_s)
+        if failure is None:
+            queue.control_served(now_s - result.total_s)
+            for refused, own in queue.release_refused(now_s - result.total_s):
+                self._fail(refused, own)
+
     def _learn_robots(self, request: RobotsRequest, result: FetchResult | None) -> None:
         for row in self._robots.learn(request, result):
             row.release()
@@ -477,8 +497,9 @@ class Worker:
             self._fail(row, failure)
             return
         if queue.judge.judge(row, failure, now_s, queue.in_flight) is Fault.SERVER:
-            delay_s: float | None = 0.0  # the server's budget decides when
+            delay_s: float | None = self._policy.own_wait_s(failure)  # else the server's budget decides when
             row.is_retry = False
+            row.control_url = queue.control_url(row.route.server) if row.route else ""
         else:
             delay_s = self._policy.retry_delay_s(failure, row.attempt, self._ports.rng, is_odd=row.is_odd)
             row.attempt += delay_s is not None

@@ -217,16 +217,22 @@ class RequestPolicy:
         """Whether another request for the same row may succeed."""
         return failure.kind in TRANSIENT
 
+    def own_wait_s(self, failure: Failure) -> float:
+        """How long a row waits because its answer said so: at most as long as a server is waited for."""
+        return min(failure.retry_after_s or 0.0, self.patience_s)
+
     def retry_delay_s(
         self, failure: Failure, attempt: int, rng: random.Random, *, is_odd: bool = False
     ) -> float | None:
         """How long to wait before another request for the same row; None: it stays failed.
 
         Args:
-            is_odd: Whether it fails while others of its server are served: its trouble will not pass in a moment.
+            is_odd: Whether it fails while others of its server are served: its trouble will not pass in a moment. If it
+                says that it lasts for longer than our patience, that is its error.
         """
-        decision = decide(failure.kind, attempt, self.max_attempts, failure.retry_after_s, rng)
-        if isinstance(decision, GiveUp):
+        wait_s = self.own_wait_s(failure)
+        decision = decide(failure.kind, attempt, self.max_attempts, wait_s, rng)
+        if isinstance(decision, GiveUp) or (is_odd and wait_s < (failure.retry_after_s or 0.0)):
             return None
         return max(decision.delay_s, ODD_DELAY_S * (attempt - 1)) if is_odd else decision.delay_s
 

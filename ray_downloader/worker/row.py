@@ -86,7 +86,9 @@ class Row:
         not_before_s: When the next request may start, on the worker's clock.
         is_retry: Whether its last failure was its own, so that the next request is charged to the retries.
         is_odd: Whether it failed and others of its server were served before its next try: its failures are its own.
-        is_probe: Whether its request finds out if its server is still in trouble, so that a failure is the server's.
+        is_probe: Whether its last request found out if its server is still in trouble, so a failure was the server's.
+        control_url: A URL of its server that was served before; empty: none is known.
+        controls: How often that URL was served again after this one had failed.
     """
 
     batch: BatchWork
@@ -108,6 +110,8 @@ class Row:
     is_odd: bool = False
     is_probe: bool = False
     has_started_over: bool = False
+    control_url: str = ""
+    controls: int = 0
     held_from: RowState = RowState.QUEUED
     #: When it failed last, on the worker's clock, and whether that failure is yet to be charged to it
     #: (`evidence.FaultJudge`).
@@ -233,6 +237,9 @@ class Row:
             "not_before_unix_s": now_unix_s + max(0.0, self.not_before_s - now_s),
             "is_retry": self.is_retry,
             "is_odd": self.is_odd,
+            "is_probe": self.is_probe,
+            "control_url": self.control_url,
+            "controls": self.controls,
             "is_suspect": self.failed_at_s is not None,
             "owes_attempt": self.owes_attempt,
             "has_started_over": self.has_started_over,
@@ -243,6 +250,8 @@ class Row:
         """Continue from what `progress` returned elsewhere; returns the URL to request next."""
         self.attempt, self.url, self.mirrors = known["attempt"], known["url"], list(known["mirrors"])
         self.is_retry = known["is_retry"]
+        self.is_probe, self.controls = known.get("is_probe", False), known.get("controls", 0)
+        self.control_url = known.get("control_url", "")
         self.hops, self.is_odd, self.has_started_over = known["hops"], known["is_odd"], known["has_started_over"]
         self.owes_attempt, self.failed_at_s = known["owes_attempt"], now_s if known["is_suspect"] else None
         self.cookies = RedirectCookies.load(known["cookies"]) if known["cookies"] else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 from ray_downloader.errors import ErrorKind
@@ -19,11 +19,22 @@ from ray_downloader.politeness.leases.pacer import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.server.evidence import stops_its_holder
 from ray_downloader.worker.evidence import FaultJudge
-from ray_downloader.worker.request_policy import Failure
+from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.row import Row
 
-Work = Row | RobotsRequest
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlRequest:
+    """Another request for a URL that was served before, whose answer is only evidence about its server.
+
+    When only rows are left that failed, nothing else shows whether they or their server are at fault.
+    """
+
+    route: Route
+
+
+Work = Row | RobotsRequest | ControlRequest
 
 #: Outcomes are reported at least this often, so that a pause or drain reaches a task just as fast.
 REPORT_INTERVAL_S = 1.0
@@ -34,6 +45,10 @@ NEVER = float("inf")
 MOST_HELD = 8
 #: If no other row is left for comparison: bans of 45 s were observed, and each further try waits longer.
 ALONE_403_DELAY_S = 60.0
+#: A row that was told to wait for longer than this is not asked again to find out whether that is meant for it alone.
+LONG_WAIT_S = 3_600.0
+#: Bans of 45 s were observed: what is served later than this after a 403 does not show that the 403 was about its file.
+BAN_S = 20.0
 #: Verdicts that end a server's rows without a request.
 FINAL_VERDICTS = frozenset({Verdict.DEAD, Verdict.REFUSED, Verdict.OPTED_OUT, Verdict.BANNED})
 #: Waits that are not a sign of trouble: the server answers, only not now.
@@ -66,6 +81,8 @@ class ServerQueue:
         self._fresh: deque[Row] = deque()
         self._deferred: list[tuple[float, int, Work]] = []
         self._held: list[tuple[Row, Failure, float]] = []
+        self._served: dict[str, Route] = {}
+        self._controlled_at_s = float("-inf")
         self._order = count()
         self._pacer = LeasePacer()
         self._reported_at_s = 0.0
@@ -125,6 +142,19 @@ class ServerQueue:
         if delay_s is not None:
             self.crawl_delay_s = max(delay_s, self.crawl_delay_s or 0.0)
 
+    def notice_file(self, route: Route) -> None:
+        """Remember a URL that was served, one for each host."""
+        self._served[route.server] = route
+
+    def control_served(self, sent_s: float) -> None:
+        """A URL that was served before was served again."""
+        self.judge.notice_control((work for _, _, work in self._deferred if isinstance(work, Row)), sent_s)
+
+    def control_url(self, server: str) -> str:
+        """A URL of that host that was served; empty if none is known."""
+        route = self._served.get(server)
+        return route.url if route else ""
+
     def take_rows_of(self, hosts: Collection[str]) -> list[Row]:
         """Remove and return the rows whose next request would go to one of these hosts."""
 
@@ -153,16 +183,30 @@ class ServerQueue:
         self.wake_at_s = 0.0
 
     def release_refused(self, sent_s: float) -> list[tuple[Row, Failure]]:
-        """Held rows that were refused before a request was sent that was served: the refusals were about them."""
-        refused = [(row, failure) for row, failure, at_s in self._held if at_s < sent_s]
+        """Held rows that were refused before a request was sent that was served: the refusals were about them.
+
+        If that is long ago, a ban may have ended in between, and they are retried.
+        """
+        before = [held for held in self._held if held[2] < sent_s]
         self._held = [held for held in self._held if held[2] >= sent_s]
-        return refused
+        for row, failure, at_s in before:
+            if sent_s - at_s > BAN_S:
+                row.failure, row.is_retry = failure, True
+                row.attempt += 1
+                self.add_deferred(row, at_s)
+        return [(row, failure) for row, failure, at_s in before if sent_s - at_s <= BAN_S]
 
     def settle_held(self, now_s: float) -> None:
         """Retry held rows if the server refuses everything, or if no other row is left for comparison."""
         has_judged = not self._outcomes and not self.is_requesting  # the budget may see a ban in the reported outcomes
         is_last = has_judged and not (self._first or self._fresh or self.in_flight)
         if not self._held or not (self.is_403_ban or is_last or len(self._held) >= MOST_HELD):
+            return
+        route = self._held[0][0].route
+        control = self._served.get(route.server) if route and not self.is_403_ban else None
+        if control and self._controlled_at_s < self._held[0][2]:
+            self._controlled_at_s = now_s
+            self._first.append(ControlRequest(control))
             return
         for row, failure, _ in self._held:
             row.failure = replace(failure, kind=ErrorKind.HTTP_403_BAN) if self.is_403_ban else failure
@@ -188,7 +232,7 @@ class ServerQueue:
         self.in_flight += 1
         self._unsent += 1
         self._started_at_s = now_s
-        work = heapq.heappop(self._deferred)[2] if is_retry else self._take(is_probe)
+        work = self._take_failed(is_probe) if is_retry else self._take(is_probe)
         if isinstance(work, Row):
             self.judge.review(work)
             work.is_probe = is_probe
@@ -199,6 +243,19 @@ class ServerQueue:
         if self._first:
             return self._first.popleft()
         return self._fresh.pop() if is_probe else self._fresh.popleft()
+
+    def _take_failed(self, is_probe: bool) -> Work:
+        """The failed work that is due first; for a probe, once that has failed, too, a URL that was served before."""
+        control = self._control() if is_probe else None
+        return ControlRequest(control) if control else heapq.heappop(self._deferred)[2]
+
+    def _control(self) -> Route | None:
+        rows = [work for _, _, work in self._deferred if isinstance(work, Row)]
+        first = rows[0].route if rows else None
+        waits_s = [row.failure.retry_after_s or 0.0 for row in rows if row.failure]
+        if first is None or not (any(row.is_probe for row in rows) or max(waits_s, default=0.0) > LONG_WAIT_S):
+            return None
+        return self._served.get(first.server)
 
     def _advance_telling(self, now_s: float) -> None:
         """Move a refused row that is due to the front once others were served: its answer shows whose fault it was.
@@ -343,7 +400,12 @@ class ServerQueue:
         return min(report_at_s, start_at_s, ask_at_s)
 
     def next_start_s(self, now_s: float) -> float:
-        """The earliest time at which a request could start, as far as known; `NEVER` if nothing waits for it."""
+        """The earliest time at which a request could start, as far as known; `NEVER` if nothing waits for it.
+
+        Rows whose server was given up are settled now, however long the server would have been left alone.
+        """
+        if self.verdict in FINAL_VERDICTS and len(self):
+            return now_s
         ready_at_s = self._ready_at_s(now_s)
         if ready_at_s == NEVER or (self.in_flight and self.in_flight >= self._pacer.connections):
             return NEVER

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from ray_downloader.errors import ErrorKind, ExitCode
+from ray_downloader.politeness.server.condition import MOST_BY_ONE_URL_S
 from tests.simulation import oracle
 from tests.simulation.listing import row_uuid
 from tests.simulation.oracle import IMAGE
@@ -108,10 +109,16 @@ def no_more_connections_than_allowed(run: Run) -> Iterator[str]:
 def every_retry_after_is_kept(run: Run) -> Iterator[str]:
     """After a `Retry-After` of the server nothing comes before that time; after one of a URL, that URL does not."""
     for server, log in zip(run.world.servers, run.arrivals, strict=True):
+        told: set[str] = set()
         for arrival in log:
             wait_s = arrival.answer.retry_after_s
+            told |= {arrival.url} if wait_s else set()
+            if wait_s and wait_s > MOST_BY_ONE_URL_S and len(told) < 2 and not arrival.answer.is_of_url:
+                continue  # so long a wait is confirmed by another URL
             if not wait_s or arrival.is_cut or _is_forgotten(run, arrival.ended_s, wait_s):
                 continue
+            if arrival.answer.is_of_url:
+                wait_s = min(wait_s, float(run.world.politeness.get("patience_s", PATIENCE_S)))  # type: ignore[arg-type]
             start_s, end_s = arrival.ended_s + LEASE_S, arrival.ended_s + min(wait_s, 86_400.0)
             for other in log:
                 is_meant = other.url == arrival.url if arrival.answer.is_of_url else True
@@ -167,12 +174,18 @@ def every_order_is_obeyed(run: Run) -> Iterator[str]:
 
 
 def nothing_is_asked_for_twice(run: Run) -> Iterator[str]:
-    """What was answered as it should is not asked for again, but for what a kill took before it was written down."""
+    """What was answered as it should is not asked for again, but for what a kill took before it was written down.
+
+    After a failure, a URL that was answered may be asked for again: that tells the server's fault from its last rows'.
+    """
     answered: Counter[str] = Counter()
     for log in run.arrivals:
-        answered.update(
-            arrival.url for arrival in log if arrival.row is not None and not arrival.is_failure and not arrival.is_cut
-        )
+        before: deque[Arrival] = deque(maxlen=MAX_CONNECTIONS)
+        for arrival in asked(log):
+            is_control = answered[arrival.url] > 0 and any(one.is_failure for one in before)
+            if not (arrival.is_failure or arrival.is_cut or is_control):
+                answered[arrival.url] += 1
+            before.append(arrival)
     again = {url: times - 1 for url, times in answered.items() if times > 1 and not _may_repeat(run, url)}
     kills = sum(isinstance(one, WorkerKilled | NodeLost | Requeued) for one in run.world.faults)
     allowed = (REQUESTS_PER_ROW - 1) * len(run.world.rows) + kills * _lost_rows(run)

@@ -10,6 +10,7 @@ from collections import defaultdict
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import kind_of_status
+from ray_downloader.politeness.retry import RETRY_ALLOWANCE, RETRY_SHARE
 from tests.simulation.world import (
     FOREVER,
     Bans,
@@ -94,6 +95,7 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
     for trouble in (*world.servers[server].troubles, *_losses(world)):
         if trouble.share == 1 and trouble.end_s - trouble.start_s >= LONG_SHARE * _patience_s(world, trouble):
             ends |= _verdict_of(trouble)
+            ends |= REFUSED if _has_failing_rows(world, server) else set()
         is_few = distinct < (FEW_FORBIDDEN if trouble.how == 403 else FEW_FAILING)
         may_be_url = trouble.how not in {429, 503, ErrorKind.DNS, ErrorKind.CONNECT}
         never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
@@ -103,9 +105,16 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
         ends |= REFUSED  # the last rows of a server, with no other left to tell by
     if world.servers[server].limits and (ends or is_failing):
         ends |= _failing_kinds(fate) | {"http_429", "http_5xx", "reset", "connect"}
+        if any(isinstance(limit, Bans) for limit in world.servers[server].limits):
+            ends |= _kinds_of_status(403)
     elif is_failing and ends:
         ends |= _failing_kinds(fate)
     return frozenset(ends)
+
+
+def _has_failing_rows(world: World, server: int) -> bool:
+    """Whether rows fail by themselves: after long trouble of their server, its last probes may meet only those."""
+    return any(isinstance(row.fate, Fails | Says) for row in world.rows if row.server == server)
 
 
 def _losses(world: World) -> list[Trouble]:
@@ -182,8 +191,16 @@ def _ends_of_fate(world: World, server: int, fate: Fate) -> Ends:  # noqa: PLR09
         timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
         return _IMAGE if fate.seconds <= timeout_s else frozenset({"timeout"})
     if isinstance(fate, Fails | Says):
-        return _ends_of_failing(fate)
+        ends = _ends_of_failing(fate)
+        return ends | _failing_kinds(fate) if ends == _IMAGE and _has_spent_its_retries(world, server) else ends
     return _IMAGE
+
+
+def _has_spent_its_retries(world: World, server: int) -> bool:
+    """Whether so many rows of a server fail by themselves that a tenth of its requests are not retries enough."""
+    fates = [row.fate for row in world.rows if row.server == server]
+    retries = sum(min(fate.times, MAX_ATTEMPTS - 1.0) for fate in fates if isinstance(fate, Fails | Says))
+    return retries > RETRY_ALLOWANCE + RETRY_SHARE * len(fates)
 
 
 def _ends_of_failing(fate: Fails | Says) -> Ends:

@@ -187,6 +187,37 @@ def test_one_request_in_twenty_is_refused_whatever_the_rate(retry_after: str | N
     assert run.seconds < 1.4 * (1260 / 80.0 + (refused if retry_after else 20.0)) + odd_s
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_odd_urls_that_say_come_back_tomorrow_do_not_put_their_server_off(count: int) -> None:
+    run = held(one_server(*_scattered(count, 300, Says(429, FOREVER, "86400"))))
+    assert kinds(run) == {"image": 300 - count, "http_429": count}
+    assert run.seconds < 1000.0, "they are asked once more when patience would be over"
+
+
+def test_odd_urls_that_ask_for_a_minute_again_and_again_do_not_use_up_the_patience_with_their_server() -> None:
+    """Good rows ended as `server_refused`."""
+    run = held(one_server(*_scattered(30, 600, Says(429, FOREVER, "60")), politeness={"patience_s": 60.0}))
+    assert kinds(run) == {"image": 570, "http_429": 30}
+
+
+@pytest.mark.parametrize(("good", "bad"), [(3, 5), (1, 2), (20, 1)])
+@pytest.mark.parametrize(
+    ("fate", "kind"), [(Says(429), "http_429"), (Says(503), "http_5xx"), (Fails(ErrorKind.CONNECT), "connect")]
+)
+def test_last_rows_that_fail_for_ever_end_with_their_own_error(good: int, bad: int, fate: Fate, kind: str) -> None:
+    """They waited for the whole patience, and ended as `server_refused`: nobody asked a URL that was served before."""
+    fates = (*rows(good), *rows(bad, fate))
+    run = held(one_server(*fates, chance=1))
+    assert kinds(run) == {"image": good, kind: bad}
+    assert run.seconds < 300.0
+
+
+@pytest.mark.parametrize("how", [503, ErrorKind.CONNECT])
+def test_last_rows_of_a_server_that_comes_back_are_not_lost(how: int | ErrorKind) -> None:
+    run = held(one_server(*rows(40), troubles=(Trouble(2.0, 400.0, how), Trouble(402.0, 600.0, how))))
+    assert kinds(run) == {"image": 40}
+
+
 def test_neighbouring_rows_that_answer_500() -> None:
     """Lists are sorted: 483 good rows ended as `server_dead`, with exit 0."""
     run = held(one_server(*rows(200), *rows(20, Says(500)), *rows(283)))
@@ -268,6 +299,13 @@ def test_a_server_that_never_answers_does_not_keep_a_run_waiting_whose_other_wor
     run = held(world)
     assert kinds(run) == {"server_dead": 40, "image": 1000}
     assert run.seconds < max(arrival.at_s for arrival in run.arrivals[1]) + 60.0
+
+
+def test_a_verdict_that_comes_in_a_slice_shorter_than_the_wait_is_carried_out() -> None:
+    """The slice ended with its rows before it settled them, and so did each later one."""
+    trouble = Trouble(2.0, FOREVER, 503)
+    run = held(one_server(*rows(40), troubles=(trouble,), politeness={"patience_s": 120.0}, task_seconds=5.0))
+    assert kinds(run).keys() == {"image", "server_refused"}
 
 
 def test_a_header_with_a_reset_in_milliseconds() -> None:

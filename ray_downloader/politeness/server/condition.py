@@ -39,6 +39,8 @@ ONLY_URL_FAILURES = 3
 PROBE_AFTER_S = 5.0
 #: This many redirects or robots.txt in a row show that a suspect is well: its files are elsewhere.
 HOPS_TO_RECOVER = 3
+#: A longer wait than this is only believed once another URL was refused, too.
+MOST_BY_ONE_URL_S = 3_600.0
 #: The longest delay between two probes of a server that cannot be reached.
 MAX_PROBE_DELAY_S = 1_800.0
 #: How many events are remembered.
@@ -156,8 +158,9 @@ class ServerCondition:
                 self._recover()
 
     def _on_nothing(self, event: Event) -> None:
-        """A probe without information about the server; a wait that it demands is obeyed."""
-        if event.wait_s is not None:
+        """A probe that reveals nothing about the server; a wait that it demands is obeyed unless it is its URL's."""
+        is_own = bool(self.runs.own.odd_in_a_row) or (event.wait_s or 0.0) > MOST_BY_ONE_URL_S
+        if event.wait_s is not None and not is_own:
             self._wait_as_asked(event)
         elif self.patience.is_outage:
             self.probe.clear()
@@ -183,13 +186,13 @@ class ServerCondition:
         3. It was well until now: this may be about the URL, so another one is requested after seconds.
         4. It was already in trouble: a failed probe.
         """
-        if event.wait_s is not None:
+        self.runs.own.refused(event.url_hash)
+        if event.wait_s is not None and not self._needs_confirmation(event.wait_s):
             was_asked_as_usual = not self.needs_probe
             self._note_failure(event)
             self._wait_as_asked(event)
             self._judge(event.now_s)
             return Consequence.REFUSED if was_asked_as_usual else Consequence.NONE
-        self.runs.own.refused(event.url_hash)
         is_noise = self.runs.is_noise_with(event.url_hash)
         if not self.is_trouble and is_noise:
             return Consequence.REFUSED
@@ -197,6 +200,13 @@ class ServerCondition:
             self._suspect(event)
             return Consequence.NONE if self.runs.own.is_used_to_refusals else Consequence.REFUSED
         return self._on_failed_probe(event, is_refusal=True)
+
+    def _needs_confirmation(self, wait_s: float) -> bool:
+        """Whether another URL has to say so before the server is left alone for that long.
+
+        One URL may speak for its server for an hour; after several whose refusals were their own, not at all.
+        """
+        return not self.is_trouble and (wait_s > MOST_BY_ONE_URL_S or self.runs.own.is_used_to_refusals)
 
     def _on_run(self, evidence: Evidence, event: Event) -> Consequence:
         """Failures in a row, with nothing served in between."""

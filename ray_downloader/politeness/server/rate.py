@@ -212,7 +212,7 @@ class AdaptiveRate:
         self._taught.append(lesson)
         self._fit.refused(sent_s)
         before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
-        is_costly = resumes_s - now_s >= COSTLY_PAUSE_S
+        is_costly, is_measured = resumes_s - now_s >= COSTLY_PAUSE_S, self._is_measured
         if may_be_url and not is_costly and self._is_inexplicable():
             self.slow_down()
             return lesson
@@ -222,9 +222,16 @@ class AdaptiveRate:
         halved_rps = max(BACK_OFF * limit_rps, min(BACK_OFF * self.rate_rps, PLATEAU_SHARE * limit_rps))
         self.rate_rps = min(self.rate_rps, max(halved_rps, MIN_RATE_RPS))
         self._goodput.restart(max(now_s, resumes_s - REFILL_S), resumes_s)
-        self._refines_s = math.inf if is_costly and (is_first or is_proven) else resumes_s
+        is_final = not is_measured or (is_costly and (is_first or is_proven))
+        self._refines_s = math.inf if is_final else resumes_s
         self._refused_rps, self.was_costly = before_rps, is_costly
         return lesson
+
+    @property
+    def _is_measured(self) -> bool:
+        """Whether enough of the rate was used lately; slow files and failures say nothing about a limit."""
+        recent_rps = self._goodput.recent_rps()
+        return recent_rps is not None and recent_rps >= MEASURING_SHARE * self.rate_rps
 
     def _is_inexplicable(self) -> bool:
         """A refusal right after the last one, at half the rate that was served before: it may be about a URL.
@@ -320,7 +327,7 @@ class AdaptiveRate:
            is too low, so each further incident moves only part of the way.
         """
         recent_rps, mean_rps = self._goodput.recent_rps(), self._goodput.mean_rps(now_s)
-        if recent_rps is None or recent_rps < MEASURING_SHARE * self.rate_rps:
+        if recent_rps is None or not self._is_measured:
             return self.rate_rps
         upper_rps = self.rate_rps if self.is_settled else min(self.rate_rps, recent_rps * MEASURED_TO_ASKED)
         if self.incident_rps is None or mean_rps is None:

@@ -86,8 +86,8 @@ class Runs:
 
     def is_noise_with(self, url_hash: int) -> bool:
         """Add a refusal; returns True if no more came in a row than come at random."""
-        self._refused.add(url_hash)
-        return self.own.is_noise and len(self._refused) < self.own.needed(Evidence.REFUSED, REFUSED_RUN)
+        is_new = self._refused.add(url_hash)
+        return self.own.is_noise and is_new and len(self._refused) < self.own.needed(Evidence.REFUSED, REFUSED_RUN)
 
     def _ends(self) -> bool:
         is_ban = len(self._forbidden) >= self.own.needed(Evidence.FORBIDDEN, FORBIDDEN_RUN) and self.has_history

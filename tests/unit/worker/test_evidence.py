@@ -171,3 +171,26 @@ def test_many_empty_answers_in_a_row_are_still_their_rows() -> None:
     """The budget sees a server that answers, so it would never be given up: they were asked for without end."""
     judge, rows = FaultJudge(), rows_of(SERVERS_FAULT_ROWS + 3)
     assert [fail(judge, row, Failure(ErrorKind.EMPTY, "", 200)) for row in rows] == [Fault.ROW] * len(rows)
+
+
+def test_a_row_that_fails_twice_while_a_url_that_was_served_before_still_is_is_odd() -> None:
+    judge, rows = FaultJudge(), rows_of(2)
+    for row in rows:
+        assert judge.judge(row, GONE, 1.0) is Fault.SERVER
+    judge.notice_control(rows, 2.0)
+    assert [judge.would_be_odd(row) for row in rows] == [False, False], "the server may just have recovered"
+    for row in rows:
+        judge.judge(row, GONE, 3.0)
+    judge.notice_control(rows, 4.0)
+    for row in rows:
+        judge.review(row)
+        assert (row.is_odd, row.attempt) == (True, 2)
+
+
+def test_the_only_row_that_failed_is_odd_once_a_url_that_was_served_before_is_served_again() -> None:
+    judge, (row,) = FaultJudge(), rows_of(1)
+    judge.judge(row, THROTTLED, 1.0)
+    judge.notice_control([row], 0.5)
+    assert not judge.would_be_odd(row), "that was asked before it failed"
+    judge.notice_control([row], 2.0)
+    assert judge.would_be_odd(row)

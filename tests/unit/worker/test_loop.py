@@ -172,7 +172,7 @@ def test_the_delay_of_a_kept_robots_txt_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ban_s", "kinds", "requests"), [(45.0, {}, 2), (float("inf"), {"http_4xx": 1}, 3)])
-def test_a_403_for_the_last_row_of_a_server_is_asked_about_later(
+def test_a_403_for_the_last_row_of_a_server_that_refuses_others_too_is_asked_about_later(
     tmp_path: Path, ban_s: float, kinds: dict[str, int], requests: int
 ) -> None:
     """No other row is left to tell by whether it is a ban; it was asked for again at once, without end."""
@@ -180,15 +180,32 @@ def test_a_403_for_the_last_row_of_a_server_is_asked_about_later(
 
     def script(request: FetchRequest) -> Reply:
         asked.setdefault(request.url, run.clock())
-        is_last = list(asked)[-1] == request.url and len(asked) == 12
-        if is_last and run.clock() < asked[request.url] + ban_s:
+        if len(asked) == 12 and run.clock() < list(asked.values())[-1] + ban_s:
             return Reply(ErrorKind.HTTP_4XX, 403)
         return found(request)
 
     run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(12)], script)
     run.slice()
     assert run.kinds() == kinds
-    assert sorted(run.asked().values()) == [*[1] * 11, requests]
+    assert run.asked()[list(asked)[-1]] == requests
+    assert sum(run.asked().values()) == 11 + 2 * requests - 1, (
+        "after each refusal a URL that was served before is asked for"
+    )
+
+
+def test_a_403_for_the_last_row_is_its_own_if_a_url_that_was_served_before_is_served_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def script(request: FetchRequest) -> Reply:
+        asked.append(request.url)
+        return Reply(ErrorKind.HTTP_4XX, 403) if len(asked) == 12 else found(request)
+
+    run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(12)], script)
+    run.slice()
+    assert run.kinds() == {"http_4xx": 1}
+    assert len(asked) == 13
+    assert asked[12] in asked[:11]
+    assert run.clock() < 10.0
 
 
 def test_what_is_no_picture_is_named_and_the_batch_goes_on(tmp_path: Path) -> None:

@@ -193,3 +193,15 @@ def test_the_headers_of_the_configuration_stay_with_the_server_of_the_row(
     assert isinstance(route, Route)
     assert dict(route.headers) == ({"Authorization": "s3cret"} if is_carried else {})
     assert "s3cret" not in repr(route)
+
+
+def test_a_row_waits_as_its_answer_says_but_no_longer_than_a_server_is_waited_for() -> None:
+    policy, rng = a_policy(politeness={"patience_s": 60.0}), random.Random(1)
+    short, day = (Failure(ErrorKind.HTTP_429, "", 429, wait_s) for wait_s in (30.0, 86_400.0))
+    assert policy.own_wait_s(short) == 30.0
+    assert policy.own_wait_s(day) == 60.0
+    assert policy.retry_delay_s(day, 1, rng) == 60.0
+    assert policy.retry_delay_s(short, 1, rng, is_odd=True) == 30.0
+    assert policy.retry_delay_s(day, 1, rng, is_odd=True) is None, (
+        "others are served, and it says when: that is its error"
+    )

@@ -20,6 +20,7 @@ from ray_downloader.worker.server_queue import (
     MOST_HELD,
     NEVER,
     REPORT_INTERVAL_S,
+    ControlRequest,
     ServerQueue,
 )
 from tests.support.rows import a_row, rows_of
@@ -460,3 +461,67 @@ def test_the_strictest_crawl_delay_of_a_groups_hosts_is_reported(
     for delay in delays:
         queue.obey_crawl_delay(delay)
     assert queue.last_request(0.0).crawl_delay_s == expected
+
+
+# -- a URL that was served before ------------------------------------------------------------------------------------
+
+PROBE = replace(FREE, permits=1, is_probe=True)
+
+
+def routed(row: Row) -> Row:
+    row.route = Route(RequestUrl.parse(row.url), "a.example")
+    return row
+
+
+def test_a_probe_with_only_failed_rows_goes_to_one_of_them_and_then_to_a_url_that_was_served() -> None:
+    queue, _ = a_queue(PROBE)
+    row = routed(failed(rows_of(1)[0], 99.0, queue))
+    served = Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example")
+    other = Route(RequestUrl.parse("http://b.example/served.jpg"), "a.example")
+    queue.notice_file(served)
+    queue.notice_file(other)
+    assert queue.take_due(0.0) is row
+    queue.finished(THROTTLED, 0.0)
+    failed(row, 99.0, queue)
+    queue.granted(replace(PROBE, serial=2), 1.0)
+    control = queue.take_due(1.0)
+    assert isinstance(control, ControlRequest)
+    assert control.route is served, "its own host; a rule may unite several"
+    assert len(queue) == 1, "the row still waits"
+
+
+def test_without_a_url_that_was_served_or_with_fresh_rows_a_probe_is_a_row() -> None:
+    queue, _ = a_queue(PROBE)
+    row = routed(failed(rows_of(1)[0], 99.0, queue))
+    row.is_probe = True
+    assert queue.take_due(0.0) is row
+    queue, (fresh,) = a_queue(PROBE, rows=1)
+    failed(row, 99.0, queue)
+    queue.notice_file(Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example"))
+    assert queue.take_due(0.0) is fresh
+
+
+def test_a_row_that_was_told_to_come_back_tomorrow_is_not_asked_to_find_out_about_its_server() -> None:
+    queue, _ = a_queue(PROBE)
+    row = routed(failed(rows_of(1)[0], 99.0, queue))
+    row.failure = Failure(ErrorKind.HTTP_429, "", 429, 86_400.0)
+    queue.notice_file(Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example"))
+    assert isinstance(queue.take_due(0.0), ControlRequest)
+
+
+def test_rows_of_a_server_that_was_given_up_are_due_now_however_short_the_slice() -> None:
+    """The verdict said "again in 6 s", the slice had 5 s: it ended with its rows, for ever."""
+    queue, (row,) = a_queue(rows=1, lease=Lease("a.example", 0, verdict=Verdict.REFUSED, request_again_in_s=6.0))
+    assert queue.next_start_s(1.0) == 1.0
+    assert queue.take_abandoned(1.0) == [row]
+    assert queue.next_start_s(1.0) == NEVER
+
+
+def test_a_403_of_long_before_is_not_about_its_file_because_others_are_served_now() -> None:
+    queue, _ = a_queue()
+    soon, long_ago = rows_of(2)
+    queue.hold(long_ago, FORBIDDEN, 0.0)
+    queue.hold(soon, FORBIDDEN, 40.0)
+    assert queue.release_refused(45.0) == [(soon, FORBIDDEN)]
+    assert (len(queue), long_ago.attempt) == (1, 2)
+    assert queue.take_due(45.0) is long_ago

@@ -266,3 +266,47 @@ def test_one_that_asks_for_waits_is_given_up_once_other_urls_show_it() -> None:
     assert condition.name is Condition.WAITING, "one URL decides nothing"
     refused(condition, 60.0, 2, wait_s=30.0)
     assert condition.name is Condition.REFUSED
+
+
+DAY_S = 86_400.0
+
+
+def test_a_wait_of_a_day_is_believed_once_another_url_is_refused_too() -> None:
+    condition = a_condition()
+    refused(condition, 0.0, 1, wait_s=DAY_S)
+    assert (condition.name, condition.pause_s(0.0)) == (Condition.SUSPECT, 2.0)
+    condition.probe_given("w", 2.0, 3.0)
+    refused(condition, 2.0, 2, wait_s=DAY_S)
+    assert (condition.name, condition.pause_s(2.0)) == (Condition.WAITING, DAY_S)
+    of_an_hour = a_condition()
+    refused(of_an_hour, 0.0, 1, wait_s=3600.0)
+    assert of_an_hour.pause_s(0.0) == 3600.0
+
+
+def test_a_url_that_says_tomorrow_while_others_are_served_does_not_put_its_server_off() -> None:
+    condition = a_condition()
+    refused(condition, 0.0, 1, wait_s=DAY_S)
+    condition.probe_given("w", 2.0, 3.0)
+    tell(condition, Evidence.SERVED, 2.0, 2)
+    tell(condition, Evidence.NOTHING, 3.0, 1, wait_s=DAY_S)
+    assert (condition.name, condition.pause_s(3.0)) == (Condition.HEALTHY, 0.0)
+
+
+def test_urls_whose_waits_were_their_own_do_not_stop_their_server_again_and_again() -> None:
+    condition, now_s, pauses_s = a_condition(), 0.0, []
+    for url in range(1, 7):
+        refused(condition, now_s, url, wait_s=60.0)
+        pauses_s.append(condition.pause_s(now_s))
+        now_s += pauses_s[-1]
+        condition.probe_given("w", now_s, now_s + 1.0)
+        tell(condition, Evidence.SERVED, now_s, 100 + url)
+        tell(condition, Evidence.NOTHING, now_s + 1.0, url, wait_s=60.0)
+        condition.was_odd(url)
+        now_s += 1.0 + condition.pause_s(now_s + 1.0)
+        tell(condition, Evidence.SERVED, now_s, 200 + url)
+    assert pauses_s[:3] == [60.0] * 3
+    assert max(pauses_s[3:]) < 1.0
+    assert refused(condition, now_s, 99, wait_s=60.0) is not None
+    condition.probe_given("w", now_s + 2.0, now_s + 3.0)
+    refused(condition, now_s + 2.0, 98, wait_s=60.0)
+    assert condition.pause_s(now_s + 2.0) == 60.0, "another URL says so, too"
