@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.simulation.generate import world_of
+from tests.simulation.generate import WIDER_FROM, widened, world_of
 from tests.simulation.invariants import breaches
 from tests.simulation.printing import source_of
 from tests.simulation.shrink import shrunk
@@ -37,7 +37,9 @@ def run_world(world: World) -> Run:
 
 def world_of_seed(seed: int) -> World:
     """The world that a number stands for."""
-    return world_of(random.Random(seed))
+    rng = random.Random(seed)
+    world = world_of(rng)
+    return widened(world, rng) if seed >= WIDER_FROM else world
 
 
 def found_in(world: World) -> dict[str, list[str]]:

