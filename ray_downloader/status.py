@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_downloader.config.options import OneSentenceParser
-from ray_downloader.config.settings import OutputStructure
+from ray_downloader.config.settings import OutputStructure, known_keys
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.monitor.run_report import NOTHING, read_report
 from ray_downloader.run_folder.layout import RunLayout
@@ -82,7 +82,7 @@ def layout_of(out: Path) -> RunLayout:
         raise UserError(f"{path} does not exist; a run writes it into its folder, so name that folder") from None
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is not a settings file: {error}") from None
-    return RunLayout(out, OutputStructure.model_validate(structure))
+    return RunLayout(out, OutputStructure.model_validate(known_keys(structure, OutputStructure)))
 
 
 def status_of(layout: RunLayout) -> dict[str, Any]:

@@ -525,6 +525,18 @@ class ProfileSettings(_Group):
     """Most seconds for one server."""
 
 
+def known_keys(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The values without keys that the model does not have: another version wrote them."""
+    known = {}
+    for key, value in values.items():
+        field = model.model_fields.get(key)
+        if field is not None:
+            kind: Any = field.annotation
+            is_group = isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, Mapping)
+            known[key] = known_keys(value, kind) if is_group else value
+    return known
+
+
 class Settings(_Group):
     """The complete configuration of a run."""
 
@@ -595,10 +607,10 @@ class Settings(_Group):
             UserError: The file does not exist, or is not a settings file.
         """
         try:
-            return cls.from_config(json.loads(path.read_text("utf-8")))
+            return cls.from_config(known_keys(json.loads(path.read_text("utf-8")), cls))
         except FileNotFoundError:
             raise UserError(f"{path} does not exist; it is written by a run into its output folder") from None
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:
             raise UserError(f"{path} is not a settings file: {error}") from None
 
     def to_json(self) -> str:

@@ -12,6 +12,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -136,11 +137,12 @@ def _parts_folder(layout: RunLayout) -> Path:
 
 
 def _whole_lines(part: Path) -> Iterable[Row]:
-    """The rows of a part; its last line may be torn if the rank was killed."""
-    for line in part.read_text("utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
+    """The rows of a part; a line may be torn if the rank was killed, or damaged: its server is profiled again."""
+    for line in part.read_text("utf-8", "replace").splitlines():
+        with suppress(ValueError):
             row: Row = json.loads(line)
-            yield row
+            if isinstance(row, dict) and row.keys() == set(COLUMNS):
+                yield row
 
 
 def _text(value: object) -> str:

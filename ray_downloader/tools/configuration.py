@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ray_downloader.config.settings import Settings
+from ray_downloader.config.settings import Settings, known_keys
 from ray_downloader.errors import UserError
 from ray_downloader.tools.context import ToolContext
 
@@ -67,7 +67,7 @@ def _run_settings(root: Path) -> dict[str, Any] | None:
         raise UserError(f"{root / 'settings.json'} is not valid JSON: {error}") from None
     if not isinstance(document, dict):
         raise UserError(f"{root / 'settings.json'} is not a settings file: it is not a JSON object")
-    return document
+    return known_keys(document, Settings)
 
 
 def _over_run(run: dict[str, Any] | None, composed: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:

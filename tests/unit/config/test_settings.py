@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,22 @@ def test_a_missing_or_broken_settings_file_is_named(tmp_path: Path, text: str | 
         path.write_text(text, "utf-8")
     with pytest.raises(UserError, match=sentence):
         Settings.load(path)
+
+
+def test_keys_of_another_version_in_a_settings_file_are_left_out_and_values_stay(tmp_path: Path) -> None:
+    given = {
+        "path_to_input": "list.txt",
+        "path_to_output": "out",
+        "new_in_9": 1,
+        "image": {"quality": 80, "new_in_9": {"a": 1}},
+        "dataset": {"columns": {"identifier": "my_url"}},
+    }
+    (tmp_path / "settings.json").write_text(json.dumps(given))
+    settings = Settings.load(tmp_path / "settings.json")
+    assert settings.image.quality == 80 and settings.dataset.columns == {"identifier": ("my_url",)}
+    with pytest.raises(UserError, match="new_in_9"):
+        Settings.from_config(given)
+    for text in ("[]", "3", "{", ""):
+        (tmp_path / "settings.json").write_text(text)
+        with pytest.raises(UserError, match="is not a settings file"):
+            Settings.load(tmp_path / "settings.json")

@@ -89,7 +89,8 @@ def test_what_ranks_left_is_folded_into_the_table_once(layout: RunLayout) -> Non
 def test_the_torn_last_line_of_a_killed_rank_is_left_out(layout: RunLayout) -> None:
     append_part(layout, 0, row("a.example"))
     (part,) = layout.schedules.rglob("*.jsonl")
-    part.write_text(part.read_text("utf-8") + '{"server_name": "b.exa', "utf-8")
+    torn = '{"server_name": "b.exa'
+    part.write_text("\n".join(["noise", "[]", "{}", "7", part.read_text("utf-8"), torn]), "utf-8")
     assert fold_parts(layout) == 1
     assert set(load_rows(layout)) == {"a.example"}
 
