@@ -178,10 +178,10 @@ class _Shown:
 
 
 def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, shown: _Shown) -> ExitCode:
-    _log.info(_ROBOTS[settings.politeness.robots])
     shown.report.enter("partition")
     contact = ContactCheck(settings, contact_rule)
     _partition(settings, layout, contact)
+    _log.info(_ROBOTS[settings.politeness.robots])
     _say_ignored(settings, layout)
     contact.run_folder(layout)
     warn_of_unused_proxy(settings.network, os.environ)

@@ -119,7 +119,7 @@ def read_report(path: Path) -> dict[str, Any] | None:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
         touched_at_s = path.stat().st_mtime
         is_killed = document["state"] in {"running", "draining"} and not _is_alive(document, touched_at_s)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if is_killed:
         document |= {"state": "killed", **_STILL}
