@@ -46,6 +46,9 @@ def download_images(config: str | Path | Mapping[str, Any] | None = None, /, **o
         KeyboardInterrupt: It was interrupted; what was done is kept, and the same call continues.
     """
     from ray_downloader.config.given import given_settings  # noqa: PLC0415 (importing the package is cheap)
+    from ray_downloader.machine import refuse_windows  # noqa: PLC0415
+
+    refuse_windows()  # which lacks what the imports below need
     from ray_downloader.pipeline import run  # noqa: PLC0415
     from ray_downloader.result import RunResult  # noqa: PLC0415
     from ray_downloader.run_folder.layout import RunLayout  # noqa: PLC0415

@@ -19,6 +19,7 @@ from ray_downloader.config.compose import CONF, group_choices, settings_from_hyd
 from ray_downloader.config.help import SHORT, full_help
 from ray_downloader.config.plain_values import as_hydra_reads
 from ray_downloader.errors import ExitCode
+from ray_downloader.machine import refuse_windows
 
 #: Subcommands that are modules with a `main(arguments)` that returns the exit code.
 _MODULES = {
@@ -59,6 +60,7 @@ def main() -> NoReturn:
         sys.exit(import_module(_MODULES[arguments[0]]).main(arguments[1:]))
     with sentences():
         _print_and_exit_if_asked(arguments)
+        refuse_windows()
         if arguments[:1] == ["plan"]:
             arguments = [*arguments[1:], "mode=plan"]
         check_arguments(arguments, group_choices())

@@ -7,11 +7,14 @@ processes to start, or how much to hold in memory, asks here.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from ray_downloader.errors import UserError
 
 #: Version 1 of cgroups writes "no limit" as a number near 2^63.
 _NO_LIMIT_BYTES = 1 << 60
@@ -23,6 +26,16 @@ class CgroupLimits:
 
     cpus: float | None = None
     memory_bytes: int | None = None
+
+
+def refuse_windows(platform: str = sys.platform) -> None:
+    """Runs need locks, signals and processes as POSIX has them.
+
+    Raises:
+        UserError: This is Windows.
+    """
+    if platform == "win32":
+        raise UserError("on Windows this program runs in WSL: `wsl --install`, then install and start it in there")
 
 
 def usable_cpus(environ: Mapping[str, str] = os.environ, root: Path = Path("/")) -> int:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader.errors import UserError
 from ray_downloader.machine import (
     CgroupLimits,
     cgroup_limits,
     cpus_within,
+    refuse_windows,
     slurm_memory_bytes,
     usable_cpus,
     usable_memory_bytes,
@@ -94,3 +96,10 @@ def test_the_tightest_limit_of_cpus_counts(affinity: int, quota: float | None, o
 )
 def test_the_memory_of_a_job_on_this_node(environ: dict[str, str], expected_mb: int | None) -> None:
     assert slurm_memory_bytes(environ) == (expected_mb and expected_mb << 20)
+
+
+def test_windows_is_refused_in_one_sentence() -> None:
+    refuse_windows("linux")
+    refuse_windows("darwin")
+    with pytest.raises(UserError, match="runs in WSL"):
+        refuse_windows("win32")
