@@ -156,3 +156,7 @@ def test_the_text_says_what_is_slow_and_what_waits(out: Path, capsys: pytest.Cap
     assert "slow     b.example: 7 rows, about 0:01:30\n" in text
     assert "waits    a.example: retry_after until 2027-01-15T09:00:00+00:00, 7 rows" in text
     assert "slow     a.example" not in text, "it is among those that wait"
+
+
+def test_a_path_that_cannot_be_a_run_folder_has_no_report() -> None:
+    assert read_report(Path("/dev/null/out/logs/progress.json")) is None
