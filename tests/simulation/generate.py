@@ -98,7 +98,7 @@ def _scattered_refusals(world: World, rng: random.Random) -> World:
 
 
 def _own_waits(world: World, rng: random.Random) -> World:
-    retry_after = rng.choice(["5", "60", "86400"])
+    retry_after = rng.choice(["5", "60", "7200"])
     return _sprinkled(world, rng, 0.04, lambda: Says(429, FOREVER, retry_after))
 
 

@@ -72,7 +72,7 @@ def ends_of(world: World, number: int) -> Ends:
 def _ends_at(world: World, server: int, fate: Fate) -> Ends:
     verdict = verdict_of(world, server)
     ends = _ends_of_fate(world, server, fate) | _ends_in_passing_trouble(world, server, fate)
-    if any(isinstance(fault, Ordered) and fault.action == "ban" and fault.server == server for fault in world.faults):
+    if _is_banned(world, server):
         ends = ends | {"ignored_server"}
     if verdict is None:
         return ends
@@ -110,6 +110,10 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
     elif is_failing and ends:
         ends |= _failing_kinds(fate)
     return frozenset(ends)
+
+
+def _is_banned(world: World, server: int) -> bool:
+    return any(isinstance(one, Ordered) and one.action == "ban" and one.server == server for one in world.faults)
 
 
 def _has_failing_rows(world: World, server: int) -> bool:
@@ -186,7 +190,8 @@ def _ends_of_fate(world: World, server: int, fate: Fate) -> Ends:  # noqa: PLR09
             return frozenset({"redirect_loop"})
         to = server if fate.to is None else fate.to
         verdict = verdict_of(world, to) if to != server else None
-        return _IMAGE if verdict is None else verdict | _IMAGE
+        banned = {"ignored_server"} if _is_banned(world, to) else set()
+        return (_IMAGE if verdict is None else verdict | _IMAGE) | banned
     if isinstance(fate, Slow):
         timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
         return _IMAGE if fate.seconds <= timeout_s else frozenset({"timeout"})
