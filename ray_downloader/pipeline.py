@@ -45,6 +45,7 @@ from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.progress import shown as show_units
+from ray_downloader.report.shown import shown_command
 from ray_downloader.report.write import report_at_the_end
 from ray_downloader.run_folder.atomic import remove_temps, write_text
 from ray_downloader.run_folder.full_disk import full_disk_error
@@ -158,6 +159,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
             write_plan(plan, layout)
             show_plan(plan, console)
             return ExitCode.SETTLED
+        again = shown_command(again)  # it is logged, too, if errors may pass
         write_text(layout.command_file, again + "\n")
         exit_code = ExitCode.STOPPED
         try:
