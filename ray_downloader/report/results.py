@@ -24,7 +24,7 @@ from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.sql import file_list, literal
 
-MOST_FILES = 2_000
+MOST_FILES = 1_000
 MOST_ROWS = 3_000_000
 #: Columns over time.
 TIME_STEPS = 48
