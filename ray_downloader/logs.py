@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+from contextlib import suppress
 from datetime import datetime, timezone
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -39,7 +40,10 @@ class JsonLines(logging.Formatter):
 
 def start_logging(folder: Path, level: str, console: Console, form: Form = "text") -> None:
     """Send the package's messages to the console and to `<folder>/driver.log`, which later runs continue."""
-    _send_to(level, _file(folder / "driver.log", form), _screen(console, form))
+    file = _file(folder / "driver.log", form)
+    with suppress(OSError):  # of a full disk; the first message would not fit either
+        (folder / "driver.log").touch()
+    _send_to(level, file, _screen(console, form))
 
 
 def log_to_file(folder: Path, role: str, level: str, form: Form = "text") -> None:
