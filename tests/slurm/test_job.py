@@ -48,7 +48,8 @@ def test_three_nodes_share_one_budget_for_each_server(
     assert_settled_once(shared_folder, "budget", rows=1000)
     seen = seen_of(slurm_origin, "budget")
     assert len(seen) == 20
-    assert max(excess_over_budget(requests, rate_rps=3.0, burst=1) for requests in seen.values()) <= 0.5
+    # On a busy machine arrivals are late by a third of a second; three budgets instead of one would be 100 requests.
+    assert max(excess_over_budget(requests, rate_rps=3.0, burst=1) for requests in seen.values()) <= 1.0
     from_nodes = [{request.client_host for request in requests} for requests in seen.values()]
     assert len(set().union(*from_nodes)) >= 2
     assert max(map(len, from_nodes)) >= 2, "one budget is drawn on from two nodes"
