@@ -68,4 +68,5 @@ class RunFolder:
 
     def _read(self, name: str, columns: list[str] | None) -> pa.Table:
         files = sorted(self.root.glob(f"images/server_name=*/partition_id=*/{name}"))
-        return pa.concat_tables([pq.ParquetFile(file).read(columns) for file in files])
+        tables = [pq.ParquetFile(file).read(columns) for file in files]  # those of shared batches name the server, too
+        return pa.concat_tables(tables, promote_options="default")

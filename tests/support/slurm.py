@@ -98,7 +98,7 @@ def submit(folder: Path, *arguments: str, options: tuple[str, ...] = ("--nodes=3
         options: Of sbatch.
         environment: Variables of the job, as `site.env` would set them.
     """
-    command = ["sbatch", "--parsable", "--time=10", *options, str(SCRIPT), *arguments]
+    command = ["sbatch", "--parsable", "--time=10", "--cpus-per-task=2", *options, str(SCRIPT), *arguments]
     variables = {**os.environ, "RAY_DOWNLOADER_PYTHON": sys.executable, **environment}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -22,6 +22,7 @@ def arguments(folder: Path, origin: RunningOrigin, name: str, rows: int, rate_rp
         f"path_to_input={name}.txt", f"path_to_output={name}", "politeness.contact=tests@example.org",
         f"downloader_parameters.default_rate_limit={rate_rps}", "downloader_parameters.rate_multiplier=0",
         f"politeness.max_rate_limit={rate_rps}", "downloader_parameters.batch_size=20",
+        "downloader_parameters.pool_below=10",
         "network.allow_private_addresses=true", as_override("network.connect_to", origin.connect_to),
     ]  # fmt: skip
 
