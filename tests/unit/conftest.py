@@ -20,3 +20,4 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", _forbidden)
     if "ray" in sys.modules:
         monkeypatch.setattr(sys.modules["ray"], "init", _forbidden)
+        monkeypatch.setattr(sys.modules["ray"], "is_initialized", lambda: False)  # one of another test is not ours
