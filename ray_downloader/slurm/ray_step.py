@@ -11,10 +11,10 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -39,9 +39,34 @@ _HEALTH_CHECKS = {
 }
 #: Nodes need 1-3 s; only a dead one takes longer, and waiting for that is pointless.
 STOP_PATIENCE_S = 8.0
+#: The head's own node reports its end within two seconds, as a rule, and says more.
+HEAD_PATIENCE_S = 6.0
 _TAIL_LINES = 12
 _TOKEN_PREFIX = ".ray-token-"
 _log = logging.getLogger(__name__)
+
+
+class HeadWatch:
+    """Whether Ray's head accepts connections. `ray start --block` notices a dead head, unless it hangs itself.
+
+    Args:
+        listens: Whether somebody accepts connections at the head's address now.
+        clock: Monotonic time.
+    """
+
+    def __init__(self, listens: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        self._listens = listens
+        self._clock = clock
+        self._silent_since_s: float | None = None
+
+    def is_silent(self) -> bool:
+        """Whether it has accepted none for `HEAD_PATIENCE_S`, as far as it was asked."""
+        if self._listens():
+            self._silent_since_s = None
+            return False
+        if self._silent_since_s is None:
+            self._silent_since_s = self._clock()
+        return self._clock() - self._silent_since_s >= HEAD_PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +78,7 @@ class RayStep:
         names: Names of its nodes.
         head: The number of the head's node.
         logs: The folder with the log of each node.
+        watch: Watches over the head.
         words: What `srun` has said about the step.
     """
 
@@ -61,6 +87,7 @@ class RayStep:
     head: int
     logs: Path
     process: subprocess.Popen[bytes]
+    watch: HeadWatch
     words: list[str] = field(default_factory=list)
 
     def missing_words(self) -> str:
@@ -93,15 +120,17 @@ class RayStep:
         """Check that Ray still runs.
 
         Raises:
-            RayLostError: The step or its head has ended.
+            RayLostError: The step or its head has ended, or the head accepts no connections.
         """
-        if not self.is_running():
+        if not self.is_running() or self.watch.is_silent():
             # Now, as to leave Ray takes ten seconds and more.
             _log.error("the job has lost its Ray: %s. All results so far are kept", self.reason())
             raise RayLostError("Ray is lost")
 
     def reason(self) -> str:
         """Why Ray ended: the head's own sentence if it has one; the logs have the rest."""
+        if self.is_running():
+            return f"its head at {self.address} accepts no connections (logs: {self.logs})"
         return f"{self._last_words(self.head) or 'its step ended'} (logs: {self.logs})"
 
     def _last_words(self, node: int) -> str:
@@ -133,7 +162,8 @@ def running_ray_step(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         ) as process:
             try:
-                step = RayStep(plan.head_address, plan.names, plan.head, logs, process)
+                watch = HeadWatch(partial(is_listening, plan.head_address))
+                step = RayStep(plan.head_address, plan.names, plan.head, logs, process, watch)
                 Thread(target=_forward, args=(process, step.words), daemon=True).start()
                 _await_head(step, options.start_timeout_s)
                 yield step

@@ -5,20 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ray_downloader.errors import RayLostError, StartError
 from ray_downloader.slurm.commands import ENDED
-from ray_downloader.slurm.ray_step import RayStep
+from ray_downloader.slurm.ray_step import HeadWatch, RayStep
 
 
 @pytest.fixture
 def step(tmp_path: Path) -> Iterator[RayStep]:
     """A step of three nodes that runs; the second one has the head."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        yield RayStep("10.0.0.1:20000", ("n1", "n2", "n3"), 1, tmp_path, process)
+        yield RayStep("10.0.0.1:20000", ("n1", "n2", "n3"), 1, tmp_path, process, HeadWatch(lambda: True))
         process.kill()
 
 
@@ -61,3 +62,23 @@ def test_a_step_that_ended_is_an_error(step: RayStep) -> None:
         step.require_started()
     with pytest.raises(RayLostError):
         step.require_running()
+
+
+def test_a_head_that_accepts_no_connections_is_lost_after_some_seconds_though_its_step_runs(
+    step: RayStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    listens, now_s = [True], [100.0]
+    step = replace(step, watch=HeadWatch(lambda: listens[0], lambda: now_s[0]))
+    step.require_running()
+    listens[0] = False
+    step.require_running()
+    now_s[0] += 5.9
+    step.require_running()
+    now_s[0] += 0.2
+    with pytest.raises(RayLostError):
+        step.require_running()
+    assert "its head at 10.0.0.1:20000 accepts no connections" in caplog.text
+    listens[0] = True
+    step.require_running()
+    listens[0] = False
+    step.require_running()
