@@ -7,6 +7,8 @@ import os
 import re
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import ray
@@ -22,6 +24,9 @@ from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.run_context import RunContext
 
+#: How long the head is waited for when it is asked for its nodes, and how often it may leave that open.
+HEAD_PATIENCE_S = 4.0
+MOST_UNANSWERED = 2
 _log = logging.getLogger(__name__)
 _NODE_LOST = (NodeDiedError, LocalRayletDiedError, ObjectLostError)
 
@@ -43,6 +48,7 @@ class RaySlicePool:
         self._directory = directory
         self._hostnames = hostnames
         self._holders: dict[ray.ObjectRef, str] = {}
+        self._unanswered = 0
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
         """Start a task; its handle is Ray's reference to its result."""
@@ -68,9 +74,20 @@ class RaySlicePool:
             return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
         except RayError as error:
             reason, is_node_lost = _short_reason(str(error), self._hostnames), isinstance(error, _NODE_LOST)
-            failure = _own_node_lost() if is_node_lost else None
+            failure = self._ray_lost() if is_node_lost else None
             return SliceLost(reason, is_node_lost=is_node_lost, holder=holder, failure=failure)
         return report
+
+    def _ray_lost(self) -> RayLostError | None:
+        """The error if Ray does not run on this machine any more, so that every further task would be lost at once.
+
+        A head that does not answer is believed lost the second time: on Slurm, its own node says more until then.
+        """
+        is_alive = _is_own_node_alive()
+        self._unanswered = self._unanswered + 1 if is_alive is None else 0
+        if is_alive or (is_alive is None and self._unanswered < MOST_UNANSWERED):
+            return None
+        return _own_node_lost()
 
 
 def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
@@ -80,14 +97,26 @@ def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
     return f"{reason} ({hostnames.get(node[1], node[1])})" if node else reason
 
 
-def _own_node_lost() -> RayLostError | None:
-    """The error if Ray does not run on this machine any more, so that every further task would be lost at once."""
+def _is_own_node_alive() -> bool | None:
+    """Whether Ray runs on this machine; None if its head does not answer, for which Ray would wait for a minute."""
+    answers: SimpleQueue[bool] = SimpleQueue()
+    Thread(target=lambda: answers.put(_finds_own_node()), name="nodes of Ray", daemon=True).start()
+    try:
+        return answers.get(timeout=HEAD_PATIENCE_S)
+    except Empty:
+        return None
+
+
+def _finds_own_node() -> bool:
     try:
         own = ray.get_runtime_context().get_node_id()
-        if any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
-            return None
+        return any(node["NodeID"] == own and node["Alive"] for node in ray.nodes())
     except (RayError, RuntimeError, ConnectionError) as error:
         _log.debug("Ray does not answer: %s", error)
+        return False
+
+
+def _own_node_lost() -> RayLostError:
     return RayLostError(
         "Ray's own process on this machine (raylet) has ended; was it killed, or was memory short? What was settled is "
         "safe, and the same command continues"
