@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any
 
 import ray
@@ -21,12 +20,13 @@ from ray_downloader.config.secrets import secret_variables
 from ray_downloader.errors import RayLostError, RunFolderError
 from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.schedule.planner import WorkItem
+from ray_downloader.slurm.addresses import is_listening
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.run_context import RunContext
 
-#: How long the head is waited for when it is asked for its nodes, and how often it may leave that open.
-HEAD_PATIENCE_S = 4.0
-MOST_UNANSWERED = 2
+#: How long a head that accepts no connections is waited for.
+HEAD_PATIENCE_S = 10.0
+SILENT_INTERVAL_S = 1.0
 _log = logging.getLogger(__name__)
 _NODE_LOST = (NodeDiedError, LocalRayletDiedError, ObjectLostError)
 
@@ -48,7 +48,7 @@ class RaySlicePool:
         self._directory = directory
         self._hostnames = hostnames
         self._holders: dict[ray.ObjectRef, str] = {}
-        self._unanswered = 0
+        self._silent_since_s: float | None = None
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
         """Start a task; its handle is Ray's reference to its result."""
@@ -81,13 +81,19 @@ class RaySlicePool:
     def _ray_lost(self) -> RayLostError | None:
         """The error if Ray does not run on this machine any more, so that every further task would be lost at once.
 
-        A head that does not answer is believed lost the second time: on Slurm, its own node says more until then.
+        A head that is silent is believed lost after a while only: on Slurm, its own node says more until then.
         """
         is_alive = _is_own_node_alive()
-        self._unanswered = self._unanswered + 1 if is_alive is None else 0
-        if is_alive or (is_alive is None and self._unanswered < MOST_UNANSWERED):
-            return None
-        return _own_node_lost()
+        if is_alive is not None:
+            self._silent_since_s = None
+            return None if is_alive else _own_node_lost()
+        now_s = time.monotonic()
+        if self._silent_since_s is None:
+            self._silent_since_s = now_s
+        if now_s - self._silent_since_s >= HEAD_PATIENCE_S:
+            return _own_node_lost()
+        time.sleep(SILENT_INTERVAL_S)  # tasks are lost at once as long as it lasts
+        return None
 
 
 def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
@@ -98,18 +104,15 @@ def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
 
 
 def _is_own_node_alive() -> bool | None:
-    """Whether Ray runs on this machine; None if its head does not answer, for which Ray would wait for a minute."""
-    answers: SimpleQueue[bool] = SimpleQueue()
-    Thread(target=lambda: answers.put(_finds_own_node()), name="nodes of Ray", daemon=True).start()
-    try:
-        return answers.get(timeout=HEAD_PATIENCE_S)
-    except Empty:
-        return None
+    """Whether Ray runs on this machine; None if its head accepts no connections.
 
-
-def _finds_own_node() -> bool:
+    Ray would retry for a minute and then end this process, also if another head listens there by then.
+    """
     try:
-        own = ray.get_runtime_context().get_node_id()
+        context = ray.get_runtime_context()
+        if not is_listening(context.gcs_address):
+            return None
+        own = context.get_node_id()
         return any(node["NodeID"] == own and node["Alive"] for node in ray.nodes())
     except (RayError, RuntimeError, ConnectionError) as error:
         _log.debug("Ray does not answer: %s", error)
