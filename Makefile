@@ -27,10 +27,10 @@ demo: $(BIN)/.user ## a whole job on loopback servers of its own, into demo-out/
 	rm -rf demo-out
 	$(BIN)/python -m ray_downloader +experiment=demo
 
-test: $(BIN)/.developer ## all tests (5 minutes on 2 cores)
+test: $(BIN)/.developer ## all tests (10 to 15 minutes on 2 busy cores)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (about a minute)
+test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (under 5 minutes on 2 busy cores)
 	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-browser: $(BIN)/.developer ## the pages in Chromium (Debian's package `chromium`), with axe-core if npm can fetch it
