@@ -128,7 +128,7 @@ def _words(text: str) -> list[str]:
 
 def _awaited(seen: Callable[[], dict[Any, float]]) -> dict[Any, float]:
     """What is seen once it is what is wanted, or after a while."""
-    until_s = time.monotonic() + 60
+    until_s = time.monotonic() + 120
     found: dict[Any, float] = {}
     while found != WANTED and time.monotonic() < until_s:
         time.sleep(0.5)

@@ -14,7 +14,7 @@ def get(token: int, url: str, headers: Mapping[str, str] | None = None, verify_t
     return FetchRequest(token, RequestUrl.parse(url), headers or {}, verify_tls)
 
 
-def fetch_all(fetcher: Fetcher, requests: Iterable[FetchRequest], patience_s: float = 30.0) -> dict[int, FetchResult]:
+def fetch_all(fetcher: Fetcher, requests: Iterable[FetchRequest], patience_s: float = 90.0) -> dict[int, FetchResult]:
     """Results by token.
 
     Raises:

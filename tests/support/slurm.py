@@ -61,7 +61,7 @@ class Job:
         """Whether a field of `scontrol show job` has that value."""
         return self.field(name) == value
 
-    def wait_for_line(self, pattern: str, timeout_s: float = 90) -> None:
+    def wait_for_line(self, pattern: str, timeout_s: float = 180) -> None:
         """Until the log has a line that matches; fails where the job ends before."""
 
         def is_there() -> bool:
@@ -72,7 +72,7 @@ class Job:
 
         within(timeout_s, is_there, f"{pattern!r} in the log")
 
-    def wait(self, timeout_s: float = 120) -> str:
+    def wait(self, timeout_s: float = 240) -> str:
         """Until the job has ended.
 
         Returns:

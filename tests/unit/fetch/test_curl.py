@@ -21,7 +21,7 @@ from tests.support.fetching import get
 from tests.unit.fetch.wire import AGENT, MakeFetcher, Wire, answer_of, ended
 
 
-def collected(fetcher: CurlFetcher, count: int, patience_s: float = 5.0) -> dict[int, FetchResult]:
+def collected(fetcher: CurlFetcher, count: int, patience_s: float = 60.0) -> dict[int, FetchResult]:
     """Results by token, once that many have come."""
     results: dict[int, FetchResult] = {}
     until_s = time.monotonic() + patience_s

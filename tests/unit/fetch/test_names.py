@@ -73,7 +73,7 @@ def test_a_resolver_that_hangs_is_waited_for_no_longer_than_the_time_out() -> No
 
 def answers_of(inquiry: NameInquiry) -> dict[str, DnsFailure]:
     found: dict[str, DnsFailure] = {}
-    until_s = time.monotonic() + 10
+    until_s = time.monotonic() + 60
     while inquiry and time.monotonic() < until_s:
         found |= dict(inquiry.take())
         time.sleep(0.001)

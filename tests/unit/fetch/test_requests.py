@@ -39,7 +39,7 @@ def make_fetcher(far_ends: Connecting) -> Iterator[MakeFetcher]:
         yield make
 
 
-def ended(fetcher: RequestsFetcher, patience_s: float = 5.0) -> FetchResult:
+def ended(fetcher: RequestsFetcher, patience_s: float = 60.0) -> FetchResult:
     (result,) = fetcher.poll(patience_s)
     return result
 

@@ -60,7 +60,7 @@ def answer_of(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-def ended(fetcher: CurlFetcher, patience_s: float = 5.0) -> FetchResult:
+def ended(fetcher: CurlFetcher, patience_s: float = 60.0) -> FetchResult:
     """The one result that comes next."""
     (result,) = fetcher.poll(patience_s)
     return result

@@ -93,7 +93,7 @@ def test_the_process_touches_the_file_while_it_lives(out: Path, monkeypatch: pyt
     with reporting(path) as report:
         report.enter("download")
         os.utime(path, (0, 0))
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while path.stat().st_mtime < 1 and time.monotonic() < until:
             time.sleep(0.01)
         assert path.stat().st_mtime > 1
