@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -47,11 +48,22 @@ def equivalents() -> set[tuple[str, str, str]]:
     return {(entry["file"], entry["function"], entry["description"]) for entry in entries}
 
 
-def judge(task: tuple[str, int, int | None]) -> tuple[list[Judged], ModuleRun]:
-    """Draw and try the mutants of one module."""
-    module, seed, sample = task
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The mutants of a module that one process tries: every `parts`-th of those that are drawn, from number `part`."""
+
+    module: str
+    seed: int
+    sample: int | None
+    part: int
+    parts: int
+
+
+def judge(task: Task) -> tuple[list[Judged], ModuleRun]:
+    """Draw and try mutants of one module."""
+    module = task.module
     known = equivalents()
-    changes = draw(_trees[0].root, module, seed, sample)
+    changes = draw(_trees[0].root, module, task.seed, task.sample)[task.part :: task.parts]
     open_questions = [change for change in changes if (module, change.function, change.description) not in known]
     run = run_module(_trees[0], module, [change.mutant() for change in open_questions])
     outcomes = dict(zip(map(id, open_questions), run.outcomes, strict=False))
@@ -71,17 +83,19 @@ def judge_all(modules: Sequence[str], seed: int, sample: int | None) -> tuple[li
     """
     broken: list[str] = []
     found: dict[str, list[Judged]] = {}
+    parts = max(1, (os.cpu_count() or 1) // len(modules))
+    tasks = [Task(module, seed, sample, part, parts) for module in modules for part in range(parts)]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         first = copy_of(CHECKOUT, Path(folder, "first"))
         context = multiprocessing.get_context("fork")
         with context.Pool(os.cpu_count(), _move, (first,)) as pool:
-            for judged, run in pool.imap_unordered(judge, [(module, seed, sample) for module in modules]):
+            for judged, run in pool.imap_unordered(judge, tasks):
                 if run.broken:
                     broken.append(f"{run.tests} fail without a mutant:\n{run.broken[-3000:]}")
                     print(broken[-1], file=sys.stderr, flush=True)
                     continue
                 for name in {mutant.module for mutant in judged}:
-                    found[name] = judged
+                    found.setdefault(name, []).extend(judged)
                     print(_progress(name, judged, run), file=sys.stderr, flush=True)
     return [mutant for module in modules for mutant in found.get(module, ())], broken
 
@@ -95,10 +109,9 @@ def _move(first: Path) -> None:
 
 
 def _progress(module: str, judged: Sequence[Judged], run: ModuleRun) -> str:
-    alive = [mutant for mutant in judged if mutant.verdict == "survived"]
+    alive = sum(mutant.verdict == "survived" for mutant in judged)
     seconds = sum(mutant.seconds for mutant in judged)
-    told = f"{module}: {len(alive)} of {len(judged)} survive {len(run.tests)} test files ({seconds:.0f} s)"
-    return "\n".join([told, *(f"  {mutant.line} {mutant.function}: {mutant.description}" for mutant in alive)])
+    return f"{module}: {alive} of {len(judged)} survive {len(run.tests)} test files ({seconds:.0f} s)"
 
 
 def main() -> int:

@@ -132,11 +132,19 @@ def _warm(tree: Tree, module: str, mutants: Sequence[Mutant], report: Path) -> i
     outcomes: list[Outcome] = []
     broken = ""
     try:
-        outcomes = [_outcome(tree.root / module, mutant, tried) for mutant in mutants]
+        for mutant in mutants:
+            outcomes.append(_outcome(tree.root / module, mutant, tried))
+            _tell(module, mutant, outcomes[-1])
     except _BrokenTestsError as error:
         broken = str(error)
     report.write_text(json.dumps(asdict(ModuleRun(tests, [] if broken else outcomes, broken))), "utf-8")
     return 0
+
+
+def _tell(module: str, mutant: Mutant, outcome: Outcome) -> None:
+    """At once: a run that is stopped early has not been in vain."""
+    told = f"{outcome.verdict:8} {outcome.seconds:4.0f} s  {module}:{mutant.line} {mutant.function}: "
+    print(told + mutant.description, file=sys.stderr, flush=True)
 
 
 class _BrokenTestsError(Exception):
