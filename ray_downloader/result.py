@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.monitor.summary import load_summary
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RunResult(int):
         result = super().__new__(cls, exit_code)
         result._layout = layout
         result.path = layout.root
-        result.summary = _summary(layout)
+        result.summary = load_summary(layout) or {}
         counts = result.summary.get("rows", {})
         result.rows = {**counts, "left": result.summary.get("unsettled_rows", 0)} if counts else {}
         return result
@@ -91,14 +91,6 @@ class RunResult(int):
     def __repr__(self) -> str:
         counts = ", ".join(f"{name} {count}" for name, count in self.rows.items())
         return f"<RunResult {self.exit_code.name.lower()}: {counts or 'no download'}; {self.path}>"
-
-
-def _summary(layout: RunLayout) -> Mapping[str, Any]:
-    try:
-        document = json.loads(layout.summary_file.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _read(path: Path, columns: Sequence[str] | None) -> pa.Table:

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.output.parquet import PICTURES
+from ray_downloader.run_folder.file_hash import sha256_of
 
 HASH = "hashsum_resized"
 _MAGIC = b"PAR1"
 #: The end of a parquet file: the length of the footer before it, and the magic.
 _END_BYTES = 8
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class FileFacts:
         """Read the file."""
         footer = _footer(path)
         assert footer is not None
-        return cls(rows, path.stat().st_size, _crc32(footer), _sha256(path))
+        return cls(rows, path.stat().st_size, _crc32(footer), sha256_of(path))
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> FileFacts:
@@ -79,7 +79,7 @@ class FileFacts:
     def is_content_of(self, path: Path) -> bool:
         """Whether all bytes of the file are as they were written."""
         try:
-            return _sha256(path) == self.sha256
+            return sha256_of(path) == self.sha256
         except OSError:
             return False
 
@@ -149,11 +149,3 @@ def _footer(path: Path) -> bytes | None:
 
 def _crc32(content: bytes) -> str:
     return f"{zlib.crc32(content):08x}"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

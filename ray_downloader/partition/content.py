@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.run_folder.file_hash import sha256_of
 from ray_downloader.run_folder.identity import UNKNOWN_LIST, ListIdentity
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.sources.choose import table_names
 from ray_downloader.sources.locate import FileFinder
 
-_CHUNK_BYTES = 1 << 20
 _READERS = 4
 
 
@@ -33,7 +33,7 @@ def content_of_list(settings: Settings, layout: RunLayout, known: ListIdentity =
     if known.sha256 and known.stamp == stamp:
         return replace(known, path=settings.path_to_input)
     with ThreadPoolExecutor(_READERS) as readers:
-        checksums = list(readers.map(_checksum, files))
+        checksums = list(readers.map(sha256_of, files))
     size_bytes = sum(file.stat().st_size for file in files)
     return ListIdentity(_together(checksums), size_bytes, known.rows, settings.path_to_input, stamp)
 
@@ -50,14 +50,6 @@ def _stamp(files: Iterable[Path]) -> str:
         status = file.stat()
         digest.update(f"{file.absolute()} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def _checksum(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _together(checksums: list[str]) -> str:

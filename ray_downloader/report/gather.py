@@ -5,7 +5,6 @@ The run may be under way, stopped, killed or finished; nothing in the folder is 
 
 from __future__ import annotations
 
-import json
 import random
 import shlex
 from collections import Counter
@@ -21,6 +20,7 @@ from ray_downloader import __version__
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.monitor.run_report import read_report
+from ray_downloader.monitor.summary import load_summary
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition.batches import Batch, load_batches
 from ray_downloader.partition.summary import PartitionSummary, load_partition_summary
@@ -139,7 +139,7 @@ def _about(run: _Run, now_unix_s: float) -> dict[str, Any]:
 
 
 def _totals(run: _Run, images: int, kinds: Counter[str], files: Sequence[Path]) -> dict[str, Any]:
-    partition, summary = run.partition, _summary(run.layout)
+    partition, summary = run.partition, load_summary(run.layout) or {}
     download = summary.get("download", {})
     return {
         "input": partition.input_rows,
@@ -155,14 +155,6 @@ def _totals(run: _Run, images: int, kinds: Counter[str], files: Sequence[Path]) 
         "checksums": summary.get("checksums", {}),
         "robots_disallowed": sum(summary.get("robots_disallowed", {}).values()),
     }
-
-
-def _summary(layout: RunLayout) -> dict[str, Any]:
-    try:
-        document = json.loads(layout.summary_file.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _kinds(kinds: set[str]) -> dict[str, Any]:
