@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
 
 from ray_downloader.cluster.environment import address_of, as_ray_process, refuse_silent, starts_own_nodes
+from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import UserError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.signals import ignoring_signals, keeping_handlers
+from ray_downloader.slurm.addresses import is_listening
 from ray_downloader.slurm.commands import ssh_line
 from ray_downloader.slurm.ray_step import RayStep, running_ray_step
 
@@ -44,6 +47,7 @@ class Cluster:
         cpus: Cores of all nodes used.
         memory_mb: Memory of all nodes used.
         dashboard: Address of Ray's dashboard, if it runs.
+        head: Watches over Ray's head.
         hostnames: Names of the nodes by address.
         require_running: Raises `RayLostError` if Ray ran on the nodes of a job and has ended.
     """
@@ -54,6 +58,7 @@ class Cluster:
     memory_mb: float
     dashboard: str | None
     namespace: str
+    head: HeadWatch
     require_running: Callable[[], None] = lambda: None
     hostnames: Mapping[str, str] = field(default_factory=dict)
 
@@ -91,7 +96,7 @@ def running_cluster(
             refuse_silent(address)
             dashboard = _join(address, namespace)
         cluster = _measure(options, parameters, namespace, dashboard)
-        yield replace(cluster, require_running=step.require_running) if step else cluster
+        yield replace(cluster, head=step.watch, require_running=step.require_running) if step else cluster
 
 
 def _leave_ray() -> None:
@@ -219,6 +224,7 @@ def _measure(
         memory_mb=sum(node.get("memory", 0) for node in nodes) / 2**20,
         dashboard=dashboard,
         namespace=namespace,
+        head=HeadWatch(partial(is_listening, ray.get_runtime_context().gcs_address)),
         hostnames={node["NodeManagerAddress"]: node["NodeManagerHostname"] for node in _alive_nodes()},
     )
 

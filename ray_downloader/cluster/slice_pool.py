@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import LocalRayletDiedError, NodeDiedError, ObjectLostError, RayError, RayTaskError
 
+from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.slices import Slice, work_slice
@@ -20,14 +21,12 @@ from ray_downloader.config.secrets import secret_variables
 from ray_downloader.errors import RayLostError, RunFolderError
 from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.schedule.planner import WorkItem
-from ray_downloader.slurm.addresses import is_listening
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.run_context import RunContext
 
-#: How long a head that accepts no connections is waited for.
-HEAD_PATIENCE_S = 10.0
 SILENT_INTERVAL_S = 1.0
 _log = logging.getLogger(__name__)
+_AFTERWARDS = "what was settled is safe, and the same command continues"
 _NODE_LOST = (NodeDiedError, LocalRayletDiedError, ObjectLostError)
 
 
@@ -38,17 +37,20 @@ class RaySlicePool:
         context: The run.
         directory: The budget actors.
         hostnames: Names of the nodes by address.
+        head: Watches over Ray's head.
     """
 
-    def __init__(self, context: RunContext, directory: Directory[Any], hostnames: Mapping[str, str]) -> None:
+    def __init__(
+        self, context: RunContext, directory: Directory[Any], hostnames: Mapping[str, str], head: HeadWatch
+    ) -> None:
         self._root = context.layout.root
         self._settings_file = context.layout.settings_file
         self._secrets = secret_variables(context.settings, os.environ)
         self._cpus = context.settings.downloader_parameters.cpu_per_worker
         self._directory = directory
         self._hostnames = hostnames
+        self._head = head
         self._holders: dict[ray.ObjectRef, str] = {}
-        self._silent_since_s: float | None = None
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
         """Start a task; its handle is Ray's reference to its result."""
@@ -83,17 +85,18 @@ class RaySlicePool:
 
         A head that is silent is believed lost after a while only: on Slurm, its own node says more until then.
         """
-        is_alive = _is_own_node_alive()
-        if is_alive is not None:
-            self._silent_since_s = None
-            return None if is_alive else _own_node_lost()
-        now_s = time.monotonic()
-        if self._silent_since_s is None:
-            self._silent_since_s = now_s
-        if now_s - self._silent_since_s >= HEAD_PATIENCE_S:
-            return _own_node_lost()
-        time.sleep(SILENT_INTERVAL_S)  # tasks are lost at once as long as it lasts
-        return None
+        if self._head.is_lost():
+            return RayLostError(
+                f"Ray's head, on which its other processes depend, accepts no connections; {_AFTERWARDS}"
+            )
+        if self._head.is_silent:
+            time.sleep(SILENT_INTERVAL_S)  # tasks are lost at once as long as it lasts
+            return None
+        if _is_own_node_alive():
+            return None
+        return RayLostError(
+            "Ray's own process on this machine (raylet) has ended; was it killed, or was memory short? " + _AFTERWARDS
+        )
 
 
 def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
@@ -103,27 +106,14 @@ def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:
     return f"{reason} ({hostnames.get(node[1], node[1])})" if node else reason
 
 
-def _is_own_node_alive() -> bool | None:
-    """Whether Ray runs on this machine; None if its head accepts no connections.
-
-    Ray would retry for a minute and then end this process, also if another head listens there by then.
-    """
+def _is_own_node_alive() -> bool:
+    """Whether Ray runs on this machine."""
     try:
-        context = ray.get_runtime_context()
-        if not is_listening(context.gcs_address):
-            return None
-        own = context.get_node_id()
+        own = ray.get_runtime_context().get_node_id()
         return any(node["NodeID"] == own and node["Alive"] for node in ray.nodes())
     except (RayError, RuntimeError, ConnectionError) as error:
         _log.debug("Ray does not answer: %s", error)
         return False
-
-
-def _own_node_lost() -> RayLostError:
-    return RayLostError(
-        "Ray's own process on this machine (raylet) has ended; was it killed, or was memory short? What was settled is "
-        "safe, and the same command continues"
-    )
 
 
 def _task_name(items: Sequence[WorkItem]) -> str:

@@ -99,7 +99,7 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
         _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster, cluster.require_running)
         with LiveView(console, f"{cluster.nodes} nodes, {cluster.slots} tasks at once") as view:
             ports = DriverPorts(
-                pool=RaySlicePool(context, directory, cluster.hostnames),
+                pool=RaySlicePool(context, directory, cluster.hostnames, cluster.head),
                 actors=ServerActors(context, directory, RayActorCalls()),
                 rescan=lambda batches: scan(layout, batches, context.retry).work,
                 watchers=(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ray_downloader.demo.listing import REJECTED_ODDITIES, listed_rows, write_archive
 from ray_downloader.demo.scenario import EXPECTED_KINDS, SERVERS, DemoServer
+from ray_downloader.processes import end_by_input
 
 _STOP_TIMEOUT_S = 5.0
 
@@ -54,7 +55,7 @@ def running_demo(folder: Path) -> Iterator[DemoSite]:
         try:
             yield DemoSite(path_to_input, _announced_addresses(process))
         finally:
-            _stop(process)
+            end_by_input(process, _STOP_TIMEOUT_S)
 
 
 def expected_results() -> tuple[Counter[str], Counter[str]]:
@@ -76,12 +77,3 @@ def _announced_addresses(process: subprocess.Popen[str]) -> dict[str, str]:
         raise RuntimeError(f"the demo's servers did not start (exit code {process.wait(_STOP_TIMEOUT_S)})")
     addresses: dict[str, str] = json.loads(line)
     return addresses
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()

@@ -19,6 +19,7 @@ from threading import Thread
 
 from ray_downloader.config.settings import ProfileSettings
 from ray_downloader.errors import UserError
+from ray_downloader.processes import end_by_signal
 from ray_downloader.profile.probes import PROBES_AT_ONCE
 from ray_downloader.profile.world import RANKS_VARIABLE
 
@@ -128,7 +129,8 @@ def watch_ranks(command: Sequence[str], environ: Mapping[str, str], limits: Rank
         try:
             return _follow(process, limits)
         except BaseException:
-            _end(process)
+            # The launcher ends the ranks; one that waits for a lost node does not listen.
+            end_by_signal(process, _END_PATIENCE_S)
             raise
 
 
@@ -141,7 +143,8 @@ def _follow(process: subprocess.Popen[str], limits: RankLimits) -> int:
             line = lines.get(timeout=max(0.0, started_at_s + limit_s - time.monotonic()))
         except Empty:
             _log.warning("profile: the ranks %s within %g s and are stopped", what, limit_s)
-            _end(process)
+            # The launcher ends the ranks; one that waits for a lost node does not listen.
+            end_by_signal(process, _END_PATIENCE_S)
             return TIMED_OUT
         if line is None:
             return process.wait()
@@ -155,12 +158,3 @@ def _read_lines(process: subprocess.Popen[str], lines: SimpleQueue[str | None]) 
     for line in process.stdout:
         lines.put(line.rstrip())
     lines.put(None)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the launcher, which ends the ranks; one that waits for a lost node does not listen."""
-    process.terminate()
-    try:
-        process.wait(_END_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()

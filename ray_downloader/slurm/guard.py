@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ray_downloader.processes import end_by_input
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.commands import guard_step, step_environment
 
@@ -29,13 +30,4 @@ def guarded(allocation: Allocation, num_downloads: int) -> Iterator[None]:
         try:
             yield
         finally:
-            _end(step)
-
-
-def _end(step: subprocess.Popen[bytes]) -> None:
-    assert step.stdin is not None
-    step.stdin.close()
-    try:
-        step.wait(_END_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        step.terminate()
+            end_by_input(step, _END_PATIENCE_S)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
+from ray_downloader.processes import end_by_signal
 from ray_downloader.slurm.addresses import address_of_interface, host_of, is_listening, own_address_towards
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_start, scratch_of
 from ray_downloader.slurm.job_facts import is_over
@@ -102,7 +103,7 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
             Thread(target=_follow, args=(process, lines), daemon=True).start()
             process.wait()
         finally:
-            _stop(process)
+            end_by_signal(process, PATIENCE_S)  # `ray start --block` stops its children on SIGTERM
     _show_reasons(temporary)
     dead = dead_process(lines)
     _say(death_sentence(plan.names[node], dead, process.returncode, memory_sentence(dead[0] if dead else "")))
@@ -129,15 +130,6 @@ def _follow(process: subprocess.Popen[str], lines: deque[str]) -> None:
 
 def _own_address(plan: NodePlan, head: str) -> str:
     return address_of_interface(plan.interface) if plan.interface else own_address_towards(head)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """Stop Ray; `ray start --block` stops its children on SIGTERM."""
-    process.terminate()
-    try:
-        process.wait(PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
 
 
 def _show_reasons(scratch: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -20,8 +20,10 @@ from pathlib import Path
 from threading import Thread
 
 from ray_downloader.cluster.environment import ray_process_environment
+from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import RayLostError, StartError
+from ray_downloader.processes import end_by_input
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.slurm.addresses import address_of_interface, is_listening, own_address, with_port
 from ray_downloader.slurm.allocation import Allocation, required_allocation
@@ -39,34 +41,9 @@ _HEALTH_CHECKS = {
 }
 #: Nodes need 1-3 s; only a dead one takes longer, and waiting for that is pointless.
 STOP_PATIENCE_S = 8.0
-#: The head's own node reports its end within two seconds, as a rule, and says more.
-HEAD_PATIENCE_S = 6.0
 _TAIL_LINES = 12
 _TOKEN_PREFIX = ".ray-token-"
 _log = logging.getLogger(__name__)
-
-
-class HeadWatch:
-    """Whether Ray's head accepts connections. `ray start --block` notices a dead head, unless it hangs itself.
-
-    Args:
-        listens: Whether somebody accepts connections at the head's address now.
-        clock: Monotonic time.
-    """
-
-    def __init__(self, listens: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        self._listens = listens
-        self._clock = clock
-        self._silent_since_s: float | None = None
-
-    def is_silent(self) -> bool:
-        """Whether it has accepted none for `HEAD_PATIENCE_S`, as far as it was asked."""
-        if self._listens():
-            self._silent_since_s = None
-            return False
-        if self._silent_since_s is None:
-            self._silent_since_s = self._clock()
-        return self._clock() - self._silent_since_s >= HEAD_PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +99,7 @@ class RayStep:
         Raises:
             RayLostError: The step or its head has ended, or the head accepts no connections.
         """
-        if not self.is_running() or self.watch.is_silent():
+        if not self.is_running() or self.watch.is_lost():
             # Now, as to leave Ray takes ten seconds and more.
             _log.error("the job has lost its Ray: %s. All results so far are kept", self.reason())
             raise RayLostError("Ray is lost")
@@ -168,7 +145,7 @@ def running_ray_step(
                 _await_head(step, options.start_timeout_s)
                 yield step
             finally:
-                _stop(process)
+                end_by_input(process, STOP_PATIENCE_S)  # `srun` forwards the end of its input to the tasks
 
 
 def _plan(allocation: Allocation, options: ClusterSettings, parameters: DownloaderParameters) -> NodePlan:
@@ -257,16 +234,6 @@ def _forward(process: subprocess.Popen[bytes], said: list[str]) -> None:
         if words and "lacks support for cpu binding" not in words:
             said.append(words)
             _log.info("%s", words)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Close the step's standard input, which ends its tasks. `srun` is only terminated if a node does not answer."""
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(STOP_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.terminate()
 
 
 def _tail(path: Path) -> list[str]:

@@ -1,0 +1,50 @@
+"""How processes are ended: those that listen, and those that do not. All are real, small, and end at once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ray_downloader.processes import end_by_input, end_by_signal
+
+LISTENS = "import sys; print('up', flush=True); sys.stdin.read(); sys.exit(3)"
+DEAF_TO_INPUT = "import time; print('up', flush=True); time.sleep(600)"
+DEAF_TO_SIGNALS = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); " + (
+    "sys.stdin.read()"
+)
+
+
+def started(code: str) -> subprocess.Popen[str]:
+    """A process that runs the code, once it has printed that it is up."""
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    return process
+
+
+def test_a_process_that_watches_its_input_ends_by_itself() -> None:
+    with started(LISTENS) as process:
+        end_by_input(process, 60.0)
+        assert process.returncode == 3
+
+
+def test_a_process_that_does_not_watch_its_input_is_terminated_after_the_patience() -> None:
+    with started(DEAF_TO_INPUT) as process:
+        end_by_input(process, 0.05)
+        assert process.wait() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("code", "patience_s", "ended_by"),
+    [(LISTENS, 60.0, signal.SIGTERM), (DEAF_TO_SIGNALS, 0.05, signal.SIGKILL)],
+    ids=["listens", "deaf"],
+)
+def test_a_process_is_signalled_and_then_killed(code: str, patience_s: float, ended_by: signal.Signals) -> None:
+    with started(code) as process:
+        end_by_signal(process, patience_s)
+        assert process.wait() == -ended_by
