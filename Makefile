@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 4
 export RAY_USAGE_STATS_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants soak slurm-soak clean
+.PHONY: help demo test test-fast test-thorough test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants soak slurm-soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,16 @@ demo: $(BIN)/.user ## a whole job on loopback servers of its own, into demo-out/
 	rm -rf demo-out
 	$(BIN)/python -m ray_downloader +experiment=demo
 
-test: $(BIN)/.developer ## all tests (10 to 15 minutes on 2 busy cores)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+TOGETHER := -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI (under 5 minutes on 2 busy cores)
-	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --no-loadscope-reorder
+test: $(BIN)/.developer ## the tests (5 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not thorough" $(TOGETHER)
+
+test-thorough: $(BIN)/.developer ## what `make test` leaves out: whole jobs in odd surroundings (5 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "thorough and not slurm" $(TOGETHER)
+
+test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI nor whole jobs
+	$(BIN)/python -m pytest tests/unit tests/conf -m "not thorough" -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-browser: $(BIN)/.developer ## the pages in Chromium (Debian's package `chromium`), with axe-core if npm can fetch it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
@@ -63,7 +68,7 @@ lint: $(BIN)/.developer ## format, lint, types, import contracts, and the links 
 	$(BIN)/lint-imports
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-check: lint test ## what CI runs, apart from its tests on a real Slurm
+check: lint test test-thorough ## what CI runs, apart from its tests on a real Slurm
 
 $(BIN)/.benchmarks: $(BIN)/.developer
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,mpich,bench]"

@@ -13,7 +13,7 @@ from tests.support.commands import Commands
 from tests.support.job import ENVIRONMENT, RunFolder, as_override, command
 from tests.support.running import RunningOrigin
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray]
 
 EFFECT_S = 5.0
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support.job import ENVIRONMENT, RunFolder, as_override, command, run_program
 from tests.support.running import RunningOrigin
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 SOMEBODYS_RAY = """
 import ray, sys

@@ -16,7 +16,7 @@ import pytest
 from tests.support.job import ENVIRONMENT, RunFolder, as_override, command, run_program
 from tests.support.running import RunningOrigin
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 STAGES = ("stages=[partition,download]", "politeness.robots=ignore")
 

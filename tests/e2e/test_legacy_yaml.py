@@ -12,7 +12,7 @@ from tests.support.job import ENVIRONMENT, TIMEOUT_S, RunFolder
 from tests.support.running import RunningOrigin
 from tests.unit.config.test_legacy_yaml import README
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 CODE = """
 from ray_downloader import apply_tools, download_images

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.job import ENVIRONMENT, TIMEOUT_S
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray]
 
 PROGRAM = """
 import asyncio, json, threading

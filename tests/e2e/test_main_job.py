@@ -19,7 +19,7 @@ from tests.support.log import excess_over_budget
 from tests.support.options import HostLimit, OriginOptions
 from tests.support.running import RunningOrigin, running_origin
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray]
 
 FAST = ("downloader_parameters.default_rate_limit=200", "politeness.max_connections=8", "stages=[partition,download]")
 

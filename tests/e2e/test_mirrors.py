@@ -10,7 +10,7 @@ import pytest
 from tests.support.job import RunFolder, as_override, run_program
 from tests.support.running import RunningOrigin
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 
 def test_the_next_mirror_is_asked_where_one_fails(tmp_path: Path, origin: RunningOrigin) -> None:

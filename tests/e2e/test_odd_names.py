@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.job import RunFolder, run_program
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 
 def test_the_demo_runs_in_a_folder_with_an_odd_name(tmp_path: Path) -> None:

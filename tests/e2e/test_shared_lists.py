@@ -9,7 +9,7 @@ import pytest
 from tests.support.job import RunFolder, as_override, run_program
 from tests.support.running import RunningOrigin
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 
 @pytest.mark.parametrize(

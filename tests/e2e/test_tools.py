@@ -17,7 +17,7 @@ from tests.support.commands import Commands
 from tests.support.job import ENVIRONMENT, TIMEOUT_S
 from tests.support.stored import StoredRun, received, row
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray]
 
 CUSTOM = """
 import os
@@ -65,6 +65,7 @@ def resized(run: StoredRun) -> list[Path]:
     return sorted((run.layout.tools / "resize" / "images").glob("*/*/_completed"))
 
 
+@pytest.mark.thorough
 def test_a_drained_and_then_a_killed_tool_continue_and_the_result_can_be_applied_and_undone(
     run: StoredRun, tmp_path: Path, commands: Commands
 ) -> None:

@@ -35,7 +35,7 @@ def attacked(folder: Path, fetcher: str, attacks: dict[str, int]) -> dict[str, A
     return report
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("fetcher", ["curl", "requests"])
 def test_bodies_of_150_mb_and_gzip_bombs(tmp_path: Path, fetcher: str) -> None:
     attacks = {"announced-150mb": 12, "chunked-150mb": 2, "gzip-200mb": 4, "gzip-200mb-within-the-ratio": 2}
@@ -47,7 +47,7 @@ def test_bodies_of_150_mb_and_gzip_bombs(tmp_path: Path, fetcher: str) -> None:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_pictures_that_take_memory_or_time(tmp_path: Path) -> None:
     refused, decoded = {"rgba16-13000": 2, "rgb8-13000": 2}, {"rgb8-10000": 1, "rgba8-8500": 1}
     attacks = {**refused, **decoded, "ff01-3mb": 10, "scans-2000": 10, "scans-400": 1}

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.running import CHECKOUT
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 #: Starts Ray as a run does, runs a task, and reports the session's folder, its ports, and what a tool's task inherits.
 SCRIPT = """

@@ -166,6 +166,7 @@ def test_spark(run: RunLayout) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.thorough
 def test_ray_data(run: RunLayout) -> None:
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")

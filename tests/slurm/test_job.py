@@ -29,7 +29,7 @@ from tests.support.slurm_runs import (
 )
 from tests.support.stored import StoredRun, received, row
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm]
 
 
 def test_three_nodes_share_one_budget_for_each_server(

@@ -11,7 +11,7 @@ from tests.support.running import RunningOrigin
 from tests.support.slurm import submit
 from tests.support.slurm_runs import arguments, assert_nothing_left, assert_settled_once, wait_for_requests
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.slurm_soak]
+pytestmark = [pytest.mark.slurm, pytest.mark.slurm_soak]
 
 #: A line of the log at which the node goes.
 MOMENTS = {

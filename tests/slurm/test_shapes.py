@@ -21,7 +21,7 @@ from tests.support.slurm_runs import (
     wait_for_requests,
 )
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.slurm_soak]
+pytestmark = [pytest.mark.slurm, pytest.mark.slurm_soak]
 TASK = "${oc.env:SLURM_ARRAY_TASK_ID}"
 
 
