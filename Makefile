@@ -35,8 +35,8 @@ test: $(BIN)/.developer ## the tests (5 minutes on 2 cores)
 test-thorough: $(BIN)/.developer ## what `make test` leaves out: whole jobs in odd surroundings (5 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "thorough and not slurm" $(TOGETHER)
 
-test-fast: $(BIN)/.developer ## tests that need neither Ray nor MPI nor whole jobs
-	$(BIN)/python -m pytest tests/unit tests/conf -m "not thorough" -n 2 --dist loadgroup --no-loadscope-reorder
+test-fast: $(BIN)/.developer ## tests of single parts, without Ray, MPI and whole stages (a minute on 2 cores)
+	$(BIN)/python -m pytest tests/unit tests/conf -m "not thorough and not stage" -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-browser: $(BIN)/.developer ## the pages in Chromium (Debian's package `chromium`), with axe-core if npm can fetch it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"

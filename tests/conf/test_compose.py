@@ -11,6 +11,8 @@ from ray_downloader.config.compose import CONF, settings_from_file, settings_fro
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import TRANSIENT_KINDS, UserError
 
+pytestmark = pytest.mark.stage
+
 REQUIRED = ["path_to_input=list.txt", "path_to_output=out"]
 OPTIONS = sorted(
     f"{folder.name}={option.stem}"

@@ -13,6 +13,8 @@ from omegaconf import OmegaConf
 from ray_downloader.config.compose import compose_over, settings_from_hydra
 from ray_downloader.config.plain_values import as_hydra_reads
 
+pytestmark = pytest.mark.stage
+
 NAMES = [
     "état.csv", "0001234-250101 (1).zip", "a,b.csv", "run=1.csv", "[x]#1.csv", "/data/é è/x.csv", "2024", "1e3", "007",
     "true", "it's.csv", 'say "hi".csv', "back\\slash.csv", "end\\", "a'b\\", "x\\'y", "$HOME", "100%.csv", "a:b", "{a}",

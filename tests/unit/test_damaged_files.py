@@ -24,6 +24,8 @@ from ray_downloader.run_folder.server_states import SAVED_AT, load_server_states
 from ray_downloader.worker.budgets import Budgets
 from tests.unit.worker.worker_run import Run
 
+pytestmark = pytest.mark.stage
+
 PAGES = "urls/rows-00000.parquet"
 FILES = [
     "settings.json", "run.json", "checkpoint.json", "summary.json", ".reset.json", "profiles.csv", "logs/progress.json",

@@ -19,6 +19,8 @@ from ray_downloader.config.plain_values import as_hydra_reads
 from tests.support.documents import ROOT, Block, blocks
 from tests.support.reported import Listed, reported_run
 
+pytestmark = pytest.mark.stage
+
 BLOCKS = list(blocks())
 _MODULES = {"status", "report", "control", "profile", "slurm", "tools"}
 

@@ -16,6 +16,8 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image import ImageError, ImageOptions, ProcessedImage, process
 from ray_downloader.image.model import Pixels
 
+pytestmark = pytest.mark.stage
+
 OPTIONS = ImageOptions(encode="raw", resize="none")
 IMAGE_KINDS = {
     ErrorKind.NOT_IMAGE,

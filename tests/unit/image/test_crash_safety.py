@@ -12,6 +12,8 @@ from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.image.isolation import DecoderProcess
 from ray_downloader.image.model import Pixels
 
+pytestmark = pytest.mark.stage
+
 Saver = Callable[..., bytes]
 
 #: A decoder process in which some bodies meet a decoder that crashes, hangs or eats memory.

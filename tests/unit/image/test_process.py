@@ -20,6 +20,8 @@ from ray_downloader.image.decode import reduction
 from ray_downloader.image.header import read_header
 from ray_downloader.image.model import Pixels
 
+pytestmark = pytest.mark.stage
+
 Saver = Callable[..., bytes]
 
 RAW = ImageOptions(encode="raw", resize="none")

@@ -22,6 +22,8 @@ from ray_downloader.output.verify import verify
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from tests.unit.output.test_batch_folder import IMAGE, batch_inputs, error
 
+pytestmark = pytest.mark.stage
+
 ROWS = 250
 
 

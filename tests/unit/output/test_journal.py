@@ -13,6 +13,8 @@ import pytest
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, Journal, Rows, read_journal
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
 
+pytestmark = pytest.mark.stage
+
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 IMAGE = ImageRecord("a" * 32, "b" * 32, (30, 40), (3, 4), b"pixels", "jpeg", "png", 0, "http://x/", None, None, NOW)
 ERROR = ErrorRecord(2, 404, "not found", "http_4xx", 404, 1.5, NOW)

@@ -20,6 +20,8 @@ from ray_downloader.partition import partition
 from ray_downloader.run_folder.layout import RunLayout
 from tests.support.lists import Partitioned, partitioned
 
+pytestmark = pytest.mark.stage
+
 U, V, W = "http://a.example/1.jpg", "http://a.example/2.jpg", "http://b.example/3.jpg"
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.lists import Partitioned, partitioned
 
+pytestmark = pytest.mark.stage
+
 ROWS = [(f"0{n}", f"http://img.example.org/{n}.jpg", f"title {n}") for n in range(1, 8)]
 
 

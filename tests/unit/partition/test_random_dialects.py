@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from tests.support.lists import partitioned
 
+pytestmark = pytest.mark.stage
+
 _WORDS = [
     "a cat",
     "plain",

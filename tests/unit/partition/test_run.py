@@ -16,6 +16,8 @@ from ray_downloader.partition.row_uuid import row_uuid
 from ray_downloader.run_folder.schemas import POOLED, REJECTED_SCHEMA
 from tests.support.lists import GBIF, partitioned, real_data
 
+pytestmark = pytest.mark.stage
+
 U = "http://a.example/1.jpg"
 V = "http://a.example/2.jpg"
 

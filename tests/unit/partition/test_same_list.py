@@ -25,6 +25,8 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.moves import Moves, finish_moves, make_moves
 from tests.support.kills import Killed, killed_at
 
+pytestmark = pytest.mark.stage
+
 
 def urls(numbers: Iterable[int]) -> list[str]:
     """A big server, one that shares batches with others, and a row that is rejected."""

@@ -12,6 +12,8 @@ import pytest
 from ray_downloader.errors import UserError
 from tests.support.lists import Partitioned, partitioned, real_data
 
+pytestmark = pytest.mark.stage
+
 IMG = "http://img.example.org/img/"
 A, B = f"{IMG}a.jpg", f"{IMG}b.jpg"
 

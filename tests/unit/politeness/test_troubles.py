@@ -20,6 +20,8 @@ from tests.unit.politeness.virtual_rows import (
     World,
 )
 
+pytestmark = pytest.mark.stage
+
 GOOD_RPS = 10.0
 TWO_TASKS = [150, 150]
 ONE_TASK = [300]

@@ -12,6 +12,8 @@ from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.server.state import ServerState
 from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket, VirtualRun, widest_excess
 
+pytestmark = pytest.mark.stage
+
 
 @pytest.mark.parametrize("rows", [[600], [150] * 4, [60] * 10])
 def test_a_fixed_budget_is_kept_and_used(rows: list[int]) -> None:

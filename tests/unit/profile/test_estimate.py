@@ -96,6 +96,7 @@ answered = st.builds(
 )
 
 
+@pytest.mark.stage
 @given(
     st.lists(answered | st.just(SILENT), min_size=1, max_size=5),
     st.floats(0.01, 100),

@@ -15,6 +15,8 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.reset import check_reset, is_due
 from tests.support.kills import Killed, killed_at
 
+pytestmark = pytest.mark.stage
+
 FIRST = {"SLURM_JOB_ID": "77"}
 REQUEUED = {"SLURM_JOB_ID": "77", "SLURM_RESTART_COUNT": "1"}
 

@@ -10,6 +10,8 @@ import pytest
 from ray_downloader.errors import UserError
 from tests.support.lists import Partitioned, partitioned, shared_case
 
+pytestmark = pytest.mark.stage
+
 DWCA = {"name": "dwca"}
 NAMESPACE = "http://rs.tdwg.org/dwc/text/"
 AUDUBON = "http://rs.tdwg.org/ac/terms/Multimedia"

@@ -8,6 +8,8 @@ from ray_downloader.config.compose import CONF, compose_over, settings_from_hydr
 from ray_downloader.errors import UserError
 from ray_downloader.sources.base import SOURCES
 
+pytestmark = pytest.mark.stage
+
 NAMES = list(SOURCES)
 
 

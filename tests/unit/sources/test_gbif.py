@@ -10,6 +10,8 @@ import pytest
 from ray_downloader.errors import UserError
 from tests.support.lists import GBIF, Partitioned, partitioned, real_data
 
+pytestmark = pytest.mark.stage
+
 HEADER = "gbifID\ttype\tformat\tidentifier\ttitle\tsource\tlicense\n"
 
 

@@ -14,6 +14,8 @@ import pytest
 from ray_downloader.errors import UserError
 from tests.support.lists import Partitioned, partitioned, real_data, shared_case
 
+pytestmark = pytest.mark.stage
+
 PHOTOS = (
     "photo_uuid\tphoto_id\tobservation_uuid\tobserver_id\textension\tlicense\twidth\theight\tposition\n"
     "u1\t11\to1\t7\tjpg\tCC-BY-NC\t2048\t1536\t0\nu2\t12\to1\t7\tjpeg\tCC0\t100\t100\t1\n"

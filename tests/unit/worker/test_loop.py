@@ -19,6 +19,8 @@ from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from tests.support.running import CHECKOUT
 from tests.unit.worker.worker_run import POLITE, Run, found, picture
 
+pytestmark = pytest.mark.stage
+
 
 def test_every_row_becomes_an_image_and_equal_urls_are_fetched_once(tmp_path: Path) -> None:
     run = Run(tmp_path, ["http://a.example/1.jpg"] * 3 + [f"http://b.example/{n}.jpg" for n in range(20)])

@@ -12,6 +12,8 @@ from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.worker.suspects import BLAMED_AFTER, CAREFUL_FROM, Suspects
 from tests.unit.worker.worker_run import Run, found
 
+pytestmark = pytest.mark.stage
+
 
 class Died(BaseException):
     """As SIGKILL: nothing catches it."""

@@ -15,6 +15,8 @@ from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from tests.unit.worker.worker_run import POLITE, Run, found
 
+pytestmark = pytest.mark.stage
+
 Script = Callable[[FetchRequest], Reply]
 
 

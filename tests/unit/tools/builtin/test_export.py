@@ -22,6 +22,8 @@ from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.context import ToolContext
 from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, run_here
 
+pytestmark = pytest.mark.stage
+
 
 def test_a_tar_holds_picture_and_columns_side_by_side(run: StoredRun) -> None:
     run_here(run.tool("export"))

@@ -50,6 +50,7 @@ def test_a_key_has_no_dot_and_no_slash(tmp_path: Path) -> None:
     assert names == ["a%2Fb%2Ec.jpg", "a%2Fb%2Ec.json", "%C3%A9.webp", "%C3%A9.json", "p.png", "p.json"]
 
 
+@pytest.mark.stage
 def test_a_long_shard_of_parquet_is_in_order_over_the_edges_of_its_groups(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
     one = row("x", received(1))
