@@ -29,6 +29,8 @@ MAX_TRUST = 10.0
 CONNECTIONS_TO_SLOW_SERVER = 2
 #: Fewer requests than one in this time is not a rate but a standstill (AutoThrottle's AUTOTHROTTLE_MAX_DELAY: 60 s).
 LONGEST_SPACING_S = 60.0
+#: Times below this are those of a clock, not of a server.
+SHORTEST_S = 1e-4
 #: Share of the probed pace at which a server starts that answered the probe with 429 or 503.
 THROTTLED_FACTOR = 0.5
 
@@ -185,7 +187,7 @@ def first_rate_rps(
 
 def _shown_rps(answered: Sequence[Sample], default_rps: float) -> float:
     """The rate that the times of complete answers suggest."""
-    times_s = [sample.total_s for sample in answered if sample.total_s]
+    times_s = [max(sample.total_s, SHORTEST_S) for sample in answered if sample.total_s]
     if not times_s:
         return default_rps
     median_s = statistics.median(times_s)
@@ -250,7 +252,7 @@ def _percentile_90(values: Sequence[float]) -> float:
 
 def _bytes_per_s(samples: Sequence[Sample]) -> float | None:
     whole = [sample for sample in samples if sample.kind is None and sample.size_bytes and sample.total_s]
-    seconds = sum(sample.total_s or 0.0 for sample in whole)
+    seconds = sum(max(sample.total_s or 0.0, SHORTEST_S) for sample in whole)
     return sum(sample.size_bytes for sample in whole) / seconds if seconds else None
 
 

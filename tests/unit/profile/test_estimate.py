@@ -87,6 +87,15 @@ def test_a_server_that_takes_minutes_is_still_asked_once_a_minute() -> None:
     assert rate(replace(GOOD, total_s=500.0)) == pytest.approx(1 / LONGEST_SPACING_S)
 
 
+@pytest.mark.parametrize("total_s", [5e-324, 1e-9])
+def test_a_time_that_no_clock_measures_gives_a_finite_rate(total_s: float) -> None:
+    sample = replace(GOOD, total_s=total_s)
+    found = rate(sample)
+    assert found is not None
+    assert 0 < found <= 10 * LIMITS.default_rps
+    assert estimate_profile(probed(sample), LIMITS).bytes_per_s == pytest.approx(sample.size_bytes / 1e-4)
+
+
 answered = st.builds(
     Sample,
     kind=st.sampled_from([None, ErrorKind.HTTP_4XX, ErrorKind.HTTP_429, ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT]),
