@@ -11,8 +11,8 @@ from hypothesis import settings
 from tests.support.options import OriginOptions
 from tests.support.running import CHECKOUT, RunningOrigin, running_origin
 
-# A machine that does other work is slow; a test that never ends meets pytest's own timeout. Each run draws the same examples, so that
-# a commit fails for what it changed; `--hypothesis-profile=random` draws others.
+# A machine that does other work is slow; a test that never ends meets pytest's own timeout. Each run draws the same
+# examples, so that a commit fails for what it changed; `--hypothesis-profile=random` draws others.
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None, print_blob=True)
 settings.load_profile("same")
