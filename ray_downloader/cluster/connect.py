@@ -91,6 +91,7 @@ def running_cluster(
             dashboard = _start_embedded(options, namespace)
         elif step:
             dashboard = _join_step(step, namespace, options)
+            stack.enter_context(step.watched())
         else:
             address = _required_address(options)
             refuse_silent(address)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Event, Lock, Thread
 
 from ray_downloader.cluster.environment import ray_process_environment
 from ray_downloader.cluster.head_watch import HeadWatch
@@ -41,6 +41,7 @@ _HEALTH_CHECKS = {
 }
 #: Nodes need 1-3 s; only a dead one takes longer, and waiting for that is pointless.
 STOP_PATIENCE_S = 8.0
+_WATCH_INTERVAL_S = 0.5
 _TAIL_LINES = 12
 _TOKEN_PREFIX = ".ray-token-"
 _log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class RayStep:
     process: subprocess.Popen[bytes]
     watch: HeadWatch
     words: list[str] = field(default_factory=list)
+    _is_lost: Event = field(default_factory=Event)
+    _check: Lock = field(default_factory=Lock)
 
     def missing_words(self) -> str:
         """Why nodes did not join, as far as their logs tell."""
@@ -99,10 +102,34 @@ class RayStep:
         Raises:
             RayLostError: The step or its head has ended, or the head accepts no connections.
         """
-        if not self.is_running() or self.watch.is_lost():
-            # Now, as to leave Ray takes ten seconds and more.
-            _log.error("the job has lost its Ray: %s. All results so far are kept", self.reason())
+        if self._has_lost_ray():
             raise RayLostError("Ray is lost")
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Check it all the time, for the duration of the block: a call of the driver to a dead Ray takes seconds."""
+        is_over = Event()
+
+        def watch() -> None:
+            while not (self._has_lost_ray() or is_over.wait(_WATCH_INTERVAL_S)):
+                pass
+
+        thread = Thread(target=watch, name="watch over Ray", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+
+    def _has_lost_ray(self) -> bool:
+        """Whether Ray has ended; the first time, the reason is logged."""
+        with self._check:
+            if not self._is_lost.is_set() and (not self.is_running() or self.watch.is_lost()):
+                # Now, as to leave Ray takes ten seconds and more.
+                _log.error("the job has lost its Ray: %s. All results so far are kept", self.reason())
+                self._is_lost.set()
+            return self._is_lost.is_set()
 
     def reason(self) -> str:
         """Why Ray ended: the head's own sentence if it has one; the logs have the rest."""

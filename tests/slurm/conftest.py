@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -83,19 +84,43 @@ def shared_folder() -> Iterator[Path]:
         end_jobs_of(Path(folder))
 
 
+@dataclass
+class Power:
+    """Powers nodes off and on."""
+
+    off: str
+    on: str
+    without: list[str] = field(default_factory=list)
+
+    def fail(self, node: str) -> None:
+        self.without.append(node)
+        subprocess.run([*shlex.split(self.off), node], check=True, timeout=60)
+
+    def boot(self, node: str) -> None:
+        subprocess.run([*shlex.split(self.on), node], check=True, timeout=150)
+        self.without.remove(node)
+
+
 @pytest.fixture
-def fail_node(pytestconfig: pytest.Config) -> Iterator[Callable[[str], None]]:
-    """Powers a node off; after the test it is powered on again."""
+def power(pytestconfig: pytest.Config) -> Iterator[Power]:
+    """Power of the nodes; those that are off at the end of the test are powered on again."""
     off, on = (os.environ.get(f"RAY_DOWNLOADER_{verb}_NODE") for verb in ("FAIL", "BOOT"))
     if not off or not on:
         _missing(pytestconfig, "RAY_DOWNLOADER_FAIL_NODE and RAY_DOWNLOADER_BOOT_NODE name no commands for power")
     assert off and on
-    failed: list[str] = []
+    found = Power(off, on)
+    yield found
+    for node in list(found.without):
+        found.boot(node)
 
-    def fail(node: str) -> None:
-        failed.append(node)
-        subprocess.run([*shlex.split(off), node], check=True, timeout=60)
 
-    yield fail
-    for node in failed:
-        subprocess.run([*shlex.split(on), node], check=True, timeout=150)
+@pytest.fixture
+def fail_node(power: Power) -> Callable[[str], None]:
+    """Powers a node off."""
+    return power.fail
+
+
+@pytest.fixture
+def boot_node(power: Power) -> Callable[[str], None]:
+    """Powers a node on again, before the end of the test."""
+    return power.boot

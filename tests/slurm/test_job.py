@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.log import excess_over_budget
 from tests.support.running import RunningOrigin
-from tests.support.slurm import Job, submit, within
+from tests.support.slurm import TWO_NODES, Job, in_job, submit, within
 from tests.support.slurm_runs import (
     DOWNLOAD_ONLY,
     DOWNLOADS,
@@ -39,7 +39,6 @@ def test_three_nodes_share_one_budget_for_each_server(
         shared_folder,
         *arguments(shared_folder, slurm_origin, "budget", rows=1000, rate_rps=3.0),
         "cluster.task_seconds=4",
-        options=("--nodes=3", "--cpus-per-task=2"),
     )
     job.wait_for_line(DOWNLOADS)
     tokens = list((shared_folder / "budget").glob(".ray-token-*"))
@@ -128,7 +127,7 @@ def test_a_lost_first_node_is_named_and_the_job_continues_on_others(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], fail_node: Callable[[str], None]
 ) -> None:
     run = [*arguments(shared_folder, slurm_origin, "head", rows=600, rate_rps=2.0), DOWNLOAD_ONLY]
-    job = submit(shared_folder, *run, options=("--nodes=2",))
+    job = submit(shared_folder, *run, options=TWO_NODES)
     wait_for_requests(slurm_origin, "head", 100)
     head = job.field("BatchHost")
     fail_node(head)
@@ -147,7 +146,7 @@ def test_rays_dead_head_is_seen_at_once_and_ray_starts_once_more(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], kills: int
 ) -> None:
     run = [*arguments(shared_folder, slurm_origin, "ray", rows=600 * kills, rate_rps=2.0), DOWNLOAD_ONLY]
-    job = submit(shared_folder, *run, "downloader_parameters.num_downloads=1", options=("--nodes=2",))
+    job = submit(shared_folder, *run, "downloader_parameters.num_downloads=1", options=TWO_NODES)
     for _ in range(kills):
         wait_for_requests(slurm_origin, "ray", 100)
         kill_head_of(job)
@@ -163,9 +162,7 @@ def test_rays_dead_head_is_seen_at_once_and_ray_starts_once_more(
 
 def kill_head_of(job: Job) -> None:
     """End Ray's head process as the kernel does when memory runs out."""
-    step = ["srun", f"--jobid={job.number}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
-    kill = f"pkill -KILL -f 'gcs_server.*[r]d-{job.number}-'"
-    subprocess.run([*step, f"--nodelist={job.field('BatchHost')}", "sh", "-c", kill], check=False, timeout=150)
+    in_job(job, job.field("BatchHost"), "pkill", "-KILL", "-f", f"gcs_server.*[r]d-{job.number}-")
 
 
 def test_a_cancelled_job_leaves_nothing_behind_but_what_it_settled(

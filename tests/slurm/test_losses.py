@@ -56,7 +56,7 @@ def test_a_run_whose_first_node_is_lost_is_requeued(
 ) -> None:
     name = f"first-{moment.replace(' ', '-').lower()}"
     run = arguments(shared_folder, slurm_origin, name, rows=400, rate_rps=2.0)
-    job = submit(shared_folder, *run, options=("--nodes=2-3",))
+    job = submit(shared_folder, *run, options=("--nodes=2-3", "--cpus-per-task=2"))
     job.wait_for_line(MOMENTS[moment])
     lost = job.field("BatchHost")
     fail_node(lost)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +90,14 @@ class Job:
         ask("scancel", self.number)
 
 
-def submit(folder: Path, *arguments: str, options: tuple[str, ...] = ("--nodes=3",), **environment: str) -> Job:
+#: The shape of a job on all nodes of the testbed, and on two of them.
+THREE_NODES = ("--nodes=3", "--cpus-per-task=2")
+TWO_NODES = ("--nodes=2", "--cpus-per-task=2")
+
+
+def submit(
+    folder: Path, *arguments: str, options: tuple[str, ...] = THREE_NODES, script: Path = SCRIPT, **environment: str
+) -> Job:
     """Submit the script with the program's arguments.
 
     Args:
@@ -98,11 +105,25 @@ def submit(folder: Path, *arguments: str, options: tuple[str, ...] = ("--nodes=3
         options: Of sbatch.
         environment: Variables of the job, as `site.env` would set them.
     """
-    command = ["sbatch", "--parsable", "--time=10", "--cpus-per-task=2", *options, str(SCRIPT), *arguments]
+    command = ["sbatch", "--parsable", "--time=10", *options, str(script), *arguments]
     variables = {**os.environ, "RAY_DOWNLOADER_PYTHON": sys.executable, **environment}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return Job(done.stdout.strip().partition(";")[0], folder)
+
+
+def on_nodes(nodes: Sequence[str], *command: str) -> str:
+    """What a command prints on nodes, beside the jobs that run there."""
+    step = ["srun", f"--nodes={len(nodes)}", f"--nodelist={','.join(nodes)}", "--overlap", "--mpi=none", "--quiet"]
+    return ask(*step, *command)
+
+
+def in_job(job: Job, node: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on a node of a job, within the job."""
+    step = ["srun", f"--jobid={job.number}", "--overlap", "--nodes=1", "--ntasks=1", "--mpi=none"]
+    return subprocess.run(
+        [*step, f"--nodelist={node}", *command], capture_output=True, text=True, check=False, timeout=150
+    )
 
 
 def end_jobs_of(folder: Path) -> None:
@@ -117,5 +138,4 @@ def end_jobs_of(folder: Path) -> None:
 
 def processes_of(job: Job, nodes: list[str]) -> str:
     """Processes that a job left on its nodes: command lines that name its scratch folders, which all of Ray's do."""
-    command = ["srun", f"--nodes={len(nodes)}", "--overlap", f"--nodelist={','.join(nodes)}", "--mpi=none"]
-    return ask(*command, "sh", "-c", f"ps axww -o args | grep '[r]d-{job.field('JobId')}-' || true")
+    return on_nodes(nodes, "sh", "-c", f"ps axww -o args | grep '[r]d-{job.field('JobId')}-' || true")

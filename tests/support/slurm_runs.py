@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -35,8 +36,10 @@ def assert_settled_once(folder: Path, name: str, rows: int) -> None:
 
 
 def assert_nothing_left(folder: Path, name: str, job: Job, nodes: list[str]) -> None:
+    """No process and no token are left, and the log is plain text without Ray's banners."""
     assert not list((folder / name).glob(".ray-token-*"))
     assert processes_of(job, nodes) == ""
+    assert not re.search(r"\x1b|Ray runtime started|Traceback", job.log), job.log
 
 
 def seen_of(origin: RunningOrigin, name: str) -> dict[str, list[Seen]]:

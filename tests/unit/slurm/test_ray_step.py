@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -77,3 +78,30 @@ def test_a_head_that_accepts_no_connections_is_lost_after_some_seconds_though_it
     with pytest.raises(RayLostError):
         step.require_running()
     assert "its head at 10.0.0.1:20000 accepts no connections" in caplog.text
+
+
+def test_a_head_that_answers_again_in_time_is_not_lost(step: RayStep) -> None:
+    listens, now_s = [False], [100.0]
+    step = replace(step, watch=HeadWatch(lambda: listens[0], lambda: now_s[0]))
+    for is_listening, later_s in ((False, 5.9), (True, 0.2), (False, 5.9)):
+        listens[0] = is_listening
+        step.require_running()
+        now_s[0] += later_s
+    step.require_running()
+
+
+def test_the_end_of_ray_is_told_at_once_and_once_whatever_the_driver_waits_for(
+    step: RayStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    was_told = Event()
+    caplog.handler.addFilter(lambda record: was_told.set() or True)
+    with step.watched():
+        assert not caplog.records
+        (step.logs / "node-1.log").write_text(f"Ray died: its raylet on n2 ended with exit code 1\n{ENDED}\n")
+        assert was_told.wait(30), "without a call of the driver"
+        for _ in range(2):
+            with pytest.raises(RayLostError):
+                step.require_running()
+    assert [record.getMessage().partition(" (logs")[0] for record in caplog.records] == [
+        "the job has lost its Ray: Ray died: its raylet on n2 ended with exit code 1"
+    ]
