@@ -181,15 +181,11 @@ def _join_step(step: RayStep, namespace: str, options: ClusterSettings) -> str |
 def _await_nodes(step: RayStep, timeout_s: float) -> None:
     """Wait for all nodes of the job; one that does not join costs its CPUs, not the job."""
     until_s = time.monotonic() + timeout_s
-    while (alive := len(_alive_nodes())) < len(step.names):
+    while len(joined := [node["NodeManagerHostname"] for node in _alive_nodes()]) < len(step.names):
         step.require_started()
-        if time.monotonic() > until_s or alive + len(step.ended_nodes()) >= len(step.names):
-            _log.warning(
-                "only %d of %d nodes joined, the run goes on with them: %s",
-                alive,
-                len(step.names),
-                step.missing_words(),
-            )
+        if time.monotonic() > until_s or not step.awaits_nodes(joined):
+            sentence = "only %d of %d nodes joined, the run goes on with them: %s"
+            _log.warning(sentence, len(joined), len(step.names), step.missing_words(joined))
             return
         time.sleep(0.2)
 

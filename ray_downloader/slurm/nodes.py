@@ -20,6 +20,7 @@ from ray_downloader.errors import StartError, UserError
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.commands import check_step, step_environment
+from ray_downloader.slurm.hostlist import expand_hostlist
 from ray_downloader.slurm.job_facts import ask_job, slurm_name
 from ray_downloader.slurm.node_check import READY, UNSHARED
 
@@ -27,8 +28,8 @@ from ray_downloader.slurm.node_check import READY, UNSHARED
 CHECK_TIMEOUT_S = 60.0
 #: Lost nodes are known by name after the first attempt; every further one is for a loss in the meantime.
 MAX_CHECKS = 4
-#: How `srun` names a node that it could not reach, or that failed.
-_FAILED = re.compile(r"(?:failed on node|Node failure on|Unable to contact node) ([\w.-]+)")
+#: How `srun` names nodes that it could not reach, or that failed.
+_FAILED = re.compile(r"(?:failed on node|Node failure on|Unable to contact node) ([\w.,\[\]-]+)")
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def usable_nodes(allocation: Allocation, layout: RunLayout) -> Allocation:
 
 def failed_nodes(errors: str) -> frozenset[str]:
     """The nodes that `srun` could not reach, or that failed."""
-    return frozenset(_FAILED.findall(errors))
+    return frozenset(name for names in _FAILED.findall(errors) for name in expand_hostlist(names))
 
 
 def _without_lost(allocation: Allocation) -> Allocation:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -43,6 +44,7 @@ _HEALTH_CHECKS = {
 STOP_PATIENCE_S = 8.0
 _WATCH_INTERVAL_S = 0.5
 _TAIL_LINES = 12
+_TASK_ENDED = re.compile(r"^srun: error: \S+: tasks? [\d,-]+: ")
 _TOKEN_PREFIX = ".ray-token-"
 _log = logging.getLogger(__name__)
 
@@ -70,14 +72,35 @@ class RayStep:
     _is_lost: Event = field(default_factory=Event)
     _check: Lock = field(default_factory=Lock)
 
-    def missing_words(self) -> str:
-        """Why nodes did not join, as far as their logs tell."""
-        ended = [f"{self.names[node]}: {self._last_words(node)}" for node in self.ended_nodes()]
-        return "; ".join(ended) or "the others do not answer"
+    def awaits_nodes(self, joined: Collection[str]) -> bool:
+        """Whether further nodes may still join.
 
-    def ended_nodes(self) -> list[int]:
-        """Numbers of the nodes whose Ray ended or never started."""
-        return [node for node in range(len(self.names)) if ENDED in _tail(self._log(node))]
+        Args:
+            joined: Host names of those that did.
+        """
+        gone = {*map(_label, self._ended_nodes()), *map(_label, self._lost_nodes())}
+        return len(gone) + sum(_label(host) not in gone for host in joined) < len(self.names)
+
+    def missing_words(self, joined: Collection[str]) -> str:
+        """Which nodes did not join, and why, as far as their logs and `srun` tell.
+
+        Args:
+            joined: Host names of those that did.
+        """
+        ended, lost, known = self._ended_nodes(), self._lost_nodes(), set(map(_label, joined))
+        words = [f"{name}: {self._last_words(self.names.index(name))}" for name in ended]
+        words += [f"{name} is lost" for name in self.names if name in lost and name not in ended]
+        silent = [name for name in self.names if _label(name) not in known and name not in {*ended, *lost}]
+        if silent and known & set(map(_label, self.names)):
+            words.append(f"{', '.join(silent)}: no answer")
+        return "; ".join(words) or "the others do not answer"
+
+    def _ended_nodes(self) -> list[str]:
+        """The nodes whose Ray ended or never started."""
+        return [name for node, name in enumerate(self.names) if ENDED in _tail(self._log(node))]
+
+    def _lost_nodes(self) -> frozenset[str]:
+        return failed_nodes("\n".join(self.words))
 
     def is_running(self) -> bool:
         """Whether the step and its head are running."""
@@ -91,7 +114,7 @@ class RayStep:
             StartError: The step or its head has ended for another reason.
         """
         if not self.is_running():
-            lost = failed_nodes("\n".join(self.words))
+            lost = self._lost_nodes()
             if lost:
                 raise RayLostError(f"Ray did not start, as {', '.join(sorted(lost))} is lost")
             raise StartError(f"Ray ended on the nodes of the job: {self.reason()}")
@@ -109,18 +132,23 @@ class RayStep:
     def watched(self) -> Iterator[None]:
         """Check it all the time, for the duration of the block: a call of the driver to a dead Ray takes seconds."""
         is_over = Event()
-
-        def watch() -> None:
-            while not (self._has_lost_ray() or is_over.wait(_WATCH_INTERVAL_S)):
-                pass
-
-        thread = Thread(target=watch, name="watch over Ray", daemon=True)
+        thread = Thread(target=self._watch, args=(is_over,), name="watch over Ray", daemon=True)
         thread.start()
         try:
             yield
         finally:
             is_over.set()
             thread.join()
+
+    def _watch(self, is_over: Event) -> None:
+        """Log why Ray ends on a node, as soon as `srun` has said that something did."""
+        told, heard = {self.names[self.head], *self._ended_nodes()}, len(self.words)
+        while not (self._has_lost_ray() or is_over.wait(_WATCH_INTERVAL_S)):
+            if len(self.words) > heard:
+                heard = len(self.words)
+                for name in (name for name in self._ended_nodes() if name not in told):
+                    told.add(name)
+                    _log.warning("%s; the run goes on with the other nodes", self._last_words(self.names.index(name)))
 
     def _has_lost_ray(self) -> bool:
         """Whether Ray has ended; the first time, the reason is logged."""
@@ -254,13 +282,22 @@ def _await_head(step: RayStep, timeout_s: float) -> None:
 
 
 def _forward(process: subprocess.Popen[bytes], said: list[str]) -> None:
-    """Keep and log what `srun` says, apart from its remarks about options that a site does not need."""
+    """Keep and log what `srun` says, apart from its remarks about options that a site does not need.
+
+    Why a task ended is in its node's log, and is logged from there.
+    """
     assert process.stderr is not None
     for line in process.stderr:
         words = line.decode("utf-8", "replace").strip()
         if words and "lacks support for cpu binding" not in words:
             said.append(words)
-            _log.info("%s", words)
+            if not _TASK_ENDED.search(words):
+                _log.info("%s", words)
+
+
+def _label(host: str) -> str:
+    """The first part of a host name: Slurm and the machine itself may differ in the rest."""
+    return host.partition(".")[0]
 
 
 def _tail(path: Path) -> list[str]:

@@ -102,6 +102,7 @@ def test_a_controller_that_is_silent_loses_no_node(
         "srun: error: Task launch for StepId=5.0 failed on node node3: Communication connection failure",
         "srun: error: Node failure on node3",
         "srun: error: Unable to contact node node3",
+        "srun: error: Node failure on node[3-3]",
     ],
 )
 def test_srun_names_a_lost_node_in_several_ways(line: str) -> None:

@@ -28,7 +28,9 @@ def step(tmp_path: Path) -> Iterator[RayStep]:
 def test_a_node_that_cannot_run_ray_is_known_by_its_last_line_and_the_others_go_on(step: RayStep) -> None:
     (step.logs / "node-1.log").write_text("Ray runtime started.\n")
     (step.logs / "node-2.log").write_text(f"Ray cannot run here: disk full\n{ENDED}\n")
-    assert step.ended_nodes() == [2]
+    assert step.awaits_nodes(["n2"])
+    assert not step.awaits_nodes(["n1.cluster", "n2.cluster"])
+    assert step.missing_words(["n1.cluster", "n2.cluster"]) == "n3: Ray cannot run here: disk full"
     step.require_started()
     step.require_running()
 
@@ -46,6 +48,16 @@ def test_a_node_that_is_lost_while_ray_starts_is_no_failure_of_the_start(step: R
     step.process.wait()
     with pytest.raises(RayLostError, match="Ray did not start, as n3 is lost"):
         step.require_started()
+
+
+def test_a_node_that_is_lost_while_the_others_join_is_not_waited_for_and_a_silent_one_is_named(step: RayStep) -> None:
+    assert step.awaits_nodes(["n1", "n2"])
+    assert step.missing_words(["n1", "n2"]) == "n3: no answer"
+    assert step.missing_words(["by-another-name", "head"]) == "the others do not answer"
+    step.words.append("srun: error: Node failure on n3")
+    assert step.awaits_nodes(["n2", "n3"]), "Ray has not noticed yet, and n1 may join"
+    assert not step.awaits_nodes(["n1", "n2", "n3"])
+    assert step.missing_words(["n1", "n2"]) == "n3 is lost"
 
 
 def test_a_head_that_dies_is_told_in_its_own_sentence(step: RayStep, caplog: pytest.LogCaptureFixture) -> None:
@@ -105,3 +117,17 @@ def test_the_end_of_ray_is_told_at_once_and_once_whatever_the_driver_waits_for(
     assert [record.getMessage().partition(" (logs")[0] for record in caplog.records] == [
         "the job has lost its Ray: Ray died: its raylet on n2 ended with exit code 1"
     ]
+
+
+def test_why_ray_ended_on_another_node_is_told_when_srun_says_that_it_did(
+    step: RayStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    was_told = Event()
+    caplog.handler.addFilter(lambda record: was_told.set() or True)
+    (step.logs / "node-2.log").write_text(f"Ray cannot run here: disk full\n{ENDED}\n")  # told when it did not join
+    with step.watched():
+        (step.logs / "node-0.log").write_text(f"Ray died: its raylet on n1 was killed by SIGKILL\n{ENDED}\n")
+        step.words.append("srun: error: n1: task 0: Exited with exit code 1")
+        assert was_told.wait(30)
+        step.require_running()
+    assert caplog.messages == ["Ray died: its raylet on n1 was killed by SIGKILL; the run goes on with the other nodes"]
