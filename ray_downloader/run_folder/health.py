@@ -38,9 +38,10 @@ def damaged_url_tables(layout: RunLayout) -> Iterator[str]:
     """What is wrong with the tables of URLs, in sentences; only their ends are read."""
     if not layout.batches_table.exists():
         return
-    problem = _problem(layout.partition_summary_file, _is_object)
+    summary = layout.partition_summary_file
+    problem = _problem(summary, _is_object) if summary.exists() else "it is missing"
     if problem:
-        yield f"{layout.partition_summary_file} is damaged ({problem})"
+        yield f"{summary} is damaged ({problem})"
     groups: dict[str, int] = {}
     for path in (layout.batches_table, layout.servers_table, layout.rejected_table):
         problem = _problem(path, _is_table) if path.exists() else "it is missing"
