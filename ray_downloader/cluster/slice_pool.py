@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -63,7 +64,11 @@ class RaySlicePool:
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:
         """Tasks that have ended, well or not."""
         done, _ = ray.wait(list(self._holders), timeout=timeout_s)
-        return [(handle, self._result_of(handle, self._holders.pop(handle))) for handle in done]
+        ended = [(handle, self._result_of(handle, self._holders.pop(handle))) for handle in done]
+        if not any(_is_node_lost(outcome) for _, outcome in ended):
+            return ended
+        failure = self._ray_lost()  # asked once, however many tasks a node had: without an answer it takes a second
+        return [(handle, _with_failure(outcome, failure)) for handle, outcome in ended]
 
     def _result_of(self, handle: ray.ObjectRef, holder: str) -> SliceReport | SliceLost:
         try:
@@ -75,9 +80,8 @@ class RaySlicePool:
             _log.error("a worker task failed, which is a fault of this program:\n%s", error)
             return SliceLost(f"{type(error.cause).__name__}: {error.cause}", holder=holder)
         except RayError as error:
-            reason, is_node_lost = _short_reason(str(error), self._hostnames), isinstance(error, _NODE_LOST)
-            failure = self._ray_lost() if is_node_lost else None
-            return SliceLost(reason, is_node_lost=is_node_lost, holder=holder, failure=failure)
+            reason = _short_reason(str(error), self._hostnames)
+            return SliceLost(reason, is_node_lost=isinstance(error, _NODE_LOST), holder=holder)
         return report
 
     def _ray_lost(self) -> RayLostError | None:
@@ -97,6 +101,16 @@ class RaySlicePool:
         return RayLostError(
             "Ray's own process on this machine (raylet) has ended; was it killed, or was memory short? " + _AFTERWARDS
         )
+
+
+def _is_node_lost(outcome: SliceReport | SliceLost) -> bool:
+    return isinstance(outcome, SliceLost) and outcome.is_node_lost
+
+
+def _with_failure(outcome: SliceReport | SliceLost, failure: RayLostError | None) -> SliceReport | SliceLost:
+    if isinstance(outcome, SliceLost) and outcome.is_node_lost:
+        return replace(outcome, failure=failure)
+    return outcome
 
 
 def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:

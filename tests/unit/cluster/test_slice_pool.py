@@ -199,6 +199,16 @@ def test_a_silent_head_ends_the_run_after_its_patience_and_ray_is_not_asked_mean
     assert "accepts no connections" in str(lost.failure)
 
 
+def test_however_many_tasks_are_lost_at_once_the_head_is_asked_once(pooled: Pooled) -> None:
+    pooled.head_listens = False
+    handles = [pooled.pool.submit([item("a.org", number)]) for number in range(20)]
+    pooled.ray.ends = dict.fromkeys(map(str, handles), NODE_DIED)
+    ended = [outcome for _, outcome in pooled.pool.wait(0.5)]
+    assert all(isinstance(outcome, SliceLost) and outcome.is_node_lost for outcome in ended)
+    assert len(ended) == 20
+    assert pooled.now_s == SILENT_INTERVAL_S
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
