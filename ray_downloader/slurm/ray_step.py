@@ -131,18 +131,22 @@ class RayStep:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Check it all the time, for the duration of the block: a call of the driver to a dead Ray takes seconds."""
-        is_over = Event()
-        thread = Thread(target=self._watch, args=(is_over,), name="watch over Ray", daemon=True)
-        thread.start()
+        is_over, told = Event(), {self.names[self.head], *self._ended_nodes()}
+        watch = Thread(target=self._watch, args=(is_over, told, len(self.words)), name="watch over Ray", daemon=True)
+        watch.start()
         try:
             yield
         finally:
             is_over.set()
-            thread.join()
+            watch.join()
 
-    def _watch(self, is_over: Event) -> None:
-        """Log why Ray ends on a node, as soon as `srun` has said that something did."""
-        told, heard = {self.names[self.head], *self._ended_nodes()}, len(self.words)
+    def _watch(self, is_over: Event, told: set[str], heard: int) -> None:
+        """Log why Ray ends on a node, as soon as `srun` says that something did.
+
+        Args:
+            told: Nodes whose end is not to be logged here.
+            heard: How much `srun` has said before.
+        """
         while not (self._has_lost_ray() or is_over.wait(_WATCH_INTERVAL_S)):
             if len(self.words) > heard:
                 heard = len(self.words)
