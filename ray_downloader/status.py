@@ -86,8 +86,8 @@ def layout_of(out: Path) -> RunLayout:
 
 
 def status_of(layout: RunLayout) -> dict[str, Any]:
-    """How the run is doing; a folder in which no download was started only has its state."""
-    found = read_report(layout.progress_file) or _from_summary(layout)
+    """How the run is doing; a folder in which no list was partitioned only has its state."""
+    found = read_report(layout.progress_file) or _from_summary(layout) or _from_results(layout)
     return {**NOTHING, "state": "stopped", "stage": "", **found}
 
 
@@ -102,12 +102,22 @@ def _from_summary(layout: RunLayout) -> dict[str, Any]:
         return {}
 
 
+def _from_results(layout: RunLayout) -> dict[str, Any]:
+    """The status counted from the results themselves, of a run whose files that sum them up are lost."""
+    if not layout.batches_table.exists():
+        return {}
+    from ray_downloader.monitor.summary import counted  # noqa: PLC0415 (reads batches)
+
+    figures = counted(layout)
+    return {"state": "stopped" if figures["rows"]["left"] else "finished", **figures}
+
+
 def text_of(status: dict[str, Any]) -> str:
     """The status in words."""
     rows = status["rows"]
     stage = f" ({status['stage']})" if status["state"] in {"running", "draining"} and status["stage"] else ""
     lines = [
-        f"state    {status['state']}{stage}, {status.get('updated_at', 'no download was begun here')}",
+        f"state    {status['state']}{stage}, {status.get('updated_at', 'no progress was recorded here')}",
         f"rows     {rows['input']}: {rows['successes']} images, {rows['errors']} errors, {rows['rejected']} rejected, "
         f"{rows['left']} left",
     ]

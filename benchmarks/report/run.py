@@ -1,4 +1,4 @@
-"""The report of a run of 10^6 rows over 10^4 servers, each with a folder of its own: seconds and size.
+"""The report and the status of a run of 10^6 rows over 10^4 servers, each with a folder of its own: seconds and size.
 
 python -m benchmarks.report.run [--servers N] [--rows N] [--times N] [--folder FOLDER]
 
@@ -107,8 +107,16 @@ def _cpu_s() -> float:
     return times.children_user + times.children_system
 
 
+def _timed(command: str, *arguments: str | Path) -> str:
+    """Seconds of a whole command."""
+    started_s, cpu_s = time.monotonic(), _cpu_s()
+    line = [sys.executable, "-m", f"ray_downloader.{command}", *map(str, arguments)]
+    subprocess.run(line, check=True, capture_output=True)
+    return f"{time.monotonic() - started_s:.2f} s ({_cpu_s() - cpu_s:.2f} s of CPU)"
+
+
 def main() -> None:
-    """Make the run if it is not there, and write its report some times."""
+    """Make the run if it is not there, and time its report and its status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--servers", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -118,12 +126,15 @@ def main() -> None:
     folder = given.folder or Path(tempfile.mkdtemp()) / "run"
     if not folder.exists():
         make_run(folder, given.servers, given.rows, np.random.default_rng(1))
+    states_file = RunLayout.of(
+        Settings.from_config({"path_to_input": "multimedia.txt", "path_to_output": folder})
+    ).servers_state_file
+    server = next(iter(json.loads(states_file.read_text("utf-8"))))
     for _ in range(given.times):
-        started_s, cpu_s = time.monotonic(), _cpu_s()
-        subprocess.run([sys.executable, "-m", "ray_downloader.report", str(folder)], check=True, capture_output=True)
+        report = _timed("report", folder)
         size_mb = (folder / "report.html").stat().st_size / 1e6
-        seconds = f"{time.monotonic() - started_s:.1f} s, {_cpu_s() - cpu_s:.1f} s of CPU"
-        print(f"{seconds}, {size_mb:.2f} MB, load {os.getloadavg()[0]:.1f}", flush=True)
+        print(f"report {report}, {size_mb:.2f} MB; status {_timed('status', folder, '--json')}; status of one server "
+              f"{_timed('status', folder, '--server', server)}; load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
     if given.folder is None:
         shutil.rmtree(folder.parent)
 

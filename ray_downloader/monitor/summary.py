@@ -13,10 +13,12 @@ from rich.table import Table
 
 from ray_downloader.errors import TRANSIENT_KINDS
 from ray_downloader.output.batch_folder import SUCCESS
-from ray_downloader.partition import PartitionSummary
+from ray_downloader.partition import PartitionSummary, load_partition_summary
+from ray_downloader.partition.batches import load_batches
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.schedule.run_status import RunStatus
+from ray_downloader.run_folder.retry_order import load_retry_order
+from ray_downloader.schedule.run_status import RunStatus, scan
 
 _TRANSIENT = frozenset(str(kind) for kind in TRANSIENT_KINDS)
 #: Servers in `summary.json`; the rest, smaller ones, are summed under "(others)".
@@ -80,6 +82,16 @@ def figures_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What `status` shows about a run that has ended."""
     rows = {**summary["rows"], "left": summary["unsettled_rows"]}
     return {"rows": rows, "errors_by_kind": summary["errors_by_kind"]}
+
+
+def counted(layout: RunLayout) -> dict[str, Any]:
+    """The same of any run, counted from its results.
+
+    Raises:
+        DamagedFileError: A table of the list is damaged.
+    """
+    status = scan(layout, load_batches(layout), load_retry_order(layout))
+    return figures_of(summarise(load_partition_summary(layout), status, StageFigures(0.0, 0, 0, {})))
 
 
 def _by_server(settled: Mapping[str, Counter[str]]) -> dict[str, dict[str, Any]]:

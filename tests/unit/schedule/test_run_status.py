@@ -17,6 +17,7 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import RetryOrder
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from ray_downloader.schedule.run_status import RunStatus, scan
+from ray_downloader.status import status_of
 from tests.support.partitioned import partitioned_run
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -115,3 +116,20 @@ def test_a_batch_whose_retry_was_begun_stays_work_whatever_is_asked_for(layout: 
     status = scan(layout, [batch])
     assert left(status) == {"a.org": 0}
     assert status.by_kind == {SUCCESS: 10, "dns": 2}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]"], ids=["missing", "half", "other"])
+def test_the_status_is_counted_from_results_where_the_files_that_sum_them_up_are_lost(
+    layout: RunLayout, damage: str
+) -> None:
+    settle(layout, batch_of(layout, "a.org"), 10, 2)
+    publish(layout, batch_of(layout, "a.org"))
+    settle(layout, batch_of(layout, "b.org"), 3)
+    if damage:
+        layout.logs.mkdir()
+        layout.progress_file.write_text(damage, "utf-8")
+        layout.summary_file.write_text(damage, "utf-8")
+    found = status_of(layout)
+    assert found["state"] == "stopped"
+    assert found["rows"] == {"input": 26, "rejected": 0, "successes": 13, "errors": 2, "left": 11}
+    assert found["errors_by_kind"] == {"dns": 2}
