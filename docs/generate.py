@@ -82,6 +82,7 @@ _COLUMNS: Mapping[str, str] = {
     "reason": "why the row cannot be requested",
     "file": "the file of the list",
     "line": "its line there, if known (from 1)",
+    "detail": "more about the reason, for rows that name an IIIF manifest",
 }
 
 

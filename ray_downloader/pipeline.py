@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,7 +42,7 @@ from ray_downloader.output.citation import CITATION, download_doi, write_citatio
 from ray_downloader.output.croissant import write_croissant
 from ray_downloader.output.data_card import write_data_card
 from ray_downloader.output.verify import verify
-from ray_downloader.partition import load_partition_summary, partition
+from ray_downloader.partition import DocumentReader, load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.progress import shown as show_units
@@ -89,6 +90,8 @@ _ROBOTS = {
     "obey": "robots.txt: what it excludes is left out (politeness.robots=obey)",
     "ignore": "robots.txt: not read (politeness.robots=ignore)",
 }
+#: Where `reset=batched` keeps documents until everything is checked.
+FRESH_MANIFESTS = ".manifests"
 #: How to retry if the command is unknown.
 AGAIN = "the same call with retry_errors=transient"
 
@@ -148,7 +151,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
             _log.warning("%s", sentence)
         _reset(settings, layout, contact_rule, console)
         refuse_replaced_images(settings, layout, applied_tools(layout.tools))
-        identity = _same_run(settings, layout)
+        identity = _same_run(settings, layout, contact_rule)
         save_identity(layout, identity)
         write_text(layout.settings_file, settings.to_json())
         os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
@@ -217,6 +220,7 @@ def _with_demo_site(settings: Settings) -> Iterator[Settings]:
 def _reset(settings: Settings, layout: RunLayout, contact_rule: ContactRule, console: Console) -> None:
     """Start over, if that is asked for and nothing speaks against the run that is to follow."""
     if settings.reset is None:
+        shutil.rmtree(layout.root / FRESH_MANIFESTS, ignore_errors=True)  # of a reset that was refused
         return
     if not is_due(settings, layout, os.environ):
         _log.info("reset=%s: this job has done that before it was requeued; it continues", settings.reset)
@@ -230,19 +234,21 @@ def _reset(settings: Settings, layout: RunLayout, contact_rule: ContactRule, con
         from ray_downloader.partition.content import content_of_list  # noqa: PLC0415
 
         content = content_of_list(settings, layout)
-        with partitioned(settings, layout, _log.info) as listed:  # what is wrong with the list is better said before
-            ContactCheck(settings, contact_rule).run_folder(listed)
+        contact = ContactCheck(settings, contact_rule)
+        manifests = _manifests(settings, layout, contact, layout.root / FRESH_MANIFESTS)
+        with partitioned(settings, layout, _log.info, manifests) as listed:  # what is wrong is better said before
+            contact.run_folder(listed)
             content = replace(content, rows=load_partition_summary(listed).input_rows)
             identity = replace(with_list(None, content, settings), batches=batch_keys(settings))
             texts = {layout.run_file.name: identity.to_json()}
-            place = {STAGED: layout.structure.urls_folder}
+            place = {STAGED: layout.structure.urls_folder, FRESH_MANIFESTS: layout.manifests.name}
             make_moves(layout.root, replace(moves, into_place=place, texts={**moves.texts, **texts}))
     else:
         make_moves(layout.root, moves)
     _log.info("reset=%s: removed %s", settings.reset, ", ".join(moves.away))
 
 
-def _same_run(settings: Settings, layout: RunLayout) -> RunIdentity:
+def _same_run(settings: Settings, layout: RunLayout, contact_rule: ContactRule) -> RunIdentity:
     """What the run is from now on.
 
     Raises:
@@ -254,7 +260,8 @@ def _same_run(settings: Settings, layout: RunLayout) -> RunIdentity:
     if layout.batches_table.exists() and "partition" in settings.stages:
         from ray_downloader.partition.same_list import settle_list  # noqa: PLC0415 - loads DuckDB
 
-        settle_list(settings, layout, trash_name(time.time()), _log.info)
+        manifests = _manifests(settings, layout, ContactCheck(settings, contact_rule))
+        settle_list(settings, layout, trash_name(time.time()), _log.info, manifests)
     return replace(load_identity(layout)[0] or RunIdentity(), pictures=picture_keys(settings))
 
 
@@ -308,7 +315,8 @@ def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> 
         if content.sha256 == identity.listed.sha256:  # its tables are made anew, and cut as they were
             parameters = settings.downloader_parameters.model_copy(update=dict(identity.batches))
             settings = settings.model_copy(update={"downloader_parameters": parameters})
-        summary = partition(settings, layout, _log.info, contact.first_urls)
+        manifests = _manifests(settings, layout, contact)
+        summary = partition(settings, layout, _log.info, contact.first_urls, manifests)
         _log.info(
             "partition: %d rows on %d servers in %d batches, %d rows rejected",
             summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
@@ -316,6 +324,19 @@ def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> 
         identity = with_list(identity, replace(content, rows=summary.input_rows), settings)
         save_identity(layout, replace(identity, batches=batch_keys(settings)))
     _note(layout, batched=True)
+
+
+def _manifests(
+    settings: Settings, layout: RunLayout, contact: ContactCheck, folder: Path | None = None
+) -> DocumentReader:
+    """Fetches manifests that the list names; only such lists load what that needs."""
+
+    def read(urls: Sequence[str], target: Path) -> Mapping[str, str]:
+        from ray_downloader.manifests.reader import ManifestReader  # noqa: PLC0415
+
+        return ManifestReader(settings, layout, contact, _log.info, folder)(urls, target)
+
+    return read
 
 
 def _say_ignored(settings: Settings, layout: RunLayout) -> None:

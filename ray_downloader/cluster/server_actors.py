@@ -13,7 +13,7 @@ from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.run_folder.server_states import SAVED_AT, load_server_states, save_server_states
+from ray_downloader.run_folder.server_states import SAVED_AT, has_answered, load_server_states, save_server_states
 from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
 
@@ -85,8 +85,8 @@ class ServerActors(Generic[T]):
     def has_answered(self, server: str | None = None) -> bool:
         """Whether the server, or any server, ever answered: in this run (as last saved) or an earlier one."""
         if server is None:
-            return any(map(_has_answered, self._snapshots.values()))
-        return _has_answered(self._snapshots.get(self._context.policies.budget_key(server), {}))
+            return any(map(has_answered, self._snapshots.values()))
+        return has_answered(self._snapshots.get(self._context.policies.budget_key(server), {}))
 
     def order(self, order: ServerOrder) -> None:
         """Pass an operator's order to the actor with the server's budget; an order for a group's host reaches all.
@@ -134,7 +134,3 @@ class ServerActors(Generic[T]):
     def learned(self) -> Mapping[str, Mapping[str, Any]]:
         """What was learned about each budget, as last saved."""
         return self._snapshots
-
-
-def _has_answered(snapshot: Mapping[str, Any]) -> bool:
-    return bool(snapshot.get("has_answered") or snapshot.get("successes"))

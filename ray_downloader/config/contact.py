@@ -63,7 +63,8 @@ class ContactCheck:
 
     def __init__(self, settings: Settings, rule: ContactRule) -> None:
         sends = settings.mode == "run" and bool({"profile", "download"} & set(settings.stages))
-        self._is_open = sends and not settings.politeness.contact
+        self._has_contact = bool(settings.politeness.contact)
+        self._is_open = sends and not self._has_contact
         self._network = settings.network
         self._rule = rule
 
@@ -76,6 +77,13 @@ class ContactCheck:
         """Check all servers of a partitioned list."""
         if self._is_open:
             self.servers(load_server_names(layout))
+
+    def documents(self, names: Iterable[str]) -> None:
+        """Check the servers of documents that the list names, which are fetched in every mode."""
+        server = None if self._has_contact else first_public(names, self._network)
+        if server is not None:
+            self._is_open = False
+            self._rule(server)
 
     def servers(self, names: Iterable[str]) -> None:
         """Check servers."""

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import DownloaderParameters, Settings
 from ray_downloader.errors import UserError
-from ray_downloader.partition import load_partition_summary, partition
+from ray_downloader.partition import DocumentReader, leave_unread, load_partition_summary, partition
 from ray_downloader.partition.batch_plan import plan_batches
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.partition.database import open_database
@@ -49,6 +49,11 @@ CREATE TABLE new_rows AS SELECT list_rows.* EXCLUDE (nth) FROM
     (SELECT *, row_number() OVER (PARTITION BY uuid, identifier) AS nth FROM list_rows) AS list_rows
     LEFT JOIN (SELECT uuid, identifier, count(*) AS rows FROM run_rows GROUP BY ALL) AS before USING (uuid, identifier)
     WHERE nth > coalesce(before.rows, 0)
+"""
+#: Earlier versions wrote no details.
+_WITH_DETAIL_SQL = """
+SELECT identifier, source_id, reason, file, line, detail FROM
+    (SELECT * FROM read_parquet({}) UNION ALL BY NAME SELECT NULL::VARCHAR AS detail WHERE false)
 """
 #: Rejected rows of the list that the run does not have as accepted ones, and those of the run that the list lacks.
 _REJECTED_SQL = """
@@ -89,7 +94,12 @@ class Comparison:
 
 
 @contextmanager
-def partitioned(settings: Settings, layout: RunLayout, report: Callable[[str], None]) -> Iterator[RunLayout]:
+def partitioned(
+    settings: Settings,
+    layout: RunLayout,
+    report: Callable[[str], None],
+    read_documents: DocumentReader = leave_unread,
+) -> Iterator[RunLayout]:
     """The list as it is now, partitioned into a folder of its own, which is removed unless it was moved.
 
     Raises:
@@ -98,7 +108,7 @@ def partitioned(settings: Settings, layout: RunLayout, report: Callable[[str], N
     staged = beside(layout, STAGED)
     try:
         shutil.rmtree(staged.urls, ignore_errors=True)
-        partition(settings, staged, report)
+        partition(settings, staged, report, read_documents=read_documents)
         yield staged
     finally:
         shutil.rmtree(staged.urls, ignore_errors=True)
@@ -221,7 +231,7 @@ def _both(run: RunLayout, listed: RunLayout) -> Iterator[duckdb.DuckDBPyConnecti
             files = file_list(run_files(layout))
             connection.execute(f"CREATE VIEW {name}_rows AS SELECT * FROM read_parquet({files}, union_by_name = true)")
             rejected = file_list([layout.rejected_table])
-            connection.execute(f"CREATE VIEW {name}_rejected AS SELECT * FROM read_parquet({rejected})")
+            connection.execute(f"CREATE VIEW {name}_rejected AS {_WITH_DETAIL_SQL.format(rejected)}")
         yield connection
 
 

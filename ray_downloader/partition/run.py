@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
+from ray_downloader.partition import DocumentReader
 from ray_downloader.partition.batch_plan import PartitionPlan, plan_batches
 from ray_downloader.partition.companion import kept_roles
 from ray_downloader.partition.database import open_database
+from ray_downloader.partition.documents import READ, Documents, replace_documents
 from ray_downloader.partition.kept import columns_to_keep
 from ray_downloader.partition.license_gate import reject_unwanted_licenses
 from ray_downloader.partition.line_numbers import LineNumbers
@@ -56,10 +58,10 @@ FROM (
     WHERE reason IS NULL ORDER BY place, identifier, source_id)
 """
 _REJECTED_SQL = f"""
-SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, coalesce(name, file) AS file, line, file AS path,
-    coalesce(row_number, row) AS row
+SELECT identifier, source_id, coalesce(reason, 'bad_url') AS reason, coalesce(name, file) AS file, line, detail,
+    file AS path, coalesce(row_number, row) AS row
 FROM (SELECT *, rowid AS row FROM staged) LEFT JOIN origins USING (origin) LEFT JOIN files ON file = path
-WHERE (reason IS NOT NULL OR server_name IS NULL) AND coalesce(reason, '') <> '{DIVIDED}'
+WHERE (reason IS NOT NULL OR server_name IS NULL) AND coalesce(reason, '') NOT IN ('{DIVIDED}', '{READ}')
 """
 _MENDED_SQL = f"""
 SELECT count(*) FILTER (is_completed AND reason IS NULL), count(*) FILTER (reason = '{DIVIDED}'), count(is_part)
@@ -74,6 +76,7 @@ def run_partition(
     layout: RunLayout,
     report: Callable[[str], None],
     check_first: Callable[[Callable[[], Iterable[str]]], None],
+    read_documents: DocumentReader,
 ) -> PartitionSummary:
     """Run the stage; see `ray_downloader.partition.partition`."""
     refuse_legacy_run(layout)
@@ -88,6 +91,7 @@ def run_partition(
         with open_database(scratch.folder) as connection:
             check_first(partial(first_urls, connection, readings[0], settings.dataset.columns))
             staged = stage_rows(connection, readings, settings.dataset.columns, kept)
+            replace_documents(connection, readings, kept, staged, Documents(read_documents, scratch, report))
             _report(connection, staged, report)
             if settings.dataset.licenses:
                 reject_unwanted_licenses(connection, license_gate(settings.dataset.licenses, report))

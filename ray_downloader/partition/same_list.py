@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
+from ray_downloader.partition import DocumentReader, leave_unread
 from ray_downloader.partition.compare import ADDED, Comparison, added_rows, compare, partitioned
 from ray_downloader.partition.content import content_of_list
 from ray_downloader.run_folder.identity import (
@@ -31,7 +32,9 @@ from ray_downloader.run_folder.moves import Moves, make_moves
 Report = Callable[[str], None]
 
 
-def settle_list(settings: Settings, layout: RunLayout, trash: str, report: Report) -> None:
+def settle_list(
+    settings: Settings, layout: RunLayout, trash: str, report: Report, read_documents: DocumentReader = leave_unread
+) -> None:
     """Make sure that the batches of the run are those of its list, or are meant not to be.
 
     Args:
@@ -39,6 +42,7 @@ def settle_list(settings: Settings, layout: RunLayout, trash: str, report: Repor
         layout: A run that has batches.
         trash: Name of a folder for what is moved away.
         report: Called with a sentence about what was found.
+        read_documents: Reads the manifests that the list names instead of pictures.
 
     Raises:
         UserError: The list differs, and it was not said what that means; or it does not exist.
@@ -61,24 +65,27 @@ def settle_list(settings: Settings, layout: RunLayout, trash: str, report: Repor
         return
     if identity is None:
         report(f"{why}: the list is compared with the rows of the run")
-    report(_compare(settings, layout, with_list(known, content, settings), known, trash))
+    with partitioned(settings, layout, lambda _: None, read_documents) as listed:
+        report(_compare(settings, (layout, listed), with_list(known, content, settings), known, trash))
 
 
-def _compare(settings: Settings, layout: RunLayout, now: RunIdentity, known: RunIdentity, trash: str) -> str:
-    """Compare the rows, and do what is to be done about it; returns what was found."""
-    with partitioned(settings, layout, lambda _: None) as listed:
-        rows = compare(layout, listed)
-        now = replace(now, listed=replace(now.listed, rows=rows.listed))
-        if not rows.is_equal and settings.list is None:
-            raise UserError(_refusal(settings, layout, known, rows))
-        if not rows.new:
-            save_identity(layout, now)
-            return f"the list was touched, and its rows are those of this run: {rows}"
-        files = added_rows(layout, listed, settings.downloader_parameters)
-        now = replace(now, batches={**now.batches, "extended": True})
-        make_moves(layout.root, Moves(trash, [], files, {layout.run_file.name: now.to_json()}))
-        (layout.root / ADDED).rmdir()
-        return f"the new rows of the list were added: {rows}"
+def _compare(
+    settings: Settings, layouts: tuple[RunLayout, RunLayout], now: RunIdentity, known: RunIdentity, trash: str
+) -> str:
+    """Compare the rows of the run with those listed, and do what is to be done about it; returns what was found."""
+    layout, listed = layouts
+    rows = compare(layout, listed)
+    now = replace(now, listed=replace(now.listed, rows=rows.listed))
+    if not rows.is_equal and settings.list is None:
+        raise UserError(_refusal(settings, layout, known, rows))
+    if not rows.new:
+        save_identity(layout, now)
+        return f"the list was touched, and its rows are those of this run: {rows}"
+    files = added_rows(layout, listed, settings.downloader_parameters)
+    now = replace(now, batches={**now.batches, "extended": True})
+    make_moves(layout.root, Moves(trash, [], files, {layout.run_file.name: now.to_json()}))
+    (layout.root / ADDED).rmdir()
+    return f"the new rows of the list were added: {rows}"
 
 
 def _refusal(settings: Settings, layout: RunLayout, known: RunIdentity, rows: Comparison) -> str:

@@ -6,7 +6,7 @@ which server it belongs to, so that the server is determined once per origin and
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,8 +97,19 @@ def stage_rows(
     return staged
 
 
+def stage_pictures(
+    connection: duckdb.DuckDBPyConnection, reading: Reading, kept: Sequence[str], staged: Staged
+) -> None:
+    """Add the rows of a table that was made from what the list names."""
+    tables = [one.media for one in reading.inputs]
+    _note_files(connection, tables)
+    _Stage(connection, reading.source, None, kept, Staged([], staged.lines)).media(tables, None)
+    divide_rows(connection)
+
+
 def _create_tables(connection: duckdb.DuckDBPyConnection, kept: Sequence[str]) -> None:
-    names = [*VALUE_COLUMNS, "license_from", "checksum", "file", "reason", "origin", "medium", *kept_roles(kept)]
+    names = [*VALUE_COLUMNS, "license_from", "checksum", "file", "reason", "origin", "medium", "listed", "detail"]
+    names += kept_roles(kept)
     columns = ", ".join(f"{name} {'VARCHAR[]' if name == 'mirrors' else 'VARCHAR'}" for name in names)
     # `row_number` is the number of a row, if that is not its number in the table.
     connection.execute(
@@ -242,6 +253,7 @@ class _Stage:
         values["license"] = f"coalesce({values['license']}, companion_license, {stated})"
         for role in kept_roles(self._kept):
             values[role] = role if roles[role] is not None else f"companion_{role}"
+        values |= {name: name for name in ("listed", "detail") if name in source.columns}
         if tables[0].text and tables[0].text.has_mirrors:
             values["mirrors"] = "mirrors"
         values["identifier"] = f"coalesce(left(refused, {MAX_LINE_LENGTH}), {values['identifier']})"
@@ -269,11 +281,13 @@ class _Stage:
         self, tables: Iterable[Table], wanted: Mapping[str, Column], overrides: Overrides
     ) -> list[tuple[list[Table], dict[str, int | None]]]:
         """Tables with the same columns and format, grouped, so that 10,000 part files are one scan."""
-        groups: dict[object, list[Table]] = defaultdict(list)
-        for table in tables:
-            groups[(table.columns, table.text, table.types, table.core_id, table.defaults)].append(table)
         hint = self._source.missing_hint
-        return [(alike, find_columns(wanted, overrides, alike[0], hint)) for alike in groups.values()]
+        groups: dict[object, tuple[list[Table], dict[str, int | None]]] = {}
+        for table in tables:
+            roles = find_columns(wanted, overrides, table, hint)  # a column may have URLs in some files only
+            looks = (table.columns, table.text, table.types, table.core_id, table.defaults, *roles.values())
+            groups.setdefault(looks, ([], roles))[0].append(table)
+        return list(groups.values())
 
     def _read(self, tables: Sequence[Table], sql: str) -> None:
         self._query(tables, sql)

@@ -101,6 +101,11 @@ class RunLayout:
         return self.root / self.structure.images_folder
 
     @property
+    def manifests(self) -> Path:
+        """IIIF documents that the list names."""
+        return self.root / "manifests"
+
+    @property
     def schedules(self) -> Path:
         return self.root / self.structure.schedules_folder
 

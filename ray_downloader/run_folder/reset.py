@@ -78,7 +78,15 @@ def moves_of_reset(
     """
     away = [layout.profiles_table, layout.profile_parts, layout.servers_state_file, layout.robots]
     if settings.reset == "batched":
-        away = [layout.images, layout.urls, layout.run_file, layout.profiles_table, layout.schedules, *applied]
+        away = [
+            layout.images,
+            layout.urls,
+            layout.manifests,
+            layout.run_file,
+            layout.profiles_table,
+            layout.schedules,
+            *applied,
+        ]
         away += [layout.progress_file, layout.summary_file, layout.settings_file, layout.checkpoint_file]
     texts = {_relative(layout, layout.reset_file): json.dumps(_submission(settings, environ)) + "\n"}
     return Moves(trash, [_relative(layout, path) for path in away], {}, texts)

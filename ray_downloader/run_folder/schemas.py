@@ -66,7 +66,7 @@ BATCH_SCHEMA = pa.schema(
 )
 
 #: One input row that cannot be downloaded, with its reason. `line` is its place in its file (1-based), if that is known
-#: (docs/decisions/0008-details-of-a-rejected-row.md).
+#: (docs/decisions/0008-details-of-a-rejected-row.md). `detail` is a sentence, where there is more to say.
 REJECTED_SCHEMA = pa.schema(
     [
         pa.field("identifier", pa.string()),
@@ -74,6 +74,7 @@ REJECTED_SCHEMA = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
         pa.field("file", pa.string()),
         pa.field("line", pa.int64()),
+        pa.field("detail", pa.string()),
     ]
 )
 

@@ -21,6 +21,11 @@ def load_server_states(layout: RunLayout) -> dict[str, dict[str, Any]]:
         return {}
 
 
+def has_answered(state: Mapping[str, Any]) -> bool:
+    """Whether a server of the budget ever answered."""
+    return bool(state.get("has_answered") or state.get("successes"))
+
+
 def save_server_states(layout: RunLayout, snapshots: Mapping[str, Mapping[str, Any]]) -> None:
     """Write all snapshots, atomically."""
     write_text(layout.servers_state_file, json.dumps(dict(sorted(snapshots.items())), indent=1) + "\n")

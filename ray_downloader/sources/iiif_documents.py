@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 #: The columns of each row; `dataset=iiif` recognizes a list by them.
 IIIF_COLUMNS = (
     "image_url", "service", "version", "canvas", "label", "manifest", "rights", "attribution", "format",
+    "document",
 )  # fmt: skip
 _Document = Mapping[str, Any]
 
@@ -28,9 +29,10 @@ def iiif_rows(document: _Document) -> Iterator[dict[str, str | None]]:
     """A row per picture; for a collection, a row per manifest that it names."""
     if "image" in str(document.get("protocol", "")) or "/api/image/" in str(document.get("@context", "")):
         yield _row(service=_id(document), version=_version(document), canvas=_id(document))
-    elif "manifests" in document or _type(document) in {"Collection", "sc:Collection"}:
-        for one in _list(document.get("manifests")) + _list(document.get("items")):
-            yield _row(image_url=_id(one), label=_text(one.get("label")), manifest=_id(document))
+    elif is_collection(document):
+        for one in _members(document):
+            url = _id(one)
+            yield _row(image_url=url, document=url, label=_text(one.get("label")), manifest=_id(document))
     else:
         common = {
             "manifest": _id(document),
@@ -42,6 +44,24 @@ def iiif_rows(document: _Document) -> Iterator[dict[str, str | None]]:
             for picture in _pictures(canvas):
                 label = ", ".join(text for text in (title, _text(canvas.get("label"))) if text)
                 yield _row(**_source(picture), **common, canvas=_id(canvas), label=label or None)
+
+
+def is_collection(document: _Document) -> bool:
+    """Whether a document names others instead of pictures."""
+    return "manifests" in document or _type(document) in {"Collection", "sc:Collection"}
+
+
+def named_documents(collection: _Document) -> list[str]:
+    """The URLs of the manifests and collections that a collection names, each once."""
+    return list(dict.fromkeys(url for one in _members(collection) if (url := _id(one))))
+
+
+def _members(collection: _Document) -> Iterator[_Document]:
+    for key in ("manifests", "collections", "members", "items"):
+        yield from _list(collection.get(key))
+    for key in ("first", "next"):  # a collection in pages, in version 2
+        page = collection.get(key)
+        yield from _list({"id": page} if isinstance(page, str) else page)
 
 
 def _row(**values: str | None) -> dict[str, str | None]:

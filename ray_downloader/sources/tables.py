@@ -144,7 +144,8 @@ def find_columns(
         names = overrides.get(role, (*column.names, *column.others))
         index = table.core_id if role == CORE_ID and table.core_id is not None else _named(names, table)
         if index is not None and role == "identifier" and role not in overrides and _holds_no_url(index, column, table):
-            index = None
+            urls = url_columns(table)
+            index = _named([name for name in names if _named((name,), table) in urls], table)
         if index is None and column.by_content and role not in overrides:
             index = _by_content(role, table, found)
         if index is None and (column.required or role in overrides):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import json
 import zlib
 from collections.abc import Awaitable, Callable
 
 from tests.support.exchange import Exchange
+from tests.support.manifests import collection, manifest
 from tests.support.pictures import jpeg_of
 
 Route = Callable[[Exchange], Awaitable[None]]
@@ -243,7 +245,20 @@ async def opt_outs(exchange: Exchange) -> None:
     exchange.writer.write(body)
 
 
+async def presentation(exchange: Exchange) -> None:
+    """/presentation/NAME?pages=n: an IIIF manifest with so many pages; ?books=a,b&shelves=c: a collection of others."""
+    at = f"http://{exchange.host}"
+    if "books" in exchange.query or "shelves" in exchange.query:
+        books, shelves = (exchange.query.get(key, "").split() for key in ("books", "shelves"))
+        document = collection(at + exchange.target, [at + book for book in books], [at + shelf for shelf in shelves])
+    else:
+        name = exchange.path.split("/")[2]
+        document = manifest(at + exchange.target, exchange.host, name, int(exchange.number("pages", 1)))
+    exchange.answer(200, json.dumps(document).encode(), "application/json")
+
+
 ROUTES: dict[str, Route] = {
+    "presentation": presentation,
     "status": status,
     "flaky": flaky,
     "delay": delay,

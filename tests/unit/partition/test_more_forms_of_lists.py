@@ -7,6 +7,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lists import Partitioned, partitioned
@@ -165,3 +167,19 @@ def test_auto_judges_each_of_several_lists(tmp_path: Path) -> None:
     assert sorted((row["source_id"] or "", row["creator"] or "") for row in result.rows()) == [
         ("", ""), ("7", ""), ("x", "me"),
     ]  # fmt: skip
+
+
+def test_a_column_with_a_better_name_and_no_url_gives_way_to_the_next_name(tmp_path: Path) -> None:
+    text = "id,url,image_url,page\n" + "".join(f"{n},,{url},http://a.example/page/{n}\n" for n, url, _ in ROWS)
+    assert _read(tmp_path, "list.csv", text).identifiers() == [url for _, url, _ in ROWS]
+
+
+def test_each_file_says_by_itself_which_of_its_columns_has_the_urls(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, url, image_url in (("a", None, "http://a.example/1.jpg"), ("b", "http://a.example/2.jpg", None)):
+        columns = {"id": [name], "url": pa.array([url], pa.string()), "image_url": pa.array([image_url], pa.string())}
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+    result = partitioned(folder, tmp_path / "out")
+    assert result.identifiers() == ["http://a.example/1.jpg", "http://a.example/2.jpg"]
+    assert result.rejected() == []

@@ -19,6 +19,7 @@ NAMES = {
     "rejected_table": "urls/rejected.parquet",
     "servers_table": "urls/servers.parquet",
     "images": "images",
+    "manifests": "manifests",
     "schedules": "schedules",
     "servers_state_file": "schedules/servers.json",
     "orders_file": "schedules/orders.jsonl",

@@ -81,4 +81,5 @@ def test_what_nothing_works_without_cannot_be_missing() -> None:
     assert required(REJECTED_SCHEMA) == {"reason"}
     assert required(BATCH_SCHEMA) == set(BATCH_SCHEMA.names)
     assert spelled(REJECTED_SCHEMA)["line"] == "int64"
+    assert spelled(REJECTED_SCHEMA)["detail"] == "string"
     assert (POOLED, RAW) == ("pooled", "raw")

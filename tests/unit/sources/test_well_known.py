@@ -228,6 +228,54 @@ def test_iiif_addresses_become_pictures_of_the_wanted_size(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "is_document"),
+    [
+        ("https://digi.example/iiif/MSS_Vat.lat.3225/manifest.json", True),
+        ("https://iiif.example/iiif/manifest/e32a277e.json", True),
+        ("https://iiif.example/manifests/drs:48309543", True),
+        ("https://iiif.example/presentation/v2/b18035723", True),
+        ("https://iiif.example/iiif/collection/top", True),
+        ("https://figgy.example/concern/resources/1/manifest?auth=2", True),
+        ("https://i.example/metadata/csg-0001.json", True),
+        ("https://i.example/collections/O123/a.jpg", False),
+        ("https://i.example/manifest/1/full/max/0/default.jpg", False),
+        ("https://i.example/collection/1/info.json", False),
+        ("https://i.example/photo?name=manifest", False),
+        ("https://i.example/Manifesto-of-1848", False),
+    ],
+    ids=lambda value: value.partition("example/")[2] if isinstance(value, str) else str(value),
+)
+def test_a_url_shows_whether_it_is_of_a_document_or_a_picture(url: str, is_document: bool, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"https://i.example/other.jpg\n{url}\n")
+    result = _read(tmp_path / "list.txt", tmp_path, "iiif")
+    reasons = [(row["reason"], row["detail"]) for row in result.rejected()]
+    assert reasons == ([("iiif_manifest", "it was not fetched")] if is_document else [])
+
+
+def test_what_a_column_of_manifests_has_is_a_manifest_whatever_it_looks_like(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(
+        "shelf,manifest\n1,https://cudl.example/iiif/MS-ADD-03996\n2,https://i.example/a.jpg\n"
+    )
+    result = _read(tmp_path / "list.csv", tmp_path, "iiif")
+    assert [row["identifier"] for row in result.rejected()] == ["https://cudl.example/iiif/MS-ADD-03996"]
+
+
+def test_a_saved_collection_names_collections_and_manifests(tmp_path: Path) -> None:
+    document = {
+        "@context": "http://iiif.io/api/presentation/2/context.json", "@id": "https://i.example/top",
+        "@type": "sc:Collection", "collections": [{"@id": "https://i.example/c"}],
+        "members": [{"@id": "https://i.example/m"}], "manifests": [{"@id": "https://i.example/n/manifest"}],
+        "next": "https://i.example/top?page=2",
+    }  # fmt: skip
+    info = tmp_path / "in" / "info.json"
+    info.parent.mkdir()
+    info.write_text(json.dumps(INFO))
+    (tmp_path / "in" / "top.json").write_text(json.dumps(document))
+    rejected = {row["identifier"] for row in _read(tmp_path / "in", tmp_path, "iiif").rejected()}
+    assert rejected == {f"https://i.example/{name}" for name in ("c", "m", "n/manifest", "top?page=2")}
+
+
 def test_a_size_that_iiif_does_not_have_is_said(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("https://i.example/iiif/2/a/info.json\n")
     with pytest.raises(UserError, match=r"dataset\.size=big is not a size of IIIF"):
