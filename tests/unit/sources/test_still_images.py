@@ -9,11 +9,10 @@ from ray_downloader.sources.still_images import has_other_ending_sql, is_still_i
 
 
 def _ask(type_: str | None, format_: str | None) -> object:
-    row = duckdb.execute(
+    rows: list[tuple[object]] = duckdb.execute(
         f"SELECT {is_still_image_sql('NULL')} FROM (SELECT ?::VARCHAR AS type, ?::VARCHAR AS format)", [type_, format_]
-    ).fetchone()
-    assert row
-    return row[0]
+    ).fetchall()  # not one: the connection is everybody's
+    return rows[0][0]
 
 
 @pytest.mark.parametrize(
@@ -70,5 +69,5 @@ def test_a_row_is_a_still_image(type_: str | None, format_: str | None, is_image
     ],
 )
 def test_the_ending_of_a_url_speaks_for_other_media(url: str, is_other: bool) -> None:
-    row = duckdb.execute(f"SELECT {has_other_ending_sql('url')} FROM (SELECT ? AS url)", [url]).fetchone()
-    assert row == (is_other,)
+    rows = duckdb.execute(f"SELECT {has_other_ending_sql('url')} FROM (SELECT ? AS url)", [url]).fetchall()
+    assert rows == [(is_other,)]
