@@ -17,6 +17,11 @@ from ray_downloader.partition.row_uuid import ROW_UUID_MACRO
 _NO_ROOM = re.compile("No space left|failed to offload|disk quota", re.IGNORECASE)
 #: DuckDB's own share of memory. With it, 10 M GBIF rows stay below 4 GB in total (benchmarks/partition/README.md).
 _MAX_MEMORY_BYTES = 2 << 30
+#: Errors that are no file's fault: SQL of ours, and the limits of this process.
+_OURS = (
+    duckdb.ParserException, duckdb.SyntaxException, duckdb.BinderException, duckdb.CatalogException,
+    duckdb.ConnectionException, duckdb.InterruptException, duckdb.OutOfMemoryException,
+)  # fmt: skip
 
 
 @contextmanager
@@ -36,8 +41,17 @@ def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             yield connection
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            if not _NO_ROOM.search(str(error)):
+            if not _says_disk_is_full(error):
                 raise
             raise RunFolderError(
                 f"{folder}: no space is left for the partition of the list; make room, and the same command continues"
             ) from None
+
+
+def is_about_files(error: duckdb.Error) -> bool:
+    """Whether an error that came while files were read is about them; damaged parquet raises almost any kind."""
+    return not isinstance(error, _OURS) and not _says_disk_is_full(error)
+
+
+def _says_disk_is_full(error: duckdb.Error) -> bool:
+    return bool(_NO_ROOM.search(str(error)))

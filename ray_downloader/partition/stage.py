@@ -7,7 +7,8 @@ which server it belongs to, so that the server is determined once per origin and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from ray_downloader.partition.companion import (
     keep_one_row_a_key,
     kept_roles,
 )
+from ray_downloader.partition.database import is_about_files
 from ray_downloader.partition.line_numbers import LineNumbers
 from ray_downloader.partition.listed import listed_sql
 from ray_downloader.partition.parts import ORIGIN_SQL, divide_rows
@@ -206,7 +208,8 @@ class _Stage:
         """The columns as DuckDB knows them: it renames one of two that differ in letter case only."""
         if tables[0].text:
             return scanned_columns(tables[0])
-        relation = self._connection.sql(parquet_rows(tables[:1]))
+        with _naming(tables):
+            relation = self._connection.sql(parquet_rows(tables[:1]))
         return [SqlColumn(name, _sql_type(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)]
 
     def core(self, tables: Sequence[Table], *, is_rest: bool) -> None:
@@ -294,13 +297,22 @@ class _Stage:
 
     def _query(self, tables: Sequence[Table], sql: str) -> list[tuple[Any, ...]]:
         self._connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-        try:
+        with _naming(tables):
             rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
-        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException) as error:
-            several = f" (or one of {len(tables) - 1} files like it)" if tables[1:] else ""
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{tables[0].shown}{several} cannot be read: {reason}") from error
         return rows
+
+
+@contextmanager
+def _naming(tables: Sequence[Table]) -> Iterator[None]:
+    """Name the tables that are read in an error about them."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if not is_about_files(error):
+            raise
+        several = f" (or one of {len(tables) - 1} files like it)" if tables[1:] else ""
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{tables[0].shown}{several} cannot be read: {reason}") from error
 
 
 def _value_sql(name: str, source: Source) -> str:
