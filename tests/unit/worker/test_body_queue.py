@@ -58,3 +58,25 @@ def test_what_waits_at_the_end_of_a_slice_is_given_back() -> None:
     assert room.in_memory_bytes == 9
     waiting.close()
     assert room.in_memory_bytes == 0
+
+
+def test_a_body_of_mean_size_is_expected_for_each_request_to_the_byte() -> None:
+    waiting = BodyQueue(BodyRoom(memory_bytes=100))
+    waiting.add(ROW, FetchResult(1, None, body=bytes(20)))
+    waiting.add(ROW, FetchResult(2, None, body=bytes(46)))  # a mean of 33
+    waiting.dropped(waiting.take()[1])
+    waiting.dropped(waiting.take()[1])
+    assert waiting.has_room(under_way=2), "99 bytes"
+    assert not waiting.has_room(under_way=3)
+
+
+def test_the_next_body_must_fit_beside_all_that_is_announced() -> None:
+    room = BodyRoom(memory_bytes=100)
+    waiting = BodyQueue(room)
+    waiting.add(ROW, FetchResult(1, None, body=bytes(40)))
+    waiting.dropped(waiting.take()[1])
+    announced = BodyBuffer(room, 60)
+    assert not waiting.has_room(under_way=1)
+    announced.discard()
+    BodyBuffer(room, 59)
+    assert waiting.has_room(under_way=1)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ray_downloader.fetch.base import FetchResult
+from ray_downloader.fetch.renditions.model import Rendition
 from ray_downloader.image import ImageOptions, process
 from ray_downloader.worker.image_record import image_record, is_complete
 from tests.support.stored import md5, received
@@ -55,3 +56,23 @@ def test_a_body_is_whole_where_something_marks_its_end(
     headers: dict[str, str], version: str | None, is_whole: bool
 ) -> None:
     assert is_complete(FetchResult(1, None, 200, headers, http_version=version)) is is_whole
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("http://a.org/small.jpg", ("small", "http://a.org/small.jpg")), ("http://a.org/a.jpg", (None, None))],
+    ids=["fetched", "gone, so the original was"],
+)
+def test_a_rendition_is_named_only_if_it_is_what_was_fetched(url: str, expected: tuple[str | None, str | None]) -> None:
+    record, _, _ = record_of({}, url=url, rendition=Rendition("small", "http://a.org/small.jpg"))
+    assert (record.rendition, record.requested_url) == expected
+
+
+def test_without_a_rendition_none_is_named() -> None:
+    record, _, _ = record_of({})
+    assert (record.rendition, record.requested_url) == (None, None)
+
+
+def test_a_password_in_a_url_is_not_recorded() -> None:
+    record, _, _ = record_of({}, url="http://me:secret@a.org/a.jpg")
+    assert record.final_url == "http://a.org/a.jpg"

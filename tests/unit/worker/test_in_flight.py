@@ -83,6 +83,26 @@ def test_the_distance_to_the_next_request_counts_from_when_it_went_out() -> None
     assert queue.take_due(1.4) is rows[1]
 
 
+class UnsentFetcher(FakeFetcher):
+    """Requests fail before they are sent."""
+
+    def take_sent(self) -> list[tuple[int, float]]:
+        return []
+
+
+def test_a_request_that_failed_before_it_was_sent_holds_up_no_other() -> None:
+    clock = FakeClock()
+    requests, queue, rows = InFlightRequests(UnsentFetcher(lambda _: Reply(), clock)), a_queue(), rows_of(2)
+    for row in rows:
+        queue.add(row)
+    work = queue.take_due(0.0)
+    assert work is rows[0]
+    requests.start(queue, work, 0.0)
+    assert queue.take_due(1.01) is None, "it may still be connecting"
+    requests.poll(0.0)
+    assert queue.take_due(1.01) is rows[1]
+
+
 def test_closing_drops_what_is_under_way() -> None:
     fetcher = FakeFetcher(taking_as_long_as_its_number, FakeClock())
     requests = InFlightRequests(fetcher)

@@ -298,6 +298,9 @@ def test_it_reports_outcomes_within_a_second_and_at_once_when_more_hangs_on_them
     assert [(outcome.size_bytes, round(outcome.age_s, 9)) for outcome in request.outcomes] == [(7, 0.8)]
     queue.granted(FREE, 1.0)
     assert queue.request(1.0) is None, "told once"
+    queue.finished(SERVED, 1.0 + 0.9 * REPORT_INTERVAL_S)
+    assert queue.request(1.0 + 0.9 * REPORT_INTERVAL_S) is None, "the last report is not long ago"
+    assert queue.request(1.0 + REPORT_INTERVAL_S) is not None
 
 
 def test_a_throttled_answer_gives_back_all_permits_and_is_reported_at_once() -> None:
@@ -375,6 +378,15 @@ def test_a_transfer_under_way_keeps_it_busy() -> None:
     assert (len(queue), queue.is_busy) == (0, True)
     queue.finished(SERVED, 1.0)
     assert not queue.is_busy
+
+
+def test_news_of_the_last_row_starts_nothing() -> None:
+    queue, _ = a_queue(rows=1)
+    queue.take_due(0.0)
+    queue.finished(SERVED, 0.1)
+    assert queue.next_start_s(0.1) == NEVER
+    assert queue.request(REPORT_INTERVAL_S) is not None
+    assert queue.next_start_s(REPORT_INTERVAL_S) == NEVER
 
 
 def test_nothing_to_do_never_wakes() -> None:
