@@ -29,6 +29,8 @@ from ray_downloader.slurm.ray_words import DEATH, dead_process, death_sentence, 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 #: Between SIGTERM and SIGKILL, Slurm gives a cancelled step KillWait (30 s by default, at least 5 s).
 PATIENCE_S = 3.0
+#: What Ray printed before its end is read within this time; what it leaves running may keep the pipe open.
+LAST_WORDS_S = 1.0
 _KEPT_LINES = 400
 
 
@@ -100,8 +102,10 @@ def _run_ray(plan: NodePlan, node: int, scratch: Path) -> None:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         try:
-            Thread(target=_follow, args=(process, lines), daemon=True).start()
+            follower = Thread(target=_follow, args=(process, lines), daemon=True)
+            follower.start()
             process.wait()
+            follower.join(LAST_WORDS_S)  # its last lines name what died
         finally:
             end_by_signal(process, PATIENCE_S)  # `ray start --block` stops its children on SIGTERM
     _show_reasons(temporary)

@@ -50,7 +50,6 @@ class Node:
         """Let Ray come up, do something, and wait for the end; the exit code and what was said."""
         assert self.process.stderr is not None
         assert self.process.stderr.readline() == "up\n"
-        assert self.scratch.is_dir()
         act()
         return self.process.wait(), self.process.stderr.read()
 
@@ -85,8 +84,13 @@ def start_node(tmp_path: Path) -> Iterator[StartNode]:
 
 def test_a_node_whose_driver_ends_stops_its_ray_and_leaves_nothing(start_node: StartNode, tmp_path: Path) -> None:
     node = start_node(f"trap 'touch {tmp_path}/stopped; exit 0' TERM; echo up; while :; do sleep 0.01; done")
-    assert node.process.stdin is not None
-    code, said = node.end(node.process.stdin.close)
+
+    def end_of_the_driver() -> None:
+        assert node.scratch.is_dir()
+        assert node.process.stdin is not None
+        node.process.stdin.close()
+
+    code, said = node.end(end_of_the_driver)
     assert (code, said) == (0, "")
     assert (tmp_path / "stopped").exists()
     assert not node.scratch.exists()
