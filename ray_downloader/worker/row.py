@@ -247,16 +247,31 @@ class Row:
         }
 
     def resume(self, known: Mapping[str, Any], now_s: float, now_unix_s: float) -> str:
-        """Continue from what `progress` returned elsewhere; returns the URL to request next."""
-        self.attempt, self.url, self.mirrors = known["attempt"], known["url"], list(known["mirrors"])
-        self.is_retry = known["is_retry"]
-        self.is_probe, self.controls = known.get("is_probe", False), known.get("controls", 0)
-        self.control_url = known.get("control_url", "")
-        self.hops, self.is_odd, self.has_started_over = known["hops"], known["is_odd"], known["has_started_over"]
-        self.owes_attempt, self.failed_at_s = known["owes_attempt"], now_s if known["is_suspect"] else None
-        self.cookies = RedirectCookies.load(known["cookies"]) if known["cookies"] else None
-        self.redirected_at_s = now_s - max(0.0, now_unix_s - known["redirected_at_unix_s"])
-        self.not_before_s = now_s + max(0.0, known["not_before_unix_s"] - now_unix_s)
-        self.failure = Failure.load(known["failure"]) if known["failure"] else None
-        self.state = RowState.DEFERRED if self.failure else RowState.REDIRECTED if known["at"] else RowState.QUEUED
+        """Continue from what `progress` returned elsewhere; returns the URL to request next.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: It is damaged. The row is as it was.
+        """
+        failure = Failure.load(known["failure"]) if known["failure"] else None
+        resumed = {
+            "attempt": int(known["attempt"]),
+            "url": str(known["url"]),
+            "mirrors": list(map(str, known["mirrors"])),
+            "hops": int(known["hops"]),
+            "cookies": RedirectCookies.load(known["cookies"]) if known["cookies"] else None,
+            "redirected_at_s": now_s - max(0.0, now_unix_s - known["redirected_at_unix_s"]),
+            "not_before_s": now_s + max(0.0, known["not_before_unix_s"] - now_unix_s),
+            "is_retry": bool(known["is_retry"]),
+            "is_odd": bool(known["is_odd"]),
+            "is_probe": bool(known.get("is_probe", False)),
+            "control_url": str(known.get("control_url", "")),
+            "controls": int(known.get("controls", 0)),
+            "failed_at_s": now_s if known["is_suspect"] else None,
+            "owes_attempt": bool(known["owes_attempt"]),
+            "has_started_over": bool(known["has_started_over"]),
+            "failure": failure,
+            "state": RowState.DEFERRED if failure else RowState.REDIRECTED if known["at"] else RowState.QUEUED,
+        }
+        for name, value in resumed.items():
+            setattr(self, name, value)
         return str(known["at"] or self.url)

@@ -159,6 +159,15 @@ def test_a_damaged_file_of_what_was_learned_costs_requests_and_no_rows(layout: R
     assert numbers(list(work.next_rows())) == list(range(514))
 
 
+def test_a_row_whose_notes_are_damaged_begins_with_its_url(layout: RunLayout) -> None:
+    folder_of(layout).mkdir(parents=True)
+    (folder_of(layout) / UNDER_WAY).write_text('{"rows": [{"rows": [3], "attempt": 4, "url": "http://b.example/"}]}')
+    work = open_work(layout)
+    row = next(work.next_rows())
+    assert (numbers([row]), work.resume(row, 0.0, 0.0)) == ([3], row.identifier)
+    assert row.attempt == 1
+
+
 def settle_all(work: BatchWork) -> None:
     while work.wants_chunk:
         for row in work.next_rows():

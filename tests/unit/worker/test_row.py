@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
@@ -94,6 +95,51 @@ def test_a_wait_that_is_over_is_no_wait() -> None:
     row.defer(REFUSED, not_before_s=40.0)
     other, _ = travelled(row, now_s=10.0, passed_s=1000.0)
     assert other.not_before_s == 50_000.0
+
+
+def values_of(row: Row) -> dict[str, object]:
+    return {field.name: getattr(row, field.name) for field in fields(row)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "attempt", "url", "mirrors", "at", "hops", "cookies", "redirected_at_unix_s", "not_before_unix_s", "is_retry",
+        "is_odd", "is_suspect", "owes_attempt", "has_started_over", "failure",
+    ],
+)  # fmt: skip
+def test_a_row_whose_notes_are_damaged_is_as_it_was_in_the_list(name: str) -> None:
+    row = a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.attempt, row.hops, row.is_odd, row.is_retry, row.owes_attempt = 3, 2, True, True, True
+    row.defer(REFUSED, not_before_s=40.0)
+    known: dict[str, Any] = row.progress(0.0, 0.0) or {}
+    del known[name]
+    other = a_row(row.identifier)
+    before = values_of(other)
+    with pytest.raises(KeyError):
+        other.resume(known, 0.0, 0.0)
+    assert values_of(other) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("attempt", "x"), ("mirrors", 1), ("hops", None), ("cookies", [1]), ("cookies", [["a", "b"]]),
+        ("not_before_unix_s", "x"), ("redirected_at_unix_s", None), ("failure", "x"), ("failure", {"kind": "none"}),
+        ("failure", {"kind": "dns", "unknown": 1}),
+    ],
+)  # fmt: skip
+def test_notes_with_odd_values_are_damaged(name: str, value: object) -> None:
+    row = a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.attempt = 2
+    row.defer(REFUSED, not_before_s=40.0)
+    other = a_row(row.identifier)
+    before = values_of(other)
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        other.resume({**(row.progress(0.0, 0.0) or {}), name: value}, 0.0, 0.0)
+    assert values_of(other) == before
 
 
 def test_a_mirror_begins_anew_and_comes_once() -> None:
