@@ -252,6 +252,7 @@ class Row:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: It is damaged. The row is as it was.
         """
+        at = known["at"]
         failure = Failure.load(known["failure"]) if known["failure"] else None
         resumed = {
             "attempt": int(known["attempt"]),
@@ -270,8 +271,8 @@ class Row:
             "owes_attempt": bool(known["owes_attempt"]),
             "has_started_over": bool(known["has_started_over"]),
             "failure": failure,
-            "state": RowState.DEFERRED if failure else RowState.REDIRECTED if known["at"] else RowState.QUEUED,
+            "state": RowState.DEFERRED if failure else RowState.REDIRECTED if at else RowState.QUEUED,
         }
         for name, value in resumed.items():
             setattr(self, name, value)
-        return str(known["at"] or self.url)
+        return str(at or self.url)
