@@ -11,6 +11,13 @@ from ray_downloader.errors import UserError
 
 PROGRAM = "ray-downloader"
 SHELLS = ("bash", "zsh", "fish")
+#: Where fish is not to offer files: after a key whose value is no path.
+_FISH_VALUE = (
+    "string match -qr '^[^=]*=' -- (commandline -ct); "
+    "and not string match -q 'path_to_*' -- (commandline -ct)"
+)
+    "string match -qr '^[^=]*=' -- (commandline -ct); and not string match -q 'path_to_*' -- (commandline -ct)"
+)
 _OPTIONS = ("--help", "--help-all", "--version", "--cfg", "--shell-completion")
 _EXPERIMENT = "experiment"
 
@@ -55,7 +62,9 @@ def completion_script(shell: str, groups: Mapping[str, Sequence[str]]) -> str:
     if name == "fish":
         words = [f"{key}={choice}" for key, choices in values.items() for choice in choices or [""]]
         listed = " ".join(shlex.quote(word) for word in (*SUBCOMMANDS, *_OPTIONS, *words))
-        return f"complete -c {PROGRAM} -a {shlex.quote(listed)}\n"
+        return (
+            f"complete -c {PROGRAM} -n {shlex.quote(_FISH_VALUE)} -f\ncomplete -c {PROGRAM} -a {shlex.quote(listed)}\n"
+        )
     cases = "\n".join(
         f'            {key}) COMPREPLY=( $(IFS=" "; compgen -P "$prefix" -W "{" ".join(choices)}" -- "$word") ) ;;'
         for key, choices in values.items()
