@@ -13,9 +13,6 @@ PROGRAM = "ray-downloader"
 SHELLS = ("bash", "zsh", "fish")
 #: Where fish is not to offer files: after a key whose value is no path.
 _FISH_VALUE = (
-    "string match -qr '^[^=]*=' -- (commandline -ct); "
-    "and not string match -q 'path_to_*' -- (commandline -ct)"
-)
     "string match -qr '^[^=]*=' -- (commandline -ct); and not string match -q 'path_to_*' -- (commandline -ct)"
 )
 _OPTIONS = ("--help", "--help-all", "--version", "--cfg", "--shell-completion")

@@ -62,8 +62,12 @@ def test_fish_completes_and_offers_files_for_paths_only(word: str, found: list[s
     (tmp_path / "f").write_text(completion_script("fish", group_choices()), "utf-8")
     done = subprocess.run(
         ["fish", "--no-config", "-c", f'source f; complete -C "ray-downloader {word}"'],
-        cwd=tmp_path, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == found
 
 
