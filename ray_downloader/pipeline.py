@@ -114,9 +114,9 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
     """
     require_job(settings)
     settings = _absolute(settings)
-    work_done = partial(_work_done, RunLayout.of(settings))
+    settled_rows = partial(_settled_rows, RunLayout.of(settings))
     try:
-        return run_until_stopped(lambda: _run(settings, contact_rule, again), settings, work_done)
+        return run_until_stopped(lambda: _run(settings, contact_rule, again), settings, settled_rows)
     except DamagedFileError as error:
         set_aside(Path(error.path))
         raise
@@ -127,11 +127,10 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
         raise full from None
 
 
-def _work_done(layout: RunLayout) -> tuple[bool, int, int]:
-    """What a run folder has: batches, profiled servers (as the size of their table), settled rows."""
+def _settled_rows(layout: RunLayout) -> int:
+    """Rows of a run folder that had their result when it was last looked at."""
     rows = (read_report(layout.progress_file) or {}).get("rows", {})
-    profiles = layout.profiles_table.stat().st_size if layout.profiles_table.exists() else 0
-    return layout.batches_table.exists(), profiles, rows.get("successes", 0) + rows.get("errors", 0)
+    return int(rows.get("successes", 0) + rows.get("errors", 0))
 
 
 def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:

@@ -26,16 +26,16 @@ class StopRequested(KeyboardInterrupt):
 
 
 def run_until_stopped(
-    work: Callable[[], ExitCode], settings: Settings, work_done: Callable[[], object] = object
+    work: Callable[[], ExitCode], settings: Settings, settled_rows: Callable[[], int] = int
 ) -> ExitCode:
     """The result of `work`, or `STOPPED` if a signal came first; a Slurm job is then put back into the queue.
 
     Args:
         work: The run.
         settings: Its settings.
-        work_done: Describes what is done so far: a run that does not change it does not count as one of a Slurm job.
+        settled_rows: Rows with a result so far: a run that settles none does not count as one of a Slurm job.
     """
-    before = work_done()
+    before = settled_rows()
     try:
         with stopping_on_signals():
             exit_code = work()
@@ -48,7 +48,7 @@ def run_until_stopped(
     if exit_code is ExitCode.STOPPED and settings.cluster.name == "slurm":
         from ray_downloader.slurm.requeue import requeue_stopped_job  # noqa: PLC0415 (only a Slurm job needs it)
 
-        requeue_stopped_job(settings, is_idle=work_done() == before)
+        requeue_stopped_job(settings, is_idle=settled_rows() <= before)
     return exit_code
 
 

@@ -23,7 +23,7 @@ def may_requeue(allocation: Allocation, num_downloads: int, idle_runs: int = 0) 
     """Whether the job may run again: it has one run and `num_downloads` further ones, not counting idle ones.
 
     Args:
-        idle_runs: Runs that were stopped before they had done anything, this one included.
+        idle_runs: Runs that were stopped before they had settled a row, this one included.
     """
     return allocation.restarts - min(idle_runs, MAX_IDLE_RUNS) < num_downloads
 
@@ -33,7 +33,7 @@ def requeue_stopped_job(settings: Settings, *, is_idle: bool = False) -> None:
 
     Args:
         settings: The run's settings.
-        is_idle: The run was stopped before it had done anything.
+        is_idle: The run was stopped before it had settled a row.
     """
     allocation = Allocation.from_environ(os.environ)
     if settings.cluster.name != "slurm" or allocation is None:
@@ -47,7 +47,9 @@ def requeue_stopped_job(settings: Settings, *, is_idle: bool = False) -> None:
         _log.warning("stopped; all downloader_parameters.num_downloads=%d requeues are used", allowed)
         return
     if is_idle:
-        _log.info("nothing was done in this run: it does not count as one, unless that happens %d times", MAX_IDLE_RUNS)
+        _log.info(
+            "no row was settled in this run: it does not count as one, unless that happens %d times", MAX_IDLE_RUNS
+        )
     _log.info("requeue %d of %d", allocation.restarts + 1 - min(idle_runs, MAX_IDLE_RUNS), allowed)
     done = told_slurm("scontrol", "requeue", name)
     if done.returncode:
@@ -57,7 +59,7 @@ def requeue_stopped_job(settings: Settings, *, is_idle: bool = False) -> None:
 
 
 def _count_idle_runs(layout: RunLayout, job_id: int, is_idle: bool) -> int:
-    """How many runs of this job did nothing; remembered in the run folder."""
+    """How many runs of this job settled no row; remembered in the run folder."""
     path = layout.logs / f"idle-runs-{job_id}"
     try:
         before = int(path.read_text("ascii"))

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ExitCode
+from ray_downloader.pipeline import _settled_rows
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.signals import StopRequested, run_until_stopped
 from ray_downloader.slurm import requeue
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.requeue import may_requeue, requeue_stopped_job
@@ -86,3 +90,25 @@ def test_a_refusal_of_slurm_is_logged_and_does_not_wait(
     requeue_stopped_job(settings())
     assert "Slurm did not requeue the job: refused" in caplog.text
     assert job == []
+
+
+@pytest.mark.parametrize(("settled", "is_idle"), [(0, True), (3, False)], ids=["no row", "rows"])
+def test_a_run_that_only_prepared_the_download_is_idle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settled: int, is_idle: bool
+) -> None:
+    """In a job of one minute, the first run may have no time for more."""
+    asked: list[bool] = []
+    monkeypatch.setattr(requeue, "requeue_stopped_job", lambda _, *, is_idle: asked.append(is_idle))
+    options = settings().model_copy(update={"path_to_output": tmp_path / "out"})
+    layout = RunLayout.of(options)
+
+    def work() -> ExitCode:
+        for path in (layout.batches_table, layout.profiles_table):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("a table")
+        layout.progress_file.parent.mkdir()
+        layout.progress_file.write_text(f'{{"state": "stopped", "rows": {{"successes": {settled}, "errors": 0}}}}')
+        raise StopRequested("SIGUSR1")
+
+    assert run_until_stopped(work, options, lambda: _settled_rows(layout)) is ExitCode.STOPPED
+    assert asked == [is_idle]
