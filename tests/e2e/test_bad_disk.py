@@ -22,6 +22,11 @@ def mount(folder: Path, options: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True)
 
 
+def used(disk: Path, what: str) -> int:
+    done = subprocess.run(["df", f"--output={what}", disk], capture_output=True, check=True)
+    return int(done.stdout.split()[1])
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, where this user may mount one."""
@@ -45,14 +50,15 @@ def test_a_full_disk_is_one_sentence_and_costs_no_row(tmp_path: Path, small_disk
         as_override("network.connect_to", origin.connect_to),
     )  # fmt: skip
     assert run_program(*arguments, "stages=[partition]", cwd=tmp_path).returncode == 0
-    used = int(subprocess.run(["df", "--output=used", small_disk], capture_output=True, check=True).stdout.split()[1])
-    subprocess.run(["mount", "-o", f"remount,size={used + 500}k", small_disk], check=True)
-    full = run_program(*arguments, cwd=tmp_path)
-    assert full.returncode == 1, full.stderr
-    assert "Traceback" not in full.stderr, full.stderr
-    assert re.search(r"ray_downloader: .*no space or no inodes are left .*same command continues", full.stderr)
-    asked = len(origin.seen())
-    assert 0 < asked < ROWS
+    few_inodes, little_space = used(small_disk, "iused") + 12, used(small_disk, "used") + 500
+    for lack in (f"nr_inodes={few_inodes}", f"nr_inodes=0,size={little_space}k"):
+        subprocess.run(["mount", "-o", f"remount,{lack}", small_disk], check=True)
+        full = run_program(*arguments, cwd=tmp_path)
+        assert full.returncode == 1, full.stderr
+        assert "Traceback" not in full.stderr, full.stderr
+        assert re.search(r"ray_downloader: .*no space or no inodes are left .*same command continues", full.stderr)
+        assert len(origin.seen()) < ROWS
+    assert origin.seen()
 
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     for name in ("settings.json", "run.json", "checkpoint.json", "logs/progress.json", "schedules/servers.json"):
