@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 import psutil
 import ray
+from ray._private import worker
 from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
 
@@ -22,13 +24,15 @@ from ray_downloader.cluster.environment import address_of, as_ray_process, refus
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
-from ray_downloader.errors import UserError
+from ray_downloader.errors import RayLostError, UserError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.signals import ignoring_signals, keeping_handlers
 from ray_downloader.slurm.addresses import is_listening
 from ray_downloader.slurm.commands import ssh_line
+from ray_downloader.slurm.node_memory import memory_sentence
 from ray_downloader.slurm.ray_step import RayStep, running_ray_step
+from ray_downloader.slurm.ray_words import death_sentence
 
 #: Only small objects cross Ray here (batches' names and reports), so its store can be small.
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -49,7 +53,7 @@ class Cluster:
         dashboard: Address of Ray's dashboard, if it runs.
         head: Watches over Ray's head.
         hostnames: Names of the nodes by address.
-        require_running: Raises `RayLostError` if Ray ran on the nodes of a job and has ended.
+        require_running: Raises `RayLostError` if Ray has ended, unless it is not ours.
     """
 
     nodes: int
@@ -97,7 +101,11 @@ def running_cluster(
             refuse_silent(address)
             dashboard = _join(address, namespace)
         cluster = _measure(options, parameters, namespace, dashboard)
-        yield replace(cluster, head=step.watch, require_running=step.require_running) if step else cluster
+        if step:
+            cluster = replace(cluster, head=step.watch, require_running=step.require_running)
+        elif options.name == "local":
+            cluster = replace(cluster, require_running=_require_embedded)
+        yield cluster
 
 
 def _leave_ray() -> None:
@@ -122,6 +130,19 @@ def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
             logging_level=logging.WARNING,
         )
     return context.address_info["webui_url"] or None
+
+
+def _require_embedded() -> None:
+    """Check that the processes of the embedded Ray run.
+
+    Raises:
+        RayLostError: One of them has ended, and with it Ray.
+    """
+    node = worker._global_node
+    dead = [(name, process.returncode) for name, process in node.dead_processes() if name in {"gcs_server", "raylet"}]
+    if dead:
+        first = min(dead, key=lambda pair: pair[1])  # that of a signal is negative; the others end because of it
+        raise RayLostError(death_sentence(platform.node(), first, first[1], memory_sentence(first[0])))
 
 
 def _short(scratch: str) -> Path:

@@ -38,6 +38,8 @@ def prepare_environment(options: ClusterSettings) -> None:
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # Actors without GPUs see none: Ray's future default, and without it there is a warning on every machine.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Its raylets' remarks about tasks that died are coloured text on standard output; the driver says it itself.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
     os.environ[_NOT_BY_PROXY] = _ENDS_OF_ADDRESSES
     if options.name == "local" and "ray" not in sys.modules:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # its name elsewhere: the node is 127.0.0.1

@@ -8,13 +8,12 @@ import re
 import time
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import ray
 from ray.exceptions import LocalRayletDiedError, NodeDiedError, ObjectLostError, RayError, RayTaskError
 
-from ray_downloader.cluster.head_watch import HeadWatch
+from ray_downloader.cluster.connect import Cluster
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.slices import Slice, work_slice
@@ -27,7 +26,6 @@ from ray_downloader.worker.run_context import RunContext
 
 SILENT_INTERVAL_S = 1.0
 _log = logging.getLogger(__name__)
-_AFTERWARDS = "what was settled is safe, and the same command continues"
 _NODE_LOST = (NodeDiedError, LocalRayletDiedError, ObjectLostError)
 
 
@@ -37,20 +35,18 @@ class RaySlicePool:
     Args:
         context: The run.
         directory: The budget actors.
-        hostnames: Names of the nodes by address.
-        head: Watches over Ray's head.
+        cluster: The Ray that runs them.
     """
 
-    def __init__(
-        self, context: RunContext, directory: Directory[Any], hostnames: Mapping[str, str], head: HeadWatch
-    ) -> None:
+    def __init__(self, context: RunContext, directory: Directory[Any], cluster: Cluster) -> None:
         self._root = context.layout.root
         self._settings_file = context.layout.settings_file
         self._secrets = secret_variables(context.settings, os.environ)
         self._cpus = context.settings.downloader_parameters.cpu_per_worker
         self._directory = directory
-        self._hostnames = hostnames
-        self._head = head
+        self._hostnames = cluster.hostnames
+        self._head = cluster.head
+        self._require_running = cluster.require_running
         self._holders: dict[ray.ObjectRef, str] = {}
 
     def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
@@ -62,13 +58,17 @@ class RaySlicePool:
         return handle
 
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:
-        """Tasks that have ended, well or not."""
+        """Tasks that have ended, well or not.
+
+        Raises:
+            RayLostError: They were lost because Ray has ended.
+        """
         done, _ = ray.wait(list(self._holders), timeout=timeout_s)
         ended = [(handle, self._result_of(handle, self._holders.pop(handle))) for handle in done]
-        if not any(_is_node_lost(outcome) for _, outcome in ended):
+        if not any(isinstance(outcome, SliceLost) and outcome.is_node_lost for _, outcome in ended):
             return ended
-        failure = self._ray_lost()  # asked once, however many tasks a node had: without an answer it takes a second
-        return [(handle, _with_failure(outcome, failure)) for handle, outcome in ended]
+        self._require_ray()  # asked once, however many tasks a node had: without an answer it takes a second
+        return ended
 
     def _result_of(self, handle: ray.ObjectRef, holder: str) -> SliceReport | SliceLost:
         try:
@@ -84,33 +84,21 @@ class RaySlicePool:
             return SliceLost(reason, is_node_lost=isinstance(error, _NODE_LOST), holder=holder)
         return report
 
-    def _ray_lost(self) -> RayLostError | None:
-        """The error if Ray does not run on this machine any more, so that every further task would be lost at once.
+    def _require_ray(self) -> None:
+        """Check that Ray runs on this machine: otherwise every further task would be lost at once.
 
         A head that is silent is believed lost after a while only: on Slurm, its own node says more until then.
+
+        Raises:
+            RayLostError: It does not.
         """
+        self._require_running()
         if self._head.is_lost():
-            return RayLostError(
-                f"Ray's head, on which its other processes depend, accepts no connections; {_AFTERWARDS}"
-            )
+            raise RayLostError("Ray's head, on which its other processes depend, accepts no connections")
         if self._head.is_silent:
             time.sleep(SILENT_INTERVAL_S)  # tasks are lost at once as long as it lasts
-            return None
-        if _is_own_node_alive():
-            return None
-        return RayLostError(
-            "Ray's own process on this machine (raylet) has ended; was it killed, or was memory short? " + _AFTERWARDS
-        )
-
-
-def _is_node_lost(outcome: SliceReport | SliceLost) -> bool:
-    return isinstance(outcome, SliceLost) and outcome.is_node_lost
-
-
-def _with_failure(outcome: SliceReport | SliceLost, failure: RayLostError | None) -> SliceReport | SliceLost:
-    if isinstance(outcome, SliceLost) and outcome.is_node_lost:
-        return replace(outcome, failure=failure)
-    return outcome
+        elif not _is_own_node_alive():
+            raise RayLostError("Ray's own process on this machine (raylet) has ended")
 
 
 def _short_reason(message: str, hostnames: Mapping[str, str]) -> str:

@@ -69,7 +69,7 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
     """The stage for as long as Ray lives.
 
     Raises:
-        RayLostError: The Ray of the job has ended.
+        RayLostError: Ray has ended.
         StartError: It did not start.
     """
     settings, layout = context.settings, context.layout
@@ -99,7 +99,7 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
         _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster, cluster.require_running)
         with LiveView(console, f"{cluster.nodes} nodes, {cluster.slots} tasks at once") as view:
             ports = DriverPorts(
-                pool=RaySlicePool(context, directory, cluster.hostnames, cluster.head),
+                pool=RaySlicePool(context, directory, cluster),
                 actors=ServerActors(context, directory, RayActorCalls()),
                 rescan=lambda batches: scan(layout, batches, context.retry).work,
                 watchers=(
@@ -113,9 +113,6 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
             # Entered after `ray.init`, which claims SIGTERM.
             with draining_on_signals(driver.stop):
                 result = driver.run(status.work)
-            if isinstance(result.failure, RayLostError):
-                _log.warning("%s", result.failure)
-                raise result.failure
         end_budget_actors(directory)
         return result
 

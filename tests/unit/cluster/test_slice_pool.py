@@ -13,6 +13,7 @@ import pytest
 from ray.exceptions import NodeDiedError, RayError, RayTaskError, WorkerCrashedError
 
 from ray_downloader.cluster import slice_pool
+from ray_downloader.cluster.connect import Cluster
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
@@ -83,6 +84,7 @@ class Pooled:
     root: Path
     ray: FakeRay = field(default_factory=FakeRay)
     head_listens: bool = True
+    end_of_ray: str = ""
     now_s: float = 0.0
     pool: RaySlicePool = field(init=False)
 
@@ -91,7 +93,14 @@ class Pooled:
         settings = Settings.from_config(options | {"downloader_parameters": {"cpu_per_worker": 2}})
         context = RunContext(settings, RunLayout.of(settings))
         head = HeadWatch(lambda: self.head_listens, lambda: self.now_s)
-        self.pool = RaySlicePool(context, Directory({}, ("actor",)), {"10.0.0.3": "node3"}, head)
+        cluster = Cluster(
+            2, 3, 2, 1000, None, "name", head, require_running=self.require_running, hostnames={"10.0.0.3": "node3"}
+        )
+        self.pool = RaySlicePool(context, Directory({}, ("actor",)), cluster)
+
+    def require_running(self) -> None:
+        if self.end_of_ray:
+            raise RayLostError(self.end_of_ray)
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
@@ -177,26 +186,28 @@ def test_the_loss_of_another_node_ends_no_run(pooled: Pooled) -> None:
 @pytest.mark.parametrize("fault", [None, RayError("gone"), RuntimeError("gone"), ConnectionError("gone")])
 def test_the_end_of_ray_on_this_machine_ends_the_run(pooled: Pooled, fault: Exception | None) -> None:
     pooled.ray.nodes_alive, pooled.ray.fault = (False, True), fault
-    lost = pooled.end(NODE_DIED)
-    assert isinstance(lost, SliceLost)
-    assert lost.is_node_lost
-    assert isinstance(lost.failure, RayLostError)
-    assert "raylet" in str(lost.failure)
+    with pytest.raises(RayLostError, match="raylet"):
+        pooled.end(NODE_DIED)
+
+
+def test_rays_own_processes_have_the_first_word(pooled: Pooled) -> None:
+    pooled.end_of_ray = "its raylet was killed"
+    pooled.ray.fault = AssertionError("Ray's client would wait for a minute, and then end the process")
+    with pytest.raises(RayLostError, match="its raylet was killed"):
+        pooled.end(NODE_DIED)
 
 
 def test_a_silent_head_ends_the_run_after_its_patience_and_ray_is_not_asked_meanwhile(pooled: Pooled) -> None:
     pooled.head_listens = False
     pooled.ray.fault = AssertionError("Ray's client would wait for a minute, and then end the process")
-    failures = []
+    waits = 0
     while pooled.now_s < 6.0:
         lost = pooled.end(NODE_DIED)
         assert isinstance(lost, SliceLost)
-        failures.append(lost.failure)
-    lost = pooled.end(NODE_DIED)
-    assert failures == [None] * round(6.0 / SILENT_INTERVAL_S)
-    assert isinstance(lost, SliceLost)
-    assert isinstance(lost.failure, RayLostError)
-    assert "accepts no connections" in str(lost.failure)
+        waits += 1
+    assert waits == round(6.0 / SILENT_INTERVAL_S)
+    with pytest.raises(RayLostError, match="accepts no connections"):
+        pooled.end(NODE_DIED)
 
 
 def test_however_many_tasks_are_lost_at_once_the_head_is_asked_once(pooled: Pooled) -> None:
