@@ -144,7 +144,8 @@ class LeaseFile:
                 return
             if now != found:
                 raise HeldElsewhere(_holder(now))
-        _log.info("%s: %s has not renewed it for %g s and is gone", self._path, _holder(found), STALE_AFTER_S)
+        # A warning, as nothing else is shown before the run holds its folder: it has waited.
+        _log.warning("%s: %s has not renewed it for %g s and is gone", self._path, _holder(found), STALE_AFTER_S)
 
     def _remove(self, found: bytes | None) -> None:
         """Remove a stale lease, unless another process has just replaced it by its own."""

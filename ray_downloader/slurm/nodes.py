@@ -31,6 +31,9 @@ MAX_CHECKS = 4
 #: How `srun` names nodes that it could not reach, or that failed.
 _FAILED = re.compile(r"(?:failed on node|Node failure on|Unable to contact node) ([\w.,\[\]-]+)")
 
+#: With what `srun` follows the words of a task, or of the daemon that could not start it.
+TASK_ENDED = re.compile(r"^srun: error: \S+: tasks? [\d,-]+: ")
+
 _log = logging.getLogger(__name__)
 
 
@@ -56,9 +59,9 @@ class Answers:
         return cls(states, failed_nodes(errors), tuple(filter(None, map(str.strip, errors.splitlines()))))
 
     def reason(self, node: str) -> str:
-        """Why a node did not answer, in Slurm's words if they name it."""
+        """Why a node did not answer, in Slurm's words if they name it; that its task ended is no reason by itself."""
         named = [line for line in self.words if re.search(rf"\b{re.escape(node)}\b", line)]
-        return named[0] if named else "it does not answer"
+        return min(named, key=lambda line: bool(TASK_ENDED.search(line)), default="it does not answer")
 
 
 def usable_nodes(allocation: Allocation, layout: RunLayout) -> Allocation:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import subprocess
 import time
@@ -30,7 +29,7 @@ from ray_downloader.slurm.addresses import address_of_interface, is_listening, o
 from ray_downloader.slurm.allocation import Allocation, required_allocation
 from ray_downloader.slurm.commands import ENDED, NodePlan, ray_step, step_environment
 from ray_downloader.slurm.job_facts import is_over
-from ray_downloader.slurm.nodes import failed_nodes, usable_nodes
+from ray_downloader.slurm.nodes import TASK_ENDED, failed_nodes, usable_nodes
 from ray_downloader.slurm.ray_words import DEATH
 
 #: Ray notices a dead node after 3 x 3 s; with its defaults it takes half a minute or more.
@@ -44,7 +43,6 @@ _HEALTH_CHECKS = {
 STOP_PATIENCE_S = 8.0
 _WATCH_INTERVAL_S = 0.5
 _TAIL_LINES = 12
-_TASK_ENDED = re.compile(r"^srun: error: \S+: tasks? [\d,-]+: ")
 _TOKEN_PREFIX = ".ray-token-"
 _log = logging.getLogger(__name__)
 
@@ -295,7 +293,7 @@ def _forward(process: subprocess.Popen[bytes], said: list[str]) -> None:
         words = line.decode("utf-8", "replace").strip()
         if words and "lacks support for cpu binding" not in words:
             said.append(words)
-            if not _TASK_ENDED.search(words):
+            if not TASK_ENDED.search(words):
                 _log.info("%s", words)
 
 

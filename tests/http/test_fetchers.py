@@ -470,6 +470,22 @@ def test_a_proxy_is_used_though_its_address_is_private(make_fetcher: MakeFetcher
     origin.forget()
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "printer.local", "db.internal", "metadata.google.internal", "169.254.169.254", "2130706433", "0x7f.1",
+     "[::ffff:10.0.0.1]", "[fd00::1]"],
+)  # fmt: skip
+def test_behind_a_proxy_what_says_itself_that_it_is_not_public_is_refused_and_every_other_name_is_the_proxys(
+    make_fetcher: MakeFetcher, origin: RunningOrigin, host: str
+) -> None:
+    """The rule of SECURITY.md: names are resolved by the proxy, so only what needs no look-up is judged here."""
+    fetcher = make_fetcher(connect_to=None, proxy=f"http://{origin.address}")
+    assert fetch(fetcher, f"http://{host}/a.jpg").kind is ErrorKind.FORBIDDEN_ADDRESS
+    assert fetch(fetcher, "http://intranet.example/a.jpg").kind is None
+    assert {seen.host for seen in origin.seen()} == {"intranet.example"}
+    origin.forget()
+
+
 def test_an_answer_that_comes_at_once_is_not_slept_over(fetcher: Fetcher) -> None:
     for number in range(30):
         began_s = time.monotonic()

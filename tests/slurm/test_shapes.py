@@ -147,7 +147,7 @@ def test_one_task_in_a_job_runs_on_that_node_with_its_cpus(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
 ) -> None:
     """As from a shell that `srun --pty` gives."""
-    run = arguments(shared_folder, slurm_origin, "task", rows=200, rate_rps=2.0)
+    run = arguments(shared_folder, slurm_origin, "task", rows=400, rate_rps=2.0)
     done = subprocess.run(
         ["srun", "--nodes=1", "--ntasks=1", "--cpus-per-task=2", "--time=10", sys.executable, "-m", "ray_downloader",
          "cluster=slurm", *run],
@@ -156,4 +156,4 @@ def test_one_task_in_a_job_runs_on_that_node_with_its_cpus(
     assert done.returncode == 0, done.stderr
     assert "2 MPI ranks on 1 nodes" in done.stderr
     assert "Ray: 1 nodes, 2 tasks at once" in done.stderr
-    assert_settled_once(shared_folder, "task", rows=200)
+    assert_settled_once(shared_folder, "task", rows=400)

@@ -68,9 +68,10 @@ def test_a_node_without_the_environment_is_left_out_with_the_reason(
 ) -> None:
     fake("scontrol", of_slurm("n[1-3]"))
     reason = "slurmstepd-n2: error: execve(): /venv/bin/python: No such file or directory"
-    fake("srun", f'echo n1 ready; echo n3 ready; case "$*" in *n2*) echo "{reason}" >&2; exit 2 ;; esac')
+    words = f'echo "srun: error: n2: task 1: Exited with exit code 2" >&2; echo "{reason}" >&2; exit 2'
+    fake("srun", f'echo n1 ready; echo n3 ready; case "$*" in *n2*) {words} ;; esac')
     assert usable_nodes(JOB, layout).names == ("n1", "n3")
-    assert "/venv/bin/python: No such file or directory" in caplog.text
+    assert f"the job goes on without it: {reason}" in caplog.text
 
 
 def test_a_folder_that_is_not_shared_is_refused_before_any_work(fake: Fake, layout: RunLayout) -> None:
