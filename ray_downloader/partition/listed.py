@@ -28,7 +28,7 @@ def listed_sql(roles: Collection[str]) -> dict[str, str]:
 
 
 def _checksum(name: str, base64_length: int) -> str:
-    bare = f"regexp_replace({name}, '(?i)^{name[:3]}-?{name[3:]}[:=-]', '')"
+    bare = f"regexp_replace({name}, '(?i)^({name[:3]}-?{name[3:]}[:=-]|0x)', '')"
     is_base64 = f"length({bare}) = {base64_length} AND NOT regexp_full_match({bare}, '[0-9a-fA-F]+')"
     of_base64 = f"CASE WHEN {is_base64} THEN TRY(hex(from_base64({bare}))) END"
     text = f"lower(coalesce({of_base64}, {bare}))"

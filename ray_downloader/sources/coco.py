@@ -6,16 +6,27 @@ Annotations and categories are not read: they point to images by `id`, which sta
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
-def with_uuids(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entry `images`, with `uuid` added where files are named by one, as FathomNet names them."""
+def coco_images(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entry `images`, with the licences that their numbers mean, and `uuid` where files are named by one."""
+    licenses = _licenses(document.get("licenses"))
+    images = [dict(image) for image in document["images"]]
     for image in images:
         if name := _uuid_of(image):
             image.setdefault("uuid", name)
+        if stated := licenses.get(str(image.get("license"))):
+            image["license"] = stated
     return images
+
+
+def _licenses(table: object) -> dict[str, str]:
+    """Addresses of licences, else their names, by number."""
+    entries = [entry for entry in table if isinstance(entry, dict)] if isinstance(table, list) else []
+    return {str(entry.get("id")): str(entry.get("url") or entry.get("name") or "") for entry in entries}
 
 
 def _uuid_of(image: dict[str, Any]) -> str | None:

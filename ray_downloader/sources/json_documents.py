@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
-from ray_downloader.sources.coco import with_uuids
+from ray_downloader.sources.coco import coco_images
 from ray_downloader.sources.encoding import Utf8Text
 from ray_downloader.sources.iiif_documents import iiif_rows, is_iiif
 from ray_downloader.sources.lines import tidy_copy
@@ -130,7 +130,7 @@ def _rows(document: object) -> Iterator[dict[str, Any]]:
     elif isinstance(document, dict):
         lists = [value for value in document.values() if isinstance(value, list) and value]
         if isinstance(document.get("images"), list) and all(isinstance(item, dict) for item in document["images"]):
-            yield from _rows(with_uuids([item for item in document["images"] if isinstance(item, dict)]))
+            yield from _rows(coco_images(document))
         elif len(document) > 1 and len(lists) == len(document) and len(set(map(len, lists))) == 1:
             yield from (dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True))
         elif len(lists) == 1 and any(map(_has_url, lists[0])):

@@ -205,15 +205,20 @@ def how_read(
     return f"{Path(table.shown).name}{more} read as: {', '.join(parts)}"
 
 
+def plain_words(name: str) -> str:
+    """A name on one line: those of spreadsheets may have breaks."""
+    return " ".join(name.split())
+
+
 def _column_words(index: int, table: Table) -> str:
-    return f"column {table.columns[index]}" if table.has_header else f"column {index + 1}"
+    return f"column {plain_words(table.columns[index])}" if table.has_header else f"column {index + 1}"
 
 
 def _others_of(index: int, column: Column, table: Table) -> list[str]:
     """Further columns that have a name of the role, or whose cells are URLs, but that are not used."""
     names = {bare(name) for name in (*column.names, *column.others)}
     alike = {other for other, name in enumerate(table.columns) if bare(name) in names} | set(url_columns(table))
-    return [table.columns[other] for other in sorted(alike - {index})]
+    return [plain_words(table.columns[other]) for other in sorted(alike - {index})]
 
 
 def url_columns(table: Table) -> list[int]:

@@ -8,9 +8,12 @@ from ray_downloader.sources.names import KNOWN_NAMES, bare
 
 _OPENING = r"[\s\"'<“”„«‘\ufeff]*"
 _URL = re.compile(rf"{_OPENING}(?:https?:|//[\w-]+(?:\.[\w-]+)+/)", re.IGNORECASE)
-#: Text that names a location, though not one that can be fetched over http: s3, data, a path, a bare host.
+#: Text that names a location, though not one that can be fetched over http: s3, data, a path, a bare host, an e-mail
+#: address; or that has a URL in it.
 _LOCATION = re.compile(
-    rf"{_OPENING}(?:[a-z][a-z0-9+.-]*:/|data:|doi:|urn:|/|\./|www\.|[\w-]+(?:\.[\w-]+)+/)", re.IGNORECASE
+    rf"{_OPENING}(?:[a-z][a-z0-9+.-]*:/|(?:ark|blob|cid|data|doi|hdl|magnet|mailto|tel|urn):|/|\./|www\."
+    r"|[\w-]+(?:\.[\w-]+)+/)|.*(?:://|\S@\S+\.\w)",
+    re.IGNORECASE,
 )
 _IMAGE = re.compile(r"\.(?:jpe?g|png|gif|tiff?|webp|bmp|jp2|heic|avif)(?:[\"'>?#\s]|$)", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[\"']?[-+]?[\d.,]+(?:e[-+]?\d+)?[\"']?\s*", re.IGNORECASE)

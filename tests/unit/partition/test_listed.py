@@ -40,6 +40,7 @@ def test_the_longest_of_several_counts_and_the_next_where_it_is_missing() -> Non
     assert listed(md5=MD5, sha256="n/a")[0] == f"md5:{MD5}"
     assert listed(sha1=hashlib.sha1(b"x").hexdigest(), md5=MD5)[0] == "sha1:" + hashlib.sha1(b"x").hexdigest()
     assert listed(sha256="SHA-256:" + SHA256)[0] == f"sha256:{SHA256}"
+    assert listed(sha256="0x" + SHA256)[0] == f"sha256:{SHA256}"
     sha = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
     assert listed(sha256=sha)[0] == f"sha256:{SHA256}"
     assert (

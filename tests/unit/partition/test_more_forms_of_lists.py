@@ -183,3 +183,25 @@ def test_each_file_says_by_itself_which_of_its_columns_has_the_urls(tmp_path: Pa
     result = partitioned(folder, tmp_path / "out")
     assert result.identifiers() == ["http://a.example/1.jpg", "http://a.example/2.jpg"]
     assert result.rejected() == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["mailto:jane@example.org", "[a](http://a.example/a.jpg)", "blob:http://a.example/1", "see http://a.example/x",
+     "view-source:http://a.example", "jane@example.org", "hdl:10.1/2", "ark:/12148/bpt6"],
+)  # fmt: skip
+def test_no_address_of_any_kind_is_taken_for_a_header(tmp_path: Path, first: str) -> None:
+    result = _read(tmp_path, "list.txt", "\n".join([first, *(url for _, url, _ in ROWS)]) + "\n")
+    assert (len(result.rows()), [row["line"] for row in result.rejected()]) == (len(ROWS), [1])
+
+
+@pytest.mark.parametrize("first", ["ac:accessURI", "dcterms:identifier", "Image URL (http)", "Contact: e-mail"])
+def test_names_with_colons_and_blanks_are_headers(tmp_path: Path, first: str) -> None:
+    result = _read(tmp_path, "list.txt", "\n".join([first, *(url for _, url, _ in ROWS)]) + "\n")
+    assert (len(result.rows()), result.rejected()) == (len(ROWS), [])
+
+
+def test_how_a_list_was_read_is_one_line_whatever_its_names(tmp_path: Path) -> None:
+    text = '"id","image\nurl"\n' + "".join(f'"{n}","{url}"\n' for n, url, _ in ROWS)
+    (said,) = _read(tmp_path, "list.csv", text).summary.read_as
+    assert said.endswith("URL in column image url, id in column id")

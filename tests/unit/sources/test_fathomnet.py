@@ -30,6 +30,14 @@ def test_the_real_table_is_read_whole(tmp_path: Path) -> None:
     assert {row["license"] for row in result.rows()} == {"it's mine"}
 
 
+def test_the_licences_of_cocos_images_are_what_their_numbers_mean(tmp_path: Path) -> None:
+    images = [{"id": n, "coco_url": f"http://f.example/{n}.png", "license": n} for n in (1, 2, 3)]
+    licenses = [{"id": 1, "url": "http://l.example/by", "name": "BY"}, {"id": 2, "name": "Public domain"}]
+    (tmp_path / "train.json").write_text(json.dumps({"images": images, "licenses": licenses}))
+    rows = partitioned(tmp_path / "train.json", tmp_path / "out").rows()
+    assert [row["license"] for row in rows] == ["http://l.example/by", "Public domain", "3"]
+
+
 def test_the_images_of_cocos_json_are_a_list(tmp_path: Path) -> None:
     images = [
         {"id": 1, "width": 720, "file_name": f"{UUID}.png", "coco_url": "http://f.example/1.png"},
