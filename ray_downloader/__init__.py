@@ -46,7 +46,7 @@ def download_images(config: str | Path | Mapping[str, Any] | None = None, /, **o
         KeyboardInterrupt: It was interrupted; what was done is kept, and the same call continues.
     """
     from ray_downloader.config.given import given_settings  # noqa: PLC0415 (importing the package is cheap)
-    from ray_downloader.machine import refuse_windows  # noqa: PLC0415
+    from ray_downloader.machine import refuse_windows, with_home  # noqa: PLC0415
 
     refuse_windows()  # which lacks what the imports below need
     from ray_downloader.pipeline import run  # noqa: PLC0415
@@ -57,7 +57,7 @@ def download_images(config: str | Path | Mapping[str, Any] | None = None, /, **o
     settings, contact_rule = given_settings(config, overrides)
     with raising_interrupts():
         exit_code = run(settings, contact_rule)
-    root = settings.path_to_output.expanduser().absolute()
+    root = with_home(settings.path_to_output).absolute()
     return RunResult(exit_code, RunLayout.of(settings.model_copy(update={"path_to_output": root})))
 
 

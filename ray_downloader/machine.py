@@ -166,3 +166,8 @@ def _lines(file: Path) -> list[str]:
         return file.read_text("utf-8", "replace").splitlines()
     except OSError:
         return []
+
+
+def with_home(path: str | Path) -> Path:
+    """A path in which `~` is the user's home; a name such as `~copy.csv` begins with it, too, and is left as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises an error for users it does not know)

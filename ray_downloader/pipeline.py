@@ -34,6 +34,7 @@ from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.fetch.signature import RequestSigner
 from ray_downloader.logs import start_logging
+from ray_downloader.machine import with_home
 from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
 from ray_downloader.monitor.run_report import RunReport, read_report, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
@@ -198,8 +199,8 @@ def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, sh
 def _absolute(settings: Settings) -> Settings:
     """Paths that mean the same to every process, whatever its working directory."""
     given = settings.path_to_input
-    path_to_input = given if "://" in given else str(Path(given).expanduser().absolute())
-    path_to_output = settings.path_to_output.expanduser().absolute()
+    path_to_input = given if "://" in given else str(with_home(given).absolute())
+    path_to_output = with_home(settings.path_to_output).absolute()
     return settings.model_copy(update={"path_to_input": path_to_input, "path_to_output": path_to_output})
 
 

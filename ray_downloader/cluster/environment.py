@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ray_downloader.config.settings import ClusterSettings
 from ray_downloader.errors import UserError
+from ray_downloader.machine import with_home
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -50,7 +51,7 @@ def prepare_environment(options: ClusterSettings) -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     if options.token_file is not None:
         _require_token()
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(options.token_file.expanduser().absolute())
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(with_home(options.token_file).absolute())
     elif starts_own_nodes(options):
         _require_token()  # the file is created together with the nodes
 

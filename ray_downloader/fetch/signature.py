@@ -20,6 +20,7 @@ from ray_downloader.config.settings import NetworkSettings, PolitenessSettings
 from ray_downloader.errors import UserError
 from ray_downloader.fetch.base import Fetcher, FetcherFactory, FetchRequest, FetchResult
 from ray_downloader.fetch.receiver import BodyRoom
+from ray_downloader.machine import with_home
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -139,7 +140,7 @@ def _load(path: Path) -> Ed25519PrivateKey:
     except ImportError:
         raise UserError("politeness.signature_key needs a package: pip install 'ray-downloader[signing]'") from None
     try:
-        key = load_pem_private_key(path.expanduser().read_bytes(), password=None)
+        key = load_pem_private_key(with_home(path).read_bytes(), password=None)
     except OSError as error:
         raise UserError(f"politeness.signature_key={path} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ray_downloader.errors import UserError
+from ray_downloader.machine import with_home
 from ray_downloader.sources.archive import GBIF_NAMES, TableNames, looks_like_archive
 from ray_downloader.sources.unpack import COMPRESSED_ENDINGS, file_kind
 
@@ -71,7 +72,7 @@ class FileFinder:
         """
         if path_to_input.startswith(_ELSEWHERE):
             raise UserError(f"path_to_input={path_to_input} is not on this machine; download the list first")
-        path = Path(path_to_input).expanduser()
+        path = with_home(path_to_input)
         if path.is_dir() and not looks_like_archive(path, self.names):
             done = legacy_batches_done(path)
             if done:

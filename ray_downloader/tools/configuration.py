@@ -14,6 +14,7 @@ from typing import Any
 
 from ray_downloader.config.settings import Settings, known_keys
 from ray_downloader.errors import UserError
+from ray_downloader.machine import with_home
 from ray_downloader.tools.context import ToolContext
 
 #: Keys that concern the tool, not the download whose images it works on.
@@ -33,7 +34,7 @@ def tool_context(name: str, composed: Mapping[str, Any], given: Collection[str])
     """
     if composed.get("path_to_output") in (None, "???"):
         raise UserError("path_to_output is required: set path_to_output=... to the run folder")
-    root = Path(str(composed["path_to_output"])).expanduser().absolute()
+    root = with_home(str(composed["path_to_output"])).absolute()
     if not root.is_dir():
         raise UserError(f"path_to_output={root} is not a folder; set it to the folder of a run")
     values = {**composed, "path_to_output": str(root)}

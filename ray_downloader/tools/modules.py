@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ray_downloader.errors import UserError
+from ray_downloader.machine import with_home
 
 
 def load_modules(names: Iterable[str]) -> None:
@@ -18,7 +19,7 @@ def load_modules(names: Iterable[str]) -> None:
     """
     for name in names:
         if name.endswith(".py"):
-            _load_file(Path(name).expanduser().absolute())
+            _load_file(with_home(name).absolute())
         else:
             _load_dotted(name)
 

@@ -16,6 +16,7 @@ from ray_downloader.machine import (
     slurm_memory_bytes,
     usable_cpus,
     usable_memory_bytes,
+    with_home,
 )
 
 VERSION_2 = "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"
@@ -103,3 +104,9 @@ def test_windows_is_refused_in_one_sentence() -> None:
     refuse_windows("darwin")
     with pytest.raises(UserError, match="runs in WSL"):
         refuse_windows("win32")
+
+
+def test_only_a_tilde_that_names_a_home_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/jane")
+    assert with_home("~/list.csv") == Path("/home/jane/list.csv")
+    assert with_home("~no such user.csv") == Path("~no such user.csv")

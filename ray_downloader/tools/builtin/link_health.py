@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from ray_downloader.machine import with_home
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import ERRORS, RunLayout
 from ray_downloader.run_folder.markers import finished_folders
@@ -84,7 +85,7 @@ class LinkHealth(Tool):
         }
 
     def _other_run(self, path: str) -> RunLayout:
-        settings = self.context.settings.model_copy(update={"path_to_output": Path(path).expanduser().absolute()})
+        settings = self.context.settings.model_copy(update={"path_to_output": with_home(path).absolute()})
         return RunLayout.of(settings)
 
 

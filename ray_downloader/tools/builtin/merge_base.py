@@ -12,6 +12,7 @@ from typing import Any
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
+from ray_downloader.machine import with_home
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS
@@ -55,7 +56,7 @@ class MergeBase(DroppingTool):
             raise UserError(
                 "tools_parameters.base is required: a run folder, or parquet files of the images that you already have"
             )
-        path = Path(base).expanduser()
+        path = with_home(base)
         files = _files_of_run(path) if path.is_dir() else [Path(name) for name in sorted(glob(str(path)))]  # noqa: PTH207
         if not files:
             raise UserError(
