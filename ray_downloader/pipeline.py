@@ -385,6 +385,8 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     if result.failure is not None:
         raise result.failure
     status = scan(layout, load_batches(layout), retry)
+    if settings.image.placeholders == "reject" and not status.work and _reject_placeholders(layout):
+        status = scan(layout, load_batches(layout), retry)
     figures = StageFigures(result.seconds, result.images, result.size_bytes, result.progress.disallowed)
     before = None if result.seconds else load_summary(layout)
     summary = summarise(load_partition_summary(layout), status, figures, before)
@@ -402,6 +404,17 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     if result.abandoned:
         raise RuntimeError("; ".join(result.abandoned))
     return ExitCode.SETTLED if is_settled else ExitCode.STOPPED
+
+
+def _reject_placeholders(layout: RunLayout) -> int:
+    """Make errors of pictures that a server sends for many links; returns how many."""
+    from ray_downloader.tools.placeholders import LEAST_ALIKE, reject_placeholders  # noqa: PLC0415 - loads DuckDB
+
+    rejected = reject_placeholders(layout)
+    if rejected:
+        _log.info("image.placeholders=reject: %d images are errors (not_image), as their server sends the same picture "
+                  "for at least %d links; the tool link_health lists them", rejected, LEAST_ALIKE)  # fmt: skip
+    return rejected
 
 
 def _verify(layout: RunLayout, console: Console) -> None:

@@ -452,6 +452,8 @@ class ImageSettings(_Group):
     """How a picture becomes image_size; no way enlarges it."""
     renditions: Annotated[Literal["off", "auto"], BeforeValidator(_off)] = "off"
     """auto: request the smallest version that a known host serves and that is fast_gap times image_size, or larger."""
+    placeholders: Literal["keep", "reject"] = "keep"
+    """reject: a picture that a server sends for ten links or more becomes an error (not_image) at the end."""
     min_size: PositiveInt | None = None
     """Pictures with a side below this many pixels end as errors."""
     max_aspect_ratio: Annotated[float, Field(ge=1)] | None = None

@@ -127,6 +127,11 @@ class RunLayout:
         return self.schedules / "retry.json"
 
     @property
+    def placeholders_file(self) -> Path:
+        """Pictures that servers send for many links (`image.placeholders`)."""
+        return self.schedules / "placeholders.json"
+
+    @property
     def profile_parts(self) -> Path:
         """The part files of the ranks of a running profile stage."""
         return self.schedules / "profile_parts"

@@ -1,4 +1,4 @@
-"""A list of URLs of IIIF manifests becomes images; plan, extension and reset of such a list."""
+"""A list of URLs of IIIF manifests becomes images, without placeholders; plan, extension and reset of such a list."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ray_downloader.tools.placeholders import LEAST_ALIKE
 from tests.support.commands import Commands
 from tests.support.job import RunFolder, as_override, run_program
 from tests.support.running import RunningOrigin
@@ -14,22 +15,25 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.xdist_group("comman
 
 BOOK = "http://lib.example/presentation/book/manifest.json?pages=3"
 OTHER = "http://lib.example/presentation/other/manifest.json"
+SAME = [f"http://lib.example/placeholder/{n}.jpg" for n in range(LEAST_ALIKE)]
 GONE = "http://lib.example/status/404/manifest.json"
 
 
 def documents(origin: RunningOrigin) -> list[str]:
     """The documents that were requested since the last call."""
     seen = [entry.target for entry in origin.seen("lib.example") if "/images/" not in entry.target]
+    seen = [target for target in seen if "/placeholder/" not in target]
     origin.forget()
     return sorted(seen)
 
 
 def test_manifests_of_a_list_become_images(tmp_path: Path, origin: RunningOrigin, commands: Commands) -> None:
     origin.forget()
-    (tmp_path / "list.csv").write_text(f"manifest\n{BOOK}\n{GONE}\n")
+    (tmp_path / "list.csv").write_text("\n".join(["manifest", BOOK, GONE, *SAME]) + "\n")
     out = RunFolder(tmp_path / "out")
     arguments = [
         "+experiment=iiif", "path_to_input=list.csv", f"path_to_output={out.root}", "politeness.robots=ignore",
+        "image.placeholders=reject",
         "downloader_parameters.default_rate_limit=100", as_override("network.connect_to", origin.connect_to),
     ]  # fmt: skip
 
@@ -55,10 +59,13 @@ def test_manifests_of_a_list_become_images(tmp_path: Path, origin: RunningOrigin
         f"http://lib.example/images/book-{page}/full/max/0/default.jpg" for page in range(3)
     }
     assert all(row["image"].startswith(b"\xff\xd8") and row["license"] for row in images)
-    assert out.summary["rows"] == {"input": 4, "rejected": 1, "successes": 3, "errors": 0}
+    assert out.summary["rows"] == {"input": 4 + LEAST_ALIKE, "rejected": 1, "successes": 3, "errors": LEAST_ALIKE}
+    assert {row["identifier"] for row in out.errors().to_pylist() if row["error_kind"] == "not_image"} == set(SAME)
     # 3. A further manifest: only that is fetched.
-    (tmp_path / "list.csv").write_text(f"manifest\n{BOOK}\n{GONE}\n{OTHER}\n")
-    assert "3 rows are the same, 1 are new" in " ".join(call("list=extend", "stages=[partition]").split())
+    (tmp_path / "list.csv").write_text("\n".join(["manifest", BOOK, GONE, *SAME, OTHER]) + "\n")
+    assert f"{3 + LEAST_ALIKE} rows are the same, 1 are new" in " ".join(
+        call("list=extend", "stages=[partition]").split()
+    )
     assert documents(origin) == ["/presentation/other/manifest.json"]
     # 4. Starting over, all are fetched again.
     call("reset=batched", "confirm=out", "stages=[partition]")

@@ -245,6 +245,11 @@ async def opt_outs(exchange: Exchange) -> None:
     exchange.writer.write(body)
 
 
+async def placeholder(exchange: Exchange) -> None:
+    """/placeholder/...: the same picture, whatever was asked for."""
+    exchange.answer(body=jpeg_of("not available"))
+
+
 async def presentation(exchange: Exchange) -> None:
     """/presentation/NAME?pages=n: an IIIF manifest with so many pages; ?books=a,b&shelves=c: a collection of others."""
     at = f"http://{exchange.host}"
@@ -258,6 +263,7 @@ async def presentation(exchange: Exchange) -> None:
 
 
 ROUTES: dict[str, Route] = {
+    "placeholder": placeholder,
     "presentation": presentation,
     "status": status,
     "flaky": flaky,

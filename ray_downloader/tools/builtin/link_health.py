@@ -20,27 +20,22 @@ from ray_downloader.run_folder.markers import finished_folders
 from ray_downloader.sql import file_list, literal
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.context import finished_batches
+from ray_downloader.tools.placeholders import ALIKE_SQL, LEAST_ALIKE, PLACEHOLDER
 from ray_downloader.tools.queries import columns_of, images_database, write_csv
 
-#: So many links with the same bytes are a placeholder, not a picture that a list repeats.
-LEAST_ALIKE = 10
 STATES = ("ok", "moved", "replaced", "dead", "refused", "no_image", "trouble")
 _SHOWN = 500
 _SHOWN_EXAMPLES = 20
 
-_STATE_OF_ERROR = """
-CASE WHEN error_kind IN ('dns', 'connect', 'server_dead') OR http_status IN (404, 410) THEN 'dead'
+_STATE_OF_ERROR = f"""
+CASE WHEN starts_with(error_msg, '{PLACEHOLDER}:') THEN 'replaced'
+     WHEN error_kind IN ('dns', 'connect', 'server_dead') OR http_status IN (404, 410) THEN 'dead'
      WHEN error_kind IN ('http_403_ban', 'http_429', 'server_refused', 'robots', 'opted_out', 'payment_required',
          'ignored_server') OR http_status IN (401, 403, 451) THEN 'refused'
      WHEN error_kind IN ('not_image', 'empty', 'unsupported_format', 'truncated', 'decode_failed', 'too_many_pixels',
          'checksum_mismatch') THEN 'no_image'
      WHEN error_kind IN ('http_4xx', 'redirect_loop', 'bad_url', 'forbidden_address', 'too_large') THEN 'dead'
      ELSE 'trouble' END
-"""
-_ALIKE = f"""
-CREATE TEMP TABLE alike AS
-SELECT hashsum_original, server_name, count(DISTINCT identifier) AS links, min(identifier) AS example FROM images
-WHERE hashsum_original IS NOT NULL GROUP BY ALL HAVING links >= {LEAST_ALIKE}
 """
 _LINKS = """
 CREATE TEMP TABLE links AS
@@ -90,7 +85,7 @@ class LinkHealth(Tool):
 
 
 def _create_links(connection: duckdb.DuckDBPyConnection, runs: Sequence[RunLayout]) -> None:
-    connection.execute(_ALIKE)
+    connection.execute(ALIKE_SQL)
     images = columns_of(connection)
     errors = [
         folder / ERRORS for run in runs for folder in finished_folders(run.images, "server_name=*/partition_id=*")

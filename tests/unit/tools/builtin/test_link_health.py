@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from ray_downloader.run_folder.layout import ERRORS
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, success_schema
-from ray_downloader.tools.builtin.link_health import LEAST_ALIKE
+from ray_downloader.tools.placeholders import LEAST_ALIKE
 from tests.support.stored import StoredRun, received, row, rows_of, run_here
 
 
