@@ -11,7 +11,7 @@ from tests.support.commands import Commands
 from tests.support.job import RunFolder, as_override, run_program
 from tests.support.running import RunningOrigin
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.xdist_group("commands")]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough, pytest.mark.xdist_group("commands")]
 
 BOOK = "http://lib.example/presentation/book/manifest.json?pages=3"
 OTHER = "http://lib.example/presentation/other/manifest.json"
