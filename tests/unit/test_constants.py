@@ -6,14 +6,20 @@ measurement beside it in the code.
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from ray_downloader.fetch import answer, body, cookies, curl, receiver
-from ray_downloader.partition import batch_plan, rows, server_key
-from ray_downloader.politeness import retry
-from ray_downloader.politeness.headers import retry_after, robots, x_robots_tag
+import ray_downloader
+from ray_downloader.cluster import crashes, head_watch
+from ray_downloader.fetch import answer, body, cookies, curl, curl_errors, names, receiver, requests
+from ray_downloader.output import journal, parquet
+from ray_downloader.partition import batch_plan, refused, rows, server_key, stage
+from ray_downloader.politeness import outage, retry
+from ray_downloader.politeness.headers import moments, retry_after, robots, x_robots_tag
 from ray_downloader.politeness.leases import allocator, holders, pacer, timeline
 from ray_downloader.politeness.server import (
     backoff,
@@ -25,6 +31,8 @@ from ray_downloader.politeness.server import (
     lessons,
     limit_fit,
     limiters,
+    name_watch,
+    noise,
     outage_probes,
     own_faults,
     patience,
@@ -35,8 +43,24 @@ from ray_downloader.politeness.server import (
     runs,
     state,
 )
-from ray_downloader.schedule import planner
-from ray_downloader.worker import batch_work, evidence, loop, request_policy, robots_gate, row, server_queue
+from ray_downloader.run_folder import atomic, identity, lease_file
+from ray_downloader.schedule import eta, planner
+from ray_downloader.slurm import head_loss, requeue
+from ray_downloader.worker import (
+    batch_work,
+    budgets,
+    evidence,
+    loop,
+    progress,
+    request_policy,
+    robots_gate,
+    row,
+    server_queue,
+    suspects,
+)
+
+#: Every public number of these rooms is in one of the tables below.
+ROOMS = ("politeness", "worker", "schedule", "fetch", "partition", "output", "run_folder")
 
 PUBLISHED = [
     (robots, {"MAX_ROBOTS_BYTES": 512_000}),  # RFC 9309, section 2.5
@@ -44,6 +68,17 @@ PUBLISHED = [
     (server_key, {"_MAX_HOST_LENGTH": 253}),  # RFC 1035, section 2.3.4
     (cookies, {"MAX_COOKIE_BYTES": 4096, "MAX_COOKIES": 50}),  # RFC 6265, section 6.1
     (quota, {"HOUR_S": 3600.0, "HOURS_KEPT": 24}),
+    (
+        curl_errors,  # libcurl's error codes
+        {
+            "COULD_NOT_RESOLVE": 6,
+            "COULD_NOT_CONNECT": 7,
+            "WRITE_REFUSED": 23,
+            "TIMED_OUT": 28,
+            "SENT_TWICE": 42,
+            "CERTIFICATE_REFUSED": 60,
+        },
+    ),
 ]
 DOCUMENTED = [
     (retry_after, {"MAX_RETRY_AFTER_S": 86_400.0}),
@@ -70,6 +105,7 @@ DOCUMENTED = [
             "FORBIDDEN_HISTORY": 10,
             "UNREACHED_RUN": 5,
             "HOPS_FOR_A_FILE": 10,
+            "REFUSED_RUN": 2,
         },
     ),
     (ceiling, {"MAX_CRAWL_DELAY_S": 86_400.0, "CRAWL_DELAY_KEPT_S": 86_400.0, "LONG_DELAY_S": 5.0}),
@@ -83,30 +119,46 @@ DOCUMENTED = [
             "LOGGED": 100,
             "LOG_SHOWN": 10,
             "FIRST_DELAY_S": 5.0,
+            "ONLY_URL_FAILURES": 3,
+            "MOST_BY_ONE_URL_S": 3_600.0,
         },
     ),
     (connections, {"RAISE_AFTER_S": 60.0, "RAISE_AFTER_FILES": 50, "MAX_DOUBLINGS": 6}),
     (lessons, {"KEPT": 16}),
     (own_faults, {"ACCIDENT": 1e-3, "MOST_NEEDED": 40, "REMEMBERED": 1000, "AWAITED": 256, "USED_TO_IT": 3}),
     (probe, {"PROBE_TIMEOUT_S": 60.0}),
+    (name_watch, {"LOOK_UPS": 3, "OVER_S": 30.0, "REMEMBERED_S": 10.0}),
+    (outage, {"LEAST_SERVERS": 3, "LEAST_LOOK_UPS": 3, "LEAST_S": 5.0, "WINDOW_S": 60.0}),
+    (moments, {"A_DAY_S": 86_400.0}),
     (quota, {"LAPSE_CHECK_S": 1.0, "LOST_AFTER_S": 600.0}),
-    (patience, {"NEVER_ANSWERED_S": 120.0, "LEAST_S": 0.5, "CHECKS": 20, "LEAST_CHECK_S": 0.25}),
+    (patience, {"NEVER_ANSWERED_S": 120.0, "LEAST_S": 0.5, "CHECKS": 20, "LEAST_CHECK_S": 0.25, "PROBES": 5}),
     (outage_probes, {"FIRST_DELAY_S": 1.0, "LONGEST_DELAY_S": 10.0}),
     (rate, {"BACK_OFF": 0.5, "MIN_RATE_RPS": 1 / 60, "MEASURED_TO_ASKED": 1.05}),
     (state, {"FRESH_S": 300.0, "MAX_HINT_S": 3600.0}),
     (reading, {"OTHERS_ANSWERED_S": 5.0}),
-    (answer, {"ERROR_PAGE_BYTES": 65_536}),
+    (answer, {"ERROR_PAGE_BYTES": 65_536, "SAID_LENGTH": 200}),
     (batch_plan, {"MAX_OWN_SERVERS": 10_000, "LEAST_PIECES": 8, "LEAST_PIECE_ROWS": 500}),
-    (evidence, {"SERVERS_FAULT_ROWS": 10}),
+    (evidence, {"SERVERS_FAULT_ROWS": 10, "CONTROLS_FOR_ODD": 2}),
+    (suspects, {"CAREFUL_FROM": 2, "BLAMED_AFTER": 3}),
+    (crashes, {"MAX_CRASHES": 24, "ALONE_FROM": 2}),
+    (head_watch, {"HEAD_PATIENCE_S": 6.0}),
+    (head_loss, {"POLL_INTERVAL_S": 10.0}),
+    (requeue, {"MAX_IDLE_RUNS": 3}),
     (request_policy, {"ODD_DELAY_S": 10.0}),
-    (server_queue, {"ALONE_403_DELAY_S": 60.0}),
+    (server_queue, {"ALONE_403_DELAY_S": 60.0, "LONG_WAIT_S": 3_600.0, "BAN_S": 20.0}),
     (row, {"STALE_REDIRECT_S": 60.0}),
     (robots_gate, {"WORTHWHILE_ROWS": 5}),
-    (loop, {"DRAIN_GRACE_S": 10.0, "SLOW_S": 10.0}),
+    (loop, {"DRAIN_GRACE_S": 10.0, "SLOW_S": 10.0, "PAUSED_RECHECK_S": 5.0}),
+    (names, {"REMEMBERED_S": 10.0}),
+    (lease_file, {"HEARTBEAT_S": 5.0, "STALE_AFTER_S": 20.0}),
+    (refused, {"MAX_LINE_LENGTH": 2_000}),
+    (stage, {"FIRST_URLS": 1_000}),
+    (identity, {"VERSION": 1}),
+    (atomic, {"PRIVATE": 0o600}),
 ]
 MEASURED = [
     (curl, {"KEPT_CONNECTIONS": 640, "DNS_CACHE_S": 3600, "BUFFER_BYTES": 131_072}),
-    (body, {"READ_BYTES": 65_536}),
+    (body, {"READ_BYTES": 65_536, "ROOM_POLL_S": 0.05}),
     (rows, {"ROW_GROUPS_PER_FILE": 256}),
     (
         allocator,
@@ -119,7 +171,8 @@ MEASURED = [
             "NEWCOMERS_SHARE": 4,
         },
     ),
-    (holders, {"HOLDER_TIMEOUT_S": 30.0, "ACTIVE_S": 2.0}),
+    (holders, {"HOLDER_TIMEOUT_S": 30.0, "ACTIVE_S": 2.0, "TRANSFER_TIMEOUT_S": 330.0}),
+    (noise, {"CLOSEST_SHARE": 0.2, "TIE_SHARE": 1e-6, "MIN_ANSWERED": 12, "REFUSALS_BACK": 3, "MIN_COMPARED": 5}),
     (pacer, {"RENEW_AT": 1 / 3, "HEARTBEAT_S": 5.0, "ANSWER_TIMEOUT_S": 10.0}),
     (
         timeline,
@@ -146,7 +199,10 @@ MEASURED = [
             "MOST_UNPROVEN": 1.3,
         },
     ),
-    (limiters, {"WINDOW_S": 1.0, "PHASES": 20, "TOKEN_TOLERANCE": 0.1, "BUCKET_TOLERANCE": 1.025}),
+    (
+        limiters,
+        {"WINDOW_S": 1.0, "PHASES": 20, "TOKEN_TOLERANCE": 0.1, "BUCKET_TOLERANCE": 1.025, "DEPTH_TOLERANCE": 1.25},
+    ),
     (
         rate,
         {
@@ -171,9 +227,34 @@ MEASURED = [
             "PROVEN_SHARE": 0.97,
             "PROVEN_SUCCESSES": 1000,
             "REFILL_S": 2.0,
+            "MOST_DOUBLING_S": 30.0,
+            "MOST_PLATEAU_S": 3_600.0,
+            "MOST_PROBING_S": 600.0,
+            "LEAST_SUCCESSES": 2,
+            "MEASURING_SHARE": 0.25,
+            "LEAST_SUSPECT_RPS": 0.5,
+            "MOST_INEXPLICABLE": 6,
+            "MOST_TAKEN_BACK": 16,
         },
     ),
     (state, {"SETTLED_LEASE_S": 2.0, "MOVING_LEASE_S": 0.25, "BUSY_WEIGHT": 0.05, "CONNECTION_HEADROOM": 1.15}),
+    (
+        eta,
+        {
+            "WINDOW_SHARE": 1 / 3,
+            "LEAST_WINDOW_S": 15.0,
+            "SAMPLES": 8,
+            "PRIOR_ROWS": 5,
+            "SEVERAL_PAUSES": 3,
+            "LAST_PAUSES": 4,
+            "QUIET_INTERVALS": 2.0,
+        },
+    ),
+    (budgets, {"CLOCKS_S": 10.0}),
+    (progress, {"SILENT_S": 10.0}),
+    (journal, {"FLUSH_BYTES": 2_097_152, "FLUSH_ROWS": 32}),
+    (parquet, {"MAX_GROUP_BYTES": 33_554_432}),
+    (requests, {"THREADS": 32, "POOLS": 256}),
     (planner, {"CORE_RPS": 450.0, "MAX_BATCHES": 256, "LOOK_AHEAD": 1000}),
     (
         receiver,
@@ -208,3 +289,34 @@ MEASURED = [
 )
 def test_the_numbers_are_those_that_were_decided(module: ModuleType, numbers: dict[str, float]) -> None:
     assert {name: getattr(module, name) for name in numbers} == numbers
+
+
+def public_numbers(path: Path) -> set[str]:
+    """Names of the numbers at the top of a module, `NAME = 60.0`, whose name is not private."""
+    found = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        is_arithmetic = all(
+            isinstance(part, ast.Constant | ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop)
+            and isinstance(getattr(part, "value", 0), int | float)
+            for part in ast.walk(node.value)
+        )
+        if is_arithmetic and re.fullmatch("[A-Z][A-Z0-9_]*", node.targets[0].id):
+            found.add(node.targets[0].id)
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_number_is_missing_here(room: str) -> None:
+    pinned: dict[str, set[str]] = {}
+    for module, numbers in [*PUBLISHED, *DOCUMENTED, *MEASURED]:
+        pinned.setdefault(module.__name__, set()).update(numbers)
+    package = Path(ray_downloader.__file__).parent
+    missing = {}
+    for path in sorted((package / room).rglob("*.py")):
+        name = ".".join(("ray_downloader", *path.relative_to(package).with_suffix("").parts))
+        left = public_numbers(path) - pinned.get(name, set())
+        if left:
+            missing[name] = left
+    assert not missing
