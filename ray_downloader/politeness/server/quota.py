@@ -120,10 +120,12 @@ class DayRequests:
 
     def left(self, now_s: float) -> float:
         """Permits that may still be granted now."""
-        return max(0.0, self._sent.left(now_s) - self._unused(now_s))
+        self._count_lost(now_s)
+        return max(0.0, self._sent.left(now_s) - self._unused)
 
     def wait_s(self, now_s: float) -> float:
         """When there may be permits again: granted ones lapse, or the oldest use is forgotten."""
+        self._count_lost(now_s)
         if self._sent.left(now_s) >= 1:
             ends_s = (leases[0][0] for leases in self._outstanding.values())
             return max(LAPSE_CHECK_S, min(ends_s, default=now_s) - now_s)
@@ -131,19 +133,23 @@ class DayRequests:
 
     def dump(self, now_s: float) -> list[tuple[float, float]]:
         """Uses as (age in seconds, amount); granted permits count as used."""
-        unused = self._unused(now_s)
-        return [*self._sent.dump(now_s), *([(0.0, unused)] if unused else [])]
+        self._count_lost(now_s)
+        return [*self._sent.dump(now_s), *([(0.0, self._unused)] if self._unused else [])]
 
     def load(self, uses: list[tuple[float, float]], elapsed_s: float, now_s: float) -> None:
         """Restore what `dump` returned `elapsed_s` ago."""
         self._sent.load(uses, elapsed_s, now_s)
 
-    def _unused(self, now_s: float) -> float:
-        """Granted permits that were not used; those of a holder that has been silent for long count as sent."""
+    def _count_lost(self, now_s: float) -> None:
+        """Count the permits of holders that have been silent for long as sent: nobody knows better."""
         for holder, leases in list(self._outstanding.items()):
             if leases[-1][0] + LOST_AFTER_S < now_s:
                 self._sent.add(sum(permits for _, permits in leases), now_s)
                 del self._outstanding[holder]
+
+    @property
+    def _unused(self) -> float:
+        """Granted permits that may still be used."""
         return float(sum(permits for leases in self._outstanding.values() for _, permits in leases))
 
 

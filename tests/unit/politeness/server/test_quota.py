@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_downloader.politeness.server.quota import HOUR_S, ByteRate, DayQuota
+from ray_downloader.politeness.messages import LeaseRequest, Outcome
+from ray_downloader.politeness.server.quota import HOUR_S, ByteRate, DayQuota, DayRequests
 
 DAY_S = 24 * HOUR_S
 
@@ -133,3 +134,87 @@ def test_a_limit_is_unmeasured_until_the_first_size() -> None:
     free = ByteRate(None, 0.0)
     free.add(10, 0.0)
     assert (free.mean_bytes, free.interval_s) == (10, 0.0)
+
+
+def report(in_flight: int = 0, ended: int = 0, unused: int = 0, wanted: int = 1) -> LeaseRequest:
+    return LeaseRequest("a.org", "w", wanted, in_flight, unused, (Outcome(None, 200),) * ended)
+
+
+def test_permits_count_from_when_they_are_granted_and_once() -> None:
+    day = DayRequests(100, 0.0)
+    day.granted("w", 10, 50.0)
+    assert day.left(0.0) == 90
+    day.note_report(report(in_flight=3), "w", 1.0)
+    assert day.left(1.0) == 90, "three were sent, seven may be"
+    day.note_report(report(in_flight=1, ended=3), "w", 2.0)
+    assert day.left(2.0) == 90, "three of these four were known"
+    day.note_report(report(ended=1), "w", 3.0)
+    assert day.left(3.0) == 90
+    assert sum(amount for _, amount in day.dump(3.0)) == 10
+
+
+def test_what_a_holder_returns_or_does_not_want_can_be_granted_again() -> None:
+    for dropped in (report(in_flight=4, unused=6), report(in_flight=4, wanted=0)):
+        day = DayRequests(100, 0.0)
+        day.granted("w", 10, 50.0)
+        day.note_report(dropped, "w", 1.0)
+        assert day.left(1.0) == 96
+    kept = DayRequests(100, 0.0)
+    kept.granted("w", 10, 50.0)
+    kept.note_report(report(in_flight=4), "w", 1.0)
+    assert kept.left(1.0) == 90
+
+
+def test_a_report_of_fewer_than_were_known_takes_nothing_back() -> None:
+    day = DayRequests(100, 0.0)
+    day.granted("w", 10, 50.0)
+    day.note_report(report(in_flight=5), "w", 1.0)
+    day.note_report(report(in_flight=2), "w", 2.0)
+    day.note_report(report(ended=2), "w", 3.0)
+    assert sum(amount for _, amount in day.dump(3.0)) == 10
+
+
+def test_permits_of_a_lease_that_has_ended_were_not_used() -> None:
+    day = DayRequests(100, 0.0)
+    day.granted("w", 10, 50.0)
+    day.granted("w", 5, 80.0)
+    day.note_report(report(ended=2), "w", 60.0)
+    assert day.left(60.0) == 93, "two were sent, and five may be"
+
+
+def test_those_of_a_holder_that_is_silent_for_ten_minutes_count_as_sent() -> None:
+    day = DayRequests(100, 0.0)
+    day.granted("w", 10, 50.0)
+    assert day.left(650.0) == 90
+    assert day.left(651.0) == 90, "never more in between"
+    assert [amount for _, amount in day.dump(651.0)] == [10]
+    day.note_report(report(ended=0), "w", 652.0)
+    assert day.left(652.0) == 90, "it is too late to return them"
+
+
+def test_while_permits_are_out_the_wait_ends_with_the_first_of_their_leases() -> None:
+    day = DayRequests(10, 0.0)
+    day.granted("w", 4, 50.0)
+    day.granted("v", 6, 30.0)
+    assert day.left(0.0) == 0
+    assert day.wait_s(0.0) == 30.0
+    assert day.wait_s(29.5) == 1.0, "at least a second"
+    assert DayRequests(10, 0.0).wait_s(5.0) == 1.0
+
+
+def test_once_all_were_sent_the_wait_is_a_day() -> None:
+    day = DayRequests(10, 0.0)
+    day.granted("w", 10, 50.0)
+    day.note_report(report(ended=10), "w", 10.0)
+    assert day.wait_s(10.0) == 25 * HOUR_S - 10.0
+
+
+def test_what_is_out_when_a_process_ends_counts_as_sent_in_the_next() -> None:
+    day = DayRequests(100, 0.0)
+    day.granted("w", 10, 50.0)
+    day.note_report(report(in_flight=3), "w", 1.0)
+    assert day.dump(1.0) == [(1.0, 3), (0.0, 7.0)]
+    again = DayRequests(100, 0.0)
+    again.load(day.dump(1.0), 5.0, 500.0)
+    assert again.left(500.0) == 90
+    assert DayRequests(100, 0.0).dump(1.0) == []
