@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ray_downloader.config.settings import NetworkSettings, PolitenessSettings
-from ray_downloader.errors import UserError
 from ray_downloader.fetch.base import FETCHERS, FetchRequest
-from ray_downloader.fetch.signature import RequestSigner, signing
+from ray_downloader.fetch.signature import signing
 from ray_downloader.partition.server_key import RequestUrl
 from tests.support.fetching import fetch_all
 from tests.support.running import RunningOrigin
@@ -24,7 +22,7 @@ from tests.support.running import RunningOrigin
 AGENT = "https://example.org"
 
 
-def _key_file(tmp_path: Path, key: Ed25519PrivateKey | X25519PrivateKey) -> Path:
+def _key_file(tmp_path: Path, key: Ed25519PrivateKey) -> Path:
     path = tmp_path / "key.pem"
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return path
@@ -66,27 +64,3 @@ def test_a_server_can_verify_who_asks(origin: RunningOrigin, tmp_path: Path, fet
     assert all('tag="web-bot-auth"' in text for text in parameters)
     with pytest.raises(InvalidSignature):
         _verify({**seen[0], "host": "other.example.org"}, key.public_key())
-
-
-def test_a_run_without_a_key_does_not_sign() -> None:
-    make = FETCHERS.get("requests")
-    assert signing(make, PolitenessSettings()) is make
-
-
-def test_the_thumbprint_is_that_of_the_rfc() -> None:
-    """RFC 8037, appendix A.3, whose key is that of appendix A.1."""
-    raw = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
-    signer = RequestSigner(Ed25519PrivateKey.from_private_bytes(raw), AGENT)
-    assert signer.key_id == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-
-
-def test_what_is_wrong_with_a_key_is_said_in_one_sentence(tmp_path: Path) -> None:
-    key = _key_file(tmp_path, Ed25519PrivateKey.generate())
-    with pytest.raises(UserError, match=r"signature_agent is required"):
-        RequestSigner.of(PolitenessSettings(signature_key=key))
-    with pytest.raises(UserError, match=r"cannot be read: No such file"):
-        RequestSigner.of(PolitenessSettings(signature_key=tmp_path / "x", signature_agent=AGENT))
-    for content in (b"no key", _key_file(tmp_path, X25519PrivateKey.generate()).read_bytes()):
-        (tmp_path / "other.pem").write_bytes(content)
-        with pytest.raises(UserError, match=r"is not an Ed25519 private key in PEM"):
-            RequestSigner.of(PolitenessSettings(signature_key=tmp_path / "other.pem", signature_agent=AGENT))

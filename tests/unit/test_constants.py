@@ -173,6 +173,7 @@ MEASURED = [
     ),
     (holders, {"HOLDER_TIMEOUT_S": 30.0, "ACTIVE_S": 2.0, "TRANSFER_TIMEOUT_S": 330.0}),
     (noise, {"CLOSEST_SHARE": 0.2, "TIE_SHARE": 1e-6, "MIN_ANSWERED": 12, "REFUSALS_BACK": 3, "MIN_COMPARED": 5}),
+    (noise, {"UNEXPLAINED": 3.0, "EXPLAINED": -0.5, "IS_NOISE": 3.0, "LEAST_SCORE": -3.0, "MOST_SCORE": 6.0}),
     (pacer, {"RENEW_AT": 1 / 3, "HEARTBEAT_S": 5.0, "ANSWER_TIMEOUT_S": 10.0}),
     (
         timeline,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch import base
 from ray_downloader.fetch.base import DnsFailure, FetchResult, internal_failure
+from ray_downloader.fetch.receiver import BodyRoom
 from tests.support.fetching import get
 
 
@@ -66,3 +69,14 @@ def test_a_cause_is_where_it_was_raised_whoever_called(
 
 def test_a_result_of_nothing_took_no_time() -> None:
     assert FetchResult(1, None).total_s == 0.0
+
+
+def test_the_content_of_a_result_is_where_its_body_is(tmp_path: Path) -> None:
+    assert FetchResult(1, None, body=b"12345").content == b"12345"
+    assert FetchResult(1, None, body=b"12345").size_bytes == 5
+    file = BodyRoom(scratch=tmp_path).new_file(of=1)
+    file.write(b"123456789")
+    spilled = FetchResult(1, None, file=file)
+    assert spilled.content is file
+    assert spilled.size_bytes == 9
+    file.close()

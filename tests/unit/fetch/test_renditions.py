@@ -54,6 +54,37 @@ def test_the_smallest_version_that_is_large_enough(url: str, least_px: int, foun
     assert (rendition.url if rendition else None) == found
 
 
+#: As the hosts document them, from the smallest; a smaller one is asked for only below the size that the URL has.
+SIZES = [
+    (f"{FLICKR}_b.jpg", [(100, "t"), (240, "m"), (320, "n"), (400, "w"), (500, ""), (640, "z"), (800, "c")]),
+    (f"{INAT}/original.jpg", [(100, "thumb"), (240, "small"), (500, "medium"), (1024, "large")]),
+    (f"{WIKI}/a/ab/A.jpg", [(px, str(px)) for px in (20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840)]),
+]
+
+
+@pytest.mark.parametrize(("url", "sizes"), SIZES, ids=["flickr", "inaturalist", "wikimedia"])
+def test_each_documented_size_is_enough_for_itself_and_no_pixel_more(url: str, sizes: list[tuple[int, str]]) -> None:
+    names = []
+    for px, _ in sizes:
+        exact, larger = find_rendition(url, px), find_rendition(url, px + 1)
+        assert exact is not None
+        assert larger is None or larger.url != exact.url
+        names.append(exact.name.split()[1].removesuffix("px"))
+    assert names == [name or "500" for _, name in sizes]
+    smallest = find_rendition(url, 1)
+    assert smallest is not None
+    assert smallest.name.split()[1].removesuffix("px") == sizes[0][1]
+
+
+@pytest.mark.parametrize(
+    ("url", "own_px"),
+    [(f"{FLICKR}_b.jpg", 1024), (f"{FLICKR}.jpg", 500), (f"{INAT}/original.jpg", 2048), (f"{INAT}/medium.jpg", 500)],
+)
+def test_a_picture_that_has_the_size_itself_has_no_smaller_version(url: str, own_px: int) -> None:
+    assert find_rendition(url, own_px) is None
+    assert find_rendition(url, 90) is not None
+
+
 @pytest.mark.parametrize("least_px", [1, 20, 21, 448, 1000, 3840])
 def test_only_widths_that_wikimedia_serves_are_requested(least_px: int) -> None:
     rendition = find_rendition(f"{WIKI}/a/ab/A.jpg", least_px)

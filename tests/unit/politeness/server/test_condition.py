@@ -310,3 +310,64 @@ def test_urls_whose_waits_were_their_own_do_not_stop_their_server_again_and_agai
     condition.probe_given("w", now_s + 2.0, now_s + 3.0)
     refused(condition, now_s + 2.0, 98, wait_s=60.0)
     assert condition.pause_s(now_s + 2.0) == 60.0, "another URL says so, too"
+
+
+def test_a_late_answer_of_a_server_that_is_well_again_counts_only_if_its_wait_is_not_over() -> None:
+    condition = a_condition()
+    refused(condition, 10.0, 1, wait_s=30.0)
+    tell(condition, Evidence.SERVED, 41.0, 2)
+    for wait_s, name in ((31.0, Condition.HEALTHY), (31.5, Condition.WAITING)):
+        late = Event(Evidence.REFUSED, 42.0, 11.0, 9.0, 3, wait_s, 0.0, 0.0, True, "429")
+        assert condition.on(late) is Consequence.NONE
+        assert condition.name is name
+    assert condition.pause_s(42.0) == pytest.approx(0.5)
+
+
+def test_a_late_answer_prolongs_a_pause_of_ours_and_the_trouble_stays_what_it_is() -> None:
+    condition = a_condition(patience_s=30.0)
+    condition.patience.note_idle(True, 0.0)
+    refused(condition, 0.0, 1)
+    refused(condition, 2.0, 2)
+    assert condition.name is Condition.THROTTLED
+    tell(condition, Evidence.REFUSED, 3.0, 3, wait_s=500.0, sent_s=1.0)
+    assert condition.name is Condition.THROTTLED
+    assert condition.pause_s(3.0) == 500.0, "no probe as patience ends: the server stated how long"
+
+
+def test_strikes_without_a_refusal_teach_the_rate_nothing() -> None:
+    condition = a_condition()
+    said = [tell(condition, Evidence.FAILED, 0.0, url) for url in range(1, 11)]
+    now_s = 0.0
+    for url in (21, 22, 23):
+        now_s += condition.pause_s(now_s)
+        said.append(tell(condition, Evidence.FAILED, now_s, url))
+    assert condition.name is Condition.THROTTLED
+    assert said[10:] == [Consequence.NONE] * 3
+    by_refusals = a_condition()
+    refused(by_refusals, 0.0, 1)
+    assert refused(by_refusals, 2.0, 2) is Consequence.REFUSED_FOR_LONG
+    assert refused(by_refusals, 62.0, 3) is Consequence.NONE
+
+
+def test_a_failed_probe_between_redirects_makes_them_count_from_the_beginning() -> None:
+    condition = a_condition()
+    refused(condition, 0.0, 1)
+    now_s = 5.0
+    for answer in (Evidence.HOP, Evidence.HOP, Evidence.REFUSED, Evidence.HOP, Evidence.HOP):
+        tell(condition, answer, now_s, 2)
+        now_s += condition.pause_s(now_s) + 1.0
+    assert condition.is_trouble
+    tell(condition, Evidence.HOP, now_s)
+    assert condition.name is Condition.HEALTHY
+
+
+def test_what_is_saved_of_a_server_without_a_history() -> None:
+    fresh = a_condition().dump(0.0)
+    assert (fresh["condition"], fresh["is_answer"], fresh["probes_failed"], fresh["bans"]) == ("healthy", False, 0, 0)
+    recovered = a_condition()
+    for url in range(5):
+        tell(recovered, Evidence.UNREACHED, 0.0, url, is_answer=False)
+    tell(recovered, Evidence.UNREACHED, 5.0, 9, is_answer=False)
+    assert recovered.dump(5.0)["probes_failed"] == 1
+    tell(recovered, Evidence.SERVED, 30.0, 1)
+    assert recovered.dump(30.0)["probes_failed"] == 0

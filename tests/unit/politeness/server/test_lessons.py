@@ -88,3 +88,28 @@ def test_sixteen_refusals_are_remembered(lessons: Lessons, rate: Rate) -> None:
     for url in range(16, 1, -1):
         lessons.was_odd(url)
     assert rate.told[-1] == ("unlearn", "lesson 2")
+
+
+def test_a_refusal_may_be_about_its_url_only_if_it_did_not_say_how_long_to_wait(rate: Rate) -> None:
+    heard: list[bool] = []
+
+    class Hearing(Rate):
+        def on_incident(
+            self, now_s: float, resumes_s: float, sent_s: float, *, may_be_url: bool = False, may_be_noise: bool = True
+        ) -> str:
+            heard.append(may_be_url)
+            return super().on_incident(now_s, resumes_s, sent_s)
+
+    lessons = Lessons(Hearing())  # type: ignore[arg-type]  # the part of it that is used
+    lessons.refused(1, 0.0, 0.0, 0.0)
+    lessons.refused(1, 0.0, 0.0, 0.0, is_bare=True)
+    lessons.banned(1, 0.0, 0.0, 0.0)
+    assert heard == [False, True, False]
+
+
+def test_a_refusal_for_long_that_nothing_came_before_is_no_urls(lessons: Lessons, rate: Rate) -> None:
+    lessons.refused_for_long(12.0, 72.0, 11.0)
+    rate.told.clear()
+    for url in (0, 1):
+        lessons.was_odd(url)
+    assert rate.told == []

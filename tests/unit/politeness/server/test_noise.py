@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from ray_downloader.politeness.server import noise as noise_module
 from ray_downloader.politeness.server.noise import IS_NOISE, LEAST_SCORE, MIN_ANSWERED, MOST_SCORE, RefusalNoise
 from ray_downloader.politeness.server.rate import AdaptiveRate
 from tests.unit.politeness.virtual_run import SlidingWindow, TokenBucket
@@ -100,3 +101,10 @@ def test_a_rate_comes_back_from_refusals_at_random_and_is_not_lost_to_them() -> 
     paused_s = 0.05 * requests
     assert requests / (120.0 - paused_s) > 0.5 * 80.0
     assert rate.noise.is_noise
+
+
+def test_scales_reach_from_one_request_to_hundreds() -> None:
+    assert noise_module._SCALES[:6] == (1, 2, 3, 4, 5, 6)
+    assert noise_module._SCALES[-1] == 418
+    assert (noise_module.UNEXPLAINED, noise_module.EXPLAINED) == (3.0, -0.5)
+    assert (IS_NOISE, LEAST_SCORE, MOST_SCORE) == (3.0, -3.0, 6.0)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ray_downloader.politeness.server.backoff import FORGIVEN_AFTER_S
 from ray_downloader.politeness.server.latency import WINDOW
+from ray_downloader.politeness.server.noise import MOST_SCORE, RefusalNoise
 from ray_downloader.politeness.server.rate import (
     BACK_OFF,
     COSTLY_PAUSE_S,
@@ -331,3 +332,13 @@ def test_a_refusal_that_lasts_is_learned_once_more_with_care() -> None:
     bold.on_incident(now_s, now_s + 60.0)
     assert careful.incident_rps == pytest.approx(bold.incident_rps)
     assert (careful.rate_rps, careful.was_costly) == (pytest.approx(bold.rate_rps), True)
+
+
+def test_a_refusal_at_random_restarts_the_mean_when_it_came_and_the_measurement_after_its_pause() -> None:
+    rate = AdaptiveRate(10.0, 1000.0, 0.0)
+    rate.noise = RefusalNoise(MOST_SCORE)
+    rate.on_incident(10.0, 12.0)
+    for number in range(10):
+        rate.on_success(12.0 + 0.1 * number, 0.05)
+    assert rate._goodput.mean_rps(20.0) == pytest.approx(10 / 10.0)
+    assert rate._goodput.recent_rps() == pytest.approx(10.0)

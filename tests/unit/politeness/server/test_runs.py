@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ray_downloader.politeness.server.evidence import Evidence
-from ray_downloader.politeness.server.runs import DistinctUrls, Runs
+from ray_downloader.politeness.server.runs import REFUSED_RUN, DistinctUrls, Runs
 
 
 def complete(runs: Runs, evidence: Evidence, hashes: range | list[int]) -> list[int]:
@@ -76,3 +76,25 @@ def test_ten_redirects_in_a_row_end_a_run_though_no_file_came() -> None:
     runs.is_complete_with(Evidence.HOP, 0)
     assert runs.is_empty
     assert runs.files == 0
+
+
+def test_a_refusal_is_noise_if_no_more_come_in_a_row_than_at_random() -> None:
+    runs = Runs()
+    assert not runs.is_noise_with(1), "it is not known to refuse at random"
+    runs.clear()
+    runs.own.is_noise = True
+    assert runs.is_noise_with(1)
+    assert not runs.is_noise_with(2), "two in a row, and nothing is known of how frequent they are"
+    runs.is_complete_with(Evidence.SERVED, 9)
+    assert runs.is_noise_with(3)
+    assert not runs.is_noise_with(3), "the same URL again"
+
+
+@pytest.mark.parametrize("is_noise", [True, False])
+def test_how_frequent_refusals_are_is_learned_only_where_they_come_at_random(is_noise: bool) -> None:
+    runs = Runs()
+    runs.own.is_noise = is_noise
+    for url in range(1, 101):
+        runs.is_noise_with(url)
+        runs.is_complete_with(Evidence.SERVED, 1_000 + url)
+    assert (runs.own.needed(Evidence.REFUSED, REFUSED_RUN) > REFUSED_RUN) is is_noise

@@ -365,3 +365,49 @@ def test_under_a_crawl_delay_nothing_is_made_up_for_by_a_burst() -> None:
     state = ServerState(replace(POLICY, burst=5), 0.0)
     lease = state.handle(LeaseRequest("s", "a", 9, crawl_delay_s=1.0), 0.0, random.Random(1))
     assert lease.burst == 1
+
+
+def test_a_short_wait_that_is_over_is_no_wait() -> None:
+    state = ServerState(POLICY, 0.0)
+    ask(state, 0.0, refused(2.0))
+    wait = state.wait(1.0)
+    assert wait is not None
+    assert (wait.reason, wait.until_s) == (WaitReason.RETRY_AFTER, 2.0)
+    assert state.wait(2.5) is None
+
+
+@pytest.mark.parametrize(("group", "verdict"), [(None, Verdict.DEAD), ("g", Verdict.OPEN)], ids=["host", "group"])
+def test_a_name_that_does_not_exist_is_the_end_of_a_server_and_not_of_a_group(
+    group: str | None, verdict: Verdict
+) -> None:
+    state = ServerState(replace(POLICY, group=group), 0.0)
+    gone = Outcome(ErrorKind.DNS, is_no_such_name=True)
+    for at_s in (0.0, 20.0, 40.0):
+        lease = ask(state, at_s, gone)
+    assert state.verdict(40.0) is verdict
+    assert lease.is_no_such_name is (group is None)
+
+
+def test_a_worker_that_waits_comes_back_when_the_server_said_or_to_see_if_the_run_is_idle() -> None:
+    asked, ours = ServerState(POLICY, 0.0), ServerState(POLICY, 0.0)
+    assert ask(asked, 0.0, refused(500.0)).request_again_in_s == pytest.approx(500.0)
+    ask(ours, 0.0, named(1))
+    assert ask(ours, 2.0, named(2)).request_again_in_s == pytest.approx(POLICY.patience_s / 20)
+
+
+def test_a_lease_that_is_repeated_is_charged_once_to_the_requests_of_the_day() -> None:
+    state = ServerState(ServerPolicy(10.0, 10.0, max_requests_per_day=1_000), 0.0)
+    first = ask(state, 0.0, holder="a", wanted=3)
+    lease, again = ask(state, 0.0, holder="b"), ask(state, 0.1, holder="b")
+    assert again.serial == lease.serial
+    assert sum(amount for _, amount in state.snapshot(0.1)["day_requests"]) == first.permits + lease.permits
+
+
+def test_a_server_whose_answers_take_no_time_has_a_turn_of_one_connection() -> None:
+    state = ServerState(POLICY, 0.0)
+    assert state._terms(0.0).turn_connections == 1
+    assert ServerState(ServerPolicy(None, None), 0.0)._terms(0.0).turn_connections == 1
+
+
+def test_a_ceiling_without_a_rate_limits_nothing() -> None:
+    assert ask(ServerState(ServerPolicy(None, 10.0), 0.0), 0.0).permits > 1
