@@ -348,7 +348,7 @@ class PolitenessSettings(_Group):
     """robots.txt: heed only its Crawl-delay, obey it, or ignore it."""
     opt_out: Literal["default", "strict"] = "default"
     """What to leave out: what opt_out_directives name, or (strict) also what Content-Usage, Content-Signal, TDMRep or
-    noml reserve; the column usage records all of it in any case."""
+    noml reserve. The column usage records it in any case; tdmrep.json is only requested if strict."""
     opt_out_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
     """Words of X-Robots-Tag for which an image is left out (opted_out)."""
     max_bytes_per_s: PositiveFloat | None = None

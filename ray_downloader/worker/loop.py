@@ -32,7 +32,7 @@ from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.publisher import Publisher
 from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_checksum
-from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest, robots_url
+from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest
 from ray_downloader.worker.row import Row, RowState
 from ray_downloader.worker.server_queue import NEVER, ControlRequest, ServerQueue
 from ray_downloader.worker.suspects import BLAMED_AFTER
@@ -233,11 +233,16 @@ class Worker:
             self._request_robots(row, route)
 
     def _request_robots(self, row: Row, route: Route) -> None:
-        """Fetch the robots.txt for which the first row of a server is held."""
+        """Fetch the robots.txt, or the `tdmrep.json`, for which the first row of a server is held."""
+
+        def file_route(url: str) -> Route | None:
+            found = self._policy.route(url, row.url)
+            return found if isinstance(found, Route) else None
+
         if self._robots.needs_request(route.server):
-            robots_route = self._policy.route(robots_url(route.url), row.url)
-            if isinstance(robots_route, Route):
-                self._queue(robots_route.budget).add_first(RobotsRequest(route.server, robots_route))
+            request = self._robots.file_request(route, file_route)
+            if request is not None:
+                self._queue(request.route.budget).add_first(request)
 
     def _obey(self, hosts: Mapping[str, Verdict]) -> None:
         """Apply the orders for single hosts of a group; the group's other rows continue."""

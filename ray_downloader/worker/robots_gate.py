@@ -2,13 +2,14 @@
 
 `delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` requests nothing. A
 robots.txt that names us is obeyed under `delay` too. The request for robots.txt waits in the server's queue, so it
-spends the budget like any other.
+spends the budget like any other. With `opt_out=strict` the server's `tdmrep.json` follows in the same way.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState, robots_state
-from ray_downloader.politeness.headers.usage import Usage
+from ray_downloader.politeness.headers.usage import TdmRepFile, Usage
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import folder_name
@@ -51,12 +52,13 @@ class Admission(Enum):
 
 @dataclass(slots=True, eq=False)
 class RobotsRequest:
-    """The request for one server's robots.txt."""
+    """The request for one server's robots.txt, or for its `tdmrep.json`."""
 
     server: str
     route: Route
     hops: int = 0
     tries: int = 1
+    is_for_tdmrep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class RobotsGate:
         self._now_unix_s = now_unix_s
         self._is_strict = is_strict
         self._known: dict[str, _Known] = {}
+        self._tdmrep: dict[str, TdmRepFile] = {}
         self._held: defaultdict[str, list[Row]] = defaultdict(list)
 
     def admit(self, row: Row, route: Route, rows_of_server: int) -> Admission:
@@ -97,10 +100,13 @@ class RobotsGate:
             return Admission.HELD
         if known.unreadable:
             return Admission.EXCLUDED
+        if known.rules and self._is_strict and route.server not in self._tdmrep:
+            self._held[route.server].append(row)
+            return Admission.HELD
         return self._by_rules(row, route, known.rules) if known.rules else Admission.ADMITTED
 
     def _by_rules(self, row: Row, route: Route, rules: RobotsRules) -> Admission:
-        if self._is_strict and rules.usage(route.url).reserved_by:
+        if self._is_strict and self.usage(route).reserved_by:
             return Admission.RESERVED
         if rules.can_fetch(route.url):
             return Admission.ADMITTED
@@ -109,9 +115,12 @@ class RobotsGate:
         return Admission.EXCLUDED if is_obeyed else Admission.ADMITTED
 
     def usage(self, route: Route | None) -> Usage:
-        """What robots.txt, if it was read, states about uses of the file."""
+        """What robots.txt and `tdmrep.json`, if they were read, state about uses of the file."""
         known = self._known.get(route.server) if route else None
-        return known.rules.usage(route.url) if route and known and known.rules else Usage()
+        if not route or not known or not known.rules:
+            return Usage()
+        file = self._tdmrep.get(route.server, TdmRepFile())
+        return known.rules.usage(route.url) + file.of(urlsplit(route.url).path or "/")
 
     def reserved_by(self, route: Route) -> str:
         """Why a row is reserved, as a sentence."""
@@ -131,17 +140,38 @@ class RobotsGate:
         return server in self._known or is_needed or rows >= WORTHWHILE_ROWS
 
     def needs_request(self, server: str) -> bool:
-        """Whether the row just held is the server's first, so that robots.txt has to be fetched."""
+        """Whether the row just held is the server's first, so that the file for which it waits has to be fetched."""
         return len(self._held[server]) == 1
+
+    def file_request(self, route: Route, file_route: Callable[[str], Route | None]) -> RobotsRequest | None:
+        """The request for the file for which a row is held.
+
+        Args:
+            route: The row's.
+            file_route: Makes the route to a URL; None if it may not be requested.
+        """
+        is_for_tdmrep = route.server in self._known
+        to_file = file_route(tdmrep_url(route.url) if is_for_tdmrep else robots_url(route.url))
+        return RobotsRequest(route.server, to_file, is_for_tdmrep=is_for_tdmrep) if to_file else None
 
     def retry_delay_s(self, request: RobotsRequest, result: FetchResult) -> float | None:
         """How long to wait before robots.txt is requested again; None if the result is final."""
-        is_again = self._mode == "obey" and _is_unreachable(result) and result.kind not in _UNREACHED
+        is_again = (
+            self._mode == "obey"
+            and not request.is_for_tdmrep
+            and _is_unreachable(result)
+            and result.kind not in _UNREACHED
+        )
         return RETRY_DELAYS_S[request.tries - 1] if is_again and request.tries <= len(RETRY_DELAYS_S) else None
 
     def learn(self, request: RobotsRequest, result: FetchResult | None) -> list[Row]:
         """Process the result of the request (None: it was never sent); returns the rows held for it."""
-        if result is None or result.kind in _UNREACHED:
+        if request.is_for_tdmrep:
+            is_file = result is not None and result.kind is None and result.redirect_url is None
+            text = result.body.decode("utf-8-sig", "replace") if result is not None and is_file else ""
+            self._tdmrep[request.server] = TdmRepFile(text)
+            self._write(self._tdmrep_file(request.server), 200 if is_file else 404, text)
+        elif result is None or result.kind in _UNREACHED:
             self._known[request.server] = _Known(None)
         elif _is_unreachable(result):
             said = str(result.status or result.kind)
@@ -160,26 +190,44 @@ class RobotsGate:
     def _file(self, server: str) -> Path:
         return self._folder / f"{folder_name(server)}.json"
 
+    def _tdmrep_file(self, server: str) -> Path:
+        return self._folder / f"{folder_name(server)}.tdmrep"
+
     def _keep(self, server: str, result: FetchResult) -> None:
         text = result.body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace")
-        document = {"fetched_at_unix_s": self._now_unix_s, "status": result.status, "text": text}
-        write_text(self._file(server), json.dumps(document) + "\n")
+        self._write(self._file(server), result.status, text)
+
+    def _write(self, path: Path, status: int | None, text: str) -> None:
+        document = {"fetched_at_unix_s": self._now_unix_s, "status": status, "text": text}
+        write_text(path, json.dumps(document) + "\n")
 
     def _recall(self, server: str) -> None:
+        if (kept := self._kept(self._file(server))) is not None:
+            self._known[server] = _Known(RobotsRules.from_answer(kept[0], kept[1].encode(), PRODUCT_TOKEN))
+        if self._is_strict and (kept := self._kept(self._tdmrep_file(server))) is not None:
+            self._tdmrep[server] = TdmRepFile(kept[1])
+
+    def _kept(self, path: Path) -> tuple[int | None, str] | None:
+        """Status and text of a file; None if it is not kept, or damaged, or too old: it is requested again."""
         try:
-            document = json.loads(self._file(server).read_text("utf-8"))
+            document = json.loads(path.read_text("utf-8"))
             age_s = self._now_unix_s - document["fetched_at_unix_s"]
-            status, body = document["status"], document["text"].encode()
+            status, text = document["status"], document["text"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return  # not kept, or damaged: it is requested again
-        if age_s < KEEP_S:
-            self._known[server] = _Known(RobotsRules.from_answer(status, body, PRODUCT_TOKEN))
+            return None
+        return (status, text) if age_s < KEEP_S and isinstance(text, str) else None
 
 
 def robots_url(url: str) -> str:
     """The URL of the robots.txt that governs `url`."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/robots.txt"
+
+
+def tdmrep_url(url: str) -> str:
+    """The URL of the `tdmrep.json` of the server of `url`."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/.well-known/tdmrep.json"
 
 
 def _is_unreachable(result: FetchResult) -> bool:

@@ -3,7 +3,7 @@
 - `Content-Usage`, header and lines of robots.txt (IETF AIPREF: draft-ietf-aipref-attach, draft-ietf-aipref-vocab):
   `train-ai=n`; in robots.txt possibly for a path: `Content-Usage: /art/ train-ai=n`.
 - `Content-Signal` in robots.txt (Cloudflare, since 2025): `ai-train=no`.
-- `tdm-reservation` and `tdm-policy` (TDMRep of the W3C's community group).
+- `tdm-reservation` and `tdm-policy` (TDMRep of the W3C's community group), headers and `/.well-known/tdmrep.json`.
 - `X-Robots-Tag`, or `Robots-Tag` as its successor may be called: `noai`, `noimageai`, `noml`.
 - `License:` lines of robots.txt (RSL 1.0): where the terms are; a price or permission is nothing that we can decide.
 
@@ -12,6 +12,7 @@ All of it is recorded (column `usage`); `politeness.opt_out=strict` leaves out w
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -64,6 +65,37 @@ def usage_of_headers(headers: Mapping[str, str], product_token: str) -> Usage:
 def robots_tag(headers: Mapping[str, str]) -> str | None:
     """`X-Robots-Tag`, and the same without its `X-`, as lines of one value."""
     return "\n".join(headers[name] for name in ("x-robots-tag", "robots-tag") if name in headers) or None
+
+
+class TdmRepFile:
+    """What a server's `/.well-known/tdmrep.json` reserves: rules in order, of which the first that fits a path counts.
+
+    Args:
+        text: The file; without rules in it, as TDMRep defines them, nothing is reserved.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        rules = document if isinstance(document, list) else []
+        self._rules = [(str(rule["location"]), _tdm_rule(rule)) for rule in rules if _is_tdm_rule(rule)]
+
+    def of(self, path: str) -> Usage:
+        """What it states about a path."""
+        return next((usage for pattern, usage in self._rules if _fits(pattern, path)), Usage())
+
+
+def _is_tdm_rule(rule: object) -> bool:
+    return isinstance(rule, dict) and "tdm-reservation" in rule and isinstance(rule.get("location"), str)
+
+
+def _tdm_rule(rule: Mapping[str, object]) -> Usage:
+    reservation, policy = str(rule["tdm-reservation"]).strip(), rule.get("tdm-policy")
+    statement = _statement("tdmrep.json tdm-reservation", reservation)
+    usage = Usage((statement,), statement if reservation == "1" else "")
+    return usage + Usage((_statement("tdm-policy", policy),)) if isinstance(policy, str) and policy else usage
 
 
 class RobotsUsage:

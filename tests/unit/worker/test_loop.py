@@ -154,6 +154,27 @@ def test_robots_txt_is_fetched_once_and_its_delay_kept(tmp_path: Path, mode: str
     assert all(later - earlier >= 1.9 for earlier, later in pairwise(times))
 
 
+def with_tdmrep(request: FetchRequest) -> Reply:
+    if request.url.endswith("/.well-known/tdmrep.json"):
+        return Reply(body=b'[{"location": "/private/", "tdm-reservation": 1}]')
+    return with_robots(request)
+
+
+def test_tdmrep_json_is_fetched_once_after_robots_txt_if_it_counts(tmp_path: Path) -> None:
+    urls = [f"http://a.example/{folder}/{n}.jpg" for folder in ("private", "open") for n in range(5)]
+    run = Run(
+        tmp_path / "strict", urls, with_tdmrep, {"politeness": {**POLITE, "robots": "delay", "opt_out": "strict"}}
+    )
+    run.slice()
+    assert run.kinds() == {"opted_out": 5}
+    files = [request.url.removeprefix("http://a.example") for _, request in run.fetcher.started[:2]]
+    assert files == ["/robots.txt", "/.well-known/tdmrep.json"]
+    assert max(run.asked().values()) == 1
+    plain = Run(tmp_path / "plain", urls, with_tdmrep, {"politeness": {**POLITE, "robots": "delay"}})
+    plain.slice()
+    assert "http://a.example/.well-known/tdmrep.json" not in plain.asked()
+
+
 def test_a_kept_robots_txt_is_not_fetched_again(tmp_path: Path) -> None:
     groups = {"politeness": {**POLITE, "robots": "obey"}}
     Run(tmp_path, ["http://a.example/private/1.jpg"], with_robots, groups).slice()

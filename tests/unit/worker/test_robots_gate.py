@@ -36,6 +36,13 @@ def answered(gate: RobotsGate, **result: Any) -> int:
     return len(gate.learn(RobotsRequest("a.example", route("/robots.txt")), FetchResult(0, **result)))
 
 
+def answered_tdmrep(gate: RobotsGate, **result: Any) -> int:
+    request = gate.file_request(route(), lambda url: route(url.removeprefix("http://a.example")))
+    assert request is not None and request.is_for_tdmrep
+    assert request.route.url == "http://a.example/.well-known/tdmrep.json"
+    return len(gate.learn(request, FetchResult(0, **result)))
+
+
 def test_the_first_row_asks_for_robots_txt_and_later_ones_wait(tmp_path: Path) -> None:
     gate = RobotsGate("delay", tmp_path, 0.0)
     assert admit(gate) is Admission.HELD
@@ -189,6 +196,8 @@ def test_what_robots_txt_reserves_is_left_out_only_under_strict(tmp_path: Path) 
     gate = RobotsGate("delay", tmp_path, 0.0, is_strict=True)
     assert admit(gate, rows=1) is Admission.HELD, "one row is worth the request, as it could be reserved"
     answered(gate, kind=None, status=200, body=RESERVED)
+    assert admit(gate, "/art/1.jpg") is Admission.HELD, "for tdmrep.json"
+    answered_tdmrep(gate, kind=ErrorKind.HTTP_4XX, status=404)
     assert admit(gate, "/art/1.jpg") is Admission.RESERVED
     assert "train-ai=n" in gate.reserved_by(route("/art/1.jpg"))
     assert admit(gate, "/1.jpg") is Admission.ADMITTED
@@ -199,3 +208,33 @@ def test_what_robots_txt_reserves_is_left_out_only_under_strict(tmp_path: Path) 
         == "license: https://a.example/l.xml; robots.txt content-usage: train-ai=n"
     )
     assert plain.usage(None).text is None
+
+
+def test_what_tdmrep_json_reserves_is_left_out_under_strict_and_known_for_a_day(tmp_path: Path) -> None:
+    gate = RobotsGate("delay", tmp_path, 1000.0, is_strict=True)
+    admit(gate, rows=1)
+    answered(gate, kind=ErrorKind.HTTP_4XX, status=404)
+    assert admit(gate, "/art/1.jpg") is Admission.HELD
+    assert gate.needs_request("a.example")
+    body = b'[{"location": "/art/", "tdm-reservation": 1, "tdm-policy": "https://a.example/p"}]'
+    assert answered_tdmrep(gate, kind=None, status=200, body=body) == 1
+    for one in (gate, RobotsGate("delay", tmp_path, 1000.0 + KEEP_S - 1, is_strict=True)):
+        assert admit(one, "/art/1.jpg") is Admission.RESERVED
+        assert admit(one, "/1.jpg") is Admission.ADMITTED
+        assert one.usage(route("/art/1.jpg")).text == (
+            "tdmrep.json tdm-reservation: 1; tdm-policy: https://a.example/p"
+        )
+    assert admit(RobotsGate("delay", tmp_path, 1000.0, is_strict=False), "/art/1.jpg") is Admission.ADMITTED
+
+
+@pytest.mark.parametrize("result", [None, FetchResult(0, ErrorKind.TIMEOUT), FetchResult(0, None, 200, body=b"<html>")])
+def test_a_tdmrep_json_that_cannot_be_read_reserves_nothing(tmp_path: Path, result: FetchResult | None) -> None:
+    gate = RobotsGate("obey", tmp_path, 0.0, is_strict=True)
+    admit(gate)
+    answered(gate, kind=ErrorKind.HTTP_4XX, status=404)
+    admit(gate)
+    request = gate.file_request(route(), lambda _: route("/.well-known/tdmrep.json"))
+    assert request is not None
+    assert result is None or gate.retry_delay_s(request, result) is None
+    gate.learn(request, result)
+    assert admit(gate) is Admission.ADMITTED

@@ -76,7 +76,8 @@ class Run:
             random.Random(2),
         )  # fmt: skip
         batches = [BatchWork(self.layout, item, holder, BatchOptions()) for item in self.work]
-        robots = RobotsGate(self.settings.politeness.robots, self.layout.robots, 1.8e9)
+        is_strict = self.settings.politeness.opt_out == "strict"
+        robots = RobotsGate(self.settings.politeness.robots, self.layout.robots, 1.8e9, is_strict=is_strict)
         report = Worker(batches, self.policy, robots, ports, TimeSlice(holder, seconds)).run()
         self.work = report.unfinished
         return report

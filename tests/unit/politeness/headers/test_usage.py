@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ray_downloader.politeness.headers.robots import RobotsRules
-from ray_downloader.politeness.headers.usage import RobotsUsage, usage_of_headers
+from ray_downloader.politeness.headers.usage import RobotsUsage, TdmRepFile, Usage, usage_of_headers
 
 US = "ray_downloader"
 
@@ -70,3 +70,31 @@ def test_rules_of_robots_txt_have_it_for_a_url() -> None:
     rules = RobotsRules(ROBOTS, US)
     assert rules.usage("http://a.example/art/1.jpg").reserved_by == "robots.txt content-usage: train-ai=n"
     assert rules.usage("http://a.example").reserved_by == ""
+
+
+TDMREP = """[
+    {"location": "/open/", "tdm-reservation": 0},
+    {"location": "/*.png$", "tdm-reservation": "1", "tdm-policy": "https://a.example/terms"},
+    {"location": "/", "tdm-reservation": 1},
+    {"tdm-reservation": 1}, "nonsense", {"location": 3, "tdm-reservation": 1}
+]"""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "is_reserved"),
+    [
+        ("/open/a.png", "tdmrep.json tdm-reservation: 0", False),
+        ("/b.png", "tdmrep.json tdm-reservation: 1; tdm-policy: https://a.example/terms", True),
+        ("/c.jpg", "tdmrep.json tdm-reservation: 1", True),
+    ],
+)
+def test_the_first_rule_of_tdmrep_that_fits_counts(path: str, text: str, is_reserved: bool) -> None:
+    usage = TdmRepFile(TDMREP).of(path)
+    assert (usage.text, bool(usage.reserved_by)) == (text, is_reserved)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<html>", "{}", "null", '[{"location": "/x/", "tdm-reservation": 1}]', "[" * 10**5]
+)
+def test_what_is_no_rule_for_a_path_reserves_nothing(text: str) -> None:
+    assert TdmRepFile(text).of("/a.jpg") == Usage()
