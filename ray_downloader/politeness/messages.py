@@ -34,6 +34,7 @@ class Outcome:
         connections: Requests that its worker had in flight at the server when it ended, this one included.
         said: What a refusal said: its status and the first words of its body.
         is_no_such_name: Whether the resolver reported that the host's name does not exist.
+        is_control: Whether the URL was served before, and was requested again only to learn about its server.
     """
 
     kind: ErrorKind | None
@@ -52,6 +53,7 @@ class Outcome:
     connections: int = 1
     said: str = ""
     is_no_such_name: bool = False
+    is_control: bool = False
 
     def aged(self, age_s: float) -> Outcome:
         """The same outcome, reported `age_s` after it happened."""
@@ -71,6 +73,7 @@ class LeaseRequest:
             not 0, the holder has no permit left.
         outcomes: Requests that ended since the last message.
         crawl_delay_s: Crawl-delay of the server's robots.txt, if this holder has read one.
+        controls: URLs that were served to it, one for each host, if there are new ones.
     """
 
     server: str
@@ -80,6 +83,7 @@ class LeaseRequest:
     unused: int = 0
     outcomes: tuple[Outcome, ...] = ()
     crawl_delay_s: float | None = None
+    controls: tuple[str, ...] = ()
 
 
 class Verdict(str, Enum):
@@ -106,6 +110,17 @@ class WaitReason(str, Enum):
     OUTAGE = "outage"
 
 
+class ProbeUrl(str, Enum):
+    """Which URL tells most about a server in trouble, if its holder has the choice."""
+
+    NEW = "new"
+    """One that has not failed, as far as possible from those that have."""
+    FAILED = "failed"
+    """One that has failed: some servers refuse nothing but first visits."""
+    SERVED = "served"
+    """One that was served before: a failure of any other may be about that URL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """Permission for `permits` requests.
@@ -118,13 +133,13 @@ class Lease:
         verdict: `DEAD`, `REFUSED`, `OPTED_OUT` and `BANNED` mean that the rows have to be settled without a request.
         said: For `DEAD` and `REFUSED`: the server's last words, or how it failed.
         reason: Why there are no permits, if the server or the operator is the reason.
-        is_probe: The server is in trouble and this one permit finds out whether it lasts: it goes to a row that has not
-            failed, and is as far as possible from those that have.
+        is_probe: The server is in trouble and this one permit finds out whether it lasts.
+        probe_url: ... with which URL.
         is_no_such_name: For `DEAD`: its name does not exist any more, and its rows end as `dns`.
-        has_served: Whether the server has delivered files, in this run or an earlier one.
+        controls: URLs that were served before, for holders that know none.
         retries: How many of the permits may be spent on retries (the retry budget).
         serial: Number of the lease; a lease that is granted again keeps it.
-        is_403_ban: Whether a 403 now means that the server throttles us, not that the file is forbidden: retry its row.
+        is_403_ban: Whether a 403 now means that the server refuses everything, not that the file is forbidden.
     """
 
     server: str
@@ -142,5 +157,6 @@ class Lease:
     said: str = ""
     reason: WaitReason | None = None
     is_probe: bool = False
-    has_served: bool = False
+    probe_url: ProbeUrl = ProbeUrl.NEW
+    controls: tuple[str, ...] = ()
     is_no_such_name: bool = False

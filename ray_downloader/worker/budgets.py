@@ -21,9 +21,6 @@ from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.host_orders import HostOrders
 from ray_downloader.worker.progress import Progress, ProgressDelta
 
-#: How much clocks of machines may differ: an order that is older than a snapshot by more is already in the snapshot.
-CLOCKS_S = 10.0
-
 #: The holder in whose name the profile stage reports.
 _PROBE = "probe"
 
@@ -180,9 +177,11 @@ class Budgets:
 
     def _obey(self, budget: str) -> None:
         for order in self._orders.pop(budget, ()):
-            is_known = order.action == "rate" and order.given_at_unix_s < self._saved_at_s.get(budget, 0.0) - CLOCKS_S
-            if not is_known:  # otherwise what was learned since then remains valid
-                self._states[budget].order(cast("Order", order.action), order.value)
+            state = self._states[budget]
+            is_kept = order.action == "rate" and order.value == state.ordered_rps
+            is_older = order.given_at_unix_s < self._saved_at_s.get(budget, 0.0)
+            if not (is_kept and is_older):  # otherwise what was learned since then remains valid
+                state.order(cast("Order", order.action), order.value)
 
     def forget(self, holder: str) -> None:
         """Free the connections of a worker that is known to be gone."""

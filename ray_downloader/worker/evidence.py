@@ -8,9 +8,11 @@ Only a row's own faults use up its attempts.
 2. Other failures (500, a time-out, a torn body, a reset of the only connection) are the row's, until
    `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
    connect: then they are the server's, and the rows get their attempts back.
-3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe.
-4. If all requests are banned, it is never the row's fault: it is not about the URL. That no connection could be made
-   may be: of one host, `https:` may be dead and `http:` alive, and a rule may unite hosts of which one is gone.
+3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe. Also that
+   no connection could be made: of one host, `https:` may be dead and `http:` alive, and a rule may unite hosts of which
+   one is gone.
+4. A 403 is held until others tell (`server_queue.py`): it is the row's if they are served, and the server's if it
+   forbids everything.
 
 The budget decides what happens to a server at fault (`politeness/server/`).
 """
@@ -30,12 +32,10 @@ from ray_downloader.worker.row import Row
 SERVERS_FAULT_ROWS = 10
 #: So often one of several failed rows must have failed before its server served a URL that it had served before.
 CONTROLS_FOR_ODD = 2
-#: Failures that never depend on the URL.
-_NOT_THE_URLS = frozenset({ErrorKind.HTTP_403_BAN})
 #: Failures that its budget counts as a server's trouble, too, where many rows in a row fail so. An answer that came,
 #: empty or torn, is no such trouble: nobody would ever give the server up, nor its rows.
 _TROUBLE = frozenset({ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET})
-_BLAME_SERVER = _NOT_THE_URLS | {ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.RESET}
+_BLAME_SERVER = frozenset({ErrorKind.HTTP_403_BAN, ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.RESET})
 
 
 class Fault(Enum):
@@ -54,15 +54,12 @@ class _Suspect:
 
 def blames_server(failure: Failure) -> bool:
     """Whether a failure by itself indicates the server more than the row."""
-    is_refusal = (
-        is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind is ErrorKind.HTTP_403_BAN
-    )
-    return is_refusal or failure.kind in _BLAME_SERVER
+    return is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind in _BLAME_SERVER
 
 
-def is_own_fault(row: Row, kind: ErrorKind | None) -> bool:
-    """Whether a failure of that kind would be the row's own, however the server is doing."""
-    return row.is_odd and not row.is_probe and kind not in _NOT_THE_URLS
+def is_own_fault(row: Row) -> bool:
+    """Whether a failure would be the row's own, however the server is doing."""
+    return row.is_odd and not row.is_probe
 
 
 class FaultJudge:
@@ -130,15 +127,14 @@ class FaultJudge:
         Args:
             others: Requests to its server that are still under way: a reset may mean one connection too many.
         """
-        if is_own_fault(row, failure.kind):
+        if is_own_fault(row):
             row.failed_at_s = now_s
             return Fault.ROW
         if row.is_probe:
             return Fault.SERVER
-        is_servers, may_be_urls = blames_server(failure), failure.kind not in _NOT_THE_URLS
-        is_servers = is_servers and (failure.kind is not ErrorKind.RESET or others > 0)
-        row.failed_at_s = now_s if may_be_urls else row.failed_at_s
-        row.owes_attempt = is_servers and may_be_urls
+        is_servers = blames_server(failure) and (failure.kind is not ErrorKind.RESET or others > 0)
+        row.failed_at_s = now_s
+        row.owes_attempt = is_servers
         suspect = self._streak.setdefault(id(row), _Suspect(row, has_spent=False))
         suspect.failed_at_s = now_s
         are_many = len(self._streak) >= SERVERS_FAULT_ROWS and failure.kind in _TROUBLE

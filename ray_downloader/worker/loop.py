@@ -21,7 +21,7 @@ from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.image import ImageError, ProcessedImage
 from ray_downloader.partition.server_key import without_user_info
-from ray_downloader.politeness.messages import LeaseRequest, Outcome, Verdict
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict
 from ray_downloader.run_folder.checksums import agreements
 from ray_downloader.worker.batch_work import BatchWork
 from ray_downloader.worker.body_queue import BodyQueue
@@ -162,7 +162,7 @@ class Worker:
         if now_s < self._ends_at_s:
             self._assign(now_s)
         for lease in self._ports.budgets.receive():
-            self._queues[lease.server].granted(lease, self._ports.clock())
+            self._granted(self._queues[lease.server], lease)
         self._obey(self._ports.budgets.hosts)
         # Reading rows takes time; a permit whose time counts from before that would be used too early.
         now_s = self._ports.clock()
@@ -182,6 +182,13 @@ class Worker:
             self._flush(now_s)
         if now_s >= self._report_at_s:
             self._report(now_s)
+
+    def _granted(self, queue: ServerQueue, lease: Lease) -> None:
+        for url in lease.controls:
+            route = self._policy.route(url, url)
+            if isinstance(route, Route) and route.budget == queue.budget:
+                queue.learn_control(route)
+        queue.granted(lease, self._ports.clock())
 
     def _guarded(self, row: Row, handle: Callable[..., None], *arguments: object) -> None:
         """Whatever one answer or picture does, it only affects its own row."""
@@ -266,9 +273,6 @@ class Worker:
             return
         queue = self._queue(route.budget)
         queue.obey_crawl_delay(self._robots.crawl_delay_s(route.server))
-        control = self._policy.route(row.control_url, row.control_url) if row.control_url else None
-        if isinstance(control, Route) and control.server == route.server and not queue.control_url(route.server):
-            queue.notice_file(control)
         if row.state is RowState.DEFERRED:
             queue.add_deferred(row, row.not_before_s)
         elif row.state is RowState.REDIRECTED or row.attempt > 1:
@@ -279,7 +283,7 @@ class Worker:
     def _queue(self, budget: str) -> ServerQueue:
         queue = self._queues.get(budget)
         if queue is None:
-            queue = self._queues[budget] = ServerQueue(budget, self._holder)
+            queue = self._queues[budget] = ServerQueue(budget, self._holder, self._policy.patience_s)
         return queue
 
     def _advance_all(self, now_s: float) -> float:
@@ -305,6 +309,8 @@ class Worker:
         return self._requests.slow_queues(now_s - SLOW_S) if is_over and now_s < self._lingers_until_s else set()
 
     def _advance(self, queue: ServerQueue, now_s: float) -> None:
+        for row, failure in queue.settle_held(now_s):
+            self._fail(row, failure)
         for work in queue.take_abandoned(now_s):
             if isinstance(work, RobotsRequest):
                 self._learn_robots(work, None)
@@ -398,10 +404,9 @@ class Worker:
             self._hold_or_fail(queue, row, failure, now_s)
         else:
             self._try_again_or_fail(queue, row, failure, now_s, now_s - result.total_s)
-        queue.settle_held(now_s)
 
     def _hold_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float) -> None:
-        """Hold a row after a 403, which may be a temporary ban; without other rows for comparison, only so often."""
+        """Hold a row after a 403, which may be about the whole server; without others for comparison, only so often."""
         if row.attempt >= self._policy.max_attempts:
             self._fail(row, failure)
         else:
@@ -427,7 +432,7 @@ class Worker:
             self._follow(row, result, now_s)
         else:
             assert row.route is not None
-            queue.notice_file(row.route)
+            queue.notice_file(row.route, is_listed=not row.hops)
             row.move(RowState.BODY)
             self._bodies.add(row, result)
 
@@ -466,7 +471,7 @@ class Worker:
         self._count_reach(control.route, result)
         url_hash = crc32(control.route.url.encode())
         now_s = self._ports.clock()
-        queue.finished(replace(outcome, url_hash=url_hash, connections=queue.in_flight), now_s)
+        queue.finished(replace(outcome, url_hash=url_hash, connections=queue.in_flight, is_control=True), now_s)
         if failure is None:
             queue.control_served(now_s - result.total_s)
             for refused, own in queue.release_refused(now_s - result.total_s):
@@ -504,7 +509,6 @@ class Worker:
         if queue.judge.judge(row, failure, now_s, queue.in_flight) is Fault.SERVER:
             delay_s: float | None = self._policy.own_wait_s(failure)  # else the server's budget decides when
             row.is_retry = False
-            row.control_url = queue.control_url(row.route.server) if row.route else ""
         else:
             delay_s = self._policy.retry_delay_s(failure, row.attempt, self._ports.rng, is_odd=row.is_odd)
             row.attempt += delay_s is not None
@@ -638,7 +642,7 @@ def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult)
         outcome,
         url_hash=row.url_hash,
         is_row=result.redirect_url is None,
-        is_odd=is_own_fault(row, outcome.kind),
+        is_odd=is_own_fault(row),
         is_retry=row.is_retry,
         connections=queue.in_flight,
     )

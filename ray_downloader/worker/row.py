@@ -87,8 +87,7 @@ class Row:
         is_retry: Whether its last failure was its own, so that the next request is charged to the retries.
         is_odd: Whether it failed and others of its server were served before its next try: its failures are its own.
         is_probe: Whether its last request found out if its server is still in trouble, so a failure was the server's.
-        control_url: A URL of its server that was served before; empty: none is known.
-        controls: How often that URL was served again after this one had failed.
+        controls: How often a URL that was served before was served again after this one had failed.
     """
 
     batch: BatchWork
@@ -110,7 +109,6 @@ class Row:
     is_odd: bool = False
     is_probe: bool = False
     has_started_over: bool = False
-    control_url: str = ""
     controls: int = 0
     held_from: RowState = RowState.QUEUED
     #: When it failed last, on the worker's clock, and whether that failure is yet to be charged to it
@@ -238,7 +236,6 @@ class Row:
             "is_retry": self.is_retry,
             "is_odd": self.is_odd,
             "is_probe": self.is_probe,
-            "control_url": self.control_url,
             "controls": self.controls,
             "is_suspect": self.failed_at_s is not None,
             "owes_attempt": self.owes_attempt,
@@ -265,7 +262,6 @@ class Row:
             "is_retry": bool(known["is_retry"]),
             "is_odd": bool(known["is_odd"]),
             "is_probe": bool(known.get("is_probe", False)),
-            "control_url": str(known.get("control_url", "")),
             "controls": int(known.get("controls", 0)),
             "failed_at_s": now_s if known["is_suspect"] else None,
             "owes_attempt": bool(known["owes_attempt"]),

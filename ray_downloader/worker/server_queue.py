@@ -16,8 +16,9 @@ from itertools import count
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.leases.pacer import LeasePacer
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
-from ray_downloader.politeness.server.evidence import stops_its_holder
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
+from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, stops_its_holder
+from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
 from ray_downloader.worker.evidence import FaultJudge
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
@@ -41,8 +42,6 @@ REPORT_INTERVAL_S = 1.0
 #: How much longer than its due time a request waits for the previous one to get its connection.
 MOST_CONNECTING_S = 0.025
 NEVER = float("inf")
-#: Rows refused by 403 that are held until another row shows whether it is about them; more than this are a ban.
-MOST_HELD = 8
 #: If no other row is left for comparison: bans of 45 s were observed, and each further try waits longer.
 ALONE_403_DELAY_S = 60.0
 #: A row that was told to wait for longer than this is not asked again to find out whether that is meant for it alone.
@@ -61,9 +60,10 @@ class ServerQueue:
     Args:
         budget: Key of the budget.
         holder: Name under which this task requests leases.
+        patience_s: How long a server in trouble is waited for.
     """
 
-    def __init__(self, budget: str, holder: str) -> None:
+    def __init__(self, budget: str, holder: str, patience_s: float) -> None:
         self.budget = budget
         self.judge = FaultJudge()
         self.in_flight = 0
@@ -77,11 +77,13 @@ class ServerQueue:
         self.wake_at_s = 0.0
         self._request_again_at_s = 0.0
         self._holder = holder
+        self._alone_delay_s = min(ALONE_403_DELAY_S, patience_s / 2)
         self._first: deque[Work] = deque()
         self._fresh: deque[Row] = deque()
         self._deferred: list[tuple[float, int, Work]] = []
         self._held: list[tuple[Row, Failure, float]] = []
         self._served: dict[str, Route] = {}
+        self._new_controls: list[str] = []
         self._controlled_at_s = float("-inf")
         self._order = count()
         self._pacer = LeasePacer()
@@ -102,7 +104,7 @@ class ServerQueue:
 
     @property
     def is_403_ban(self) -> bool:
-        """Whether a 403 now means that requests came too fast, and says nothing about the file."""
+        """Whether a 403 now means that the server refuses everything, and says nothing about the file."""
         return self.lease is not None and self.lease.is_403_ban
 
     @property
@@ -142,18 +144,19 @@ class ServerQueue:
         if delay_s is not None:
             self.crawl_delay_s = max(delay_s, self.crawl_delay_s or 0.0)
 
-    def notice_file(self, route: Route) -> None:
-        """Remember a URL that was served, one for each host."""
+    def notice_file(self, route: Route, *, is_listed: bool) -> None:
+        """Remember a URL that was served, one for each host; the target of a redirect may expire."""
+        if is_listed and route.server not in self._served:
+            self._new_controls.append(route.url)
         self._served[route.server] = route
+
+    def learn_control(self, route: Route) -> None:
+        """Accept a URL that was served to another task."""
+        self._served.setdefault(route.server, route)
 
     def control_served(self, sent_s: float) -> None:
         """A URL that was served before was served again."""
         self.judge.notice_control((work for _, _, work in self._deferred if isinstance(work, Row)), sent_s)
-
-    def control_url(self, server: str) -> str:
-        """A URL of that host that was served; empty if none is known."""
-        route = self._served.get(server)
-        return route.url if route else ""
 
     def take_rows_of(self, hosts: Collection[str]) -> list[Row]:
         """Remove and return the rows whose next request would go to one of these hosts."""
@@ -173,51 +176,97 @@ class ServerQueue:
     # -- rows that a 403 refused -----------------------------------------------------------------------------------
 
     def may_be_ban(self, failure: Failure) -> bool:
-        """Whether a refusal may be a temporary ban: a 403 of a server that has served us."""
-        has_served = self.judge.has_delivered or (self.lease is not None and self.lease.has_served)
-        return failure.http_status == 403 and failure.kind is ErrorKind.HTTP_4XX and has_served
+        """Whether a refusal may be about the file or the whole server; others have to tell."""
+        return failure.http_status == FORBIDDEN_STATUS and failure.kind is ErrorKind.HTTP_4XX
 
     def hold(self, row: Row, failure: Failure, now_s: float) -> None:
         """Keep a refused row until it is known whether others are refused, too."""
+        row.failed_at_s = now_s
         self._held.append((row, failure, now_s))
         self.wake_at_s = 0.0
 
     def release_refused(self, sent_s: float) -> list[tuple[Row, Failure]]:
         """Held rows that were refused before a request was sent that was served: the refusals were about them.
 
-        If that is long ago, a ban may have ended in between, and they are retried.
+        1. If that is long ago, a ban may have ended in between, and they are retried.
+        2. So are those that were refused one after the other, once: a limit may have been the reason.
         """
         before = [held for held in self._held if held[2] < sent_s]
         self._held = [held for held in self._held if held[2] >= sent_s]
+        own = []
         for row, failure, at_s in before:
-            if sent_s - at_s > BAN_S:
-                row.failure, row.is_retry = failure, True
-                row.attempt += 1
-                self.add_deferred(row, at_s)
-        return [(row, failure) for row, failure, at_s in before if sent_s - at_s <= BAN_S]
+            is_late = sent_s - at_s > BAN_S
+            if not is_late and (row.is_odd or not self.is_troubled):
+                own.append((row, failure))
+                continue
+            row.failure, row.is_retry = failure, is_late
+            row.attempt += is_late
+            self.add_deferred(row, at_s)
+        return own
 
-    def settle_held(self, now_s: float) -> None:
-        """Retry held rows if the server refuses everything, or if no other row is left for comparison."""
-        has_judged = not self._outcomes and not self.is_requesting  # the budget may see a ban in the reported outcomes
-        is_last = has_judged and not (self._first or self._fresh or self.in_flight)
-        if not self._held or not (self.is_403_ban or is_last or len(self._held) >= MOST_HELD):
-            return
-        route = self._held[0][0].route
-        control = self._served.get(route.server) if route and not self.is_403_ban else None
-        if control and self._controlled_at_s < self._held[0][2]:
-            self._controlled_at_s = now_s
-            self._first.append(ControlRequest(control))
-            return
+    @property
+    def _awaits_judgement(self) -> bool:
+        """Whether the budget may see in what was just reported that its server refuses everything."""
+        return bool(self._held) and (bool(self._outcomes) or self.is_requesting)
+
+    @property
+    def _may_be_refused_all(self) -> bool:
+        return len(self._held) >= FORBIDDEN_RUN and self._awaits_judgement
+
+    def settle_held(self, now_s: float) -> list[tuple[Row, Failure]]:
+        """Decide about held rows that wait in vain for others; returns those whose refusal is about them.
+
+        1. The server refuses everything: they wait for it, at no cost.
+        2. Others will show it.
+        3. No others are left, so a URL that was served before is requested again; if there is none, or that has shown
+           nothing, they are retried: as its probes if the server is in trouble, else after a while.
+        4. There is only this one URL.
+        """
+        if not self._held or self._awaits_judgement:
+            return []
+        if self.is_403_ban:
+            self._wait_for_server(now_s)
+        elif not (self._first or self._fresh or self.in_flight or self._compares(now_s)):
+            return self._settle_last(now_s)
+        return []
+
+    def _compares(self, now_s: float) -> bool:
+        """Queue a request for a URL that was served before, unless that was done; False if it tells nothing more."""
+        row, _, refused_at_s = self._held[0]
+        control = self._control_of(row)
+        if control is None or self._controlled_at_s >= refused_at_s:
+            return False
+        self._controlled_at_s = now_s
+        self._first.append(ControlRequest(control))
+        return True
+
+    def _settle_last(self, now_s: float) -> list[tuple[Row, Failure]]:
+        if self.is_troubled:
+            self._wait_for_server(now_s)
+            return []
+        held, self._held = self._held, []
+        if len(held) == 1 and not self._deferred and not self._control_of(held[0][0]):
+            return [(row, failure) for row, failure, _ in held]
+        for row, failure, _ in held:
+            row.failure, row.is_retry = failure, True
+            row.attempt += 1
+            self.add_deferred(row, now_s + self._alone_delay_s * (row.attempt - 1))
+        return []
+
+    def _wait_for_server(self, now_s: float) -> None:
         for row, failure, _ in self._held:
-            row.failure = replace(failure, kind=ErrorKind.HTTP_403_BAN) if self.is_403_ban else failure
-            row.is_retry = not self.is_403_ban
-            row.attempt += row.is_retry
-            self.add_deferred(row, now_s if self.is_403_ban else now_s + ALONE_403_DELAY_S * (row.attempt - 1))
+            row.failure, row.is_retry = replace(failure, kind=ErrorKind.HTTP_403_BAN), False
+            self.add_deferred(row, now_s)
         self._held.clear()
+
+    def _control_of(self, row: Row) -> Route | None:
+        """A URL of the row's host that was served before."""
+        return self._served.get(row.route.server) if row.route else None
 
     def take_due(self, now_s: float) -> Work | None:
         """The work that the budget allows to start now; its permit and connection are spent."""
-        self.settle_held(now_s)
+        if self._may_be_refused_all:
+            return None
         if self.in_flight >= self._pacer.connections or self._is_connecting(now_s):
             return None
         is_probe = self.lease is not None and self.lease.is_probe
@@ -232,17 +281,32 @@ class ServerQueue:
         self.in_flight += 1
         self._unsent += 1
         self._started_at_s = now_s
-        work = self._take_failed(is_probe) if is_retry else self._take(is_probe)
+        work = self._take_control(is_probe) or (self._take_failed(is_probe) if is_retry else self._take(is_probe))
         if isinstance(work, Row):
             self.judge.review(work)
             work.is_probe = is_probe
         return work
 
+    def _take_control(self, is_probe: bool) -> Work | None:
+        """A URL that was served before, if the budget wants to know how the server answers that."""
+        if not is_probe or self._probe_url is not ProbeUrl.SERVED:
+            return None
+        failed = [*(row for row, _, _ in self._held), *(work for _, _, work in self._deferred)]
+        row = next((work for work in failed if isinstance(work, Row)), None)
+        control = self._control_of(row) if row else None
+        return ControlRequest(control) if control else None
+
     def _take(self, is_probe: bool) -> Work:
         """Choose a row; for a probe one that is far from those that failed: lists are sorted, and neighbours alike."""
         if self._first:
             return self._first.popleft()
+        if is_probe and self._deferred and self._probe_url is ProbeUrl.FAILED:
+            return heapq.heappop(self._deferred)[2]
         return self._fresh.pop() if is_probe else self._fresh.popleft()
+
+    @property
+    def _probe_url(self) -> ProbeUrl:
+        return self.lease.probe_url if self.lease else ProbeUrl.NEW
 
     def _take_failed(self, is_probe: bool) -> Work:
         """The failed work that is due first; for a probe, once that has failed, too, a URL that was served before."""
@@ -251,11 +315,10 @@ class ServerQueue:
 
     def _control(self) -> Route | None:
         rows = [work for _, _, work in self._deferred if isinstance(work, Row)]
-        first = rows[0].route if rows else None
         waits_s = [row.failure.retry_after_s or 0.0 for row in rows if row.failure]
-        if first is None or not (any(row.is_probe for row in rows) or max(waits_s, default=0.0) > LONG_WAIT_S):
+        if not (any(row.is_probe for row in rows) or max(waits_s, default=0.0) > LONG_WAIT_S):
             return None
-        return self._served.get(first.server)
+        return self._control_of(rows[0])
 
     def _advance_telling(self, now_s: float) -> None:
         """Move a refused row that is due to the front once others were served: its answer shows whose fault it was.
@@ -357,7 +420,10 @@ class ServerQueue:
         unused, self._unused = self._unused, 0
         outcomes = tuple(outcome.aged(now_s - at_s) for at_s, outcome in self._outcomes)
         self._outcomes.clear()
-        return LeaseRequest(self.budget, self._holder, wanted, in_flight, unused, outcomes, self.crawl_delay_s)
+        controls, self._new_controls = tuple(self._new_controls), []
+        return LeaseRequest(
+            self.budget, self._holder, wanted, in_flight, unused, outcomes, self.crawl_delay_s, controls
+        )
 
     def _has_reason_to_request(self, now_s: float) -> bool:
         if self._pacer.needs_renewal(now_s, self._wanted(now_s), self.in_flight):
@@ -367,8 +433,8 @@ class ServerQueue:
         )
 
     def _waits_for_news(self, now_s: float) -> bool:
-        """Whether the next step depends on the budget's view of the outcomes (throttled, or a probe's)."""
-        return self._unused > 0 or (not self.in_flight and not self._pacer.left(now_s))
+        """Whether the next step depends on the budget's view of the outcomes (throttled, a probe's, a run of 403)."""
+        return self._unused > 0 or self._may_be_refused_all or (not self.in_flight and not self._pacer.left(now_s))
 
     def _wanted(self, now_s: float) -> int:
         """Requests that could start soon; a server in trouble is probed with any row, due or not."""
@@ -415,8 +481,7 @@ class ServerQueue:
         return max(ready_at_s, due_at_s)
 
     def _ready_at_s(self, now_s: float) -> float:
-        awaits_verdict = bool(self._held) and (bool(self._outcomes) or self.is_requesting)
-        if self._first or self._fresh or awaits_verdict:
+        if self._first or self._fresh or self._awaits_judgement:
             return now_s
         if not self._deferred:
             return NEVER

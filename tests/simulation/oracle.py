@@ -63,7 +63,7 @@ def ends_of(world: World, number: int) -> Ends:
     row = world.rows[number]
     ends = _ends_at(world, row.server, row.fate)
     if row.mirror is not None and ends != _IMAGE:
-        others = _ends_at(world, *row.mirror)
+        others = _ends_at(world, *row.mirror) | (ends & REFUSED if row.mirror[0] == row.server else frozenset())
         may_turn = ends - {IMAGE, "opted_out"}
         ends = (ends - may_turn) | others if may_turn else ends
     return ends
@@ -101,7 +101,7 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
         never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
         if is_failing or trouble.share < 1 or (may_be_url and (is_few or never_served)):
             ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
-    if isinstance(fate, Says) and fate.times == FOREVER and fate.status in _PASSING:
+    if isinstance(fate, Says) and fate.times == FOREVER and fate.status in _PASSING | {403}:
         ends |= REFUSED  # the last rows of a server, with no other left to tell by
     if world.servers[server].limits and (ends or is_failing):
         ends |= _failing_kinds(fate) | {"http_429", "http_5xx", "reset", "connect"}

@@ -201,7 +201,9 @@ class Simulation:
             self._clock_error_s += fault.by_s
         elif isinstance(fault, Ordered):
             server = self._world.servers[fault.server].name
-            OrderFile(self._layout.orders_file).append(ServerOrder(fault.action, server, fault.value))
+            OrderFile(self._layout.orders_file).append(
+                ServerOrder(fault.action, server, fault.value, self._wall_clock())
+            )
         elif self._cluster is not None and self._driver is not None:
             self._happen_to(self._cluster, self._driver, fault)
 

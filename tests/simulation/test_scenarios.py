@@ -279,6 +279,61 @@ def test_bans_of_45_seconds() -> None:
     assert kinds(run) == {"image": 600}
 
 
+@pytest.mark.parametrize(
+    ("count", "until_s"), [(600, 45.0), (600, 10.0), (60, 100.0), (30, 45.0), (3, 45.0), (2, 45.0)]
+)
+def test_a_server_that_begins_with_403(count: int, until_s: float) -> None:
+    """449 of 600 rows lost: nothing had been served, so each 403 was believed."""
+    run = held(one_server(*rows(count), troubles=(Trouble(0.0, until_s, 403),)))
+    assert kinds(run) == {"image": count}
+    assert len(asked(run.arrivals[0])) <= count + 10
+
+
+def test_a_server_that_begins_with_403_in_many_short_slices() -> None:
+    world = one_server(*rows(100), troubles=(Trouble(0.0, 45.0, 403),), batch_rows=10, slots=3, task_seconds=5.0)
+    assert kinds(held(world)) == {"image": 100}
+
+
+@pytest.mark.parametrize("restart", [Requeued(10.0, 1.0), Drained(10.0, 1.0), ActorRestarted(10.0)])
+def test_a_server_that_begins_with_403_through_a_restart(restart: Fault) -> None:
+    world = one_server(*rows(100), troubles=(Trouble(0.0, 45.0, 403),), faults=(restart,), task_seconds=20.0)
+    assert kinds(held(world)) == {"image": 100}
+
+
+def test_a_server_that_forbids_all_is_asked_for_a_sample_of_its_files() -> None:
+    run = held(one_server(*rows(600), troubles=(Trouble(0.0, FOREVER, 403),)))
+    assert kinds(run) == {"server_refused": 600}
+    assert all("403" in message for message in run.messages.values())
+    assert len(asked(run.arrivals[0])) < 75
+    assert run.seconds < 240.0
+
+
+@pytest.mark.parametrize(("count", "total"), [(1, 100), (50, 100), (90, 100), (570, 600)])
+def test_files_that_are_forbidden_among_good_ones(count: int, total: int) -> None:
+    """With nine in ten, 27 of 100 rows ended as `server_refused`, and two of ten images were lost."""
+    run = run_world(one_server(*_scattered(count, total, Says(403))))
+    assert kinds(run) == {"image": total - count, "http_4xx": count}
+    assert run.seconds < 300.0
+    assert len(asked(run.arrivals[0])) <= 1.5 * total
+
+
+def test_forbidden_files_of_a_server_that_also_bans() -> None:
+    """Asked for without end: since its first ban, every 403 was taken for another."""
+    run = held(one_server(*_scattered(20, 300, Says(403)), limits=(Bans(60, 10.0),)))
+    assert kinds(run) == {"image": 280, "http_4xx": 20}
+    assert len(asked(run.arrivals[0])) < 340
+
+
+def test_bans_after_a_handful_of_requests() -> None:
+    assert kinds(run_world(one_server(*rows(60), limits=(Bans(3, 10.0),)))) == {"image": 60}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_refuses_the_first_visit_of_every_url(status: int) -> None:
+    """All rows were lost: each probe went to another URL, and was its first visit."""
+    assert kinds(run_world(one_server(*rows(12, Says(status, 1))))) == {"image": 12}
+
+
 def test_a_server_that_refuses_all_is_refused_and_says_why() -> None:
     run = held(one_server(*rows(40), troubles=(Trouble(0.0, FOREVER, 429),), politeness={"patience_s": 120.0}))
     assert kinds(run) == {"server_refused": 40}

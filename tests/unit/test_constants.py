@@ -102,7 +102,6 @@ DOCUMENTED = [
         {
             "TROUBLE_RUN": 10,
             "FORBIDDEN_RUN": 5,
-            "FORBIDDEN_HISTORY": 10,
             "UNREACHED_RUN": 5,
             "HOPS_FOR_A_FILE": 10,
             "REFUSED_RUN": 2,
@@ -113,6 +112,8 @@ DOCUMENTED = [
         condition,
         {
             "STRIKES": 3,
+            "NEW_PROBES": 2,
+            "FORBIDDEN_SAMPLE": 40,
             "PROBE_AFTER_S": 5.0,
             "HOPS_TO_RECOVER": 3,
             "MAX_PROBE_DELAY_S": 1_800.0,
@@ -267,7 +268,7 @@ MEASURED = [
             "ANY_RATIO_BYTES": 16_777_216,
         },
     ),
-    (server_queue, {"REPORT_INTERVAL_S": 1.0, "MOST_CONNECTING_S": 0.025, "MOST_HELD": 8}),
+    (server_queue, {"REPORT_INTERVAL_S": 1.0, "MOST_CONNECTING_S": 0.025, "ALONE_403_DELAY_S": 60.0}),
     (
         loop,
         {

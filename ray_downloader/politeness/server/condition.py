@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from ray_downloader.politeness.messages import Verdict, WaitReason
+from ray_downloader.politeness.messages import ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.server.backoff import Backoff
 from ray_downloader.politeness.server.events import Condition, Consequence, Entry, Event
 from ray_downloader.politeness.server.evidence import Evidence
@@ -33,6 +33,8 @@ from ray_downloader.politeness.server.snapshot import Reader
 #: How many other URLs are requested, seconds apart, from a suspect whose probe fails without being refused (a 500, a
 #: time-out) before it is paused for a minute: neighbours in a sorted list fail together.
 STRIKES = 3
+#: After this many probes with URLs that had not failed, one goes to a URL that had.
+NEW_PROBES = 2
 #: Probes go to other URLs if there are any; a URL that fails this often in a row must be the only one.
 ONLY_URL_FAILURES = 3
 #: After a wait of at least this, the first request is a probe: the server may be restarting.
@@ -49,6 +51,11 @@ LOGGED = 100
 LOG_SHOWN = 10
 #: Used if no delays are configured.
 FIRST_DELAY_S = 5.0
+#: So many files must be forbidden, none served, until a server is believed to forbid all of them: each costs a request
+#: once patience is used up. If it forbids nine in ten, one of 40 is served all the same (98 %).
+FORBIDDEN_SAMPLE = 40
+#: Answers with which a server says that it wants no requests now.
+_PUSHED_BACK = frozenset({Evidence.REFUSED, Evidence.FORBIDDEN})
 #: Trouble that was shown by distinct URLs, or that does not depend on URLs.
 _SERVER_WIDE = frozenset({Condition.THROTTLED, Condition.UNREACHABLE})
 
@@ -68,11 +75,12 @@ class ServerCondition:
         "_delays_s",
         "_has_waited",
         "_hops",
+        "_is_forbidden",
         "_last_is_answer",
+        "_new_in_a_row",
         "_probes_failed",
         "_strikes",
         "backoff",
-        "bans",
         "log",
         "name",
         "patience",
@@ -87,15 +95,15 @@ class ServerCondition:
         self.patience = patience
         self.probe = Probe()
         self.runs = Runs()
-        #: Number of runs of 403 after a history of files.
-        self.bans = 0
         self.said = ""
         self.log: deque[Entry] = deque(maxlen=LOGGED)
         self._delays_s = probe_delays_s
         self._culprits = DistinctUrls()
-        self._strikes = self._alone = self._hops = self._probes_failed = 0
+        self._strikes = self._alone = self._new_in_a_row = self._hops = self._probes_failed = 0
         self._has_waited = False
         self._last_is_answer = False
+        #: Whether its trouble consists of nothing but 403.
+        self._is_forbidden = False
 
     def __repr__(self) -> str:
         return f"ServerCondition({self.name.value}, until={self.backoff.until_s:.1f}, said={self.said!r})"
@@ -108,12 +116,16 @@ class ServerCondition:
         consequence = self._take(event)
         if not (was_well and self.name is Condition.HEALTHY and self.runs.is_empty):
             self.log.append(Entry(event, self.name))
-        self.patience.note_trouble(self.is_trouble, event.now_s)
+        self._note_trouble(event.now_s)
         return consequence
 
-    def was_odd(self, url_hash: int) -> None:
+    def _note_trouble(self, now_s: float) -> None:
+        self.patience.has_only_forbidden = self._is_forbidden and not self.runs.files
+        self.patience.note_trouble(self.is_trouble, now_s)
+
+    def was_odd(self, url_hash: int, *, is_forbidden: bool = False) -> None:
         """Record that a URL failed while others were served: its refusals are its own."""
-        self.runs.own.was_odd(url_hash)
+        self.runs.own.was_odd(url_hash, is_forbidden=is_forbidden)
 
     def replay(self, events: Iterable[Event]) -> None:
         """Process logged events again."""
@@ -122,8 +134,6 @@ class ServerCondition:
 
     def _take(self, event: Event) -> Consequence:
         evidence = event.evidence
-        if evidence is Evidence.FORBIDDEN and not self.runs.has_history:
-            evidence = Evidence.ANSWERED
         ends_run = self.runs.is_complete_with(evidence, event.url_hash)
         if evidence in {Evidence.SERVED, Evidence.ANSWERED, Evidence.HOP}:
             self._on_answer(evidence, event)
@@ -137,11 +147,12 @@ class ServerCondition:
             self._on_late(event)
             return Consequence.NONE
         self._last_is_answer, self.said = event.is_answer, event.said or self.said
+        self._is_forbidden &= evidence is Evidence.FORBIDDEN
         if evidence is Evidence.REFUSED:
             return self._on_refusal(event)
         if self.is_trouble:
-            return self._on_failed_probe(event, is_refusal=evidence is Evidence.FORBIDDEN)
-        return self._on_run(evidence, event) if ends_run else Consequence.NONE
+            return self._on_failed_probe(event)
+        return self._on_run(evidence, event) if ends_run or event.is_control else Consequence.NONE
 
     def _on_answer(self, evidence: Evidence, event: Event) -> None:
         """The server is not refusing; but a redirect or robots.txt alone does not show that it delivers files."""
@@ -199,7 +210,7 @@ class ServerCondition:
         if not self.is_trouble or self.name is Condition.UNREACHABLE:
             self._suspect(event)
             return Consequence.NONE if self.runs.own.is_used_to_refusals else Consequence.REFUSED
-        return self._on_failed_probe(event, is_refusal=True)
+        return self._on_failed_probe(event)
 
     def _needs_confirmation(self, wait_s: float) -> bool:
         """Whether another URL has to say so before the server is left alone for that long.
@@ -216,20 +227,20 @@ class ServerCondition:
             self.backoff.pause_for(event.now_s, self._delay_s(), event.free_s)
             return Consequence.NONE
         self._suspect(event)
-        if evidence is Evidence.FORBIDDEN:
-            self.bans += 1
-            return Consequence.REFUSED
-        return Consequence.FAILED
+        self._is_forbidden = evidence is Evidence.FORBIDDEN
+        if event.is_control:
+            self._on_failed_probe(event)
+        return Consequence.REFUSED if self._is_forbidden else Consequence.FAILED
 
-    def _on_failed_probe(self, event: Event, *, is_refusal: bool) -> Consequence:
+    def _on_failed_probe(self, event: Event) -> Consequence:
         """The trouble lasts: the pauses become longer, and the server is given up when its patience is used up."""
         is_other = self._note_failure(event)
         consequence = Consequence.NONE
         if self.name is Condition.UNREACHABLE:
             self._probes_failed += 1
             self.backoff.pause_for(event.now_s, self._delay_s(), event.free_s)
-        elif self._is_server_wide(is_other, is_refusal=is_refusal):
-            if self.name is Condition.SUSPECT and is_refusal:
+        elif event.is_control or self._is_server_wide(is_other, event.evidence):
+            if self.name is Condition.SUSPECT and event.evidence in _PUSHED_BACK:
                 consequence = Consequence.REFUSED_FOR_LONG
             self.name = Condition.THROTTLED
             self.backoff.pause_minutes(event.now_s, event.free_s, event.jitter)
@@ -239,16 +250,11 @@ class ServerCondition:
         self._judge(event.now_s)
         return consequence
 
-    def _is_server_wide(self, is_other: bool, *, is_refusal: bool) -> bool:
+    def _is_server_wide(self, is_other: bool, evidence: Evidence) -> bool:
         """Whether a failed probe is about the server: proven before, other URLs failed, or there is only this one."""
-        is_proven = is_other and self._is_proven(is_refusal=is_refusal)
+        least = 1 if evidence in _PUSHED_BACK else STRIKES
+        is_proven = is_other and self._strikes >= self.runs.own.needed(evidence, least)
         return self.name is Condition.THROTTLED or is_proven or self._alone >= ONLY_URL_FAILURES
-
-    def _is_proven(self, *, is_refusal: bool) -> bool:
-        """Whether enough other URLs failed after the first to show that it is about the server."""
-        if is_refusal:
-            return self._strikes >= self.runs.own.needed(Evidence.REFUSED, 1)
-        return self._strikes >= self.runs.own.needed(Evidence.FAILED, STRIKES)
 
     def _note_failure(self, event: Event) -> bool:
         """Record a failed request; returns True if its URL had not failed in this trouble."""
@@ -257,13 +263,14 @@ class ServerCondition:
         is_other = self._culprits.add(event.url_hash)
         self._strikes += is_other
         self._alone = 0 if is_other else self._alone + 1
+        self._new_in_a_row = self._new_in_a_row + 1 if is_other else 0
         return is_other
 
     def _suspect(self, event: Event) -> None:
         self.name = Condition.SUSPECT
         self._culprits.clear()
         self._culprits.add(event.url_hash)
-        self._strikes = self._alone = self._hops = 0
+        self._strikes = self._alone = self._new_in_a_row = self._hops = 0
         self.probe.clear()
         self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
         self.backoff.pause_seconds(event.now_s, event.free_s)
@@ -278,16 +285,23 @@ class ServerCondition:
     def _recover(self) -> None:
         self.name = Condition.HEALTHY
         self._culprits.clear()
-        self._strikes = self._alone = self._hops = self._probes_failed = 0
-        self._has_waited = False
+        self._strikes = self._alone = self._new_in_a_row = self._hops = self._probes_failed = 0
+        self._has_waited = self._is_forbidden = False
         self.said = ""
         self.runs.clear()
         self.probe.clear()
 
     def _judge(self, now_s: float) -> None:
-        """After a failed probe: was it the last one? One URL alone decides nothing, as long as there are others."""
+        """After a failed probe: was it the last one?
+
+        1. One URL alone decides nothing, as long as there are others.
+        2. Nor do a few if all of them are forbidden and nothing was ever served: most files of some lists are.
+        """
         is_shown = len(self._culprits) > 1 or self._alone >= ONLY_URL_FAILURES
         is_server_wide = self.name in _SERVER_WIDE or (self.name is Condition.WAITING and is_shown)
+        may_be_files = self._is_forbidden and not self.runs.files and self._alone < ONLY_URL_FAILURES
+        if may_be_files and len(self._culprits) < FORBIDDEN_SAMPLE:
+            return
         if is_server_wide and self.patience.is_used_up(now_s):
             self.name = Condition.REFUSED if self._last_is_answer else Condition.DEAD
 
@@ -318,8 +332,16 @@ class ServerCondition:
 
     @property
     def is_403_ban(self) -> bool:
-        """Whether a 403 may be about the server: it delivered files, and is in trouble now or has done so before."""
-        return self.runs.has_history and (self.is_trouble or self.bans > 0)
+        """Whether a 403 now is about the server: its trouble does not depend on the URL."""
+        return self.name in {Condition.THROTTLED, Condition.WAITING, Condition.UNREACHABLE}
+
+    @property
+    def probe_url(self) -> ProbeUrl:
+        """Which URL is the best probe: after a run of 403 one that was served, as forbidden files are common."""
+        if self.name is Condition.SUSPECT and self._is_forbidden:
+            return ProbeUrl.SERVED
+        is_deaf = self.name is Condition.THROTTLED and self._new_in_a_row >= NEW_PROBES
+        return ProbeUrl.FAILED if is_deaf else ProbeUrl.NEW
 
     @property
     def reason(self) -> WaitReason | None:
@@ -360,9 +382,9 @@ class ServerCondition:
             "condition": self.name.value,
             "said": self.said,
             "is_answer": self._last_is_answer,
+            "is_forbidden": self._is_forbidden,
             "has_answered": self.patience.has_answered,
             "files": self.runs.files,
-            "bans": self.bans,
             "probes_failed": self._probes_failed,
             "log": [str(entry) for entry in list(self.log)[-LOG_SHOWN:]],
             **self.backoff.dump(now_s),
@@ -377,6 +399,7 @@ class ServerCondition:
             self.name = Condition.WAITING
         self.said, self._last_is_answer = saved.text("said"), saved.flag("is_answer")
         self.runs.files = saved.count("files") or saved.count("successes")
-        self.bans, self._probes_failed = saved.count("bans"), saved.count("probes_failed")
+        self._is_forbidden = saved.flag("is_forbidden")
+        self._probes_failed = saved.count("probes_failed")
         self.patience.has_answered = saved.flag("has_answered") or self.runs.files > 0
-        self.patience.note_trouble(self.is_trouble, now_s)
+        self._note_trouble(now_s)

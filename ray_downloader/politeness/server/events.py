@@ -47,6 +47,7 @@ class Event:
         jitter: From 0 to 1, how much longer a pause of minutes becomes.
         is_answer: Whether the server answered; a time-out is not an answer.
         said: The server's words, if it refused.
+        is_control: Whether the URL was served before, so that its failure is about the server.
     """
 
     evidence: Evidence
@@ -59,6 +60,7 @@ class Event:
     jitter: float = 0.0
     is_answer: bool = False
     said: str = ""
+    is_control: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from ray_downloader.politeness.messages import Outcome
 
 #: Statuses with which servers say "not now": too many requests, unavailable, Twitter's 420, bandwidth, overloaded.
 _REFUSALS = frozenset({420, 429, 503, 509, 529})
+#: The status of a file that nobody may have, and of a server that wants to be left alone.
+FORBIDDEN_STATUS = 403
 #: Answers besides 5xx whose `Retry-After` is taken seriously; with a 404 it would be about that file.
 _MAY_ASK_TO_WAIT = frozenset({202, 403, 408, 413, 420, 425, 429})
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
@@ -70,13 +72,14 @@ def evidence_of(outcome: Outcome, *, are_others_open: bool) -> Evidence:  # noqa
     kind = outcome.kind
     if kind is None:
         return Evidence.SERVED if outcome.is_row else Evidence.HOP
-    if outcome.is_odd or kind in _OURS:
+    is_forbidden = kind is ErrorKind.HTTP_403_BAN or outcome.http_status == FORBIDDEN_STATUS
+    if kind in _OURS or (outcome.is_odd and not is_forbidden):
         return Evidence.NOTHING
     if are_others_open and kind in _CONNECTION_LOST:
         return Evidence.CROWDED
     if _is_refusal(outcome):
         return Evidence.REFUSED
-    if kind is ErrorKind.HTTP_403_BAN or outcome.http_status == 403:
+    if is_forbidden:
         return Evidence.FORBIDDEN
     if kind in _UNREACHED:
         return Evidence.UNREACHED

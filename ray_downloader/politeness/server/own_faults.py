@@ -50,9 +50,11 @@ class OwnFaults:
         if url_hash:
             self._awaited.append(url_hash)
 
-    def was_odd(self, url_hash: int) -> None:
+    def was_odd(self, url_hash: int, *, is_forbidden: bool = False) -> None:
         """Count a URL that failed again while others were served."""
-        if self._is_awaited(url_hash):
+        if is_forbidden:
+            self._own[Evidence.FORBIDDEN] += 1
+        elif self._is_awaited(url_hash):
             self.odd_in_a_row += 1
             self._own[Evidence.REFUSED] += 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-#: The maximum for a server that never answered, in this run or an earlier one.
+#: The maximum for a server that never answered, in this run or an earlier one, or never with anything but 403.
 NEVER_ANSWERED_S = 120.0
 #: If less than this is left, it counts as used up, as another probe would reveal nothing new.
 LEAST_S = 0.5
@@ -27,7 +27,16 @@ class Patience:
         now_s: Monotonic time.
     """
 
-    __slots__ = ("_is_idle", "_is_trouble", "_noted_s", "_patience_s", "_spent_s", "has_answered", "is_outage")
+    __slots__ = (
+        "_is_idle",
+        "_is_trouble",
+        "_noted_s",
+        "_patience_s",
+        "_spent_s",
+        "has_answered",
+        "has_only_forbidden",
+        "is_outage",
+    )
 
     def __init__(self, patience_s: float, now_s: float) -> None:
         self._patience_s = patience_s
@@ -38,6 +47,8 @@ class Patience:
         self.is_outage = False
         #: Whether it answered in this run or an earlier one, whatever the answer.
         self.has_answered = False
+        #: Whether all that it answered to requests for files was that they are forbidden, which is most likely true.
+        self.has_only_forbidden = False
 
     @property
     def _is_counting(self) -> bool:
@@ -46,7 +57,8 @@ class Patience:
     @property
     def allowed_s(self) -> float:
         """How long it is waited for in total."""
-        return self._patience_s if self.has_answered else min(NEVER_ANSWERED_S, self._patience_s)
+        is_long = self.has_answered and not self.has_only_forbidden
+        return self._patience_s if is_long else min(NEVER_ANSWERED_S, self._patience_s)
 
     @property
     def check_s(self) -> float:

@@ -53,6 +53,7 @@ class OutcomeReader:
             jitter=rng.random() if evidence not in {Evidence.SERVED, Evidence.ANSWERED} else 0.0,
             is_answer=outcome.http_status is not None,
             said=outcome.said or (outcome.kind.value if outcome.kind else ""),
+            is_control=outcome.is_control,
         )
 
     def open_with(self, outcome: Outcome) -> int:

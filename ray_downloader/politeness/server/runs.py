@@ -7,10 +7,8 @@ from ray_downloader.politeness.server.own_faults import OwnFaults
 
 #: Googlebot slows down on a "significant number" of 5xx; a single 500 concerns only its file.
 TROUBLE_RUN = 10
-#: 403 "so often just means forbidden" (StormCrawler), yet some servers use it for limits (Nutch): only a run counts,
-#: and only after a history of files.
+#: 403 "so often just means forbidden" (StormCrawler), yet some servers use it for limits (Nutch): only a run counts.
 FORBIDDEN_RUN = 5
-FORBIDDEN_HISTORY = 10
 #: Refusals in a row by a server whose refusals are noise, until it is known how frequent they are.
 REFUSED_RUN = 2
 #: Failures to connect or resolve are not about a URL: this many in a row, for whichever URLs.
@@ -59,11 +57,6 @@ class Runs:
         self.files = files
 
     @property
-    def has_history(self) -> bool:
-        """Whether a 403 may mean more than "forbidden"."""
-        return self.files >= FORBIDDEN_HISTORY
-
-    @property
     def is_empty(self) -> bool:
         """Whether nothing has failed since the last file."""
         return not (len(self._failed) or len(self._forbidden) or len(self._refused) or self._unreached)
@@ -90,7 +83,7 @@ class Runs:
         return self.own.is_noise and is_new and len(self._refused) < self.own.needed(Evidence.REFUSED, REFUSED_RUN)
 
     def _ends(self) -> bool:
-        is_ban = len(self._forbidden) >= self.own.needed(Evidence.FORBIDDEN, FORBIDDEN_RUN) and self.has_history
+        is_ban = len(self._forbidden) >= self.own.needed(Evidence.FORBIDDEN, FORBIDDEN_RUN)
         is_trouble = len(self._failed) >= self.own.needed(Evidence.FAILED, TROUBLE_RUN)
         if is_ban or is_trouble or self._unreached >= UNREACHED_RUN:
             self.clear()

@@ -38,6 +38,11 @@ class Reader:
         value = self._values.get(key)
         return value if isinstance(value, str) else ""
 
+    def texts(self, key: str) -> list[str]:
+        """The strings of a list."""
+        value = self._values.get(key)
+        return [item for item in value if isinstance(item, str)] if isinstance(value, list | tuple) else []
+
     def choice(self, key: str, choices: type[_Choice]) -> _Choice | None:
         """A member of an enum, by its value."""
         value = self._values.get(key)

@@ -24,8 +24,9 @@ from ray_downloader.politeness.retry import RetryBudget
 from ray_downloader.politeness.server.ceiling import Ceiling
 from ray_downloader.politeness.server.condition import ServerCondition
 from ray_downloader.politeness.server.connections import Connections
+from ray_downloader.politeness.server.controls import Controls
 from ray_downloader.politeness.server.events import Consequence, Event
-from ray_downloader.politeness.server.evidence import Evidence
+from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, Evidence
 from ray_downloader.politeness.server.lessons import Lessons
 from ray_downloader.politeness.server.name_watch import NameWatch
 from ray_downloader.politeness.server.noise import RefusalNoise
@@ -79,6 +80,7 @@ class ServerState:
             self._patience, is_limited=self._rate is not None, is_one_host=policy.group is None
         )
         self._connections = Connections(policy.max_connections, now_s)
+        self._controls = Controls()
         self._opt_out = OptOutBreaker()
         self._name = NameWatch()
         self._retries = RetryBudget()
@@ -114,6 +116,7 @@ class ServerState:
         self._allocator.receive(request, now_s)
         self._reader.open_elsewhere = self._allocator.in_flight - request.in_flight
         self._day_requests.note_report(request, holder_name(request), now_s)
+        self._controls.add(request.controls)
         if request.crawl_delay_s:
             self._ceiling.note_crawl_delay(request.crawl_delay_s, now_s)
             self._apply_ceiling()
@@ -145,7 +148,7 @@ class ServerState:
         self._counted["throttled"] += event.evidence is Evidence.REFUSED
         self._draw(self._condition.on(event), event)
         if outcome.is_odd and outcome.kind:
-            self._condition.was_odd(outcome.url_hash)
+            self._condition.was_odd(outcome.url_hash, is_forbidden=outcome.http_status == FORBIDDEN_STATUS)
             if self._lessons:
                 self._lessons.was_odd(outcome.url_hash)
 
@@ -204,6 +207,11 @@ class ServerState:
                 self._rate.resume(value, None)
             return
         self._ordered = {"pause": Verdict.PAUSED, "ban": Verdict.BANNED, "resume": None}[order]
+
+    @property
+    def ordered_rps(self) -> float | None:
+        """The rate that the operator ordered, if any."""
+        return self._ceiling.ordered_rps
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
@@ -291,12 +299,14 @@ class ServerState:
     def _explained(self, lease: Lease, now_s: float) -> Lease:
         """The lease with what its holder should know about the server."""
         wait = None if lease.permits else self.wait(now_s)
+        is_trouble = self._condition.is_trouble
         return replace(
             lease,
             reason=wait.reason if wait else None,
             said=self._condition.said if wait or self._condition.verdict else "",
             is_403_ban=self._condition.is_403_ban,
-            has_served=self._condition.runs.has_history,
+            probe_url=self._condition.probe_url,
+            controls=self._controls.urls if is_trouble else (),
             is_no_such_name=self._is_name_gone,
         )
 
@@ -371,6 +381,7 @@ class ServerState:
             "bytes": self._counted["bytes"],
             "in_flight": self._allocator.in_flight,
             "waiting": wait and _relative(wait, now_s),
+            "controls": list(self._controls.urls),
             **self._condition.dump(now_s),
             **self._connections.dump(),
             **self._ceiling.dump(now_s),
@@ -400,6 +411,7 @@ class ServerState:
         state._retries = RetryBudget(saved.count("requests"), saved.count("retries"))
         state._counted.update({key: saved.count(key) for key in ("successes", "throttled", "bytes")})
         state._ordered = saved.choice("ordered", Verdict)
+        state._controls.add(saved.texts("controls"))
         return state
 
     def _load_rate(self, saved: Reader) -> None:

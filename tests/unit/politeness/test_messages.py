@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
 
 
 def test_an_outcome_is_of_a_rows_first_request_that_has_just_ended() -> None:
@@ -29,7 +29,8 @@ def test_a_lease_allows_what_it_says_and_no_more() -> None:
     assert (lease.first_in_s, lease.interval_s, lease.valid_s, lease.request_again_in_s) == (0.0, 0.0, 0.0, 0.0)
     assert (lease.burst, lease.connections, lease.retries, lease.serial) == (1, 0, 0, 0)
     assert (lease.verdict, lease.reason, lease.said) == (Verdict.OPEN, None, "")
-    assert not (lease.is_403_ban or lease.is_probe or lease.has_served)
+    assert not (lease.is_403_ban or lease.is_probe)
+    assert (lease.probe_url, lease.controls) == (ProbeUrl.NEW, ())
 
 
 def test_why_a_server_waits_is_what_status_prints() -> None:

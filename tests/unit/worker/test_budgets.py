@@ -179,3 +179,27 @@ def test_what_servers_asked_the_probe_for_is_kept(clock: Clock) -> None:
     assert waiting["waits.example"].reason is WaitReason.RETRY_AFTER
     clock.now_s += 121.0
     assert ask(given, "waits.example").permits > 0
+
+
+@pytest.mark.parametrize("given_ago_s", [3600.0, 0.0, -3600.0])
+def test_an_ordered_rate_that_is_not_in_the_snapshot_is_obeyed_whatever_the_clock_says(
+    clock: Clock, given_ago_s: float
+) -> None:
+    """An order counted as known if its clock was behind: the rate of before was used for the rest of the run."""
+    saved_at_unix_s = 5_000_000.0 + clock() - 5.0
+    order = ServerOrder("rate", "a.org", 0.5, saved_at_unix_s - given_ago_s)
+    given = budgets(clock, {"a.org": {SAVED_AT: saved_at_unix_s, "rate_rps": 10.0}})
+    given.remember([order])
+    assert ask(given, "a.org").permits == 0, "leases of the process before may still be used"
+    clock.now_s += 10.0
+    assert ask(given, "a.org").interval_s >= 2.0
+
+
+def test_what_was_learned_below_an_ordered_rate_outlives_the_process(clock: Clock) -> None:
+    saved_at_unix_s = 5_000_000.0 + clock() - 5.0
+    learned = {SAVED_AT: saved_at_unix_s, "rate_rps": 0.25, "ordered_rps": 0.5}
+    given = budgets(clock, {"a.org": learned})
+    given.remember([ServerOrder("rate", "a.org", 0.5, saved_at_unix_s - 1.0)])
+    assert ask(given, "a.org").permits == 0
+    clock.now_s += 10.0
+    assert ask(given, "a.org").interval_s >= 4.0

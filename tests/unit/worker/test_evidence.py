@@ -156,15 +156,14 @@ def test_a_row_that_cannot_be_connected_while_others_are_served_is_odd(failure: 
     assert fail(judge, row, failure) is Fault.ROW
 
 
-def test_a_ban_says_nothing_of_the_url_and_is_never_the_rows_fault() -> None:
+def test_a_403_with_a_retry_after_is_the_servers_until_others_are_served_and_it_comes_again() -> None:
     judge, (row,) = FaultJudge(), rows_of(1)
     failure = Failure(ErrorKind.HTTP_403_BAN, "", 403)
     assert fail(judge, row, failure) is Fault.SERVER
     judge.notice_served(1.0)
     judge.review(row)
-    assert (row.is_odd, row.attempt) == (False, 1)
-    row.is_odd = True
-    assert fail(judge, row, failure) is Fault.SERVER
+    assert (row.is_odd, row.attempt) == (True, 2)
+    assert fail(judge, row, failure) is Fault.ROW
 
 
 def test_many_empty_answers_in_a_row_are_still_their_rows() -> None:

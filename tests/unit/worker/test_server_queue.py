@@ -11,13 +11,14 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.politeness.leases.pacer import HEARTBEAT_S
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
+from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.row import Row
 from ray_downloader.worker.server_queue import (
     ALONE_403_DELAY_S,
+    BAN_S,
     MOST_CONNECTING_S,
-    MOST_HELD,
     NEVER,
     REPORT_INTERVAL_S,
     ControlRequest,
@@ -32,7 +33,7 @@ FREE = Lease("a.example", 100, valid_s=1e6, burst=100, connections=50, retries=1
 
 
 def a_queue(lease: Lease | None = FREE, rows: int = 0, now_s: float = 0.0) -> tuple[ServerQueue, list[Row]]:
-    queue, fresh = ServerQueue("a.example", "task"), rows_of(rows)
+    queue, fresh = ServerQueue("a.example", "task", 900.0), rows_of(rows)
     for row in fresh:
         queue.add(row)
     if lease is not None:
@@ -156,21 +157,15 @@ def test_the_next_request_waits_a_moment_for_one_that_still_connects() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "served", "has_served", "held"),
+    ("failure", "is_held"),
     [
-        (FORBIDDEN, 1, False, True),
-        (FORBIDDEN, 0, True, True),
-        (FORBIDDEN, 0, False, False),
-        (Failure(ErrorKind.HTTP_4XX, "", 404), 1, True, False),
-        (Failure(ErrorKind.HTTP_403_BAN, "", 403), 1, True, False),
+        (FORBIDDEN, True),
+        (Failure(ErrorKind.HTTP_4XX, "", 404), False),
+        (Failure(ErrorKind.HTTP_403_BAN, "", 403), False),
     ],
 )
-def test_a_403_may_be_a_ban_where_the_server_has_served(
-    failure: Failure, served: int, has_served: bool, held: bool
-) -> None:
-    queue, _ = a_queue(replace(FREE, has_served=has_served))
-    queue.judge.has_delivered = served > 0
-    assert queue.may_be_ban(failure) is held
+def test_a_403_may_be_a_ban_unless_it_certainly_is_one(failure: Failure, is_held: bool) -> None:
+    assert a_queue()[0].may_be_ban(failure) is is_held
 
 
 def test_a_held_row_is_released_by_a_request_that_went_out_after_it_and_was_served() -> None:
@@ -186,41 +181,87 @@ def test_a_held_row_is_released_by_a_request_that_went_out_after_it_and_was_serv
 
 def test_held_rows_wait_as_long_as_others_can_tell() -> None:
     queue, rows = a_queue(rows=2)
-    (held,) = rows_of(1)
-    queue.hold(held, FORBIDDEN, 0.0)
+    held = rows_of(2)
+    for row in held:
+        queue.hold(row, FORBIDDEN, 0.0)
+    assert queue.settle_held(1e6) == []
     assert [queue.take_due(1e6) for _ in range(3)] == [*rows, None]
     for _ in rows:
         queue.finished(SERVED, 1e6)
-    queue.take_due(1e6)
+    assert queue.settle_held(1e6) == []
     assert not queue._deferred, "its budget may see a ban in what is to be reported"
     queue.request(1e6)
     queue.granted(FREE, 1e6)
-    queue.take_due(1e6)
-    assert (held.attempt, queue._deferred[0][0]) == (2, 1e6 + ALONE_403_DELAY_S)
+    assert queue.settle_held(1e6) == []
+    assert [(row.attempt, row.is_retry) for row in held] == [(2, True)] * 2
+    assert [entry[0] for entry in queue._deferred] == [1e6 + ALONE_403_DELAY_S] * 2
+
+
+def test_the_only_url_of_a_server_that_is_forbidden_is_believed() -> None:
+    queue, _ = a_queue()
+    (held,) = rows_of(1)
+    queue.hold(held, FORBIDDEN, 0.0)
+    assert queue.settle_held(0.0) == [(held, FORBIDDEN)]
+    assert len(queue) == 0
+
+
+def test_the_last_rows_are_compared_with_a_url_that_was_served() -> None:
+    queue, _ = a_queue()
+    served, held, other = rows_of(3)
+    for row in (served, held, other):
+        row.route = Route(RequestUrl.parse(row.identifier), "a.example")
+    assert served.route is not None
+    queue.notice_file(served.route, is_listed=True)
+    queue.hold(held, FORBIDDEN, 1.0)
+    queue.hold(other, FORBIDDEN, 1.0)
+    assert queue.settle_held(1.0) == []
+    control = queue.take_due(1e6)
+    assert isinstance(control, ControlRequest)
+    assert control.route is served.route
+    assert queue.release_refused(2.0) == [(held, FORBIDDEN), (other, FORBIDDEN)]
 
 
 def test_in_a_ban_held_rows_are_tried_again_and_have_spent_nothing() -> None:
     queue, _ = a_queue(replace(FREE, is_403_ban=True), rows=1)
     (held,) = rows_of(1)
     queue.hold(held, FORBIDDEN, 0.0)
-    queue.take_due(5.0)
+    assert queue.settle_held(5.0) == []
     assert queue._deferred[0][::2] == (5.0, held)
     assert held.attempt == 1
     assert held.failure is not None
     assert held.failure.kind is ErrorKind.HTTP_403_BAN
 
 
-def test_many_held_rows_are_tried_again_at_their_own_cost() -> None:
-    queue, _ = a_queue(rows=1)
-    held = rows_of(MOST_HELD)
-    for row in held[:-1]:
+def test_a_run_of_403_is_reported_at_once_and_nothing_is_sent_meanwhile() -> None:
+    queue, _ = a_queue(rows=10)
+    for row in rows_of(FORBIDDEN_RUN - 1):
+        queue.in_flight += 1
         queue.hold(row, FORBIDDEN, 0.0)
-    queue.take_due(0.0)
-    assert not queue._deferred
-    queue.hold(held[-1], FORBIDDEN, 0.0)
-    queue.take_due(0.0)
-    assert len(queue._deferred) == MOST_HELD
-    assert [row.attempt for row in held] == [2] * MOST_HELD
+        queue.finished(Outcome(ErrorKind.HTTP_4XX, 403), 0.0)
+    assert queue.take_due(0.1) is not None
+    assert queue.request(0.1) is None
+    queue.hold(rows_of(1)[0], FORBIDDEN, 0.2)
+    queue.finished(Outcome(ErrorKind.HTTP_4XX, 403), 0.2)
+    assert queue.take_due(0.5) is None
+    assert queue.request(0.5) is not None
+    assert queue.take_due(1.0) is None, "the budget has not answered"
+    queue.granted(FREE, 1.1)
+    assert queue.take_due(1.5) is not None
+
+
+@pytest.mark.parametrize(
+    ("is_troubled", "is_odd", "after_s", "is_own"),
+    [(False, False, 1.0, True), (True, False, 1.0, False), (True, True, 1.0, True), (False, True, BAN_S + 1, False)],
+)
+def test_a_403_that_came_with_others_is_believed_the_second_time(
+    is_troubled: bool, is_odd: bool, after_s: float, is_own: bool
+) -> None:
+    queue, _ = a_queue(replace(FREE, is_probe=is_troubled))
+    (held,) = rows_of(1)
+    held.is_odd = is_odd
+    queue.hold(held, FORBIDDEN, 0.0)
+    assert bool(queue.release_refused(after_s)) is is_own
+    assert (held.attempt, held.is_retry) == ((2, True) if after_s > BAN_S else (1, False))
 
 
 # -- what is abandoned -----------------------------------------------------------------------------------------------
@@ -490,8 +531,8 @@ def test_a_probe_with_only_failed_rows_goes_to_one_of_them_and_then_to_a_url_tha
     row = routed(failed(rows_of(1)[0], 99.0, queue))
     served = Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example")
     other = Route(RequestUrl.parse("http://b.example/served.jpg"), "a.example")
-    queue.notice_file(served)
-    queue.notice_file(other)
+    queue.notice_file(served, is_listed=True)
+    queue.notice_file(other, is_listed=True)
     assert queue.take_due(0.0) is row
     queue.finished(THROTTLED, 0.0)
     failed(row, 99.0, queue)
@@ -509,7 +550,7 @@ def test_without_a_url_that_was_served_or_with_fresh_rows_a_probe_is_a_row() -> 
     assert queue.take_due(0.0) is row
     queue, (fresh,) = a_queue(PROBE, rows=1)
     failed(row, 99.0, queue)
-    queue.notice_file(Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example"))
+    queue.notice_file(Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example"), is_listed=True)
     assert queue.take_due(0.0) is fresh
 
 
@@ -517,7 +558,7 @@ def test_a_row_that_was_told_to_come_back_tomorrow_is_not_asked_to_find_out_abou
     queue, _ = a_queue(PROBE)
     row = routed(failed(rows_of(1)[0], 99.0, queue))
     row.failure = Failure(ErrorKind.HTTP_429, "", 429, 86_400.0)
-    queue.notice_file(Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example"))
+    queue.notice_file(Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example"), is_listed=True)
     assert isinstance(queue.take_due(0.0), ControlRequest)
 
 

@@ -232,11 +232,12 @@ def test_forbidden_files_among_served_ones_cost_one_request_each(tmp_path: Path)
     assert len(run.fetcher.started) <= 202
 
 
-def test_a_server_that_forbids_everything_is_believed_at_once(tmp_path: Path) -> None:
+def test_a_server_that_forbids_everything_is_not_believed_at_once(tmp_path: Path) -> None:
+    """It may be a ban that passes, and it did: after 45 s."""
     run = Run(tmp_path, urls(50), lambda _: Reply(ErrorKind.HTTP_4XX, 403, after_s=0.03), politeness())
     run.slice()
-    assert run.kinds() == {"http_4xx": 50}
-    assert len(run.fetcher.started) == 50
+    assert not run.kinds()
+    assert len(run.fetcher.started) < 15
 
 
 def test_what_the_fetcher_chokes_on_costs_its_own_row(tmp_path: Path) -> None:

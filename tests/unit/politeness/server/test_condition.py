@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
-from ray_downloader.politeness.messages import Verdict, WaitReason
-from ray_downloader.politeness.server.condition import ServerCondition
+from ray_downloader.politeness.messages import ProbeUrl, Verdict, WaitReason
+from ray_downloader.politeness.server.condition import FORBIDDEN_SAMPLE, ServerCondition
 from ray_downloader.politeness.server.events import Condition, Consequence, Event
 from ray_downloader.politeness.server.evidence import Evidence
-from ray_downloader.politeness.server.patience import PROBES, Patience
+from ray_downloader.politeness.server.patience import NEVER_ANSWERED_S, PROBES, Patience
 from ray_downloader.politeness.server.snapshot import Reader
 
 
@@ -23,10 +25,10 @@ def a_condition(
 
 def tell(
     condition: ServerCondition, evidence: Evidence, now_s: float, url: int = 0, wait_s: float | None = None,
-    sent_s: float | None = None, is_answer: bool = True, said: str = "",
+    sent_s: float | None = None, is_answer: bool = True, said: str = "", is_control: bool = False,
 ) -> Consequence:  # fmt: skip
     sent_s = now_s if sent_s is None else sent_s
-    return condition.on(Event(evidence, now_s, now_s, sent_s, url, wait_s, 0.0, 0.0, is_answer, said))
+    return condition.on(Event(evidence, now_s, now_s, sent_s, url, wait_s, 0.0, 0.0, is_answer, said, is_control))
 
 
 def refused(condition: ServerCondition, now_s: float, url: int, wait_s: float | None = None) -> Consequence:
@@ -111,20 +113,63 @@ def test_a_run_of_failures_is_trouble(
     said = [tell(condition, evidence, 1.0, url) for url in range(1, length + 1)]
     assert said == [Consequence.NONE] * (length - 1) + [consequence]
     assert condition.name is name
-    assert condition.bans == (evidence is Evidence.FORBIDDEN)
 
 
-def test_a_403_is_a_ban_while_there_is_trouble_or_was_one_and_only_after_files() -> None:
+def forbidden(condition: ServerCondition, now_s: float, urls: Iterable[int]) -> None:
+    for url in urls:
+        tell(condition, Evidence.FORBIDDEN, now_s, url, said="403 no")
+
+
+def test_after_a_run_of_403_a_url_that_was_served_shows_whose_fault_it_is() -> None:
     condition = a_condition(files=10)
-    for url in range(1, 6):
-        tell(condition, Evidence.FORBIDDEN, 1.0, url)
-    assert condition.is_403_ban
-    tell(condition, Evidence.SERVED, 10.0, 9)
-    assert condition.is_403_ban, "it bans by 403"
-    fresh = a_condition(files=9)
-    for url in range(1, 40):
-        tell(fresh, Evidence.FORBIDDEN, 1.0, url)
-    assert (fresh.name, fresh.is_403_ban) == (Condition.HEALTHY, False)
+    forbidden(condition, 1.0, range(1, 6))
+    assert (condition.name, condition.probe_url, condition.is_403_ban) == (Condition.SUSPECT, ProbeUrl.SERVED, False)
+    assert tell(condition, Evidence.FORBIDDEN, 3.0, 99, is_control=True) is Consequence.REFUSED_FOR_LONG
+    assert (condition.name, condition.is_403_ban) == (Condition.THROTTLED, True)
+    tell(condition, Evidence.SERVED, 70.0, 99)
+    assert (condition.name, condition.is_403_ban) == (Condition.HEALTHY, False)
+
+
+def test_a_403_to_a_url_that_was_served_needs_no_others() -> None:
+    condition = a_condition(files=10)
+    forbidden(condition, 1.0, [1])
+    assert tell(condition, Evidence.FORBIDDEN, 3.0, 99, is_control=True) is Consequence.REFUSED
+    assert condition.name is Condition.THROTTLED
+
+
+def test_a_server_that_only_forbids_is_waited_for_as_one_that_never_answered() -> None:
+    condition = a_condition()
+    forbidden(condition, 0.0, range(1, 6))
+    assert condition.patience.allowed_s == NEVER_ANSWERED_S
+    forbidden(condition, 3.0, [6])
+    assert condition.name is Condition.THROTTLED
+    tell(condition, Evidence.SERVED, 70.0, 7)
+    forbidden(condition, 71.0, range(11, 60))
+    assert (condition.name, condition.patience.allowed_s) == (Condition.SUSPECT, 900.0)
+
+
+def test_a_server_that_never_served_is_believed_to_forbid_all_after_a_sample_of_its_files() -> None:
+    condition = a_condition()
+    condition.patience.note_idle(True, 0.0)
+    forbidden(condition, 0.0, range(1, 6))
+    for url in range(6, FORBIDDEN_SAMPLE + 5):
+        assert condition.verdict is None
+        now_s = 200.0 + url
+        assert condition.pause_s(now_s) == 0.0
+        condition.probe_given("task", now_s, now_s + 1)
+        forbidden(condition, now_s, [url])
+    assert condition.verdict is Verdict.REFUSED
+
+
+def test_if_new_urls_are_refused_again_and_again_one_is_tried_that_was_before() -> None:
+    condition = a_condition()
+    urls = []
+    for number in range(1, 8):
+        urls.append(condition.probe_url)
+        is_again = condition.probe_url is ProbeUrl.FAILED
+        refused(condition, 1000.0 * number, 1 if is_again else number)
+    new, failed = ProbeUrl.NEW, ProbeUrl.FAILED
+    assert urls == [new, new, new, failed, new, new, failed]
 
 
 def test_probes_of_a_server_that_is_not_reached_are_further_and_further_apart() -> None:

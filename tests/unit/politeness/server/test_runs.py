@@ -34,14 +34,17 @@ def test_one_url_again_and_again_is_no_run_of_failures_and_one_of_servers_that_a
     assert complete(Runs(), Evidence.UNREACHED, [7] * 5) == [5]
 
 
-def test_403_is_a_ban_only_after_a_history_of_files() -> None:
-    assert complete(Runs(9), Evidence.FORBIDDEN, range(1, 40)) == []
+def test_a_run_of_403_is_no_coincidence_whatever_was_served_before() -> None:
+    assert complete(Runs(), Evidence.FORBIDDEN, range(1, 6)) == [5]
     assert complete(Runs(10), Evidence.FORBIDDEN, range(1, 6)) == [5]
-    runs = Runs(9)
-    assert not runs.has_history
-    runs.is_complete_with(Evidence.SERVED, 99)
-    assert runs.has_history
-    assert runs.files == 10
+
+
+def test_where_many_files_are_forbidden_a_run_of_403_has_to_be_longer() -> None:
+    runs = Runs()
+    for url in range(1, 5):
+        runs.is_complete_with(Evidence.FORBIDDEN, url)
+    runs.is_complete_with(Evidence.SERVED, 9)
+    assert complete(runs, Evidence.FORBIDDEN, range(10, 60)) == [18, 36]
 
 
 @pytest.mark.parametrize("ending", [Evidence.SERVED, Evidence.ANSWERED])
