@@ -210,7 +210,7 @@ def test_a_403_for_the_last_row_of_a_server_that_refuses_others_too_is_asked_abo
     run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(12)], script)
     run.slice()
     assert run.kinds() == {}, "a URL that was served before is forbidden, too"
-    assert sum(run.asked().values()) <= 11 + 4
+    assert sum(run.asked().values()) <= 11 + 8
 
 
 def test_a_403_for_the_last_row_is_its_own_if_a_url_that_was_served_before_is_served_again(tmp_path: Path) -> None:
