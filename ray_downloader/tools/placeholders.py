@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from ray_downloader.errors import ErrorKind
@@ -52,7 +51,7 @@ def reject_placeholders(layout: RunLayout) -> int:
     with images_database(layout.schedules, batches) as connection:
         connection.execute(ALIKE_SQL)
         known = _load(layout.placeholders_file)
-        _register(connection, known)
+        connection.register("known", _table(known))
         found = {(server, hashsum) for hashsum, server, *_ in connection.sql("FROM alike").fetchall()}
         rows_of_file = connection.sql(_ROWS_SQL).fetchall()
     if found - known:
@@ -62,11 +61,10 @@ def reject_placeholders(layout: RunLayout) -> int:
     return sum(len(rows) for _, rows in rows_of_file)
 
 
-def _register(connection: duckdb.DuckDBPyConnection, known: Iterable[tuple[str, str]]) -> None:
+def _table(known: Iterable[tuple[str, str]]) -> pa.Table:
     pairs = sorted(known)
     hashes = pa.array([hashsum for _, hashsum in pairs], pa.string())
-    servers = pa.array([server for server, _ in pairs], pa.string())
-    connection.register("known", pa.table({"hashsum_original": hashes, "server_name": servers}))
+    return pa.table({"hashsum_original": hashes, "server_name": pa.array([server for server, _ in pairs], pa.string())})
 
 
 def _load(path: Path) -> set[tuple[str, str]]:
