@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
+from ray_downloader.fetch import addresses
 from ray_downloader.fetch.addresses import is_public_address, is_public_name, literal_address
 
 NOT_PUBLIC = [
@@ -131,3 +134,12 @@ def test_an_address_of_the_public_internet_may_stand_in_a_url(host: str) -> None
 def test_every_bit_of_an_address_behind_a_translator_counts() -> None:
     assert not is_public_address("64:ff9b::c0a8:ffff"), "192.168.255.255"
     assert is_public_address("64:ff9b::c0a9:0"), "192.169.0.0, the first one after it"
+
+
+@pytest.mark.parametrize("carried", ["64:ff9b::808:808", "64:ff9b::808:809", "64:ff9b::101:101"])
+def test_a_public_address_that_another_carries_is_public_to_the_last_bit(carried: str) -> None:
+    address = literal_address(carried)
+    assert address is not None
+    found = addresses._carried_ipv4(ipaddress.IPv6Address(address))
+    assert found is not None
+    assert int(found) == int(ipaddress.IPv6Address(carried)) & (2**32 - 1)

@@ -376,3 +376,43 @@ def test_a_new_connection_tells_its_times_and_a_kept_one_none(transfer: Transfer
 
 def result_of(transfer: Transfer, code: int) -> FetchResult:
     return curl_transfer.result_of(transfer, code, "as libcurl says", NetworkSettings())
+
+
+def test_a_name_is_forgotten_for_one_use_of_the_handle(transfer: Transfer) -> None:
+    begin(transfer)
+    assert not transfer.forgets_name
+    transfer.forget_name("a.org", 81)
+    assert transfer.forgets_name
+    assert transfer.easy.values(pycurl.RESOLVE) == [["-a.org:81"]]
+
+
+def test_a_socket_that_cannot_be_made_is_named_and_not_connected(
+    transfer: Transfer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_facts: int) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(curl_transfer, "_LentSocket", exhausted)
+    begin(transfer)
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, ("93.184.216.34", 80))
+    assert transfer._open_socket(0, address) == pycurl.SOCKET_BAD
+    assert result_of(transfer, 7).message == "93.184.216.34: Too many open files"
+
+
+def test_a_page_of_exactly_400_is_a_refusal_though_it_broke_off(transfer: Transfer) -> None:
+    begin(transfer)
+    transfer.header_lines[:] = [b"HTTP/1.1 400 X"]
+    assert result_of(transfer, 8).kind is ErrorKind.HTTP_4XX
+
+
+def test_a_kept_connection_that_ended_is_told_in_words_of_ours(transfer: Transfer) -> None:
+    begin(transfer)
+    assert result_of(transfer, 42).message == "the connection, kept from an earlier request, ended before the answer"
+
+
+def test_an_error_page_is_not_unpacked(make_fetcher: MakeFetcher, wire: Wire) -> None:
+    page = gzip.compress(b"not here")
+    result = answered(make_fetcher(), wire, answer_of(page, "404 Not Found", "Content-Encoding: gzip"))
+    assert (result.kind, result.status) == (ErrorKind.HTTP_4XX, 404)
+    transferred = answered(make_fetcher(), wire, answer_of(gzip.compress(b"x" * 10), "200 OK"))
+    assert transferred.body == gzip.compress(b"x" * 10), "nothing says that it is packed"

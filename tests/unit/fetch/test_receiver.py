@@ -150,3 +150,11 @@ def test_charges_add_up_whatever_comes(tmp_path: Path, monkeypatch: pytest.Monke
             elif isinstance(body := buffer.finish(), BodyFile):
                 body.close()
         assert (room.in_memory_bytes, room.on_scratch_bytes) == (0, 0)
+
+
+def test_a_body_that_fits_to_the_byte_fits() -> None:
+    packed = gzip.compress(bytes(1000))
+    receiver, content = received(packed, max_unpacked_bytes=1000)
+    assert (receiver.problem, len(content)) == (None, 1000)
+    receiver, _ = received(gzip.compress(bytes(1001)), max_unpacked_bytes=1000)
+    assert receiver.problem is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.output.croissant import CROISSANT, write_croissant
+from ray_downloader.output.croissant import _DESCRIPTIONS, CROISSANT, Facts, croissant, write_croissant
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
 from tests.support.stored import StoredRun, received, row
 
@@ -50,3 +50,21 @@ def test_the_package_of_mlcommons_finds_it_valid(described: Path) -> None:
     mlcroissant = pytest.importorskip("mlcroissant")
     issues = mlcroissant.Dataset(str(described)).metadata.ctx.issues
     assert (issues.errors, issues.warnings) == (set(), set())
+
+
+def test_a_run_of_unknown_licence_in_the_working_folder_is_described_too() -> None:
+    settings = Settings.from_config({"path_to_input": "list.txt", "path_to_output": "."})
+    document = croissant(settings, SUCCESS_SCHEMA, SUMMARY, Facts())
+    assert (document["name"], document["url"]) == ("images", "images")
+    assert (document["license"], document["datePublished"]) == (["unknown"], "1970-01-01")
+    assert document["creator"]["name"] == "unknown"
+
+
+def test_a_run_is_named_after_its_folder_and_columns_after_what_they_are(described: Path) -> None:
+    text = described.read_text("utf-8")
+    document = json.loads(text)
+    assert document["name"] == "out"
+    assert text == json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    fields = {one["name"]: one["description"] for one in document["recordSet"][0]["field"]}
+    assert fields["original_format"] == "original format"
+    assert all(fields[name] == words for name, words in _DESCRIPTIONS.items() if name in fields)

@@ -8,6 +8,7 @@ import yaml
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.output.data_card import CARD, data_card, write_data_card
+from ray_downloader.partition import partition
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA, success_schema
 
@@ -55,3 +56,21 @@ def test_a_run_without_images_has_no_card(tmp_path: Path) -> None:
     layout.images.mkdir()
     write_data_card(layout, settings.image, SUMMARY)
     assert (layout.images / CARD).read_text("utf-8") == data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY)
+
+
+def test_the_card_of_a_run_has_the_columns_that_it_keeps_and_adds(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("url,species\nhttp://a.example/1.jpg,erato\n")
+    settings = Settings.from_config(
+        {
+            "path_to_input": str(tmp_path / "list.csv"),
+            "path_to_output": str(tmp_path / "out"),
+            "dataset": {"keep": ["species"]},
+            "image": {"extra_columns": ["sha256"]},
+        }
+    )
+    layout = RunLayout.of(settings)
+    partition(settings, layout, lambda _: None)
+    layout.images.mkdir()
+    write_data_card(layout, settings.image, SUMMARY)
+    card = (layout.images / CARD).read_text("utf-8")
+    assert card == data_card(success_schema(["species"], ["sha256"]), "jpeg", SUMMARY)

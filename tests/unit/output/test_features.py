@@ -32,3 +32,9 @@ def test_every_column_is_named_and_pictures_only_where_they_can_be_decoded(
             }
         }
     }
+
+
+def test_a_dictionary_is_what_it_holds() -> None:
+    schema = pa.schema([("word", pa.dictionary(pa.int32(), pa.string()))])
+    features = json.loads(features_metadata(schema, None)["huggingface"])["info"]["features"]
+    assert features == {"word": {"dtype": "string", "_type": "Value"}}

@@ -64,3 +64,29 @@ def test_a_frame_for_which_the_disk_has_no_room_leaves_those_before_and_after_wh
     writer.write(b"three")
     writer.close()
     assert list(read_frames(path)) == [b"one", b"three"]
+
+
+def test_a_frame_with_another_magic_ends_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write(path, b"one", b"two")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"RDJ2", b"RDJ1", 1))
+    assert list(read_frames(path)) == []
+
+
+def test_closing_closes_the_file(tmp_path: Path) -> None:
+    writer = FrameWriter(tmp_path / "file")
+    descriptor = writer._descriptor
+    os.fstat(descriptor)
+    writer.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_a_header_alone_is_a_frame_only_if_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write(path, b"one", b"")
+    content = path.read_bytes()
+    assert list(read_frames(path)) == [b"one", b""]
+    path.write_bytes(content[:-1])
+    assert list(read_frames(path)) == [b"one"]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.errors import UserError
+from ray_downloader.partition.kept import columns_to_keep
+from ray_downloader.sources.tables import Table
 from tests.support.lists import GBIF, Partitioned, partitioned, real_data
 
 MEDIA = (
@@ -142,3 +144,9 @@ def test_a_checksum_column_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("url,m\nhttp://a.example/1.jpg,a\n")
     with pytest.raises(UserError, match="no column 'md5sum'"):
         partitioned(tmp_path / "l.csv", tmp_path / "out", {"columns": {"md5": "md5sum"}})
+
+
+def test_columns_that_every_row_has_may_be_missing_in_the_list() -> None:
+    table = Table(Path("l.csv"), "l.csv", ("url", "species"), None)
+    assert columns_to_keep((), ("title", "species"), [table]) == ("species",)
+    assert columns_to_keep(("datasetKey",), (), [table]) == ("datasetKey",), "a dataset's own need not be there"

@@ -111,3 +111,14 @@ def test_a_line_that_is_refused_for_several_reasons_is_one_row(database: Databas
     path.write_bytes(b"http://a/1,1\nhttp://a/\xff,2,3,4,\xff\n")
     database.read(given)
     assert [(line, file) for _, line, file in database.rows("= 'unparsable_line'")] == [(2, str(path))]
+
+
+def test_lines_of_several_texts_are_staged_and_nothing_is_left_registered(database: Database, tmp_path: Path) -> None:
+    database.read(table(tmp_path / "a.csv", "http://a/1,1,x\nhttp://a/2,2\n"))
+    database.read(table(tmp_path / "b.csv", "http://b/1,1\nhttp://b/2,2,y\n"))
+    assert [(text, line) for text, line, _ in database.rows("= 'unparsable_line'")] == [
+        ("http://a/1,1,x", 1),
+        ("http://b/2,2,y", 2),
+    ]
+    with pytest.raises(duckdb.CatalogException):
+        database.connection.sql("FROM refused")

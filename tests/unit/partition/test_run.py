@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.partition import load_partition_summary
+from ray_downloader.partition import load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches, read_batch
 from ray_downloader.partition.row_uuid import row_uuid
+from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import POOLED, REJECTED_SCHEMA
 from tests.support.lists import GBIF, partitioned, real_data
 
@@ -288,3 +290,15 @@ def test_a_run_folder_of_the_legacy_project_is_left_alone(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="run folder of distributed-downloader"):
         partitioned(tmp_path / "l.txt", tmp_path / "out")
     assert older.exists()
+
+
+def test_ten_kinds_of_list_are_described_and_the_others_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number:02}.csv").write_text(f"url,c{number}\nhttp://a.example/{number}.jpg,x\n")
+    settings = Settings.from_config({"path_to_input": str(folder), "path_to_output": str(tmp_path / "out")})
+    said: list[str] = []
+    partition(settings, RunLayout.of(settings), said.append)
+    assert sum("read as" in sentence for sentence in said) == 10
+    assert "2 more kinds of list" in said

@@ -18,7 +18,7 @@ import pytest
 from ray_downloader import pipeline
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
-from ray_downloader.partition import load_partition_summary, same_list
+from ray_downloader.partition import content, load_partition_summary, same_list
 from ray_downloader.partition.batches import load_batches, read_batch
 from ray_downloader.run_folder.identity import load_identity
 from ray_downloader.run_folder.layout import RunLayout
@@ -235,3 +235,25 @@ def test_an_extension_that_is_killed_anywhere_is_finished_or_never_was(
     run.call(list="extend")
     assert run.rows() == accepted(range(100)), "what was prepared and not decided is made anew"
     assert not list((run.folder / "out").glob(".[ampt]*"))
+
+
+def test_a_list_that_was_moved_is_noted_without_reading_it_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = run.folder / "moved.txt"
+    run.list.rename(moved)
+    run.call(path_to_input=str(moved))
+    assert json.loads((run.folder / "out" / "run.json").read_text("utf-8"))["list"]["path"] == str(moved)
+    monkeypatch.setattr(content, "sha256_of", lambda _: pytest.fail("it was not touched"))
+    run.call(path_to_input=str(moved))
+
+
+def test_what_was_found_is_reported_with_its_counts(run: Run) -> None:
+    said: list[str] = []
+    run.write(range(100))
+    settings = Settings.from_config(
+        {"path_to_input": str(run.list), "path_to_output": run.folder / "out", "list": "extend"}
+    )
+    same_list.settle_list(
+        settings, RunLayout.of(settings), ".trash", said.append, lambda *_: pytest.fail("no documents")
+    )
+    (sentence,) = said
+    assert sentence.startswith("the new rows of the list were added: 60 rows are the same, 40 are new, 0 are gone")

@@ -458,3 +458,14 @@ def test_the_first_urls_are_a_thousand_at_most(database: duckdb.DuckDBPyConnecti
 def test_a_core_has_no_first_urls(database: duckdb.DuckDBPyConnection, table: MakeTable) -> None:
     _, core, _ = _core_inputs(table, "all")
     assert first_urls(database, Reading(WITH_CORE, [core]), None) == []
+
+
+def test_companions_of_a_source_that_has_none_are_not_read(
+    database: duckdb.DuckDBPyConnection, table: MakeTable
+) -> None:
+    media = MediaInput(table("m.csv", "id,url\n1,http://a/1\n"), (table("o.csv", "id,basis\n1,x\n"),))
+    stage(database, PLAIN, [media])
+    assert staged(database, "source_id, license") == [("1", None)]
+    alone = Source(PLAIN.columns, (), companion=OF_ARCHIVE)
+    stage(database, alone, [table("m.csv", "id,url\n1,http://a/1\n")])
+    assert staged(database, "source_id, license") == [("1", None)]
