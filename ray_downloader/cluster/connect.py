@@ -248,7 +248,7 @@ def _measure(
 
 
 def _slots_of(resources: Mapping[str, float], options: ClusterSettings, parameters: DownloaderParameters) -> int:
-    """Tasks that run at once on a node: as many as it has CPUs and memory for."""
+    """Tasks that run at once on a node: as many as it has CPUs and memory for; a Ray may not state its memory."""
     by_cpus = int(resources["CPU"] / parameters.cpu_per_worker)
-    by_memory = max(1, int(resources.get("memory", math.inf) / 2**20 / options.worker_memory_mb))
-    return min(by_cpus, by_memory, parameters.workers_per_node or by_cpus)
+    by_memory = max(1.0, resources.get("memory", math.inf) / 2**20 / options.worker_memory_mb)
+    return int(min(by_cpus, by_memory, parameters.workers_per_node or by_cpus))

@@ -408,7 +408,7 @@ def test_a_failed_probe_between_redirects_makes_them_count_from_the_beginning() 
 
 def test_what_is_saved_of_a_server_without_a_history() -> None:
     fresh = a_condition().dump(0.0)
-    assert (fresh["condition"], fresh["is_answer"], fresh["probes_failed"], fresh["bans"]) == ("healthy", False, 0, 0)
+    assert (fresh["condition"], fresh["is_answer"], fresh["probes_failed"]) == ("healthy", False, 0)
     recovered = a_condition()
     for url in range(5):
         tell(recovered, Evidence.UNREACHED, 0.0, url, is_answer=False)
