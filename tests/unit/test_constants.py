@@ -26,6 +26,7 @@ from ray_downloader.politeness.server import (
     ceiling,
     condition,
     connections,
+    controls,
     goodput,
     latency,
     lessons,
@@ -43,12 +44,12 @@ from ray_downloader.politeness.server import (
     runs,
     state,
 )
+from ray_downloader.politeness.server import evidence as server_evidence
 from ray_downloader.run_folder import atomic, identity, lease_file
 from ray_downloader.schedule import eta, planner
 from ray_downloader.slurm import head_loss, requeue
 from ray_downloader.worker import (
     batch_work,
-    budgets,
     evidence,
     loop,
     progress,
@@ -126,6 +127,8 @@ DOCUMENTED = [
     ),
     (connections, {"RAISE_AFTER_S": 60.0, "RAISE_AFTER_FILES": 50, "MAX_DOUBLINGS": 6}),
     (lessons, {"KEPT": 16}),
+    (controls, {"KEPT": 8}),
+    (server_evidence, {"FORBIDDEN_STATUS": 403}),
     (own_faults, {"ACCIDENT": 1e-3, "MOST_NEEDED": 40, "REMEMBERED": 1000, "AWAITED": 256, "USED_TO_IT": 3}),
     (probe, {"PROBE_TIMEOUT_S": 60.0}),
     (name_watch, {"LOOK_UPS": 3, "OVER_S": 30.0, "REMEMBERED_S": 10.0}),
@@ -252,7 +255,6 @@ MEASURED = [
             "QUIET_INTERVALS": 2.0,
         },
     ),
-    (budgets, {"CLOCKS_S": 10.0}),
     (progress, {"SILENT_S": 10.0}),
     (journal, {"FLUSH_BYTES": 2_097_152, "FLUSH_ROWS": 32}),
     (parquet, {"MAX_GROUP_BYTES": 33_554_432}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.headers.x_robots_tag import OPT_OUT_ANSWERS
 from ray_downloader.politeness.leases.timeline import spacing_s
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.server.backoff import FIRST_SECONDS_S
 from ray_downloader.politeness.server.rate import COSTLY_PLATEAU_FACTOR
@@ -182,11 +182,13 @@ def test_a_fixed_rate_stays_and_pauses_all_the_same() -> None:
     assert rate_of(state) == 10.0
 
 
-def test_a_run_of_403_pauses_and_workers_hear_that_it_is_a_ban() -> None:
+def test_a_run_of_403_pauses_and_is_probed_with_a_url_that_was_served() -> None:
     state = ServerState(POLICY, 0.0)
     lease = ask(state, 1.0, *[SUCCESS] * 20, *[Outcome(ErrorKind.HTTP_4XX, 403)] * 5)
     assert lease.verdict is Verdict.PAUSED
-    assert ask(state, 1.0 + lease.request_again_in_s + 2.0).is_403_ban
+    probe = ask(state, 1.0 + lease.request_again_in_s + 2.0)
+    assert (probe.permits, probe.is_probe, probe.probe_url) == (1, True, ProbeUrl.SERVED)
+    assert not probe.is_403_ban, "forbidden files are common: the probe tells"
 
 
 def test_refusals_without_a_file_end_refused_only_while_the_run_has_nothing_else_to_do() -> None:
