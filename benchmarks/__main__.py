@@ -44,6 +44,7 @@ BENCHMARKS = {
     "checks": Benchmark(("-m", "benchmarks.politeness.checks"), "two contracts that a server can check (2 min)"),
     "mutants": Benchmark(("-m", "benchmarks.mutants"), "do the unit tests notice when the code is wrong? (15 min)"),
     "report": Benchmark(("-m", "benchmarks.report.run"), "report.html of 1 M rows over 10,000 servers (2 min)"),
+    "eta": Benchmark(("-m", "benchmarks.eta.run"), "the time left of real runs at half-time (6 min)"),
     "politeness": Benchmark(("-m", "benchmarks.politeness"), "our law beside those of others (4 min)"),
 }
 
