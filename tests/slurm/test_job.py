@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -147,10 +148,12 @@ def test_rays_dead_head_is_seen_at_once_and_ray_starts_once_more(
 ) -> None:
     run = [*arguments(shared_folder, slurm_origin, "ray", rows=600 * kills, rate_rps=2.0), DOWNLOAD_ONLY]
     job = submit(shared_folder, *run, "downloader_parameters.num_downloads=1", options=TWO_NODES)
-    for _ in range(kills):
+    for kill in range(1, kills + 1):
         wait_for_requests(slurm_origin, "ray", 100)
         kill_head_of(job)
-    job.wait_for_line("the job has lost its Ray: Ray died: its gcs_server on .* was killed by SIGKILL \\(memory", 20)
+        killed_at_s = time.monotonic()
+        within(10, partial(has_told_deaths, job, kill), "the sentence about the end of Ray")
+        print(f"told {time.monotonic() - killed_at_s:.1f} s after the kill")  # noqa: T201 (for the record)
     job.wait_for_line("Ray is started once more")
     if kills > 1:
         within(90, partial(job.has, "Restarts", "1"), "the second loss requeues the job")
@@ -158,6 +161,12 @@ def test_rays_dead_head_is_seen_at_once_and_ray_starts_once_more(
     assert job.field("Restarts") == str(kills - 1)
     assert_settled_once(shared_folder, "ray", rows=600 * kills)
     assert_nothing_left(shared_folder, "ray", job, idle_nodes)
+
+
+def has_told_deaths(job: Job, count: int) -> bool:
+    """Whether the log has said so often what killed Ray's head."""
+    sentence = r"the job has lost its Ray: Ray died: its gcs_server on \S+ was killed by SIGKILL \(memory"
+    return len(re.findall(sentence, job.log)) == count
 
 
 def kill_head_of(job: Job) -> None:
