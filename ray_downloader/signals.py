@@ -35,12 +35,15 @@ def run_until_stopped(
         settings: Its settings.
         settled_rows: Rows with a result so far: a run that settles none does not count as one of a Slurm job.
     """
-    before = settled_rows()
+    before, seen = settled_rows(), len(_requests)
     try:
         with stopping_on_signals():
             exit_code = work()
-    except StopRequested as request:
-        _log.warning("%s: stopped; %s continues", request, same_command(settings))
+    except KeyboardInterrupt as interrupt:
+        if not isinstance(interrupt, StopRequested) and len(_requests) == seen:
+            raise
+        reason = interrupt if isinstance(interrupt, StopRequested) else _requests[-1]
+        _log.warning("%s: stopped; %s continues", reason, same_command(settings))
         exit_code = ExitCode.STOPPED
     except RayLostError as loss:
         _log.error("%s: stopped; %s continues", loss, same_command(settings))
@@ -112,8 +115,13 @@ def _keep_ignoring(is_over: threading.Event) -> None:
             libc.signal(int(name), ctypes.c_void_p(int(signal.SIG_IGN)))
 
 
+#: Names of the signals that were raised: Ray's calls turn the exception of a handler into a plain `KeyboardInterrupt`.
+_requests: list[str] = []
+
+
 def _stop(number: int, _frame: object) -> None:
-    raise StopRequested(signal.Signals(number).name)
+    _requests.append(signal.Signals(number).name)
+    raise StopRequested(_requests[-1])
 
 
 #: Interrupts that made a stage drain instead of being raised.

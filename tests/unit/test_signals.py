@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from ray_downloader.signals import ignoring_signals
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ExitCode
+from ray_downloader.signals import ignoring_signals, run_until_stopped
 
 #: What Ray does in C++ when it shuts down.
 _RESETS = """
@@ -33,6 +36,38 @@ def test_a_signal_after_the_handlers_were_reset_is_ignored(name: signal.Signals)
         process.send_signal(name)
         process.stdin.close()
         assert process.wait(30) == 7
+
+
+def run_ended_by(raised: Callable[[], ExitCode]) -> ExitCode:
+    settings = Settings.from_config({"path_to_input": "list.txt", "path_to_output": "out"})
+    return run_until_stopped(raised, settings)
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_that_ray_turns_into_an_interrupt_is_still_a_request_to_stop(
+    name: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen at `ray.wait`: a job of Slurm that was drained while Ray started was not requeued."""
+
+    def work() -> ExitCode:
+        try:
+            os.kill(os.getpid(), name)
+            signal.pause()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+        return ExitCode.SETTLED
+
+    assert run_ended_by(work) is ExitCode.STOPPED
+    assert f"{name.name}: stopped; the same command continues" in caplog.text
+
+
+def test_the_users_own_interrupt_is_raised(caplog: pytest.LogCaptureFixture) -> None:
+    def work() -> ExitCode:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_ended_by(work)
+    assert not caplog.text
 
 
 def test_afterwards_signals_are_what_they_were() -> None:
