@@ -53,7 +53,7 @@ def read_carefully(body: bytes, header: Header, options: ImageOptions) -> Pictur
 
 def _read_whole_jpeg(body: bytes, header: Header, options: ImageOptions) -> Picture:
     """A JPEG with an end marker: whatever is missing before it is missing in the middle, and not kept."""
-    damage = zero_hole(body, header.scan_at) or _damage(body, header)
+    damage = zero_hole(body, header) or _damage(body, header)
     if damage is not None:
         raise ImageError(damage.kind, damage.message)
     return _read(body, header, options)

@@ -50,7 +50,7 @@ def decode(body: bytes, header: Header, by: int = 1) -> Picture:
         raise ImageError(ErrorKind.DECODE_FAILED, f"OpenCV: {error.err}") from None
     if pixels is None:
         raise ImageError(ErrorKind.DECODE_FAILED, f"OpenCV does not decode this {header.image_format}")
-    damage = (warnings.damage(body, header) or zero_hole(body, header.scan_at)) if is_jpeg else None
+    damage = (warnings.damage(body, header) or zero_hole(body, header)) if is_jpeg else None
     if damage is not None:
         raise ImageError(damage.kind, damage.message)
     if needs_all:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import struct
+import warnings
 
 from PIL import ExifTags, Image
 
@@ -48,11 +49,13 @@ def exif_json(exif: bytes) -> str | None:
         return None
     block = Image.Exif()
     try:
-        block.load(exif)
-        tags = {ExifTags.TAGS.get(tag, str(tag)): value for tag, value in block.items()}
-        details = block.get_ifd(ExifTags.IFD.Exif)
-        tags |= {ExifTags.TAGS.get(tag, str(tag)): value for tag, value in details.items()}
-        gps = block.get_ifd(ExifTags.IFD.GPSInfo)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of each place where EXIF is damaged
+            block.load(exif)
+            tags = {ExifTags.TAGS.get(tag, str(tag)): value for tag, value in block.items()}
+            details = block.get_ifd(ExifTags.IFD.Exif)
+            tags |= {ExifTags.TAGS.get(tag, str(tag)): value for tag, value in details.items()}
+            gps = block.get_ifd(ExifTags.IFD.GPSInfo)
     except (SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError):
         return None
     known = {name: _plain(value) for name, value in tags.items() if name not in ("GPSInfo", "ExifOffset")}

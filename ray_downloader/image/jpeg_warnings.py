@@ -24,9 +24,10 @@ _DAMAGE = (b"premature end", b"Premature end", b"bad Huffman code", b"instead of
            b"bad arithmetic code")  # fmt: skip
 _RESTARTS = range(0xD0, 0xD8)
 _OURS = (b"Corrupt JPEG data", b"extraneous bytes", b"JPEG", b"SOS parameters", *_DAMAGE)
-#: A run of zeros of this length is a hole of a sparse file if the Huffman tables are the standard's, with which no
-#: picture has one. With tables made for a picture, a plain area may be a run of zeros.
-_HOLE = bytes(1024)
+#: A run of zeros of this length is a hole of a sparse file if all components share one scan and the Huffman tables are
+#: the standard's, with which each plain block of brightness ends with `1010`: the longest run in 33 real pictures had 9
+#: bytes, in drawn ones of each quality 3. Tables made for a picture, and scans of colour alone, have runs of zeros.
+_HOLE = bytes(64)
 #: ITU-T T.81, tables K.3 and K.5: the number of codes of each length.
 _STANDARD_TABLES = (
     bytes.fromhex("00010501010101010100000000000000"),
@@ -61,13 +62,14 @@ class Warnings:
         return self.text.partition(b"\n")[0].decode("latin-1").removeprefix("Corrupt JPEG data: ")
 
 
-def zero_hole(body: bytes, scan: int) -> Damage | None:
+def zero_hole(body: bytes, header: Header) -> Damage | None:
     """A hole that is filled with zeros, which libjpeg decodes without a word."""
-    at = body.find(_HOLE, scan)
-    if at < 0 or not all(table in body[:scan] for table in _STANDARD_TABLES):
+    at = -1 if header.buffered else body.find(_HOLE, header.scan_at)
+    if at < 0 or not all(table in body[: header.scan_at] for table in _STANDARD_TABLES):
         return None
-    end = len(body) - len(body[at:].lstrip(b"\0"))
-    if body[end:].lstrip(b"\xff") in (b"", b"\xd9"):
+    data = body[: body.find(END, header.scan_at)]  # phones append films and other pictures
+    end = len(data) - len(data[at:].lstrip(b"\0"))
+    if not data[end:].lstrip(b"\xff"):
         return None  # padding behind the picture, or before its end marker
     return Damage(ErrorKind.DECODE_FAILED, f"JPEG: {end - at} bytes of its data are zeros")
 

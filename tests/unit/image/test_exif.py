@@ -62,3 +62,7 @@ def test_gps_is_a_group_of_its_own() -> None:
 @pytest.mark.parametrize("exif", [b"", b"garbage that is no TIFF"])
 def test_missing_or_damaged_exif_is_no_json(exif: bytes) -> None:
     assert exif_json(exif) is None
+
+
+def test_where_exif_points_beyond_its_end_what_could_be_read_is_kept_without_a_warning() -> None:
+    assert exif_json(b"II*\0HTTP/1.1 200 OK") == "{}"

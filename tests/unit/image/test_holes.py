@@ -52,6 +52,15 @@ def test_a_hole_before_the_end_marker_is_damage(form: str, filling: str, size: i
     assert kind_of(body[:middle] + FILLINGS[filling](size) + body[middle + size :]) in DAMAGED
 
 
+@pytest.mark.parametrize("size", [70, 200, 700])
+def test_a_short_hole_of_zeros_is_seen_wherever_it_is(size: int) -> None:
+    """libjpeg reads it as coefficients, and without restart markers it often says nothing."""
+    body = picture("baseline")
+    for place in range(1, 20):
+        at = len(body) * place // 20
+        assert kind_of(body[:at] + bytes(size) + body[at + size :]) in DAMAGED
+
+
 @pytest.mark.parametrize("padding", [b"\0" * 2000, b"\xff" * 7, b"\0"], ids=["zeros", "fill", "zero"])
 @pytest.mark.parametrize("form", FORMS)
 def test_padding_before_the_end_marker_or_after_it_is_not(form: str, padding: bytes) -> None:
@@ -60,10 +69,32 @@ def test_padding_before_the_end_marker_or_after_it_is_not(form: str, padding: by
     assert kind_of(body + padding) is None
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_phones_append_may_be_full_of_zeros(form: str) -> None:
+    body = picture(form)
+    assert kind_of(body + b"\0\0\0\x18ftypmp42" + bytes(5000) + b"mdat") is None
+    assert kind_of(body + b"\xff\xd8\xff\xe2" + bytes(300) + body[2:]) is None
+
+
 def test_zeros_of_a_plain_picture_with_tables_of_its_own_are_its_data() -> None:
     plain = cv2.imencode(".jpg", np.full((4000, 4000, 3), 128, np.uint8), [cv2.IMWRITE_JPEG_OPTIMIZE, 1])[1].tobytes()
     assert bytes(1024) in plain
     assert kind_of(plain) is None
+
+
+def test_zeros_of_a_plain_scan_of_colour_are_its_data() -> None:
+    """With the standard's tables, but a scan for each component: a plain block of colour is four bits, all zero."""
+    side = 2000
+    grey = cv2.imencode(".jpg", np.full((side, side), 128, np.uint8))[1].tobytes()
+    colours = cv2.imencode(".jpg", np.full((8, 8, 3), 128, np.uint8))[1].tobytes()
+    tables = colours[colours.index(b"\xff\xc4") : colours.index(b"\xff\xda")]
+    frame = b"\xff\xc0\x00\x11\x08" + side.to_bytes(2, "big") * 2 + b"\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"
+    body = grey[: grey.index(b"\xff\xc0")] + frame + tables
+    blocks = (side // 8) ** 2
+    data = (grey[grey.index(b"\xff\xda") + 10 : -2], bytes(blocks // 2), bytes(blocks // 2))
+    for component, (table, scan) in enumerate(zip((b"\x00", b"\x11", b"\x11"), data, strict=True), start=1):
+        body += b"\xff\xda\x00\x08\x01" + bytes([component]) + table + b"\x00\x3f\x00" + scan
+    assert kind_of(body + b"\xff\xd9") is None
 
 
 def test_only_without_an_end_marker_may_the_last_row_of_blocks_be_missing() -> None:
