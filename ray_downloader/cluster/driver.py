@@ -16,7 +16,7 @@ from ray_downloader.cluster.ports import DriverPorts, RunMode, RunView, SliceLos
 from ray_downloader.cluster.progress_sum import ProgressSum
 from ray_downloader.errors import UserError
 from ray_downloader.monitor.waiting import Waiting
-from ray_downloader.politeness.outage import NetworkState, OutageDetector
+from ray_downloader.politeness.outage import LEAST_SERVERS, NetworkState, OutageDetector
 from ray_downloader.run_folder.orders import OrderFile, in_force
 from ray_downloader.schedule.planner import Planner, WorkItem
 from ray_downloader.signals import same_command
@@ -91,13 +91,14 @@ class Driver:
         self._stop_reason = ""
         self._mode = RunMode()
         self._busy_mark = self._busy_s = 0.0
-        self._outage = OutageDetector(ports.actors.has_answered, has_anybody_answered=ports.actors.has_answered())
+        self._outage = self._detector(LEAST_SERVERS)
         self._planner = Planner(ports.actors.expected_rate_rps, slots, context.settings.cluster.task_seconds)
 
     def run(self, work: Sequence[WorkItem]) -> DownloadResult:
         """Download until everything is settled or `stop` was called."""
         started_at_s = self._busy_s = self._clock()
         self._planner.add(work, started_at_s)
+        self._outage = self._detector(_servers_of(work))
         self._watch()
         while self._running or (self._planner.has_work and not self._result.is_stopped):
             self._drain_if_stopped()
@@ -107,6 +108,10 @@ class Driver:
         self._result.seconds = self._clock() - started_at_s
         self._watch(is_final=True)
         return self._result
+
+    def _detector(self, servers: int) -> OutageDetector:
+        actors = self._actors
+        return OutageDetector(actors.has_answered, has_anybody_answered=actors.has_answered(), servers=servers)
 
     def stop(self, reason: str) -> None:
         """Request the end: running slices are finished or returned. May be called by a signal handler."""
@@ -208,7 +213,9 @@ class Driver:
 
     def _note_outage(self, progress: Progress, now_s: float) -> None:
         """If no server can be reached, the whole run waits, charges nothing to rows, and after a while stops."""
-        state = self._outage.observe(progress.answered, progress.unreached, now_s, progress.unresolved)
+        state = self._outage.observe(
+            progress.answered, progress.unreached, now_s, progress.unresolved, progress.turned_away
+        )
         is_outage, patience_s = state is NetworkState.OUTAGE, self._context.settings.network.outage_patience_s
         if is_outage and not self._mode.is_outage:
             _log.warning(
@@ -237,6 +244,12 @@ class Driver:
             took_s = self._clock() - now_s
             self._wait_at_s = now_s + max(WAITING_INTERVAL_S, took_s / SAVE_SHARE)
         return self._waits
+
+
+def _servers_of(work: Sequence[WorkItem]) -> int:
+    """How many servers have rows left, at most."""
+    named = {item.batch.server_name for item in work if item.batch.servers == 1}
+    return len(named) + sum(item.batch.servers for item in work if item.batch.servers > 1)
 
 
 def _named(servers: Sequence[str], most: int = 3) -> str:

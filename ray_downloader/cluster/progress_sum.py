@@ -37,6 +37,7 @@ def _added(before: Progress, latest: Progress) -> Progress:
         answered=before.answered + latest.answered,
         unreached=before.unreached + latest.unreached,
         unresolved=before.unresolved + latest.unresolved,
+        turned_away=before.turned_away + latest.turned_away,
         busy_at_s=latest.busy_at_s,
         stored_bytes=before.stored_bytes + latest.stored_bytes,
         statuses=before.statuses + latest.statuses,

@@ -92,6 +92,7 @@ class FetchResult:
         http_version: "1.1", "2", ...
         remote_ip: Address that was connected to.
         dns_failure: For `ErrorKind.DNS`: what is known about the name.
+        is_refused: For `ErrorKind.CONNECT`: whether a public host that is no proxy refused it.
         tls: For `ErrorKind.TLS`: what is wrong with the certificate, in a few words.
         connection: The cost of its new connection; None if one was reused, or none was established.
     """
@@ -110,6 +111,7 @@ class FetchResult:
     http_version: str | None = None
     remote_ip: str | None = None
     dns_failure: DnsFailure | None = None
+    is_refused: bool = False
     tls: str = ""
     connection: NewConnection | None = None
 

@@ -81,6 +81,14 @@ def connector_pools(destinations: Destinations, watcher: ConnectionWatcher) -> d
     return {"http": PlainPool, "https": SecurePool}
 
 
+class _PublicRefusalError(ConnectionRefusedError):
+    """The host that refused has a public address."""
+
+
+class HostRefusedError(NewConnectionError):
+    """A public host refused the connection, so the network reaches it."""
+
+
 def _connect(connection: HTTPConnection, destinations: Destinations, watcher: ConnectionWatcher) -> socket.socket:
     """A connected socket; failures are raised as urllib3 itself would."""
     destination = destinations.of_host(connection.host.strip("[]").lower(), connection.port)
@@ -98,7 +106,8 @@ def _connect(connection: HTTPConnection, destinations: Destinations, watcher: Co
     except TimeoutError as error:
         raise ConnectTimeoutError(connection, f"connection to {host}:{port} timed out") from error
     except OSError as error:
-        raise NewConnectionError(connection, f"connection to {host}:{port} failed: {error}") from error
+        failure = HostRefusedError if isinstance(error, _PublicRefusalError) else NewConnectionError
+        raise failure(connection, f"connection to {host}:{port} failed: {error}") from error
     watcher.connected()
     return connected
 
@@ -129,7 +138,8 @@ def _first_connected(addresses: Sequence[Address], until_s: float) -> socket.soc
             connecting.connect(peer)
         except OSError as error:
             connecting.close()
-            failure = error
+            is_refused = isinstance(error, ConnectionRefusedError) and is_public_address(peer[0])
+            failure = _PublicRefusalError(*error.args) if is_refused else error
         else:
             return connecting
     raise failure or OSError("the name has no address")

@@ -5,6 +5,7 @@ It makes the last checks before a byte is sent: that the address is allowed, and
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Mapping
@@ -81,6 +82,7 @@ class Transfer:
         self.head: tuple[int, dict[str, str]] | None = None
         self.room_bytes = 0
         self.refused_address: str | None = None
+        self.is_public = False
         self.socket_error = ""
         self.has_address = self.has_enough = self.is_sent = False
         easy = self.easy
@@ -159,7 +161,8 @@ class Transfer:
         """Called with each resolved address before it is connected to, so a changing DNS answer cannot slip past."""
         self.has_address = True
         family, kind, protocol, peer = address
-        if self.destination.is_guarded and self.destination.is_resolved_here and not is_public_address(peer[0]):
+        self.is_public = is_public_address(peer[0])
+        if self.destination.is_guarded and self.destination.is_resolved_here and not self.is_public:
             self.refused_address = peer[0]
             return int(pycurl.SOCKET_BAD)
         try:
@@ -220,6 +223,7 @@ def result_of(transfer: Transfer, code: int, message: str, network: NetworkSetti
         http_version=_HTTP_VERSIONS.get(easy.getinfo(pycurl.INFO_HTTP_VERSION)),
         remote_ip=easy.getinfo(pycurl.PRIMARY_IP) or None,
         dns_failure=DnsFailure.NO_ANSWER if kind is ErrorKind.DNS else None,
+        is_refused=code == COULD_NOT_CONNECT and _is_refused(transfer) and not network.proxy,
         tls=certificate_verdict(easy.getinfo(pycurl.SSL_VERIFYRESULT)) if code == CERTIFICATE_REFUSED else "",
         connection=_new_connection(easy) if transfer.has_address else None,
     )
@@ -238,6 +242,11 @@ def _kind(transfer: Transfer, code: int, status: int, network: NetworkSettings) 
     if code == TIMED_OUT:
         return kind_of_timeout(_progress(transfer, status), network.request_timeout_s)
     return KIND_OF_CODE.get(code, ErrorKind.INTERNAL)
+
+
+def _is_refused(transfer: Transfer) -> bool:
+    """Whether a host refused the connection; this machine itself, or one beside it, is no evidence of a network."""
+    return transfer.is_public and bool(transfer.easy.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED)
 
 
 def _progress(transfer: Transfer, status: int) -> Progress:

@@ -40,7 +40,7 @@ from ray_downloader.fetch.answer import (
 )
 from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult, NewConnection, internal_failure
 from ray_downloader.fetch.body import Body, Room, Watch, read_body, speed_limit_of
-from ray_downloader.fetch.connector import ConnectionWatcher, UnknownNameError, connector_pools
+from ray_downloader.fetch.connector import ConnectionWatcher, HostRefusedError, UnknownNameError, connector_pools
 from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
 from ray_downloader.fetch.gate import RequestGate
 from ray_downloader.fetch.receiver import BodyRoom, Receiver
@@ -270,7 +270,11 @@ def _failed(request: FetchRequest, error: Exception, watch: Watch) -> FetchResul
             verdict = certificate_verdict(getattr(cause, "verify_code", 0))
             return FetchResult(request.token, ErrorKind.TLS, message=message, tls=verdict)
     kind = _kind(causes)
-    return internal_failure(request.token, error) if kind is None else FetchResult(request.token, kind, message=message)
+    if kind is None:
+        return internal_failure(request.token, error)
+    is_refused = any(isinstance(cause, HostRefusedError) for cause in causes)
+    is_refused &= not any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes)
+    return FetchResult(request.token, kind, message=message, is_refused=is_refused)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -2,7 +2,8 @@
 
 One server that cannot be reached proves nothing; neither do several that never answered while others did, as happens
 when only the dead servers of a list are left. Evidence against our own network are servers that answered before and
-cannot be reached now, or, as long as no server has ever answered, any servers.
+cannot be reached now, or, as long as no server has ever answered, any servers. If the list has only one or two, those
+are enough, unless the network answers in their place: a host refuses the connection, or a resolver knows no such name.
 """
 
 from __future__ import annotations
@@ -40,14 +41,19 @@ class OutageDetector:
     Args:
         has_answered: Whether a server answered in this run or an earlier one.
         has_anybody_answered: Whether any server answered in an earlier run.
+        servers: How many servers the run has.
     """
 
-    def __init__(self, has_answered: Callable[[str], bool], *, has_anybody_answered: bool) -> None:
+    def __init__(
+        self, has_answered: Callable[[str], bool], *, has_anybody_answered: bool, servers: int = LEAST_SERVERS
+    ) -> None:
         self.state = NetworkState.UP
         self.since_s = 0.0
         self._has_answered = has_answered
         self._has_anybody_answered = has_anybody_answered
+        self._servers = servers
         self._answered = 0
+        self._turned_away = 0
         self._failures: Mapping[str, int] = {}
         self._failed_at_s: dict[str, float] = {}
         self._unresolved_before = 0
@@ -61,7 +67,9 @@ class OutageDetector:
         """Servers that could not be reached recently, and have not answered since."""
         return sorted(self._failed_at_s)
 
-    def observe(self, answered: int, unreached: Mapping[str, int], now_s: float, unresolved: int = 0) -> NetworkState:
+    def observe(
+        self, answered: int, unreached: Mapping[str, int], now_s: float, unresolved: int = 0, turned_away: int = 0
+    ) -> NetworkState:
         """Process the sums since the start of the run.
 
         Args:
@@ -70,10 +78,11 @@ class OutageDetector:
             now_s: Monotonic time.
             unresolved: Requests for whose names the resolver gave no answer. The resolver is ours, however many servers
                 the list has.
+            turned_away: Requests that got an answer of the network in place of the server's.
         """
         is_answered = answered > self._answered
         failed = [server for server, count in unreached.items() if count > self._failures.get(server, 0)]
-        self._answered, self._failures = answered, dict(unreached)
+        self._answered, self._failures, self._turned_away = answered, dict(unreached), turned_away
         if is_answered:
             self._unresolved_before = unresolved
             self._has_anybody_answered = True
@@ -98,7 +107,8 @@ class OutageDetector:
     def _fails_all_over(self) -> bool:
         if self._is_resolver_silent and self._failed_at_s:
             return True
-        if len(self._failed_at_s) < LEAST_SERVERS:
+        is_all = not (self._has_anybody_answered or self._turned_away) and len(self._failed_at_s) >= self._servers
+        if len(self._failed_at_s) < LEAST_SERVERS and not is_all:
             return False
         return not self._has_anybody_answered or any(map(self._has_answered, self._failed_at_s))
 

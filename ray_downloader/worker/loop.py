@@ -110,7 +110,7 @@ class Worker:
         self._settled_rows: Counter[tuple[str, str]] = Counter()
         self._answered = 0
         self._unreached: Counter[str] = Counter()
-        self._unresolved = 0
+        self._unresolved = self._turned_away = 0
         self._reported_bytes = 0
         self._telemetry = Telemetry()
         self._slow: set[int] = set()
@@ -363,6 +363,7 @@ class Worker:
                 answered=self._answered,
                 unreached=dict(self._unreached),
                 unresolved=self._unresolved,
+                turned_away=self._turned_away,
                 holder=self._holder,
                 is_busy=bool(self._bodies or self._decoding) or any(queue.is_busy for queue in self._queues.values()),
                 stored_bytes=self._telemetry.stored_bytes,
@@ -379,7 +380,7 @@ class Worker:
         self._telemetry.clear()
         for counter in (self._settled_rows, self._robots.disallowed, self._unreached):
             counter.clear()
-        self._answered = self._unresolved = 0
+        self._answered = self._unresolved = self._turned_away = 0
         self._reported_bytes += size_bytes
 
     # -- results ---------------------------------------------------------------------------------------------------
@@ -447,6 +448,7 @@ class Worker:
         elif result.kind in _UNREACHED and route is not None:
             self._unreached[route.server] += 1
             self._unresolved += result.dns_failure is DnsFailure.NO_ANSWER
+            self._turned_away += result.is_refused or result.dns_failure is DnsFailure.NO_SUCH_NAME
 
     def _receive_robots(self, queue: ServerQueue, request: RobotsRequest, result: FetchResult) -> None:
         now_s = self._ports.clock()

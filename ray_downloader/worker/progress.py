@@ -21,6 +21,8 @@ class ProgressDelta:
         answered: Requests that a server answered, whatever the answer.
         unreached: Requests that reached no server (no address, no connection), by server.
         unresolved: Requests for whose names the resolver gave no answer.
+        turned_away: Requests that reached no server but that the network answered: a host refused the connection, or a
+            resolver knows no such name.
         holder: Unique name of the task.
         is_busy: Whether it moves bytes, or has rows that only wait for their turn, not for a server in trouble.
         stored_bytes: Bytes of images stored.
@@ -36,6 +38,7 @@ class ProgressDelta:
     answered: int = 0
     unreached: Mapping[str, int] = field(default_factory=dict)
     unresolved: int = 0
+    turned_away: int = 0
     holder: str = ""
     is_busy: bool = True
     stored_bytes: int = 0
@@ -60,6 +63,7 @@ class Progress:
     answered: int = 0
     unreached: Counter[str] = field(default_factory=Counter)
     unresolved: int = 0
+    turned_away: int = 0
     busy_at_s: float = 0.0
     stored_bytes: int = 0
     statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -75,6 +79,7 @@ class Progress:
         self.answered += delta.answered
         self.unreached.update(delta.unreached)
         self.unresolved += delta.unresolved
+        self.turned_away += delta.turned_away
         self.stored_bytes += delta.stored_bytes
         self.statuses.update(delta.statuses)
         for budget, seconds in delta.ttfb_s.items():

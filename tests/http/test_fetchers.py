@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
-from ray_downloader.fetch import curl
+from ray_downloader.fetch import connector, curl, curl_transfer
 from ray_downloader.fetch.base import FETCHERS, DnsFailure, Fetcher, FetchRequest
 from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.partition.server_key import RequestUrl
@@ -380,7 +380,22 @@ def test_connect_to_leads_only_the_hosts_it_names_and_leaves_no_trace_on_the_nex
 def test_a_refused_connection_is_a_connect_failure(make_fetcher: MakeFetcher) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert fetch(make_fetcher(connect_to={"*": f"127.0.0.1:{port}"}), "http://a.example/").kind is ErrorKind.CONNECT
+    result = fetch(make_fetcher(connect_to={"*": f"127.0.0.1:{port}"}), "http://a.example/")
+    assert result.kind is ErrorKind.CONNECT
+    assert not result.is_refused, "this machine refused it, which is no evidence of a network"
+
+
+def test_the_refusal_of_another_host_shows_that_the_network_reaches_it(
+    make_fetcher: MakeFetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    for module in (connector, curl_transfer):
+        monkeypatch.setattr(module, "is_public_address", lambda _: True)
+    target = {"*": f"127.0.0.1:{port}"}
+    assert fetch(make_fetcher(connect_to=target), "http://a.example/").is_refused
+    through = make_fetcher(proxy=f"http://127.0.0.1:{port}")
+    assert not fetch(through, "http://a.example/").is_refused, "it was the proxy"
 
 
 def test_a_host_that_does_not_take_the_connection_is_a_connect_failure(make_fetcher: MakeFetcher) -> None:

@@ -207,6 +207,8 @@ def _may_repeat(run: Run, url: str) -> bool:
 
 def it_ends_in_time(run: Run) -> Iterator[str]:
     """It takes at most 1.3 times what a client needs that knows every limit, and patience where nobody comes back."""
+    if oracle.is_cut_off(run.world):
+        return
     bound_s = oracle.bound_s(run.world)
     allowed_s = BOUND_SHARE * bound_s + BOUND_S
     if oracle.has_lost_server(run.world):

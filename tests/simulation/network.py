@@ -76,7 +76,9 @@ class SimulatedFetcher:
         answer, arrival = self._network.send(request, self._holder)
         self._sent.append((request.token, self._clock()))
         end_s = self._scheduler.now_s + answer.after_s
-        heapq.heappush(self._pending, (end_s, request.token, _result(request, answer), arrival))
+        heapq.heappush(
+            self._pending, (end_s, request.token, _result(request, answer, is_there=arrival is not None), arrival)
+        )
 
     def poll(self, timeout_s: float) -> list[FetchResult]:
         """What has ended by now."""
@@ -100,7 +102,7 @@ class SimulatedFetcher:
         self._pending.clear()
 
 
-def _result(request: FetchRequest, answer: Answer) -> FetchResult:
+def _result(request: FetchRequest, answer: Answer, *, is_there: bool) -> FetchResult:
     kind = answer.kind
     body = answer.body
     headers = {name.lower(): value for name, value in answer.headers.items()}
@@ -122,4 +124,5 @@ def _result(request: FetchRequest, answer: Answer) -> FetchResult:
         http_version="1.1",
         said=said,
         dns_failure=answer.dns_failure,
+        is_refused=is_there and answer.is_refused,
     )

@@ -332,6 +332,17 @@ def _faults_s(world: World) -> float:
     return total_s
 
 
+def is_cut_off(world: World) -> bool:
+    """Whether nobody can tell its servers' silence from a network of ours that lets nothing through."""
+    servers = [world.servers[number] for number in {row.server for row in world.rows}]
+    return all(any(_is_silence(trouble) for trouble in server.troubles) for server in servers)
+
+
+def _is_silence(trouble: Trouble) -> bool:
+    is_lasting = trouble.start_s == 0 and trouble.end_s == FOREVER and trouble.share == 1
+    return is_lasting and trouble.how is ErrorKind.CONNECT and trouble.after_s >= 1.0
+
+
 def has_lost_server(world: World) -> bool:
     """Whether a server, or the last of its rows, never come back, so that patience has to be waited out."""
     refused = (row.fate for row in world.rows if isinstance(row.fate, Says))

@@ -59,6 +59,11 @@ class Answer:
     is_of_url: bool = False
     dns_failure: DnsFailure | None = None
 
+    @property
+    def is_refused(self) -> bool:
+        """A connection that fails at once was refused by somebody; if it takes long, nobody was there."""
+        return self.kind is ErrorKind.CONNECT and self.after_s < 1.0
+
 
 @dataclass(slots=True)
 class Arrival:

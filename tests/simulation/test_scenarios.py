@@ -407,6 +407,33 @@ def test_no_network_at_all() -> None:
     assert run.seconds < 700.0
 
 
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_list_of_one_or_two_servers_and_none_can_be_reached(servers: int) -> None:
+    """`server_dead` and exit 0, though a firewall or a missing proxy looks the same."""
+    silent = Trouble(0.0, FOREVER, ErrorKind.CONNECT, after_s=10.0)
+    there = tuple(Server(f"s{number}.example", troubles=(silent,)) for number in range(servers))
+    listed = tuple(row for number in range(servers) for row in rows(20, server=number))
+    run = run_world(World(there, listed, runs=1))
+    assert (run.exits, kinds(run)) == ([ExitCode.STOPPED], {})
+    assert 600.0 < run.seconds < 700.0
+
+
+def test_a_single_server_that_refuses_connections_is_dead() -> None:
+    """Somebody is there, so the network is."""
+    run = held(one_server(*rows(20), troubles=(Trouble(0.0, FOREVER, ErrorKind.CONNECT),)))
+    assert (run.exits, kinds(run)) == ([ExitCode.SETTLED], {"server_dead": 20})
+
+
+def test_a_single_server_whose_name_does_not_exist() -> None:
+    run = held(one_server(*rows(20), troubles=(Trouble(0.0, FOREVER, ErrorKind.DNS),)))
+    assert (run.exits, kinds(run)) == ([ExitCode.SETTLED], {"dns": 20})
+
+
+def test_a_single_server_that_is_reached_after_minutes_loses_nothing() -> None:
+    silent = Trouble(0.0, 300.0, ErrorKind.CONNECT, after_s=10.0)
+    assert kinds(held(one_server(*rows(20), troubles=(silent,)))) == {"image": 20}
+
+
 def test_four_lost_nodes_in_the_life_of_a_run() -> None:
     """Exit 1."""
     faults = tuple(NodeLost(5.0 * number, number % 2) for number in range(1, 7))

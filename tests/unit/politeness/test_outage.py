@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ray_downloader.politeness.outage import LEAST_S, WINDOW_S, NetworkState, OutageDetector
+import pytest
+
+from ray_downloader.politeness.outage import LEAST_S, LEAST_SERVERS, WINDOW_S, NetworkState, OutageDetector
 
 
 class Watched:
     """A detector, and the sums that it is shown."""
 
-    def __init__(self, answered_before: Sequence[str] = ()) -> None:
-        self.detector = OutageDetector(answered_before.__contains__, has_anybody_answered=bool(answered_before))
+    def __init__(self, answered_before: Sequence[str] = (), servers: int = LEAST_SERVERS) -> None:
+        self.detector = OutageDetector(
+            answered_before.__contains__, has_anybody_answered=bool(answered_before), servers=servers
+        )
+        self.turned_away = 0
         self.answered = 0
         self.unreached: Counter[str] = Counter()
 
     def sees(self, now_s: float, *failed: str, answered: int = 0) -> NetworkState:
         self.unreached.update(failed)
         self.answered += answered
-        return self.detector.observe(self.answered, self.unreached, now_s)
+        return self.detector.observe(self.answered, self.unreached, now_s, turned_away=self.turned_away)
 
 
 def test_nobody_reachable_from_the_start_is_our_own_trouble() -> None:
@@ -35,6 +40,30 @@ def test_one_or_two_servers_may_be_down_by_themselves() -> None:
     watched = Watched()
     watched.sees(0.0, "a", "b")
     assert watched.sees(100.0, "a", "b") is NetworkState.UP
+
+
+@pytest.mark.parametrize("servers", [("a",), ("a", "b")])
+def test_if_the_list_has_no_others_and_nobody_answered_it_may_as_well_be_us(servers: Sequence[str]) -> None:
+    watched = Watched(servers=len(servers))
+    watched.sees(0.0, servers[0])
+    watched.sees(0.1, *servers)
+    assert watched.sees(LEAST_S + 1) is NetworkState.OUTAGE
+    assert watched.sees(LEAST_S + 2, answered=1) is NetworkState.UP
+    watched.sees(LEAST_S + 3, *servers)
+    assert watched.sees(3 * LEAST_S, *servers) is NetworkState.UP, "somebody answered"
+
+
+def test_a_refused_connection_or_a_name_that_does_not_exist_shows_that_the_network_is_there() -> None:
+    watched = Watched(servers=1)
+    watched.turned_away = 1
+    watched.sees(0.0, "a")
+    assert watched.sees(100.0, "a") is NetworkState.UP
+
+
+def test_servers_that_answered_in_an_earlier_run_are_waited_for_by_their_own_patience() -> None:
+    watched = Watched(["a"], servers=1)
+    watched.sees(0.0, "a")
+    assert watched.sees(100.0, "a") is NetworkState.UP
 
 
 def test_an_answer_of_anybody_says_that_the_network_is_there() -> None:
