@@ -66,6 +66,11 @@ class Run:
         self.work = [WorkItem(batch, batch.rows) for batch in load_batches(self.layout)]
 
     def slice(self, seconds: float = 3600.0, holder: str = "task") -> SliceReport:
+        report = self.worker(seconds, holder).run()
+        self.work = report.unfinished
+        return report
+
+    def worker(self, seconds: float = 3600.0, holder: str = "task") -> Worker:
         options = image.ImageOptions.of(self.settings)
 
         def process(body: bytes, is_complete: bool, is_suspect: bool) -> image.ProcessedImage:
@@ -78,9 +83,7 @@ class Run:
         batches = [BatchWork(self.layout, item, holder, BatchOptions()) for item in self.work]
         is_strict = self.settings.politeness.opt_out == "strict"
         robots = RobotsGate(self.settings.politeness.robots, self.layout.robots, 1.8e9, is_strict=is_strict)
-        report = Worker(batches, self.policy, robots, ports, TimeSlice(holder, seconds)).run()
-        self.work = report.unfinished
-        return report
+        return Worker(batches, self.policy, robots, ports, TimeSlice(holder, seconds))
 
     def asked(self) -> Counter[str]:
         return Counter(request.url for _, request in self.fetcher.started)
