@@ -20,6 +20,7 @@ from ray_downloader.config.help import SHORT, full_help
 from ray_downloader.config.plain_values import as_hydra_reads
 from ray_downloader.errors import ExitCode
 from ray_downloader.machine import refuse_windows
+from ray_downloader.slurm.begin import require_job
 
 #: Subcommands that are modules with a `main(arguments)` that returns the exit code.
 _MODULES = {
@@ -40,10 +41,12 @@ def _runner(given: Sequence[str]) -> Callable[[], None]:
 
     @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
     def run_composed(config: DictConfig) -> NoReturn:
-        from ray_downloader.pipeline import run  # noqa: PLC0415 (`--cfg` need not load the stages)
-
         with sentences():  # here as well: Hydra would print a line of its own above an error that passes through it
-            sys.exit(run(settings_from_hydra(config), again=command_again(given, retry_errors="transient")))
+            settings = settings_from_hydra(config)
+            require_job(settings)  # half a second earlier than in the pipeline, which loads the stages
+            from ray_downloader.pipeline import run  # noqa: PLC0415 (`--cfg` need not load the stages)
+
+            sys.exit(run(settings, again=command_again(given, retry_errors="transient")))
 
     return cast("Callable[[], None]", run_composed)
 

@@ -243,7 +243,24 @@ def test_ranks_that_are_no_world_fail_the_job_with_a_sentence(
     assert not slurm_origin.seen("world-0.example")
 
 
-def test_a_mistake_fails_the_job_with_2_and_a_sentence(shared_folder: Path, idle_nodes: list[str]) -> None:
-    job = submit(shared_folder, "path_to_input=none.txt", "path_to_output=out", options=("--nodes=1",))
-    assert job.wait() == "FAILED 2:0", job.log
-    assert "none.txt" in job.log
+def test_each_mistake_fails_its_job_with_2_and_a_sentence(shared_folder: Path, idle_nodes: list[str]) -> None:
+    (shared_folder / "list.txt").write_text("http://a.example/1.jpg\n")
+    (shared_folder / "broken.env").write_text("if true; then\n")
+    run, one_node = ("path_to_input=list.txt", "politeness.contact=tests@example.org"), ("--nodes=1", "--ntasks=1")
+    mistakes = {
+        "none.txt": submit(shared_folder, "path_to_input=none.txt", "path_to_output=out-0", options=one_node),
+        "60 MB of memory": submit(shared_folder, *run, "path_to_output=out-1", options=(*one_node, "--mem=60M")),
+        "is too long: Ray's sockets": submit(
+            shared_folder, *run, "path_to_output=out-2", f"cluster.scratch=/tmp/{'x' * 80}", options=one_node
+        ),
+        "RAY_DOWNLOADER_SITE_ENV=/none is not a file": submit(
+            shared_folder, *run, "path_to_output=out-3", options=one_node, RAY_DOWNLOADER_SITE_ENV="/none"
+        ),
+        "broken.env is not valid shell code": submit(
+            shared_folder, *run, "path_to_output=out-4", options=one_node, RAY_DOWNLOADER_SITE_ENV="broken.env"
+        ),
+    }
+    for words, job in mistakes.items():
+        assert job.wait() == "FAILED 2:0", job.log
+        assert words in job.log
+        assert not re.search("Traceback|rows on|head listens", job.log), "nothing was begun"
