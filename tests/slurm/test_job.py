@@ -149,6 +149,7 @@ def test_rays_dead_head_is_seen_at_once_and_ray_starts_once_more(
     run = [*arguments(shared_folder, slurm_origin, "ray", rows=600 * kills, rate_rps=2.0), DOWNLOAD_ONLY]
     job = submit(shared_folder, *run, "downloader_parameters.num_downloads=1", options=TWO_NODES)
     for kill in range(1, kills + 1):
+        job.wait_for_line("(?s)" + ".*".join(["Ray: 2 nodes"] * kill))
         wait_for_requests(slurm_origin, "ray", 100)
         kill_head_of(job)
         killed_at_s = time.monotonic()

@@ -93,14 +93,16 @@ def test_tasks_and_cpus_are_the_users(
     assert "profile: 4 MPI ranks on " in job.log
 
 
-def test_a_plain_command_in_a_job_keeps_to_the_jobs_cpus(
-    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str]
+@pytest.mark.parametrize("options", [("--ntasks=1",), ("--cpus-per-task=2", "--mem=600M")], ids=["cpus", "memory"])
+def test_a_plain_command_in_a_job_keeps_to_the_jobs_cpus_and_memory(
+    shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], options: tuple[str, ...]
 ) -> None:
     run = arguments(shared_folder, slurm_origin, "plain", rows=400, rate_rps=10.0)
-    job = submit(shared_folder, *run, "cluster=local", options=("--nodes=1", "--ntasks=1"))
+    job = submit(shared_folder, *run, "cluster=local", options=("--nodes=1", *options))
     assert job.wait(150) == "COMPLETED 0:0", job.log
-    assert "one rank, as there is work for only one" in job.log
-    assert "Ray: 1 nodes, 1 tasks at once" in job.log
+    ranks = "2 MPI ranks started by" if "--cpus-per-task=2" in options else "one rank, as there is work for only one"
+    assert ranks in job.log
+    assert "Ray: 1 nodes, 1 tasks at once" in job.log, "of 400 MB each"
 
 
 def in_salloc(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
