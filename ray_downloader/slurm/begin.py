@@ -14,6 +14,7 @@ from ray_downloader.slurm.allocation import Allocation, required_allocation
 from ray_downloader.slurm.commands import scratch_of
 from ray_downloader.slurm.guard import guarded
 from ray_downloader.slurm.nodes import usable_nodes
+from ray_downloader.slurm.requeue import allowed_requeues
 
 #: The kernel's limit for the path of a socket, without the final zero byte.
 SOCKET_PATH_BYTES = 107
@@ -48,7 +49,8 @@ def working_job(settings: Settings, layout: RunLayout) -> Iterator[None]:
         yield
         return
     allocation = usable_nodes(required_allocation(os.environ), layout)
-    with guarded(allocation, settings.downloader_parameters.num_downloads):
+    requeues = allowed_requeues(layout, allocation.job_id, settings.downloader_parameters.num_downloads)
+    with guarded(allocation, requeues):
         yield
 
 

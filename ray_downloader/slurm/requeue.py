@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from pathlib import Path
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.run_folder.atomic import write_text
@@ -58,14 +59,26 @@ def requeue_stopped_job(settings: Settings, *, is_idle: bool = False) -> None:
     time.sleep(PATIENCE_S)
 
 
+def allowed_requeues(layout: RunLayout, job_id: int, num_downloads: int) -> int:
+    """How often the job may be requeued in all, with the runs so far that do not count."""
+    return num_downloads + min(_idle_runs(layout, job_id), MAX_IDLE_RUNS)
+
+
 def _count_idle_runs(layout: RunLayout, job_id: int, is_idle: bool) -> int:
-    """How many runs of this job settled no row; remembered in the run folder."""
-    path = layout.logs / f"idle-runs-{job_id}"
-    try:
-        before = int(path.read_text("ascii"))
-    except (OSError, ValueError):
-        before = 0
+    """How many runs of this job settled no row, this one included; remembered in the run folder."""
+    count = _idle_runs(layout, job_id) + is_idle
     if is_idle:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, f"{before + 1}\n")
-    return before + is_idle
+        layout.logs.mkdir(parents=True, exist_ok=True)
+        write_text(_idle_file(layout, job_id), f"{count}\n")
+    return count
+
+
+def _idle_runs(layout: RunLayout, job_id: int) -> int:
+    try:
+        return int(_idle_file(layout, job_id).read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _idle_file(layout: RunLayout, job_id: int) -> Path:
+    return layout.logs / f"idle-runs-{job_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.pipeline import run
-from ray_downloader.slurm.begin import require_job
+from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.slurm.begin import require_job, working_job
+from tests.unit.slurm.conftest import Fake
 
 VARIABLES = ("SLURM_JOB_ID", "SLURM_JOB_CPUS_PER_NODE", "SLURM_JOB_NODELIST", "SLURMD_NODENAME")
 
@@ -53,3 +56,18 @@ def test_a_scratch_folder_that_is_too_long_for_sockets_is_refused(inside: None) 
 def test_an_unknown_interface_is_refused(inside: None) -> None:
     with pytest.raises(UserError, match=r"cluster.interface=eth99 does not exist"):
         require_job(settings({"interface": "eth99"}))
+
+
+@pytest.mark.parametrize(("idle_runs", "requeues"), [("", 1), ("2", 3), ("9", 4)], ids=["none", "some", "many"])
+def test_the_guards_do_not_count_runs_that_settled_no_row_either(
+    inside: None, fake: Fake, tmp_path: Path, idle_runs: str, requeues: int
+) -> None:
+    options = settings({}, path_to_output=str(tmp_path / "out"))
+    layout = RunLayout.of(options)
+    layout.logs.mkdir(parents=True)
+    (layout.logs / "idle-runs-1234567").write_text(idle_runs)
+    fake("scontrol", "echo 'JobId=1234567 JobState=RUNNING NodeList=n[1-2]'")
+    steps = fake("srun", 'case "$*" in *node_check*) echo n1 ready; echo n2 ready ;; esac')
+    with working_job(options, layout):
+        pass
+    assert steps()[-1].endswith(f"ray_downloader.slurm.head_loss {requeues}")
