@@ -117,6 +117,11 @@ class Driver:
         """Request the end: running slices are finished or returned. May be called by a signal handler."""
         self._stop_reason = self._stop_reason or reason
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the end was requested."""
+        return bool(self._stop_reason)
+
     def _drain_if_stopped(self) -> None:
         if self._stop_reason and not self._result.is_stopped:
             again = same_command(self._context.settings)

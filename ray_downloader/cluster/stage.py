@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow.parquet as pq
 import ray
@@ -33,13 +33,17 @@ from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.progress import LiveView
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.schedule.planner import CORE_RPS
+from ray_downloader.schedule.planner import CORE_RPS, WorkItem
 from ray_downloader.schedule.run_status import RunStatus, scan
 from ray_downloader.signals import draining_on_signals
 from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
 
 _log = logging.getLogger(__name__)
+
+
+class _LostWhileDrainingError(RayLostError):
+    """Ray has ended in a run that was to end as well: no other one is started."""
 
 
 def download(settings: Settings, layout: RunLayout, console: Console, report: RunReport) -> DownloadResult:
@@ -56,6 +60,9 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     context = RunContext(settings, layout)
     try:
         return _download_on_ray(context, console, report)
+    except _LostWhileDrainingError as loss:
+        _log.warning("%s while the run drained; all results so far are kept", loss)
+        return DownloadResult(is_stopped=True)
     except RayLostError as loss:
         _log.warning("%s; Ray is started once more", loss)
     try:
@@ -112,9 +119,22 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
             driver = Driver(context, cluster.slots, ports)
             # Entered after `ray.init`, which claims SIGTERM.
             with draining_on_signals(driver.stop):
-                result = driver.run(status.work)
+                result = _result_of(driver, status.work)
         end_budget_actors(directory)
         return result
+
+
+def _result_of(driver: Driver, work: Sequence[WorkItem]) -> DownloadResult:
+    """The result of the driver.
+
+    Raises:
+        _LostWhileDrainingError: The request to stop has reached Ray's own processes as well.
+        RayLostError: Ray has ended, and nobody asked for it.
+    """
+    try:
+        return driver.run(work)
+    except RayLostError as loss:
+        raise _LostWhileDrainingError(str(loss)) if driver.is_stopping else loss from None
 
 
 def _metrics(context: RunContext, rows_by_server: Mapping[str, int]) -> RunMetrics:

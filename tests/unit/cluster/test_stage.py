@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ray_downloader.cluster import stage
 from ray_downloader.cluster.driver import DownloadResult
+from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.stage import download
 from ray_downloader.config.settings import ClusterSettings, Settings
 from ray_downloader.errors import ErrorKind, RayLostError, StartError, UserError
@@ -24,7 +25,9 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.worker.batch_work import BatchOptions, BatchWork
+from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.request_policy import Failure
+from tests.support.driven import DrivenRun, finishing, work_items
 from tests.support.partitioned import partitioned_run
 
 #: 20 of one server and 10 of another.
@@ -90,9 +93,10 @@ def test_an_unknown_fetcher_is_a_mistake_before_anything_starts(run: Run) -> Non
         ([RayLostError("it died")], 2, False, "it died; Ray is started once more"),
         ([RayLostError("it died"), RayLostError("again")], 2, True, "again; the run stops, and the same command"),
         ([RayLostError("it died"), StartError("no room")], 2, True, "no room; the run stops, and the same command"),
+        ([stage._LostWhileDrainingError("it died")], 1, True, "it died while the run drained"),
         ([], 1, False, ""),
     ],
-    ids=["lost once", "lost twice", "not started again", "not lost"],
+    ids=["lost once", "lost twice", "not started again", "lost while draining", "not lost"],
 )
 def test_a_lost_ray_is_started_once_more(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
@@ -188,3 +192,28 @@ def test_what_is_lost_while_ray_starts_is_told_and_ends_nothing(
     assert caplog.text.count("\n") == 1, "in one line"
     with pytest.raises(KeyError):
         await_start(Starting({"a": 0.0}, {"a": KeyError("a fault of ours")}))
+
+
+def lose_ray_at(run: DrivenRun, at_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = run.pool.wait
+
+    def wait_or_lose(timeout_s: float) -> list[tuple[Hashable, SliceReport | SliceLost]]:
+        ended = wait(timeout_s)
+        if run.clock() >= at_s:
+            raise RayLostError("Ray died: its raylet was killed by SIGTERM")
+        return ended
+
+    monkeypatch.setattr(run.pool, "wait", wait_or_lose)
+
+
+@pytest.mark.parametrize("is_asked_for", [True, False])
+def test_whether_somebody_asked_for_the_end_of_a_run_that_loses_ray_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_asked_for: bool
+) -> None:
+    run = DrivenRun(tmp_path, finishing(after_s=100.0))
+    if is_asked_for:
+        run.clock.at(25.0, lambda: run.driver.stop("SIGTERM"))
+    lose_ray_at(run, 26.0, monkeypatch)
+    with pytest.raises(RayLostError, match="its raylet was killed by SIGTERM") as loss:
+        stage._result_of(run.driver, work_items("a.example", 4, 100))
+    assert isinstance(loss.value, stage._LostWhileDrainingError) is is_asked_for
