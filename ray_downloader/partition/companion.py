@@ -40,7 +40,7 @@ def fill_companion_sql(
     )
 
 
-def keep_one_row_a_key(connection: duckdb.DuckDBPyConnection, kept: Sequence[str]) -> None:
+def keep_one_row_per_key(connection: duckdb.DuckDBPyConnection, kept: Sequence[str]) -> None:
     """Remove rows that repeat a key: they would duplicate the media rows that are joined to them."""
     repeated = connection.sql("SELECT count(*) > count(DISTINCT key) FROM companion").fetchall()[0][0]
     if repeated:

@@ -20,7 +20,7 @@ from ray_downloader.partition.companion import (
     create_companion,
     fill_companion_sql,
     joined_sql,
-    keep_one_row_a_key,
+    keep_one_row_per_key,
     kept_roles,
 )
 from ray_downloader.partition.database import is_about_files
@@ -182,7 +182,7 @@ class _Stage:
         for alike, roles in self._group(tables, {**companion.columns, **self._kept_columns()}, None):
             rows = scan_sql(alike, roles, self._columns(alike))
             self._read(alike, fill_companion_sql(rows, alike, roles, companion, self._kept))
-        keep_one_row_a_key(self._connection, self._kept)
+        keep_one_row_per_key(self._connection, self._kept)
 
     def media(self, tables: Sequence[Table], companion: Companion | None) -> None:
         """Fill `staged` with the rows of tables of media."""

@@ -41,7 +41,7 @@ class Backoff:
         self._quiet_from_s = now_s
 
     def is_new(self, sent_s: float) -> bool:
-        """Whether the result of a request that was sent then is news."""
+        """Whether the result of a request that was sent then is new evidence."""
         return sent_s >= self.epoch_s - _CLOCK_ERROR_S
 
     def remaining_s(self, now_s: float) -> float:
@@ -97,7 +97,7 @@ class Backoff:
             self._quiet_from_s = max(self._quiet_from_s, until_s)
 
     def begins_again(self, sent_s: float) -> None:
-        """A probe may be sent then; its result is news."""
+        """A probe may be sent then; its result is new evidence."""
         self.epoch_s = min(self.epoch_s, sent_s)
         self.until_s = min(self.until_s, sent_s)
 
@@ -113,7 +113,7 @@ class Backoff:
         self.epoch_s = max(self.until_s, free_s)
 
     def dump(self, now_s: float) -> dict[str, Any]:
-        """The pause, as JSON has it."""
+        """The pause, as JSON-able values."""
         return {
             "pause_s": self.remaining_s(now_s),
             "pause_length_s": self.length_s,

@@ -33,7 +33,7 @@ class Ceiling:
 
     @property
     def rps(self) -> float | None:
-        """The strictest of them."""
+        """The strictest of the ceilings; None: no limit."""
         if self._policy_rps is None:
             return None
         base_rps = self.ordered_rps or self._policy_rps
@@ -41,7 +41,7 @@ class Ceiling:
 
     @property
     def keeps_distance(self) -> bool:
-        """Whether it was asked for as a distance of requests, or ordered: then no burst of the policy breaks it."""
+        """Whether it was demanded as a minimum distance between requests, or ordered: then no burst of the policy breaks it."""
         return self.crawl_delay_s > 0 or self.ordered_rps is not None
 
     @property

@@ -65,7 +65,7 @@ class Connections:
             self._restart(now_s)
 
     def dump(self) -> dict[str, Any]:
-        """What was learned, as JSON has it."""
+        """What was learned, as JSON-able values."""
         return {"connections": self.limit if self.limit < self._most else None, "connection_doublings": self._doublings}
 
     def load(self, saved: Reader) -> None:

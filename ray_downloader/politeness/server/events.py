@@ -1,4 +1,4 @@
-"""What happens to a server, what it is in afterwards, and what that means for its rate: the words of `condition.py`."""
+"""The vocabulary of `condition.py`: what happens to a server, its state afterwards, and what that means for its rate."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Lessons:
         del self._taught[:-KEPT]
 
     def refused_for_long(self, now_s: float, resumes_s: float, sent_s: float) -> None:
-        """... and so was the one after a pause of seconds, so the pause is now long."""
+        """The request after a pause of seconds was refused, too, so the pause is now long."""
         if not self._taught:
             self.refused(0, now_s, resumes_s, sent_s)
             return

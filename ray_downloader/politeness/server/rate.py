@@ -47,7 +47,7 @@ USED_SHARE = 0.5
 MEASURING_SHARE = 0.25
 #: The factor applied after a window of high times to first byte.
 LATENCY_BACK_OFF = 0.95
-#: One request a minute: the shortest pause of a headerless back-off. Longer waits are pauses, not rates.
+#: One request per minute: the shortest pause of a headerless back-off. Longer waits are pauses, not rates.
 MIN_RATE_RPS = 1 / 60
 #: A measured rate is below the intended one by the cost of changes of holders (`timeline.SLACK_SHARE`).
 MEASURED_TO_ASKED = 1.05

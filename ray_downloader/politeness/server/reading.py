@@ -19,9 +19,9 @@ class OutcomeReader:
     """Turns outcomes of one server into events.
 
     Args:
-        patience: Knows of outages, and is told that the server answers.
+        patience: Knows of outages, and learns that the server answers.
         is_limited: Whether there is a limit on its rate.
-        is_one_host: A group is many hosts: one that is down says nothing of the others.
+        is_one_host: A group is many hosts: one that is down says nothing about the others.
     """
 
     __slots__ = ("_answered_s", "_is_limited", "_is_one_host", "_patience", "open_elsewhere")
@@ -35,7 +35,7 @@ class OutcomeReader:
         self.open_elsewhere = 0
 
     def event(self, outcome: Outcome, now_s: float, free_s: float, rng: random.Random) -> Event:
-        """Read one outcome; permits handed out before may be used until `free_s`."""
+        """Read one outcome; permits granted before may be used until `free_s`."""
         ended_s = now_s - outcome.age_s
         sent_s = ended_s - (outcome.total_s or outcome.ttfb_s or 0.0)
         evidence = self._evidence_of(outcome, sent_s)

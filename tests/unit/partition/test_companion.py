@@ -1,4 +1,4 @@
-"""The table beside the media: one row a key, whose columns each media row of that key gets."""
+"""The table beside the media: one row per key, whose columns each media row of that key gets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ray_downloader.partition.companion import (
     create_companion,
     fill_companion_sql,
     joined_sql,
-    keep_one_row_a_key,
+    keep_one_row_per_key,
     kept_roles,
     scoped,
 )
@@ -39,7 +39,7 @@ def fill(database: duckdb.DuckDBPyConnection, tables: Sequence[Table], *rows: st
         scan = f"SELECT * FROM (VALUES {row}) AS scanned({columns})"
         roles = {"core_id", "basis", "kept_0"} | ({"license"} if with_license else set())
         database.execute(fill_companion_sql(scan, tables, roles, OF_ARCHIVE, ["datasetKey"]))
-    keep_one_row_a_key(database, ["datasetKey"])
+    keep_one_row_per_key(database, ["datasetKey"])
 
 
 def joined(database: duckdb.DuckDBPyConnection, tables: Sequence[Table], media: str) -> list[tuple[object, ...]]:

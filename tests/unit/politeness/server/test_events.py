@@ -1,4 +1,4 @@
-"""The words for what happens to a server, and the lines of its log."""
+"""The vocabulary of a server's condition, and the lines of its log."""
 
 from __future__ import annotations
 
