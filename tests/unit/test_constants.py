@@ -15,11 +15,11 @@ import pytest
 
 import ray_downloader
 from ray_downloader.cluster import crashes, head_watch
-from ray_downloader.fetch import answer, body, cookies, curl, curl_errors, names, receiver, requests
-from ray_downloader.output import journal, parquet
-from ray_downloader.partition import batch_plan, refused, rows, server_key, stage
+from ray_downloader.fetch import answer, body, cookies, curl, curl_errors, names, receiver, requests, signature
+from ray_downloader.output import citation, croissant, data_card, journal, parquet
+from ray_downloader.partition import batch_plan, refused, rows, scan, server_key, stage
 from ray_downloader.politeness import outage, retry
-from ray_downloader.politeness.headers import moments, retry_after, robots, x_robots_tag
+from ray_downloader.politeness.headers import moments, retry_after, robots, usage, x_robots_tag
 from ray_downloader.politeness.leases import allocator, holders, pacer, timeline
 from ray_downloader.politeness.server import (
     backoff,
@@ -45,7 +45,7 @@ from ray_downloader.politeness.server import (
     state,
 )
 from ray_downloader.politeness.server import evidence as server_evidence
-from ray_downloader.run_folder import atomic, identity, lease_file
+from ray_downloader.run_folder import atomic, identity, layout, lease_file
 from ray_downloader.schedule import eta, planner
 from ray_downloader.slurm import head_loss, requeue
 from ray_downloader.worker import (
@@ -161,6 +161,19 @@ DOCUMENTED = [
     (atomic, {"PRIVATE": 0o600}),
 ]
 MEASURED = [
+    (answer, {"_WORDS_BYTES": 16_384}),
+    (backoff, {"_CLOCK_ERROR_S": 1e-3}),
+    (citation, {"_MOST_BYTES": 16_777_216}),
+    (croissant, {"_MOST_VALUES": 100}),
+    (curl, {"_INQUIRY_POLL_S": 0.01, "_MOST_DOUBTFUL": 100_000}),
+    (data_card, {"_SHOWN_SERVERS": 20}),
+    (goodput, {"_KEPT": 256}),
+    (layout, {"_LONGEST_NAME": 200}),
+    (pacer, {"_DUE_S": 1e-9}),
+    (quota, {"_SIZE_WEIGHT": 0.1}),
+    (scan, {"_MAX_JSON_LINE_BYTES": 33_554_432}),
+    (signature, {"_VALID_S": 300}),
+    (usage, {"_MAX_STATEMENT": 200}),
     (curl, {"KEPT_CONNECTIONS": 640, "DNS_CACHE_S": 3600, "BUFFER_BYTES": 131_072}),
     (body, {"READ_BYTES": 65_536, "ROOM_POLL_S": 0.05}),
     (rows, {"ROW_GROUPS_PER_FILE": 256}),

@@ -41,7 +41,7 @@ class Ceiling:
 
     @property
     def keeps_distance(self) -> bool:
-        """Whether it was demanded as a minimum distance between requests, or ordered: then no burst of the policy breaks it."""
+        """Whether it was demanded as a distance between requests, or ordered: no burst of the policy breaks it."""
         return self.crawl_delay_s > 0 or self.ordered_rps is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The vocabulary of `condition.py`: what happens to a server, its state afterwards, and what that means for its rate."""
+"""The vocabulary of `condition.py`: what happens to a server, its state afterwards, and what follows for its rate."""
 
 from __future__ import annotations
 

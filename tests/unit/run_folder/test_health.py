@@ -1,0 +1,107 @@
+"""Files of a run folder that are damaged: each is named with its consequence, and set aside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.run_folder.health import damaged_url_tables, set_aside, set_damaged_aside
+from ray_downloader.run_folder.layout import RunLayout
+from tests.support.partitioned import partitioned_run
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    return RunLayout.of(Settings.from_config({"path_to_input": "list.txt", "path_to_output": tmp_path}))
+
+
+def test_a_sound_folder_and_an_empty_one_have_no_damage(layout: RunLayout) -> None:
+    assert list(set_damaged_aside(layout)) == []
+    layout.summary_file.write_text("{}")
+    assert list(set_damaged_aside(layout)) == []
+    assert layout.summary_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "it is empty"),
+        (b"[]", "it is not a JSON object"),
+        (b"\xff\xfe\x00", "it is not text"),
+        (b"{", "Expecting"),
+    ],
+    ids=["empty", "list", "bytes", "cut"],
+)
+def test_a_damaged_file_is_named_and_set_aside(layout: RunLayout, content: bytes, words: str) -> None:
+    layout.checkpoint_file.parent.mkdir(parents=True, exist_ok=True)
+    layout.checkpoint_file.write_bytes(content)
+    (sentence,) = set_damaged_aside(layout)
+    assert sentence.startswith(f"{layout.checkpoint_file} is damaged ({words}")
+    assert sentence.endswith(": it is written anew")
+    assert not layout.checkpoint_file.exists()
+    assert layout.checkpoint_file.with_name(f"damaged-{layout.checkpoint_file.name}").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "it is empty"),
+        ("server_name,rate_limit\n\0\n", "it is not text"),
+        ("server_name,other\n", "it has no column 'rate_limit'"),
+        ("server_name,rate_limit\na,1\nb\n", "line 3 is not whole"),
+    ],
+)
+def test_profiles_that_are_not_whole_are_measured_again(layout: RunLayout, content: str, words: str) -> None:
+    layout.profiles_table.write_text(content)
+    assert list(set_damaged_aside(layout)) == [
+        f"{layout.profiles_table} is damaged ({words}): the servers are profiled again"
+    ]
+
+
+@pytest.mark.parametrize("state", [3, {}, {"saved_at_unix_s": "x"}])
+def test_states_that_are_none_are_learned_again(layout: RunLayout, state: object) -> None:
+    layout.servers_state_file.parent.mkdir(parents=True, exist_ok=True)
+    layout.servers_state_file.write_text(json.dumps({"a.org": state}))
+    (sentence,) = set_damaged_aside(layout)
+    assert "the entry of a.org is not a state" in sentence
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [(1, "line 1"), (5, "line 1, 2, 3, 4, 5"), (7, "line 1, 2, 3, 4, 5 and 2 more")],
+)
+def test_damaged_orders_are_left_out_and_the_others_apply(layout: RunLayout, bad: int, words: str) -> None:
+    layout.orders_file.parent.mkdir(parents=True, exist_ok=True)
+    layout.orders_file.write_text("nonsense\n" * bad)
+    (sentence,) = set_damaged_aside(layout)
+    assert sentence == f"{layout.orders_file} is damaged ({words}): these orders are left out, the others apply"
+    assert layout.orders_file.exists(), "it is the operator's"
+
+
+def test_tables_of_urls_are_checked_at_their_ends(tmp_path: Path) -> None:
+    _, layout = partitioned_run(tmp_path, [f"http://a.example/{number}.jpg" for number in range(12)])
+    assert list(damaged_url_tables(layout)) == []
+    (rows,) = layout.urls.glob("rows-*.parquet")
+    content = rows.read_bytes()
+    rows.write_bytes(content[:-30])
+    (sentence,) = damaged_url_tables(layout)
+    assert sentence.startswith(f"{rows} is damaged (")
+    rows.unlink()
+    assert list(damaged_url_tables(layout)) == [f"{rows} is damaged (it is missing)"]
+    rows.write_bytes(content)
+    layout.servers_table.unlink()
+    layout.partition_summary_file.unlink()
+    assert list(damaged_url_tables(layout)) == [
+        f"{layout.partition_summary_file} is damaged (it is missing)",
+        f"{layout.servers_table} is damaged (it is missing)",
+    ]
+    layout.batches_table.unlink()
+    assert list(damaged_url_tables(layout)) == [], "nothing was partitioned"
+
+
+def test_what_is_not_there_cannot_be_set_aside(tmp_path: Path) -> None:
+    set_aside(tmp_path / "gone")
+    assert list(tmp_path.iterdir()) == []
