@@ -45,6 +45,7 @@ BENCHMARKS = {
     "mutants": Benchmark(("-m", "benchmarks.mutants"), "do the unit tests notice when the code is wrong? (15 min)"),
     "report": Benchmark(("-m", "benchmarks.report.run"), "report.html of 1 M rows over 10,000 servers (2 min)"),
     "eta": Benchmark(("-m", "benchmarks.eta.run"), "the time left of real runs at half-time (6 min)"),
+    "renditions": Benchmark(("-m", "benchmarks.renditions.run"), "bytes that smaller versions save (3 min)"),
     "politeness": Benchmark(("-m", "benchmarks.politeness"), "our law beside those of others (4 min)"),
 }
 

@@ -36,6 +36,7 @@ from ray_downloader.fetch.signature import RequestSigner
 from ray_downloader.logs import start_logging
 from ray_downloader.machine import with_home
 from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
+from ray_downloader.monitor.renditions import Renditions
 from ray_downloader.monitor.run_report import RunReport, read_report, reporting
 from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
 from ray_downloader.monitor.waiting import iso_time
@@ -46,6 +47,7 @@ from ray_downloader.output.verify import verify
 from ray_downloader.partition import DocumentReader, load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.profile.table import load_profiled_sizes
 from ray_downloader.progress import shown as show_units
 from ray_downloader.report.shown import shown_command
 from ray_downloader.report.write import report_at_the_end
@@ -387,7 +389,9 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     status = scan(layout, load_batches(layout), retry)
     if settings.image.placeholders == "reject" and not status.work and _reject_placeholders(layout):
         status = scan(layout, load_batches(layout), retry)
-    figures = StageFigures(result.seconds, result.images, result.size_bytes, result.progress.disallowed)
+    progress = result.progress
+    renditions = Renditions(progress.renditions, progress.rendition_bytes).figures(load_profiled_sizes(layout))
+    figures = StageFigures(result.seconds, result.images, result.size_bytes, progress.disallowed, renditions)
     before = None if result.seconds else load_summary(layout)
     summary = summarise(load_partition_summary(layout), status, figures, before)
     save_summary(layout, summary)

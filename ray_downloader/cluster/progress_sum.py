@@ -44,6 +44,8 @@ def _added(before: Progress, latest: Progress) -> Progress:
         ttfb_s=_summed(before.ttfb_s, latest.ttfb_s),
         decode_s=before.decode_s + latest.decode_s,
         queues=latest.queues,
+        renditions=before.renditions + latest.renditions,
+        rendition_bytes=before.rendition_bytes + latest.rendition_bytes,
     )
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ray_downloader.errors import TRANSIENT_KINDS
+from ray_downloader.monitor.renditions import sentence
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import PartitionSummary, load_partition_summary
 from ray_downloader.partition.batches import load_batches
@@ -36,12 +37,14 @@ class StageFigures:
         images: Number of images stored.
         size_bytes: Bytes received.
         disallowed: Rows that robots.txt would exclude, by server.
+        renditions: What smaller versions saved (`renditions.Renditions.figures`).
     """
 
     seconds: float
     images: int
     size_bytes: int
     disallowed: Mapping[str, int]
+    renditions: Mapping[str, int] | None = None
 
 
 def summarise(
@@ -54,7 +57,9 @@ def summarise(
     """
     kinds = status.by_kind
     successes = kinds.pop(SUCCESS, 0)
-    kept = {key: before[key] for key in ("robots_disallowed", "download") if key in before} if before else {}
+    kept = (
+        {key: before[key] for key in ("robots_disallowed", "download", "renditions") if key in before} if before else {}
+    )
     return {
         "rows": {
             "input": partition.input_rows,
@@ -73,6 +78,7 @@ def summarise(
             "images_per_s": round(stage.images / stage.seconds, 2) if stage.seconds else 0.0,
             "bytes": stage.size_bytes,
         },
+        **({"renditions": dict(stage.renditions)} if stage.renditions else {}),
         "servers": _by_server(status.settled),
         **kept,
     }
@@ -143,6 +149,8 @@ def show_summary(summary: Mapping[str, Any], console: Console, command: str) -> 
         console.print(
             f"checksums of the list: {checksums['ok']} images agree, {checksums['wrong']} do not (column checksum_ok)"
         )
+    if "renditions" in summary:
+        console.print(f"renditions: {sentence(summary['renditions'])}")
     passing = summary["errors_that_may_pass"]
     if passing:
         kinds = ", ".join(f"{kind} {rows}" for kind, rows in sorted(passing.items(), key=lambda item: -item[1]))

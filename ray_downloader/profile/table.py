@@ -57,6 +57,16 @@ def load_profiled_rates(layout: RunLayout) -> dict[str, float]:
     }
 
 
+def load_profiled_sizes(layout: RunLayout) -> dict[str, int]:
+    """Median size of the pictures that the probe received, by server.
+
+    Raises:
+        UserError: The table lacks a column.
+    """
+    sizes = {name: row.get("size_median_bytes", "") for name, row in load_rows(layout).items()}
+    return {name: int(text) for name, text in sizes.items() if text and text.isdecimal()}
+
+
 def load_profiled_waits(layout: RunLayout) -> dict[str, ProfiledWait]:
     """Delays that servers demanded, by server; fields that cannot be parsed are ignored.
 

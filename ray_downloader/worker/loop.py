@@ -375,6 +375,8 @@ class Worker:
                     len(self._requests),
                     len(self._bodies) + len(self._decoding),
                 ),
+                renditions=dict(self._telemetry.renditions),
+                rendition_bytes=dict(self._telemetry.rendition_bytes),
             )
         )
         self._telemetry.clear()
@@ -561,9 +563,10 @@ class Worker:
         self._store(decoding.row, decoding.result, image, decoding.checksum_ok)
 
     def _store(self, row: Row, result: FetchResult, image: ProcessedImage, checksum_ok: Sequence[bool | None]) -> None:
-        row.batch.settle_image(
-            row, image_record(row, result, image, self._now(), self._robots.usage(row.route)), checksum_ok
-        )
+        record = image_record(row, result, image, self._now(), self._robots.usage(row.route))
+        row.batch.settle_image(row, record, checksum_ok)
+        if record.rendition:
+            self._telemetry.stored_rendition(row.server, result.size_bytes)
         self._telemetry.stored_bytes += len(image.image)
         _log.debug("%s: stored, %d bytes", row.identifier, len(image.image))
         self._settled(row, "")

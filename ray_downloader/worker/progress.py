@@ -30,6 +30,8 @@ class ProgressDelta:
         ttfb_s: Sum of the times to first byte, by budget.
         decode_s: Time that decoding and encoding took in this task.
         queues: Rows that wait in the task's queues, its requests in flight, and bodies that wait for the decoder.
+        renditions: Smaller versions that were stored, by server of the listed picture.
+        rendition_bytes: Bytes received of them.
     """
 
     settled: Mapping[tuple[str, str], int]
@@ -46,6 +48,8 @@ class ProgressDelta:
     ttfb_s: Mapping[str, float] = field(default_factory=dict)
     decode_s: float = 0.0
     queues: tuple[int, int, int] = (0, 0, 0)
+    renditions: Mapping[str, int] = field(default_factory=dict)
+    rendition_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -70,6 +74,8 @@ class Progress:
     ttfb_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     decode_s: float = 0.0
     queues: dict[str, tuple[float, tuple[int, int, int]]] = field(default_factory=dict)
+    renditions: Counter[str] = field(default_factory=Counter)
+    rendition_bytes: Counter[str] = field(default_factory=Counter)
 
     def add(self, delta: ProgressDelta, now_s: float) -> None:
         """Count what one task reported."""
@@ -85,6 +91,8 @@ class Progress:
         for budget, seconds in delta.ttfb_s.items():
             self.ttfb_s[budget] += seconds
         self.decode_s += delta.decode_s
+        self.renditions.update(delta.renditions)
+        self.rendition_bytes.update(delta.rendition_bytes)
         self.queues[delta.holder] = (now_s, delta.queues)
         for holder in [holder for holder, (at_s, _) in self.queues.items() if at_s < now_s - SILENT_S]:
             del self.queues[holder]

@@ -33,7 +33,7 @@ def test_manifests_of_a_list_become_images(tmp_path: Path, origin: RunningOrigin
     out = RunFolder(tmp_path / "out")
     arguments = [
         "+experiment=iiif", "path_to_input=list.csv", f"path_to_output={out.root}", "politeness.robots=ignore",
-        "image.placeholders=reject",
+        "image.placeholders=reject", "image.renditions=auto",
         "downloader_parameters.default_rate_limit=100", as_override("network.connect_to", origin.connect_to),
     ]  # fmt: skip
 
@@ -61,6 +61,9 @@ def test_manifests_of_a_list_become_images(tmp_path: Path, origin: RunningOrigin
     assert all(row["image"].startswith(b"\xff\xd8") and row["license"] for row in images)
     assert out.summary["rows"] == {"input": 4 + LEAST_ALIKE, "rejected": 1, "successes": 3, "errors": LEAST_ALIKE}
     assert {row["identifier"] for row in out.errors().to_pylist() if row["error_kind"] == "not_image"} == set(SAME)
+    requested = set(out.successes(["requested_url"])["requested_url"].to_pylist())
+    assert requested == {f"http://lib.example/images/book-{page}/full/!448,448/0/default.jpg" for page in range(3)}
+    assert out.summary["renditions"]["images"] == 3
     # 3. A further manifest: only that is fetched.
     (tmp_path / "list.csv").write_text("\n".join(["manifest", BOOK, GONE, *SAME, OTHER]) + "\n")
     assert f"{3 + LEAST_ALIKE} rows are the same, 1 are new" in " ".join(

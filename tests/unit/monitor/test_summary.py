@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -66,3 +67,14 @@ def test_the_tables_name_servers_kinds_and_what_robots_would_exclude() -> None:
         "robots.txt would exclude 2 rows",
     ):
         assert part in text.getvalue()
+
+
+def test_what_renditions_saved_is_in_the_summary_and_kept() -> None:
+    figures = {"images": 2, "bytes": 10, "bytes_saved": 90, "images_compared": 2}
+    first = summarise(PARTITION, status(), replace(STAGE, renditions=figures))
+    assert first["renditions"] == figures
+    assert summarise(PARTITION, status(), StageFigures(0.0, 0, 0, {}), first)["renditions"] == figures
+    assert "renditions" not in summarise(PARTITION, status(), STAGE)
+    console = Console(record=True, width=200, file=io.StringIO())
+    show_summary(first, console, "again")
+    assert "renditions: 2 images in a smaller version" in console.export_text()

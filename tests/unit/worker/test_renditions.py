@@ -8,7 +8,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import SUCCESSES
-from tests.unit.worker.worker_run import Run, found
+from tests.unit.worker.worker_run import Run, found, picture
 
 BASE = "https://inaturalist-open-data.s3.amazonaws.com/photos"
 URLS = [f"{BASE}/{number}/original.jpg" for number in (1, 2)] + ["http://a.example/1.jpg"]
@@ -32,6 +32,14 @@ def test_the_smallest_version_is_requested_and_named(tmp_path: Path) -> None:
             (URLS[2], URLS[2], None, None),
         ]
     )
+
+
+def test_what_smaller_versions_had_is_reported_by_server(tmp_path: Path) -> None:
+    run = Run(tmp_path, URLS, _second_has_no_medium, groups=AUTO)
+    run.slice()
+    server = "inaturalist-open-data.s3.amazonaws.com"
+    assert run.host.progress.renditions == {server: 1}
+    assert run.host.progress.rendition_bytes == {server: len(picture())}
 
 
 def test_listed_urls_are_requested_by_default_and_where_the_list_has_a_checksum(tmp_path: Path) -> None:
