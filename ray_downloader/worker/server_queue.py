@@ -291,8 +291,8 @@ class ServerQueue:
         """A URL that was served before, if the budget wants to know how the server answers that."""
         if not is_probe or self._probe_url is not ProbeUrl.SERVED:
             return None
-        failed = [*(row for row, _, _ in self._held), *(work for _, _, work in self._deferred)]
-        row = next((work for work in failed if isinstance(work, Row)), None)
+        waiting = [*(row for row, _, _ in self._held), *(work for _, _, work in self._deferred), *self._fresh]
+        row = next((work for work in waiting if isinstance(work, Row)), None)
         control = self._control_of(row) if row else None
         return ControlRequest(control) if control else None
 

@@ -110,11 +110,20 @@ def every_retry_after_is_kept(run: Run) -> Iterator[str]:
     """After a `Retry-After` of the server nothing comes before that time; after one of a URL, that URL does not."""
     for server, log in zip(run.world.servers, run.arrivals, strict=True):
         told: set[str] = set()
+        failed: set[str] = set()
         for arrival in log:
             wait_s = arrival.answer.retry_after_s
+            is_odd = arrival.url in failed
+            failed |= {arrival.url} if arrival.is_failure else set()
             told |= {arrival.url} if wait_s else set()
             if wait_s and wait_s > MOST_BY_ONE_URL_S and len(told) < 2 and not arrival.answer.is_of_url:
                 continue  # so long a wait is confirmed by another URL
+            if is_odd and not arrival.answer.is_of_url:
+                continue  # a URL that fails while others are served does not speak for its server
+            if len(told) < 2 and not arrival.answer.is_of_url and oracle.refuses_by_url(run.world, server):
+                continue  # nor does any single one where so many are refused for themselves
+            if arrival.answer.is_of_url and any(isinstance(one, WorkerKilled) for one in run.world.faults):
+                continue  # what a row has learned is lost with its task
             if not wait_s or arrival.is_cut or _is_forgotten(run, arrival.ended_s, wait_s):
                 continue
             if arrival.answer.is_of_url:

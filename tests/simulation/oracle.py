@@ -11,6 +11,7 @@ from collections import defaultdict
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import kind_of_status
 from ray_downloader.politeness.retry import RETRY_ALLOWANCE, RETRY_SHARE
+from ray_downloader.politeness.server.own_faults import USED_TO_IT
 from tests.simulation.world import (
     FOREVER,
     Bans,
@@ -49,6 +50,8 @@ HISTORY = 20
 PATIENCE_S, NEVER_ANSWERED_S = 900.0, 120.0
 #: Trouble that lasts for this share of patience may outlast it: patience begins before it and ends with a probe.
 LONG_SHARE = 0.6
+#: How often, at most, one trouble or limit makes a server say a `Retry-After` that is in all of its answers.
+RUNS_OF_REFUSALS = 4
 #: So many servers must fail before it is us.
 OUTAGE_SERVERS = 3
 MAX_ATTEMPTS = 3
@@ -142,6 +145,7 @@ def verdict_of(world: World, server: int) -> Ends | None:
     if lasting:
         return _verdict_of(lasting[0])
     fates = [row.fate for row in world.rows if row.server == server]
+    fates += [row.mirror[1] for row in world.rows if row.mirror and row.mirror[0] == server]
     if fates and all(_never_serves(fate) for fate in fates):
         return frozenset(kind for fate in fates for kind in _failing_kinds(fate)) | REFUSED | DEAD
     return None
@@ -191,7 +195,8 @@ def _ends_of_fate(world: World, server: int, fate: Fate) -> Ends:  # noqa: PLR09
         to = server if fate.to is None else fate.to
         verdict = verdict_of(world, to) if to != server else None
         banned = {"ignored_server"} if _is_banned(world, to) else set()
-        return (_IMAGE if verdict is None else verdict | _IMAGE) | banned
+        there = _ends_in_passing_trouble(world, to, fate) if to != server else frozenset()
+        return (_IMAGE if verdict is None else verdict | _IMAGE) | banned | there
     if isinstance(fate, Slow):
         timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
         return _IMAGE if fate.seconds <= timeout_s else frozenset({"timeout"})
@@ -297,6 +302,8 @@ def _waits_s(world: World, number: int) -> float:
             waits_s += 2 * (trouble.end_s - trouble.start_s) + 60 + _asked_s(trouble.retry_after) + trouble.after_s
     for limit in server.limits:
         waits_s += _asked_s(getattr(limit, "retry_after", None)) + (limit.seconds if isinstance(limit, Window) else 0)
+    header_s = max((_asked_s(value) for name, value in server.headers if name == "Retry-After"), default=0.0)
+    waits_s += header_s * RUNS_OF_REFUSALS * len([*server.troubles, *server.limits])  # also on refusals
     slow_s = [row.fate.seconds for row in world.rows if row.server == number and isinstance(row.fate, Slow)]
     timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
     waits_s += sum(one if one <= timeout_s else MAX_ATTEMPTS * timeout_s for one in slow_s)
@@ -330,6 +337,13 @@ def _faults_s(world: World) -> float:
         else:
             total_s += 15.0
     return total_s
+
+
+def refuses_by_url(world: World, server: Server) -> bool:
+    """Whether it refuses several URLs for themselves, so that a single refusal says little about it."""
+    fates = [row.fate for row in world.rows if world.servers[row.server] is server]
+    own = [fate for fate in fates if isinstance(fate, Says) and fate.status in _PASSING]
+    return len(own) >= USED_TO_IT
 
 
 def is_cut_off(world: World) -> bool:

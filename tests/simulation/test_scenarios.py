@@ -194,6 +194,21 @@ def test_odd_urls_that_say_come_back_tomorrow_do_not_put_their_server_off(count:
     assert run.seconds < 1000.0, "they are asked once more when patience would be over"
 
 
+@pytest.mark.parametrize(
+    ("rate_rps", "faults"),
+    [(3.0, (Requeued(6.0, 1.0),)), (3.0, (WorkerKilled(6.0),)), (1.0, (Requeued(24.0, 1.0),)), (1.0, ())],
+)
+def test_two_odd_urls_that_say_come_back_tomorrow_in_a_slice_of_their_own(
+    rate_rps: float, faults: tuple[Fault, ...]
+) -> None:
+    """Two URLs said so, and the slice knew of no other: their server was put off for a day, twice."""
+    fates = [Row(0, Says(429, FOREVER, "86400")) if number in {8, 9} else Row(0) for number in range(32)]
+    world = one_server(*fates, rate_rps=rate_rps, faults=faults, task_seconds=5.0, batch_rows=2, slots=1)
+    run = held(world)
+    assert kinds(run) == {"image": 30, "http_429": 2}
+    assert run.seconds < 5000.0, "patience, again and again: what a killed task knew of its rows is lost"
+
+
 def test_odd_urls_that_ask_for_a_minute_again_and_again_do_not_use_up_the_patience_with_their_server() -> None:
     """Good rows ended as `server_refused`."""
     run = held(one_server(*_scattered(30, 600, Says(429, FOREVER, "60")), politeness={"patience_s": 60.0}))

@@ -54,6 +54,8 @@ FIRST_DELAY_S = 5.0
 #: So many files must be forbidden, none served, until a server is believed to forbid all of them: each costs a request
 #: once patience is used up. If it forbids nine in ten, one of 40 is served all the same (98 %).
 FORBIDDEN_SAMPLE = 40
+#: So many probes that were to go to a file that was served before, and did not, are awaited: its holder may know none.
+MOST_COMPARISONS = 2
 #: Answers with which a server says that it wants no requests now.
 _PUSHED_BACK = frozenset({Evidence.REFUSED, Evidence.FORBIDDEN})
 #: Trouble that was shown by distinct URLs, or that does not depend on URLs.
@@ -71,16 +73,19 @@ class ServerCondition:
 
     __slots__ = (
         "_alone",
+        "_comparisons",
         "_culprits",
         "_delays_s",
         "_has_waited",
         "_hops",
         "_is_forbidden",
+        "_is_unconfirmed",
         "_last_is_answer",
         "_new_in_a_row",
         "_probes_failed",
         "_strikes",
         "backoff",
+        "knows_control",
         "log",
         "name",
         "patience",
@@ -102,8 +107,14 @@ class ServerCondition:
         self._strikes = self._alone = self._new_in_a_row = self._hops = self._probes_failed = 0
         self._has_waited = False
         self._last_is_answer = False
+        #: Whether a URL is known that was served before.
+        self.knows_control = False
         #: Whether its trouble consists of nothing but 403.
         self._is_forbidden = False
+        #: Whether a single URL demanded a wait of hours, which another has to confirm.
+        self._is_unconfirmed = False
+        #: Probes since patience was used up that were to go to a URL that had been served.
+        self._comparisons = 0
 
     def __repr__(self) -> str:
         return f"ServerCondition({self.name.value}, until={self.backoff.until_s:.1f}, said={self.said!r})"
@@ -202,13 +213,14 @@ class ServerCondition:
             was_asked_as_usual = not self.needs_probe
             self._note_failure(event)
             self._wait_as_asked(event)
-            self._judge(event.now_s)
+            self._judge(event)
             return Consequence.REFUSED if was_asked_as_usual else Consequence.NONE
         is_noise = self.runs.is_noise_with(event.url_hash)
         if not self.is_trouble and is_noise:
             return Consequence.REFUSED
         if not self.is_trouble or self.name is Condition.UNREACHABLE:
             self._suspect(event)
+            self._is_unconfirmed = (event.wait_s or 0.0) > MOST_BY_ONE_URL_S
             return Consequence.NONE if self.runs.own.is_used_to_refusals else Consequence.REFUSED
         return self._on_failed_probe(event)
 
@@ -247,7 +259,7 @@ class ServerCondition:
         else:
             self.name = Condition.SUSPECT
             self.backoff.pause_seconds(event.now_s, event.free_s)
-        self._judge(event.now_s)
+        self._judge(event)
         return consequence
 
     def _is_server_wide(self, is_other: bool, evidence: Evidence) -> bool:
@@ -260,6 +272,7 @@ class ServerCondition:
         """Record a failed request; returns True if its URL had not failed in this trouble."""
         self.probe.clear()
         self._hops = 0
+        self._is_unconfirmed = False
         is_other = self._culprits.add(event.url_hash)
         self._strikes += is_other
         self._alone = 0 if is_other else self._alone + 1
@@ -270,6 +283,7 @@ class ServerCondition:
         self.name = Condition.SUSPECT
         self._culprits.clear()
         self._culprits.add(event.url_hash)
+        self._comparisons = 0
         self._strikes = self._alone = self._new_in_a_row = self._hops = 0
         self.probe.clear()
         self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
@@ -286,23 +300,29 @@ class ServerCondition:
         self.name = Condition.HEALTHY
         self._culprits.clear()
         self._strikes = self._alone = self._new_in_a_row = self._hops = self._probes_failed = 0
-        self._has_waited = self._is_forbidden = False
+        self._has_waited = self._is_forbidden = self._is_unconfirmed = False
+        self._comparisons = 0
         self.said = ""
         self.runs.clear()
         self.probe.clear()
 
-    def _judge(self, now_s: float) -> None:
+    def _judge(self, event: Event) -> None:
         """After a failed probe: was it the last one?
 
         1. One URL alone decides nothing, as long as there are others.
         2. Nor do a few if all of them are forbidden and nothing was ever served: most files of some lists are.
+        3. Files that were served before are the better witnesses: the last rows of a server may all have errors of
+           their own.
         """
         is_shown = len(self._culprits) > 1 or self._alone >= ONLY_URL_FAILURES
         is_server_wide = self.name in _SERVER_WIDE or (self.name is Condition.WAITING and is_shown)
         may_be_files = self._is_forbidden and not self.runs.files and self._alone < ONLY_URL_FAILURES
         if may_be_files and len(self._culprits) < FORBIDDEN_SAMPLE:
             return
-        if is_server_wide and self.patience.is_used_up(now_s):
+        if not is_server_wide or not self.patience.is_used_up(event.now_s):
+            return
+        self._comparisons += 1
+        if event.is_control or not self.knows_control or self._comparisons > MOST_COMPARISONS:
             self.name = Condition.REFUSED if self._last_is_answer else Condition.DEAD
 
     def _delay_s(self) -> float:
@@ -337,8 +357,8 @@ class ServerCondition:
 
     @property
     def probe_url(self) -> ProbeUrl:
-        """Which URL is the best probe: after a run of 403 one that was served, as forbidden files are common."""
-        if self.name is Condition.SUSPECT and self._is_forbidden:
+        """Which URL is the best probe: one that was served, if what failed may be about URLs."""
+        if self._is_unconfirmed or self._comparisons or (self.name is Condition.SUSPECT and self._is_forbidden):
             return ProbeUrl.SERVED
         is_deaf = self.name is Condition.THROTTLED and self._new_in_a_row >= NEW_PROBES
         return ProbeUrl.FAILED if is_deaf else ProbeUrl.NEW
@@ -383,6 +403,7 @@ class ServerCondition:
             "said": self.said,
             "is_answer": self._last_is_answer,
             "is_forbidden": self._is_forbidden,
+            "is_unconfirmed": self._is_unconfirmed,
             "has_answered": self.patience.has_answered,
             "files": self.runs.files,
             "probes_failed": self._probes_failed,
@@ -399,7 +420,7 @@ class ServerCondition:
             self.name = Condition.WAITING
         self.said, self._last_is_answer = saved.text("said"), saved.flag("is_answer")
         self.runs.files = saved.count("files") or saved.count("successes")
-        self._is_forbidden = saved.flag("is_forbidden")
+        self._is_forbidden, self._is_unconfirmed = saved.flag("is_forbidden"), saved.flag("is_unconfirmed")
         self._probes_failed = saved.count("probes_failed")
         self.patience.has_answered = saved.flag("has_answered") or self.runs.files > 0
         self._note_trouble(now_s)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -116,7 +116,7 @@ class ServerState:
         self._allocator.receive(request, now_s)
         self._reader.open_elsewhere = self._allocator.in_flight - request.in_flight
         self._day_requests.note_report(request, holder_name(request), now_s)
-        self._controls.add(request.controls)
+        self._know_controls(request.controls)
         if request.crawl_delay_s:
             self._ceiling.note_crawl_delay(request.crawl_delay_s, now_s)
             self._apply_ceiling()
@@ -124,6 +124,10 @@ class ServerState:
             self._learn(outcome, now_s, rng)
         if not request.in_flight:
             self._condition.probe.has_nothing_under_way(holder_name(request), now_s)
+
+    def _know_controls(self, urls: Iterable[str]) -> None:
+        self._controls.add(urls)
+        self._condition.knows_control = bool(self._controls.urls)
 
     def _learn(self, outcome: Outcome, now_s: float, rng: random.Random) -> None:
         ended_s = now_s - outcome.age_s
@@ -411,7 +415,7 @@ class ServerState:
         state._retries = RetryBudget(saved.count("requests"), saved.count("retries"))
         state._counted.update({key: saved.count(key) for key in ("successes", "throttled", "bytes")})
         state._ordered = saved.choice("ordered", Verdict)
-        state._controls.add(saved.texts("controls"))
+        state._know_controls(saved.texts("controls"))
         return state
 
     def _load_rate(self, saved: Reader) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from ray_downloader.politeness.messages import ProbeUrl, Verdict, WaitReason
-from ray_downloader.politeness.server.condition import FORBIDDEN_SAMPLE, ServerCondition
+from ray_downloader.politeness.server.condition import FORBIDDEN_SAMPLE, MOST_COMPARISONS, ServerCondition
 from ray_downloader.politeness.server.events import Condition, Consequence, Event
 from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.patience import NEVER_ANSWERED_S, PROBES, Patience
@@ -416,3 +416,42 @@ def test_what_is_saved_of_a_server_without_a_history() -> None:
     assert recovered.dump(5.0)["probes_failed"] == 1
     tell(recovered, Evidence.SERVED, 30.0, 1)
     assert recovered.dump(30.0)["probes_failed"] == 0
+
+
+def test_a_wait_of_hours_that_one_url_demands_is_checked_with_a_url_that_was_served() -> None:
+    condition = a_condition(files=10)
+    refused(condition, 0.0, 1, wait_s=86_400.0)
+    assert (condition.name, condition.probe_url) == (Condition.SUSPECT, ProbeUrl.SERVED)
+    again = a_condition()
+    again.load(Reader(condition.dump(0.0)), 1.0, 0.0)
+    assert again.probe_url is ProbeUrl.SERVED, "a restart does not make another URL its witness"
+    tell(condition, Evidence.SERVED, 3.0, 99, is_control=True)
+    assert (condition.name, condition.probe_url) == (Condition.HEALTHY, ProbeUrl.NEW)
+
+
+def test_the_last_word_on_a_server_that_served_has_a_url_that_was_served() -> None:
+    """The last rows of a server may all have errors of their own; one that waited elsewhere was lost with them."""
+    condition = a_condition(files=10, patience_s=60.0)
+    condition.patience.note_idle(True, 0.0)
+    condition.knows_control = True
+    refused(condition, 0.0, 1)
+    refused(condition, 3.0, 2)
+    condition.probe_given("task", 70.0, 71.0)
+    refused(condition, 70.0, 3)
+    assert (condition.verdict, condition.probe_url) == (None, ProbeUrl.SERVED)
+    for number in range(MOST_COMPARISONS):
+        assert condition.verdict is None
+        condition.probe_given("task", 80.0 + number, 81.0 + number)
+        refused(condition, 80.0 + number, 4 + number)
+    assert condition.verdict is Verdict.REFUSED, "its holders know no such URL"
+
+
+def test_a_refused_control_ends_patience_at_once() -> None:
+    condition = a_condition(files=10, patience_s=60.0)
+    condition.patience.note_idle(True, 0.0)
+    condition.knows_control = True
+    refused(condition, 0.0, 1)
+    refused(condition, 3.0, 2)
+    condition.probe_given("task", 70.0, 71.0)
+    tell(condition, Evidence.REFUSED, 70.0, 99, is_control=True)
+    assert condition.verdict is Verdict.REFUSED
