@@ -7,11 +7,23 @@ from collections.abc import Callable
 import duckdb
 import pyarrow as pa
 
+from ray_downloader.errors import UserError
+
 _CHUNK_ROWS = 100_000
 
 
 def reject_unwanted_licenses(connection: duckdb.DuckDBPyConnection, is_wanted: Callable[[str | None], bool]) -> None:
-    """Set the reason `license` on rows with another licence or none; earlier reasons take precedence."""
+    """Set the reason `license` on rows with another licence or none; earlier reasons take precedence.
+
+    Raises:
+        UserError: No row states a licence.
+    """
+    rows, stated = connection.sql("SELECT count(*), count(license) FROM staged WHERE reason IS NULL").fetchall()[0]
+    if rows and not stated:
+        raise UserError(
+            "dataset.licenses: no row of the list states a licence; name the column that does with "
+            "dataset.columns={license: ...}, or state the licence of all with dataset.license=..."
+        )
     connection.execute("CREATE OR REPLACE TABLE wanted_licenses (license VARCHAR)")
     distinct = connection.sql("SELECT DISTINCT license FROM staged WHERE reason IS NULL AND license IS NOT NULL")
     with connection.cursor() as writer:

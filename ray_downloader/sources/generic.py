@@ -19,10 +19,12 @@ def generic(settings: DatasetSettings) -> Source:
         columns={
             "identifier": Column(URL_NAMES[:3], required=True, others=URL_NAMES[3:], by_content=True),
             "source_id": Column(ID_NAMES[:1], others=ID_NAMES[1:], by_content=True),
-            "license": Column(("license",)),
+            "license": Column(
+                ("license",), others=("licence", "license_url", "licence_url", "license_name", "usage_terms", "rights")
+            ),
             "source": Column(("source",)),
             "title": Column(("title",)),
-            "creator": Column(("creator",)),
+            "creator": Column(("creator",), others=("author", "photographer")),
             "uuid": Column(("uuid",)),
         },
         rejects=(RejectRule("no_identifier", "identifier IS NULL"),),

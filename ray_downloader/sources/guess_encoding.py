@@ -16,6 +16,8 @@ _LEAST_BYTES = 6
 _LEAST_SHARE = 0.9
 #: Share of the ten most frequent letters of Russian or Greek in any text: about 0.65.
 _LEAST_SHARE_OF_FREQUENT = 0.45
+#: Mean length of words in those scripts: about 5. In Western languages single letters are words (`à`, `é`).
+_LEAST_WORD_LENGTH = 2.5
 _MOST_WESTERN = 0.6
 _KANA = (0x3041, 0x30FE)
 #: Ideographs, kana, Hangul, and the punctuation and letters of East Asian width.
@@ -72,7 +74,10 @@ def _share(characters: str, ranges: Iterable[tuple[int, int]]) -> float:
 
 def _script(text: bytes) -> str | None:
     """An encoding of a script of its own, if words have hardly any ASCII letters."""
-    words = b"".join(_WORD.findall(text))
+    found = _WORD.findall(text)
+    words = b"".join(found)
+    if len(words) < _LEAST_WORD_LENGTH * len(found):
+        return None
     if sum(byte > 0x7F for byte in words) < _LEAST_SHARE * len(words):
         return None
     shares = {encoding: _frequent(words, encoding, letters) for encoding, letters in _SCRIPTS}

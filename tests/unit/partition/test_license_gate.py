@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from ray_downloader.errors import UserError
 from ray_downloader.partition import license_gate
 from ray_downloader.partition.license_gate import reject_unwanted_licenses
 
@@ -40,3 +41,11 @@ def test_a_second_list_is_judged_anew() -> None:
             connection.execute("INSERT INTO staged VALUES ('a', NULL)")
             reject_unwanted_licenses(connection, lambda _text: False)
             assert connection.sql("SELECT reason FROM staged").fetchall() == [("license",)]
+
+
+def test_a_list_in_which_no_row_states_a_licence_is_refused_with_what_to_do() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE staged (license VARCHAR, reason VARCHAR)")
+        connection.execute("INSERT INTO staged VALUES (NULL, NULL), ('CC0', 'bad_url')")
+        with pytest.raises(UserError, match=r"no row of the list states a licence; name the column .*dataset\.columns"):
+            reject_unwanted_licenses(connection, bool)

@@ -205,3 +205,10 @@ def test_how_a_list_was_read_is_one_line_whatever_its_names(tmp_path: Path) -> N
     text = '"id","image\nurl"\n' + "".join(f'"{n}","{url}"\n' for n, url, _ in ROWS)
     (said,) = _read(tmp_path, "list.csv", text).summary.read_as
     assert said.endswith("URL in column image url, id in column id")
+
+
+@pytest.mark.parametrize("name", ["license", "licence", "Licence URL", "rights", "dcterms:license"])
+def test_a_column_of_licences_is_known_by_its_usual_names(tmp_path: Path, name: str) -> None:
+    text = f"id,url,{name}\n" + "".join(f"{n},{url},CC0\n" for n, url, _ in ROWS)
+    result = _read(tmp_path, "list.csv", text, {"licenses": ["cc0"]})
+    assert {row["license"] for row in result.rows()} == {"CC0"}

@@ -30,3 +30,8 @@ from ray_downloader.sources.guess_encoding import guess_encoding
 )
 def test_the_encoding_of_words(text: str, encoding: str, guess: str | None) -> None:
     assert guess_encoding(f"1,http://a.example/1.jpg,{text}\n".encode(encoding)) == guess
+
+
+def test_single_letters_that_are_words_in_french_are_not_cyrillic() -> None:
+    text = "".join(f"{n};Vase {n}, à;Felis\n" for n in range(20))
+    assert guess_encoding(text.encode("cp1252")) is None
