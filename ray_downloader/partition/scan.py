@@ -121,11 +121,11 @@ def _text(value: str, kind: SqlType, role: str) -> str:  # noqa: PLR0911 (one re
         return value
     if kind.kind in {"double", "float"}:
         written = f"{value}::VARCHAR"
-        whole = f"isfinite({value}) AND {value} = trunc({value}) AND abs({value}) < 9e18"
+        whole = f"isfinite({value}) AND {value} = trunc({value}) AND abs({value}) < 1e38"
         # Not `isnan`: DuckDB takes it for false if the minimum and maximum of a parquet file are numbers, as they leave
         # NaN out.
         missing = f"contains({written}, 'nan')"
-        return f"CASE WHEN {missing} THEN NULL WHEN {whole} THEN {value}::BIGINT::VARCHAR ELSE {written} END"
+        return f"CASE WHEN {missing} THEN NULL WHEN {whole} THEN {value}::HUGEINT::VARCHAR ELSE {written} END"
     if kind.kind == "decimal":
         return rf"regexp_replace({value}::VARCHAR, '\.0+$', '')"
     if kind.kind == "blob":

@@ -212,3 +212,11 @@ def test_a_column_of_licences_is_known_by_its_usual_names(tmp_path: Path, name: 
     text = f"id,url,{name}\n" + "".join(f"{n},{url},CC0\n" for n, url, _ in ROWS)
     result = _read(tmp_path, "list.csv", text, {"licenses": ["cc0"]})
     assert {row["license"] for row in result.rows()} == {"CC0"}
+
+
+def test_whole_doubles_of_any_size_are_ids_without_an_exponent(tmp_path: Path) -> None:
+    ids = [1.0, 2.5, 1e20, 9007199254740992.0, -0.0]
+    table = pa.table({"id": pa.array(ids, pa.float64()), "url": [f"http://a.example/{n}.jpg" for n in range(5)]})
+    pq.write_table(table, tmp_path / "list.parquet")
+    rows = partitioned(tmp_path / "list.parquet", tmp_path / "out").rows()
+    assert {row["source_id"] for row in rows} == {"1", "2.5", "100000000000000000000", "9007199254740992", "0"}
