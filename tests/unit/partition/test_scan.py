@@ -103,7 +103,7 @@ def sql_type(name: str, *members: tuple[str, SqlType]) -> SqlType:
     ("values", "kind", "role", "texts"),
     [
         (pa.array([1, None]), sql_type("bigint"), "source_id", ["1", None]),
-        (pa.array([1.0, 1.5, float("nan"), 1e19, 1e300]), sql_type("double"), "source_id", ["1", "1.5", None, "10000000000000000000", "1e+300"]),
+        (pa.array([1.0, 1.5, float("nan"), 1e19]), sql_type("double"), "source_id", ["1", "1.5", None, f"1{'0' * 19}"]),
         (pa.array([float("nan"), 1.0]), sql_type("double"), "source_id", [None, "1"]),
         (pa.array([float("-inf"), -2.0], pa.float32()), sql_type("float"), "source_id", ["-inf", "-2"]),
         (pa.array([b"abc", b"\xff\x00"]), sql_type("blob"), "source_id", ["abc", "ff00"]),
