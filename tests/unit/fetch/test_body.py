@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from types import SimpleNamespace
 
 import pytest
 from urllib3.exceptions import IncompleteRead, ProtocolError, ReadTimeoutError
@@ -191,3 +192,21 @@ def test_a_fast_start_does_not_pay_for_a_slow_end() -> None:
     assert limit.keeps_up(1_000_000, now_s=30.0)
     assert limit.keeps_up(15_000, now_s=60.0)
     assert not limit.keeps_up(14_999, now_s=90.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, ErrorKind.TRUNCATED),
+        (ErrorKind.TOO_LARGE, ErrorKind.TRUNCATED),
+        (ErrorKind.TIMEOUT, ErrorKind.TIMEOUT),
+    ],
+    ids=["whole", "too large", "late"],
+)
+def test_what_is_wrong_with_the_content_counts_unless_the_transfer_failed_first(
+    before: ErrorKind | None, after: ErrorKind
+) -> None:
+    problem = SimpleNamespace(kind=ErrorKind.TRUNCATED, message="a gzip without an end")
+    receiver = SimpleNamespace(finish=lambda: b"pix", problem=problem, has_enough=False)
+    received = body._received(receiver, before, "late")  # type: ignore[arg-type]  # as far as it is used
+    assert (received.kind, received.content) == (after, b"pix")

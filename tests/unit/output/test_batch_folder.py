@@ -18,7 +18,7 @@ import pytest
 from pyarrow.dataset import dataset
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.output.batch_folder import SUCCESS, BatchCounts, BatchFolder
+from ray_downloader.output.batch_folder import SUCCESS, BatchCounts, BatchFolder, with_shown_identifiers
 from ray_downloader.output.journal import SUCCESS_JOURNALS, Journal, Rows
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.markers import COMPLETED
@@ -372,3 +372,13 @@ def test_each_row_of_shared_files_names_its_server(tmp_path: Path) -> None:
         rows = pq.ParquetFile(folder.path / name).read(["identifier", "server_name"]).to_pylist()
         assert {row["identifier"][len("http://x/")]: row["server_name"] for row in rows} == servers
     assert pq.read_table(tmp_path / "server_name=pooled").num_rows == pd.read_parquet(tmp_path).shape[0] == 4
+
+
+def test_results_name_rows_without_the_passwords_in_their_urls() -> None:
+    plain = pa.table({"uuid": ["1"], "identifier": ["http://a.org/1.jpg"]})
+    assert with_shown_identifiers(plain) is plain
+    secret = pa.table({"uuid": ["1", "2"], "identifier": ["http://me:secret@a.org/1.jpg", "http://a.org/@2.jpg"]})
+    shown = with_shown_identifiers(secret)
+    assert shown.column_names == ["uuid", "identifier"]
+    assert shown["identifier"].to_pylist() == ["http://a.org/1.jpg", "http://a.org/@2.jpg"]
+    assert shown.schema == secret.schema

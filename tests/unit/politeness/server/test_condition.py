@@ -455,3 +455,11 @@ def test_a_refused_control_ends_patience_at_once() -> None:
     condition.probe_given("task", 70.0, 71.0)
     tell(condition, Evidence.REFUSED, 70.0, 99, is_control=True)
     assert condition.verdict is Verdict.REFUSED
+
+
+def test_a_url_that_is_refused_again_after_its_own_wait_makes_a_suspect_and_no_more() -> None:
+    condition = a_condition()
+    refused(condition, 0.0, 1, wait_s=30.0)
+    assert condition.name is Condition.WAITING
+    refused(condition, 30.0, 1)
+    assert condition.name is Condition.SUSPECT

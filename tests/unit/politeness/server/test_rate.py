@@ -342,3 +342,43 @@ def test_a_refusal_at_random_restarts_the_mean_when_it_came_and_the_measurement_
         rate.on_success(12.0 + 0.1 * number, 0.05)
     assert rate._goodput.mean_rps(20.0) == pytest.approx(10 / 10.0)
     assert rate._goodput.recent_rps() == pytest.approx(10.0)
+
+
+def test_a_refusal_at_random_halves_once_until_the_rate_is_back_and_never_above_a_new_ceiling() -> None:
+    rate = AdaptiveRate(80.0, 80.0, 0.0)
+    rate.noise = RefusalNoise(MOST_SCORE)
+    for at_s in (10.0, 12.0):
+        rate.on_incident(at_s, at_s + 1.0)
+        assert rate.rate_rps == 40.0
+    rate.cap(20.0)
+    rate.on_incident(20.0, 21.0)
+    assert rate.rate_rps == 10.0
+
+
+class Fit:
+    """A log of requests that a limit of 5/s explains, and which refusals were taken out of it."""
+
+    def __init__(self) -> None:
+        self.taken_back: list[float] = []
+
+    def limit_rps(self, _used_rps: float, *, is_careful: bool) -> float:
+        return 5.0
+
+    def was_not_refused(self, sent_s: float) -> None:
+        self.taken_back.append(sent_s)
+
+
+def test_a_limit_that_explains_the_answers_lowers_the_rate_below_it() -> None:
+    rate = AdaptiveRate(50.0, 100.0, 0.0)
+    rate._fit = Fit()  # type: ignore[assignment]  # as far as it is used
+    rate._refine()
+    assert rate.incident_rps == 5.0
+    assert rate.rate_rps == pytest.approx(5.0 * PLATEAU_SHARE)
+
+
+def test_a_refusal_that_is_taken_back_is_none_for_the_fit_either() -> None:
+    rate = AdaptiveRate(50.0, 100.0, 0.0)
+    lesson = rate.on_incident(10.0, 12.0, 9.5)
+    rate._fit = fit = Fit()  # type: ignore[assignment]  # as far as it is used
+    rate.unlearn(lesson)
+    assert fit.taken_back == [9.5]
