@@ -122,6 +122,7 @@ DOCUMENTED = [
             "LOG_SHOWN": 10,
             "FIRST_DELAY_S": 5.0,
             "ONLY_URL_FAILURES": 3,
+            "MOST_COMPARISONS": 2,
             "MOST_BY_ONE_URL_S": 3_600.0,
         },
     ),
