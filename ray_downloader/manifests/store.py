@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import OutputStructure
-from ray_downloader.errors import TRANSIENT_KINDS, ErrorKind
+from ray_downloader.errors import TRANSIENT_KINDS, DamagedFileError, ErrorKind
+from ray_downloader.output.batch_folder import BatchFolder
 from ray_downloader.partition.batch_plan import plan_batches
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.partition.row_uuid import row_uuid
@@ -79,22 +81,21 @@ class DocumentStore:
         """Documents that need no request, by URL without user information; with the reason if one was not fetched."""
         found: dict[str, Failed | None] = {}
         for path in self._tables(ERRORS):
-            columns = pq.ParquetFile(path).read(["identifier", "error_kind", "error_msg"]).to_pydict()
-            for url, kind, message in zip(*columns.values(), strict=True):
+            for url, kind, message in _rows_of(path, ["identifier", "error_kind", "error_msg"]):
                 found[url] = Failed(ErrorKind(kind), message or "")
         for path in self._tables(SUCCESSES):
-            found.update(dict.fromkeys(pq.ParquetFile(path).read(["identifier"])["identifier"].to_pylist()))
+            found.update(dict.fromkeys(url for (url,) in _rows_of(path, ["identifier"])))
         return found
 
     def documents(self) -> Iterator[tuple[str, bytes]]:
         """Every document, with its URL."""
         for path in self._tables(SUCCESSES):
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_READ_DOCUMENTS, columns=["identifier", "image"]):
-                    yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield from _rows_of(path, ["identifier", "image"])
 
     def _tables(self, name: str) -> list[Path]:
-        return sorted(self._folder.glob(f"*/images/server_name=*/partition_id=*/{name}"))
+        """The tables of batches in which nothing is left to do; others are damaged, or not finished yet."""
+        folders = sorted(self._folder.glob("*/images/server_name=*/partition_id=*"))
+        return [folder / name for folder in folders if BatchFolder(folder).final_counts()]
 
     def _complete(self) -> list[Path]:
         paths = sorted(path for path in self._folder.glob("*") if path.name.isdigit())
@@ -102,6 +103,20 @@ class DocumentStore:
 
     def _part(self, number: int) -> RunLayout:
         return RunLayout(self._folder / f"{number:04d}", OutputStructure())
+
+
+def _rows_of(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Cells of a table, row by row.
+
+    Raises:
+        DamagedFileError: It cannot be read; without it, the next call fetches its documents again.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(_READ_DOCUMENTS, columns=columns):
+                yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFileError.of(path, error) from None
 
 
 def key_of(url: str) -> str:

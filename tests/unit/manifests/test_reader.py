@@ -13,7 +13,7 @@ import pytest
 
 from ray_downloader.config.contact import ContactCheck
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import DamagedFileError, ErrorKind
 from ray_downloader.image import ImageError
 from ray_downloader.manifests import reader
 from ray_downloader.manifests.fetching import keep_document
@@ -172,3 +172,18 @@ def test_what_is_not_a_document_is_an_error(body: bytes, message: str) -> None:
 def test_a_document_is_kept_as_it_came() -> None:
     body = b"\xef\xbb\xbf" + json.dumps(book("a")).encode()
     assert keep_document(body, True, False).image == body
+
+
+def test_documents_of_a_damaged_table_are_fetched_again(web: Open) -> None:
+    there = web({at("a"): book("a")})
+    there.read(at("a"))
+    (table,) = there.layout.manifests.glob("*/images/*/*/successes.parquet")
+    table.write_bytes(table.read_bytes()[:-40])
+    there.requested.clear()
+    assert there.read(at("a"))[0] == {}
+    assert there.requested == [at("a")]
+    (table,) = there.layout.manifests.glob("*/images/*/*/successes.parquet")
+    assert b'"Manifest"' in table.read_bytes()
+    table.write_bytes(table.read_bytes().replace(b'"Manifest"', b'"Manifesto'))  # its size and its end are as they were
+    with pytest.raises(DamagedFileError, match=r"successes\.parquet"):
+        there.read(at("a"))
