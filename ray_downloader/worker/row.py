@@ -59,7 +59,7 @@ _TRANSITIONS: Mapping[RowState, frozenset[RowState]] = {
     _Q: frozenset({_R, _F, _S}),
     _R: frozenset({_Q, _H, _D, _S}),
     _F: frozenset({_H, _B, _D, _Q, _S}),
-    _H: frozenset({_R, _F, _S}),
+    _H: frozenset({_R, _F, _Q, _S}),
     _B: frozenset({_D, _S, _Q}),
     _D: frozenset({_R, _F, _Q, _S}),
     _S: frozenset(),

@@ -80,7 +80,8 @@ def _ends_at(world: World, server: int, fate: Fate) -> Ends:
     if verdict is None:
         return ends
     starts_s = [trouble.start_s for trouble in world.servers[server].troubles if trouble.end_s == FOREVER]
-    return verdict if min(starts_s, default=0.0) == 0 else ends | verdict
+    banned = ends & {"ignored_server"}
+    return verdict | banned if min(starts_s, default=0.0) == 0 else ends | verdict
 
 
 def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
