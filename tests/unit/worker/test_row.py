@@ -28,7 +28,7 @@ def test_a_row_enters_only_the_states_that_its_own_allows() -> None:
         (q, robots), (q, flight), (q, settled),
         (robots, q), (robots, hop), (robots, deferred), (robots, settled),
         (flight, hop), (flight, body), (flight, deferred), (flight, q), (flight, settled),
-        (hop, robots), (hop, flight), (hop, settled),
+        (hop, robots), (hop, flight), (hop, q), (hop, settled),
         (body, deferred), (body, settled), (body, q),
         (deferred, robots), (deferred, flight), (deferred, q), (deferred, settled),
     }  # fmt: skip
