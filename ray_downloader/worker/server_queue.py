@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from ray_downloader.errors import ErrorKind
+from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.politeness.leases.pacer import LeasePacer
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, stops_its_holder
@@ -145,8 +146,12 @@ class ServerQueue:
             self.crawl_delay_s = max(delay_s, self.crawl_delay_s or 0.0)
 
     def notice_file(self, route: Route, *, is_listed: bool) -> None:
-        """Remember a URL that was served, one for each host; the target of a redirect may expire."""
-        if is_listed and route.server not in self._served:
+        """Remember a URL that was served, one for each host; the target of a redirect may expire.
+
+        Other tasks learn of it, and it is saved with the budget, unless it holds a password.
+        """
+        is_open = without_user_info(route.url) == route.url
+        if is_listed and is_open and route.server not in self._served:
             self._new_controls.append(route.url)
         self._served[route.server] = route
 

@@ -113,7 +113,9 @@ def test_where_none_answers_the_last_failure_is_told_as_urllib3_does(
     far_ends.failures.update({"93.184.216.34": OSError("first"), "93.184.216.35": failure})
     with pytest.raises(raised, match=r"connection to museum\.org:80") as caught:
         connect("museum.org")
-    assert caught.value.__cause__ is failure
+    cause = caught.value.__cause__
+    assert isinstance(cause, type(failure))
+    assert cause.args == failure.args
     assert all(made.fileno() == -1 for made in far_ends.sockets), "none is left open"
 
 

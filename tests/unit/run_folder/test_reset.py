@@ -79,7 +79,7 @@ def test_starting_over_removes_images_batches_and_what_was_learned_and_keeps_wha
         ({"confirm": "out", "dataset": {"name": "lila"}}, "list.txt"),
         ({"confirm": "out", "dataset": {"name": "nothing"}}, "nothing"),
         ({"confirm": "out", "fetcher": {"name": "wget"}}, "wget"),
-        ({"confirm": "out", "dataset": {"licenses": ["cc0"]}}, "no row that can be downloaded"),
+        ({"confirm": "out", "dataset": {"licenses": ["cc0"]}}, "no row of the list states a licence"),
         ({"confirm": "out", "stages": ["partition", "download"], "path_to_input": "public.txt"}, "contact is required"),
     ],
     ids=["unconfirmed", "misspelled", "plan", "stages", "list", "columns", "dataset", "fetcher", "no_row", "contact"],

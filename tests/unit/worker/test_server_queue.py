@@ -543,6 +543,13 @@ def test_a_probe_with_only_failed_rows_goes_to_one_of_them_and_then_to_a_url_tha
     assert len(queue) == 1, "the row still waits"
 
 
+def test_a_url_with_a_password_is_not_told_to_others_as_one_that_was_served() -> None:
+    queue, _ = a_queue(PROBE)
+    for url in ("http://user:secret@b.example/served.jpg", "http://a.example/served.jpg"):
+        queue.notice_file(Route(RequestUrl.parse(url), "a.example"), is_listed=True)
+    assert queue.last_request(0.0).controls == ("http://a.example/served.jpg",)
+
+
 def test_without_a_url_that_was_served_or_with_fresh_rows_a_probe_is_a_row() -> None:
     queue, _ = a_queue(PROBE)
     row = routed(failed(rows_of(1)[0], 99.0, queue))
