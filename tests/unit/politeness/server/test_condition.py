@@ -429,14 +429,20 @@ def test_a_wait_of_hours_that_one_url_demands_is_checked_with_a_url_that_was_ser
     assert (condition.name, condition.probe_url) == (Condition.HEALTHY, ProbeUrl.NEW)
 
 
-def test_the_last_word_on_a_server_that_served_has_a_url_that_was_served() -> None:
-    """The last rows of a server may all have errors of their own; one that waited elsewhere was lost with them."""
+def probed_after_patience() -> ServerCondition:
+    """Of a server that served, refused two URLs, and was waited for; a probe is under way at 70 s."""
     condition = a_condition(files=10, patience_s=60.0)
     condition.patience.note_idle(True, 0.0)
     condition.knows_control = True
     refused(condition, 0.0, 1)
     refused(condition, 3.0, 2)
     condition.probe_given("task", 70.0, 71.0)
+    return condition
+
+
+def test_the_last_word_on_a_server_that_served_has_a_url_that_was_served() -> None:
+    """The last rows of a server may all have errors of their own; one that waited elsewhere was lost with them."""
+    condition = probed_after_patience()
     refused(condition, 70.0, 3)
     assert (condition.verdict, condition.probe_url) == (None, ProbeUrl.SERVED)
     for number in range(MOST_COMPARISONS):
@@ -447,12 +453,7 @@ def test_the_last_word_on_a_server_that_served_has_a_url_that_was_served() -> No
 
 
 def test_a_refused_control_ends_patience_at_once() -> None:
-    condition = a_condition(files=10, patience_s=60.0)
-    condition.patience.note_idle(True, 0.0)
-    condition.knows_control = True
-    refused(condition, 0.0, 1)
-    refused(condition, 3.0, 2)
-    condition.probe_given("task", 70.0, 71.0)
+    condition = probed_after_patience()
     tell(condition, Evidence.REFUSED, 70.0, 99, is_control=True)
     assert condition.verdict is Verdict.REFUSED
 
