@@ -57,6 +57,9 @@ else
 	$(BIN)/python -m tests.simulation --worlds $(or $(WORLDS),10000) --first $(or $(FIRST),1000)
 endif
 
+slurm-soak: $(BIN)/.developer ## all whole jobs on the Slurm of the `sbatch` on the PATH, lost nodes included (docs/slurm.md: an hour)
+	$(BIN)/python -m pytest tests/slurm --require-slurm --slurm-soak --durations=0
+
 docs: $(BIN)/.developer ## the documents as a site, in build/site; links are checked
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -53,7 +53,7 @@ def _readable(given: str) -> str:
     plain = f"{key}={_quoted(value)}"
     parsed = _parsed(argument)
     if parsed is not None:
-        means_more = not _is_text(parsed) or value != value.strip()
+        means_more = not _is_text(parsed) or value != value.strip() or _is_unescaped(parsed, value)
         return plain if means_more and _must_be_text(key) else argument
     if value.strip()[:1] in {"[", "{"} and not _must_be_text(key):
         words = _IN_MAPPING.sub(_with_quoted_word, _IN_LIST.sub(_with_quoted_word, value))
@@ -74,6 +74,12 @@ def _is_text(override: Override) -> bool:
         return False
     value = override.value()
     return value is None or isinstance(value, str) or not isinstance(value, bool | int | float | list | dict)
+
+
+def _is_unescaped(override: Override, written: str) -> bool:
+    r"""Whether the grammar took backslashes away that belong to a name, as of `\[x]`; in quotes they are its own."""
+    text = override.value()
+    return isinstance(text, str) and text != written and written[:1] not in {"'", '"'}
 
 
 def _must_be_text(key: str) -> bool:

@@ -7,6 +7,7 @@ import logging
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ from ray_downloader.report.page import page
 from ray_downloader.report.pictures import Pictures
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.signals import ignoring_signals
 
 REPORT = "report.html"
 #: 0.2 ms each; Slurm announces the end of a job 90 s before it.
 MOST_BATCHES_OF_A_STOPPED_RUN = 50_000
+#: What DuckDB makes of the exception that a signal's handler raises while a query runs.
+_INTERRUPTED = "Query interrupted"
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +63,9 @@ def report_at_the_end(layout: RunLayout, *, is_stopped: bool) -> None:
         layout: The run folder.
         is_stopped: The run was stopped, perhaps by a time limit that leaves it a minute; reading a very long run takes
             longer, so it is left to the command.
+
+    Raises:
+        KeyboardInterrupt: A signal came meanwhile, and the run had not been stopped by one before.
     """
     command = f"python -m ray_downloader.report {shlex.quote(str(layout.root))}"
     started_s = time.monotonic()
@@ -66,12 +73,15 @@ def report_at_the_end(layout: RunLayout, *, is_stopped: bool) -> None:
         if is_stopped and _batches(layout) > MOST_BATCHES_OF_A_STOPPED_RUN:
             _log.info("%s writes the report", command)
             return
-        path = write_report(layout.root)
+        with ignoring_signals() if is_stopped else nullcontext():  # a Slurm job repeats the signal that stopped it
+            path = write_report(layout.root)
     except UserError as error:
         _log.debug("no report: %s", error)  # the run ended before there was anything to report
     except OSError as error:
         _log.warning("no report was written (%s); %s writes it", error, command)
-    except Exception:  # whatever it is, the images are stored
+    except Exception as error:  # whatever it is, the images are stored
+        if str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from None
         _log.exception("no report was written; %s writes it", command)
     else:
         _log.info("report: %s (%.1f s)", path, time.monotonic() - started_s)

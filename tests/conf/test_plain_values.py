@@ -19,7 +19,7 @@ NAMES = [
     "état.csv", "0001234-250101 (1).zip", "a,b.csv", "run=1.csv", "[x]#1.csv", "/data/é è/x.csv", "2024", "1e3", "007",
     "true", "it's.csv", 'say "hi".csv', "back\\slash.csv", "end\\", "a'b\\", "x\\'y", "$HOME", "100%.csv", "a:b", "{a}",
     "[a]", "(x)", "~/x, y.csv", " lead.csv", "a;b", "a!b", "'un", "日本.csv", "choice(a,b)", "range(3)",
-    "C:\\data\\x.csv",
+    "C:\\data\\x.csv", "\\[", "a\\,b", "x\\ (1)",
 ]  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def test_so_is_every_setting_that_is_one(key: str, name: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12))
 @example("a\\\\'")
+@example("\\[")
 def test_any_text_arrives_or_hydras_own_words_are_meant(name: str) -> None:
     quoted = len(name.strip()) > 1 and name.strip()[0] in "'\"" and name.strip()[0] == name.strip()[-1]
     if "$" in name or quoted or name.strip().lower() == "null":

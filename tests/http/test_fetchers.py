@@ -495,10 +495,10 @@ def test_behind_a_proxy_what_says_itself_that_it_is_not_public_is_refused_and_ev
 ) -> None:
     """The rule of SECURITY.md: names are resolved by the proxy, so only what needs no look-up is judged here."""
     fetcher = make_fetcher(connect_to=None, proxy=f"http://{origin.address}")
+    origin.forget()
     assert fetch(fetcher, f"http://{host}/a.jpg").kind is ErrorKind.FORBIDDEN_ADDRESS
     assert fetch(fetcher, "http://intranet.example/a.jpg").kind is None
     assert {seen.host for seen in origin.seen()} == {"intranet.example"}
-    origin.forget()
 
 
 def test_an_answer_that_comes_at_once_is_not_slept_over(fetcher: Fetcher) -> None:

@@ -42,6 +42,39 @@ def own_place(idle_nodes: list[str]) -> Iterator[str]:
     on_nodes(idle_nodes, "rm", "-rf", path)
 
 
+@pytest.fixture
+def rename(idle_nodes: list[str]) -> Iterator[Callable[[bool], None]]:
+    """Gives the names of nodes IPv6 addresses in their `/etc/hosts`, before or instead of the others."""
+    if os.geteuid():
+        pytest.skip("only root may change what the names of nodes mean")
+    hosts = on_nodes(idle_nodes[:1], "cat", "/etc/hosts")
+    added = [f"fd77::{number} {node}\n" for number, node in enumerate(idle_nodes, 1)]
+
+    def write(content: str) -> None:
+        on_nodes(idle_nodes, "sh", "-c", 'printf "%s" "$0" >/etc/hosts', content)
+
+    def rename(instead: bool) -> None:
+        kept = [line for line in hosts.splitlines(keepends=True) if not (instead and set(line.split()) & {*idle_nodes})]
+        for address, node in (line.split() for line in added):
+            on_nodes([node], "sh", "-c", f"ip -6 addr add {address}/64 dev eth0 nodad 2>/dev/null || true")
+        write("".join((*added, *kept)))
+
+    yield rename
+    write(hosts)
+
+
+@pytest.mark.parametrize("instead", [False, True], ids=["IPv6 first", "IPv6 only"])
+def test_names_of_nodes_may_mean_ipv6_addresses(
+    shared_folder: Path, slurm_origin: RunningOrigin, rename: Callable[[bool], None], instead: bool
+) -> None:
+    rename(instead)
+    job = submit(shared_folder, *arguments(shared_folder, slurm_origin, "ipv6", rows=100, rate_rps=3.0))
+    assert job.wait() == "COMPLETED 0:0", job.log
+    assert "Ray: 3 nodes" in job.log
+    assert ("head listens at [fd77::" in job.log) == instead
+    assert_settled_once(shared_folder, "ipv6", rows=100)
+
+
 def test_a_node_without_the_environment_is_left_out_with_the_reason(
     shared_folder: Path, slurm_origin: RunningOrigin, idle_nodes: list[str], own_place: str
 ) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ray_downloader.report import write
 from ray_downloader.report.__main__ import main
+from ray_downloader.report.gather import gather
 from ray_downloader.report.write import report_at_the_end, write_report
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.signals import stopping_on_signals
 from tests.support.partitioned import partitioned_run
 from tests.support.reported import Listed, learned, reported_run
 
@@ -178,3 +184,37 @@ def test_a_very_long_run_that_was_stopped_leaves_it_to_the_command(
     monkeypatch.setattr(write, "MOST_BATCHES_OF_A_STOPPED_RUN", 0)
     report_at_the_end(layout, is_stopped=is_stopped)
     assert (layout.root / "report.html").exists() is not is_stopped
+
+
+def test_the_signal_that_stopped_a_run_comes_again_and_the_report_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The Slurm script repeats it until the program ends."""
+    layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])[1]
+
+    def signalled(*arguments: Any) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return gather(*arguments)
+
+    monkeypatch.setattr(write, "gather", signalled)
+    with stopping_on_signals():
+        report_at_the_end(layout, is_stopped=True)
+    assert (layout.root / "report.html").exists()
+    assert "Traceback" not in caplog.text
+
+
+def test_a_signal_during_the_report_of_a_finished_run_is_an_interrupt_also_amid_a_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])[1]
+
+    def asks_for_ever(*_: object) -> dict[str, Any]:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with duckdb.connect() as connection:
+            connection.execute("SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b").fetchall()
+        return {}
+
+    monkeypatch.setattr(write, "gather", asks_for_ever)
+    with pytest.raises(KeyboardInterrupt), stopping_on_signals():
+        report_at_the_end(layout, is_stopped=False)
+    assert "Traceback" not in caplog.text
