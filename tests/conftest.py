@@ -43,9 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def origin() -> Iterator[RunningOrigin]:
-    """One origin for the whole session. Each test uses host names of its own."""
+    """One origin for the whole session."""
     with running_origin(OriginOptions(tls=True)) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _origin_without_a_past(request: pytest.FixtureRequest) -> None:
+    """What an origin saw in earlier tests is forgotten, so that a test does not depend on which others ran before it."""
+    if "origin" in request.fixturenames:
+        request.getfixturevalue("origin").forget()
 
 
 @pytest.fixture(scope="session")

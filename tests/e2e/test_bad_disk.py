@@ -41,7 +41,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_one_sentence_and_costs_no_row(tmp_path: Path, small_disk: Path, origin: RunningOrigin) -> None:
-    origin.forget()
     (tmp_path / "list.txt").write_text("".join(f"http://full-{n % 3}.example/photo/{n}.jpg\n" for n in range(ROWS)))
     out = RunFolder(small_disk / "out")
     arguments = (

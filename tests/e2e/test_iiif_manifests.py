@@ -28,7 +28,6 @@ def documents(origin: RunningOrigin) -> list[str]:
 
 
 def test_manifests_of_a_list_become_images(tmp_path: Path, origin: RunningOrigin, commands: Commands) -> None:
-    origin.forget()
     (tmp_path / "list.csv").write_text("\n".join(["manifest", BOOK, GONE, *SAME]) + "\n")
     out = RunFolder(tmp_path / "out")
     arguments = [

@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.ray]
 def test_secrets_reach_the_servers_of_the_list_and_no_file(
     tmp_path: Path, origin: RunningOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    origin.forget()
     monkeypatch.setitem(ENVIRONMENT, "MY_TOKEN", "s3cret-of-rule")
     urls = [
         "http://private-a.example/1.jpg",

@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 def test_a_real_gbif_list_completes(
     tmp_path: Path, origin: RunningOrigin, shared_data: Path, path: str, rows: int, rejected: int, servers: int
 ) -> None:
-    origin.forget()
     out = RunFolder(tmp_path / "out")
     done = run_program(
         "+experiment=gbif", f"path_to_input={shared_data / 'lists' / path}", f"path_to_output={out.root}",

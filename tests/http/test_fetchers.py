@@ -73,7 +73,6 @@ def test_the_server_learns_who_asks_and_that_no_encoding_is_wanted(fetcher: Fetc
     fetch(fetcher, "http://who.example/a.jpg")
     (seen,) = origin.seen("who.example")
     assert (seen.user_agent, seen.accept_encoding) == (AGENT, "identity")
-    origin.forget()
 
 
 MISBEHAVIOURS = {
@@ -206,7 +205,6 @@ def test_a_page_that_repeats_our_secrets_is_quoted_without_them(fetcher: Fetcher
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_headers_of_one_request_do_not_go_with_the_next(fetcher: Fetcher, origin: RunningOrigin, scheme: str) -> None:
-    origin.forget()
     fetch(fetcher, f"{scheme}://private.example/a.jpg", headers={"Authorization": "Bearer caf\xe9"})
     fetch(fetcher, f"{scheme}://private.example/b.jpg")
     fetch(fetcher, f"{scheme}://other.example/c.jpg")
@@ -308,7 +306,6 @@ def test_headers_of_a_refusal_arrive_and_its_page_does_not(fetcher: Fetcher) -> 
 def test_a_redirect_is_told_and_not_followed(
     fetcher: Fetcher, origin: RunningOrigin, location: str, target: str
 ) -> None:
-    origin.forget()
     result = fetch(fetcher, f"http://from.example/redirect?to={location.replace('%', '%25')}")
     assert (result.kind, result.status, result.redirect_url, result.body) == (None, 302, target, b"")
     assert len(origin.seen()) == 1
@@ -320,14 +317,12 @@ def test_a_kept_connection_that_is_reset_is_not_retried_behind_our_back(
     assert fetch(fetcher, "http://once.example/a.jpg").kind is None
     assert fetch(fetcher, "http://once.example/reset").kind is ErrorKind.RESET
     assert [seen.target for seen in origin.seen("once.example")] == ["/a.jpg", "/reset"]
-    origin.forget()
 
 
 def test_connections_are_kept_and_survive_error_pages(fetcher: Fetcher, origin: RunningOrigin) -> None:
     for path in ("/a.jpg", "/status/404", "/redirect", "/b.jpg"):
         fetch(fetcher, f"http://kept.example{path}")
     assert len({seen.client_port for seen in origin.seen("kept.example")}) == 1
-    origin.forget()
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -336,14 +331,12 @@ def test_many_requests_are_under_way_at_once(fetcher: Fetcher, origin: RunningOr
     results = fetch_all(fetcher, [get(i, url) for i, url in enumerate(urls)])
     assert [results[i].body for i in range(8)] == [jpeg_of(f"/delay/{i}.jpg") for i in range(8)]
     assert most_in_flight(origin.seen("many.example")) == 8
-    origin.forget()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"])
 def test_an_address_that_is_not_public_is_not_connected_to(
     make_fetcher: MakeFetcher, origin: RunningOrigin, host: str
 ) -> None:
-    origin.forget()
     result = fetch(make_fetcher(connect_to=None), f"http://{host}:{origin.http_port}/a.jpg")
     assert result.kind is ErrorKind.FORBIDDEN_ADDRESS
     assert origin.seen() == []
@@ -482,7 +475,6 @@ def test_a_proxy_is_used_though_its_address_is_private(make_fetcher: MakeFetcher
     assert fetch(fetcher, "http://proxied.example/a.jpg").kind is None
     assert fetch(fetcher, "http://127.0.0.1/a.jpg").kind is ErrorKind.FORBIDDEN_ADDRESS
     assert [seen.target for seen in origin.seen("proxied.example")] == ["http://proxied.example/a.jpg"]
-    origin.forget()
 
 
 @pytest.mark.parametrize(
@@ -495,7 +487,6 @@ def test_behind_a_proxy_what_says_itself_that_it_is_not_public_is_refused_and_ev
 ) -> None:
     """The rule of SECURITY.md: names are resolved by the proxy, so only what needs no look-up is judged here."""
     fetcher = make_fetcher(connect_to=None, proxy=f"http://{origin.address}")
-    origin.forget()
     assert fetch(fetcher, f"http://{host}/a.jpg").kind is ErrorKind.FORBIDDEN_ADDRESS
     assert fetch(fetcher, "http://intranet.example/a.jpg").kind is None
     assert {seen.host for seen in origin.seen()} == {"intranet.example"}

@@ -73,7 +73,6 @@ def picture(host: str, name: str) -> str:
 
 
 def test_a_list_of_manifests_becomes_its_pictures(origin: RunningOrigin, tmp_path: Path) -> None:
-    origin.forget()
     shelf = "http://lib.example/presentation/shelf?books=" + quote("/presentation/c /status/410/manifest")
     top = "http://lib.example/presentation/top?shelves=" + quote(shelf.removeprefix("http://lib.example"))
     urls = [
@@ -125,7 +124,6 @@ def test_kept_columns_and_licences_of_the_list_reach_the_pictures(origin: Runnin
 
 
 def test_limits_and_robots_are_those_of_images(origin: RunningOrigin, tmp_path: Path) -> None:
-    origin.forget()
     urls = [f"http://limited.example/presentation/{n}/manifest" for n in range(3)]
     closed = [f"http://closed.example/presentation/{n}/manifest" for n in range(5)]
     run = Run(tmp_path, origin, urls + closed)
@@ -153,7 +151,6 @@ def test_what_failed_for_a_reason_that_may_pass_is_requested_once_more_in_the_ne
 def test_a_stop_keeps_what_was_fetched_and_the_next_call_continues(
     origin: RunningOrigin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    origin.forget()
     urls = ["http://lib.example/presentation/first/manifest", "http://slow.example/delay/presentation/manifest?s=0.2"]
     urls += [f"http://slow.example/presentation/{n}/manifest" for n in range(40)]
     run = Run(tmp_path, origin, urls, downloader_parameters={"default_rate_limit": 5.0})

@@ -67,7 +67,6 @@ def probed(
 
 
 def test_a_good_server_is_asked_for_every_sample_on_one_connection(origin: RunningOrigin, fetcher_name: str) -> None:
-    origin.forget()
     seen = probed(origin, fetcher_name, [f"http://good.example/{number}.jpg" for number in range(5)])
     assert [sample.http_status for sample in seen.samples] == [200] * 5
     assert all(sample.kind is None and sample.size_bytes > 1_000 for sample in seen.samples)
@@ -118,14 +117,12 @@ def test_a_limited_server_is_left_alone_at_its_first_429(origin: RunningOrigin, 
 
 
 def test_a_redirect_is_recorded_and_not_followed(origin: RunningOrigin, fetcher_name: str) -> None:
-    origin.forget()
     seen = probed(origin, fetcher_name, ["http://moved.example/redirect?n=1&to=http://other.example/x.jpg"])
     assert seen.samples[0].kind is None and seen.samples[0].http_status == 302
     assert origin.seen("other.example") == []
 
 
 def test_robots_txt_gives_delay_and_disallowed_share(origin: RunningOrigin, fetcher_name: str) -> None:
-    origin.forget()
     urls = ["http://robots.example/a.jpg", "http://robots.example/private/b.jpg"]
     seen = probed(origin, fetcher_name, urls)
     assert seen.robots is not None
@@ -135,13 +132,11 @@ def test_robots_txt_gives_delay_and_disallowed_share(origin: RunningOrigin, fetc
 
 
 def test_disallowed_rows_are_not_asked_for_where_robots_txt_is_obeyed(origin: RunningOrigin, fetcher_name: str) -> None:
-    origin.forget()
     probed(origin, fetcher_name, ["http://robots.example/a.jpg", "http://robots.example/private/b.jpg"], robots="obey")
     assert [entry.target for entry in origin.seen("robots.example")] == ["/robots.txt", "/a.jpg"]
 
 
 def test_robots_txt_is_not_asked_for_where_it_is_ignored(origin: RunningOrigin, fetcher_name: str) -> None:
-    origin.forget()
     probed(origin, fetcher_name, ["http://robots.example/a.jpg"], robots="ignore")
     assert [entry.target for entry in origin.seen("robots.example")] == ["/a.jpg"]
 
@@ -194,7 +189,6 @@ def test_a_name_that_does_not_resolve_is_given_up_at_once(origin: RunningOrigin,
 
 
 def test_a_private_address_is_not_knocked_at(origin: RunningOrigin, fetcher_name: str) -> None:
-    origin.forget()
     seen = probed(origin, fetcher_name, [origin.url("/1.jpg")] * 5, robots="ignore", connect_to=None)
     assert [sample.kind for sample in seen.samples] == [ErrorKind.FORBIDDEN_ADDRESS]
     assert origin.seen("127.0.0.1") == []
@@ -222,7 +216,6 @@ def test_the_environments_proxy_is_not_read(
 def test_a_group_that_names_us_is_obeyed_also_where_robots_txt_is_for_delays_only(
     origin: RunningOrigin, fetcher_name: str
 ) -> None:
-    origin.forget()
     seen = probed(origin, fetcher_name, ["http://names-us.example/a.jpg", "http://names-us.example/private/b.jpg"])
     assert [entry.target for entry in origin.seen("names-us.example")] == ["/robots.txt", "/a.jpg"]
     assert seen.robots is not None
@@ -243,7 +236,6 @@ def test_a_robots_txt_that_cannot_be_read_is_no_rule_and_stops_who_obeys(
 def test_a_server_that_is_busy_at_its_robots_txt_is_asked_for_nothing_else(
     origin: RunningOrigin, fetcher_name: str
 ) -> None:
-    origin.forget()
     before_s = time.time()
     seen = probed(origin, fetcher_name, ["http://busy.example/a.jpg"])
     assert [entry.target for entry in origin.seen("busy.example")] == ["/robots.txt"]
@@ -255,7 +247,6 @@ def test_a_server_that_is_busy_at_its_robots_txt_is_asked_for_nothing_else(
 
 
 def test_headers_of_the_configuration_go_along_and_over_no_redirect(origin: RunningOrigin, fetcher_name: str) -> None:
-    origin.forget()
     options = probe_options(origin, fetcher_name)
     server = ProbedServer(headers={"Authorization": "Bearer s3cret"})
     urls = ["http://private.example/a.jpg", "http://private.example/redirect?to=http://foreign.example/x"]

@@ -41,7 +41,6 @@ def run_folder(folder: Path, origin: RunningOrigin, urls: list[str], **groups: A
 
 
 def test_each_server_gets_a_line_and_only_reachable_ones_a_rate(origin: RunningOrigin, tmp_path: Path) -> None:
-    origin.forget()
     hosts = {"good.example": "", "limited.example": "", "hanging.example": "/hang", "resetting.example": "/reset"}
     urls = [url for host, path in hosts.items() for url in rows_of(host, path)] + ["http://tiny.example/1.jpg"]
     settings, layout = run_folder(tmp_path, origin, urls)
@@ -58,7 +57,6 @@ def test_each_server_gets_a_line_and_only_reachable_ones_a_rate(origin: RunningO
 
 
 def test_a_probe_stays_within_the_budget_of_its_server(origin: RunningOrigin, tmp_path: Path) -> None:
-    origin.forget()
     settings, layout = run_folder(tmp_path, origin, [*rows_of("one.example"), *rows_of("two.example")])
     run_profile(settings, layout)
     for host in ("one.example", "two.example"):
@@ -68,7 +66,6 @@ def test_a_probe_stays_within_the_budget_of_its_server(origin: RunningOrigin, tm
 
 
 def test_servers_that_share_a_budget_share_its_pace(origin: RunningOrigin, tmp_path: Path) -> None:
-    origin.forget()
     rules = [{"server": "*.shared.example", "group": "shared", "rate_rps": 20.0}]
     urls = [*rows_of("a.shared.example"), *rows_of("b.shared.example")]
     settings, layout = run_folder(tmp_path, origin, urls, politeness={"rules": rules})
@@ -91,7 +88,6 @@ def test_a_second_run_probes_only_what_is_missing(origin: RunningOrigin, tmp_pat
 def test_what_a_killed_world_had_finished_is_not_probed_again(origin: RunningOrigin, tmp_path: Path) -> None:
     settings, layout = run_folder(tmp_path, origin, [*rows_of("one.example"), *rows_of("two.example")])
     append_part(layout, 3, row_of(ServerProfile("one.example", 1, rate_limit=7.0)))
-    origin.forget()
     run_profile(settings, layout)
     assert {entry.host for entry in origin.seen()} == {"two.example"}
     assert load_profiled_rates(layout)["one.example"] == 7.0
@@ -100,7 +96,6 @@ def test_what_a_killed_world_had_finished_is_not_probed_again(origin: RunningOri
 def test_ignored_servers_are_not_asked_and_get_no_line(origin: RunningOrigin, tmp_path: Path) -> None:
     settings, layout = run_folder(tmp_path, origin, [*rows_of("one.example"), *rows_of("two.example")])
     layout.ignored_table.write_text("server_name\none.example\n")
-    origin.forget()
     run_profile(settings, layout)
     assert {entry.host for entry in origin.seen()} == {"two.example"}
     assert set(load_rows(layout)) == {"two.example"}
@@ -123,7 +118,6 @@ def test_a_bug_in_one_probe_is_a_note_and_costs_no_other_server(
 
 
 def test_the_others_of_a_budget_are_left_alone_when_one_is_told_to_wait(origin: RunningOrigin, tmp_path: Path) -> None:
-    origin.forget()
     group = {"server": "*limited.example", "group": "limited"}
     urls = [*rows_of("limited.example"), *rows_of("z-limited.example")]
     settings, layout = run_folder(tmp_path, origin, urls, politeness={"rules": [group]})

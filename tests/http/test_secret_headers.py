@@ -64,7 +64,6 @@ def carried(origin: RunningOrigin) -> list[tuple[str, bool, bool]]:
 def test_a_redirect_to_another_host_does_not_carry_them(
     fetcher: Fetcher, settings: Settings, origin: RunningOrigin
 ) -> None:
-    origin.forget()
     download(fetcher, settings, "https://listed.example/redirect?n=2&to=https://other.example/redirect?to=/b.jpg")
     assert carried(origin) == [
         ("listed.example", True, True),
@@ -87,7 +86,6 @@ def test_a_redirect_to_another_host_does_not_carry_them(
 def test_a_redirect_within_the_server_carries_them_unless_anybody_could_read_them(
     fetcher: Fetcher, settings: Settings, origin: RunningOrigin, start: str, to: str, is_carried: bool
 ) -> None:
-    origin.forget()
     assert download(fetcher, settings, f"{start}/redirect?to={to}").kind is None
     assert [is_with for _, _, is_with in carried(origin)] == [True, is_carried]
 

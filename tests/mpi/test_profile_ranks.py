@@ -61,7 +61,6 @@ def run_ranks(
 
 def test_two_ranks_share_the_servers_and_rank_0_writes_the_table(origin: RunningOrigin, tmp_path: Path) -> None:
     _, layout = run_folder(tmp_path, origin)
-    origin.forget()
     ended = run_ranks(2, layout)
     assert ended.returncode == 0, ended.stderr
     assert set(load_profiled_rates(layout)) == set(HOSTS)
@@ -79,7 +78,6 @@ def test_more_processes_than_mpi_sees_abort_with_a_sentence_before_anything_is_s
     origin: RunningOrigin, tmp_path: Path
 ) -> None:
     _, layout = run_folder(tmp_path, origin)
-    origin.forget()
     ended = run_ranks(2, layout, environ={RANKS_VARIABLE: "4"})
     assert ended.returncode != 0
     assert "started 4 processes but MPI sees a world of 2" in ended.stderr
@@ -119,7 +117,6 @@ def test_the_results_of_a_killed_world_are_kept_and_one_rank_does_the_rest(
     killer.write_text(f"#!{sys.executable}\n{note}")
     killer.chmod(0o755)
     monkeypatch.setattr("ray_downloader.profile.stage.find_mpiexec", lambda *_: killer)
-    origin.forget()
     run_profile(settings, layout)
     rates = load_profiled_rates(layout)
     assert set(rates) == set(HOSTS)
