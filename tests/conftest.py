@@ -50,7 +50,7 @@ def origin() -> Iterator[RunningOrigin]:
 
 @pytest.fixture(autouse=True)
 def _origin_without_a_past(request: pytest.FixtureRequest) -> None:
-    """What an origin saw in earlier tests is forgotten, so that a test does not depend on which others ran before it."""
+    """What an origin saw in earlier tests is forgotten: no test depends on which others ran before it."""
     if "origin" in request.fixturenames:
         request.getfixturevalue("origin").forget()
 

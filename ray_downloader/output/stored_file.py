@@ -141,7 +141,7 @@ def _footer(path: Path) -> bytes | None:
         file.seek(-_END_BYTES, os.SEEK_END)
         end = file.read(_END_BYTES)
         length = int.from_bytes(end[:4], "little") + _END_BYTES
-        if end[4:] != _MAGIC or length > size_bytes:
+        if end[4:] != _MAGIC or length + len(_MAGIC) > size_bytes:  # a file begins with the magic, too
             return None
         file.seek(-length, os.SEEK_END)
         return file.read(length)

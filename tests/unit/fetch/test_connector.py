@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -13,7 +14,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import DnsFailure
-from ray_downloader.fetch.connector import UnknownNameError, connector_pools
+from ray_downloader.fetch.connector import HostRefusedError, UnknownNameError, connector_pools
 from ray_downloader.fetch.destination import Destinations, RefusedUrlError
 from tests.unit.fetch.connecting import Connecting
 
@@ -104,7 +105,11 @@ def test_the_next_address_is_tried_where_one_does_not_answer(connect: Connect, f
 
 @pytest.mark.parametrize(
     ("failure", "raised"),
-    [(ConnectionRefusedError("refused"), NewConnectionError), (TimeoutError("slow"), ConnectTimeoutError)],
+    [
+        (OSError("no route"), NewConnectionError),
+        (ConnectionRefusedError("refused"), HostRefusedError),
+        (TimeoutError("slow"), ConnectTimeoutError),
+    ],
 )
 def test_where_none_answers_the_last_failure_is_told_as_urllib3_does(
     connect: Connect, far_ends: Connecting, failure: OSError, raised: type[Exception]
@@ -113,10 +118,39 @@ def test_where_none_answers_the_last_failure_is_told_as_urllib3_does(
     far_ends.failures.update({"93.184.216.34": OSError("first"), "93.184.216.35": failure})
     with pytest.raises(raised, match=r"connection to museum\.org:80") as caught:
         connect("museum.org")
+    assert type(caught.value) is raised
     cause = caught.value.__cause__
     assert isinstance(cause, type(failure))
     assert cause.args == failure.args
     assert all(made.fileno() == -1 for made in far_ends.sockets), "none is left open"
+
+
+def test_a_refusal_by_an_address_that_is_not_public_is_no_evidence_of_a_network(
+    connect: Connect, far_ends: Connecting
+) -> None:
+    far_ends.failures["10.0.0.1"] = ConnectionRefusedError("refused")
+    with pytest.raises(NewConnectionError, match=r"connection to inside\.org:80 failed: refused") as caught:
+        connect("inside.org", allow_private_addresses=True)
+    assert not isinstance(caught.value, HostRefusedError)
+
+
+def test_a_kind_of_address_that_this_machine_does_not_know_is_passed_over(
+    connect: Connect, far_ends: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_ends.names["museum.org"] = ["2606:2800:220:1::1", "93.184.216.34"]
+    made = socket.socket
+
+    def without_ipv6(family: int = -1, *rest: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        return made(family, *rest)
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    connect("museum.org").close()
+    assert far_ends.connected_to == [("93.184.216.34", 80)]
+    far_ends.names["museum.org"].pop()
+    with pytest.raises(NewConnectionError, match="Address family not supported"):
+        connect("museum.org")
 
 
 def test_a_name_without_an_address_is_a_failed_connection(connect: Connect, far_ends: Connecting) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from ray_downloader.fetch import curl
 from ray_downloader.fetch.base import FETCHERS, DnsFailure, FetchRequest, FetchResult
 from ray_downloader.fetch.curl import CurlFetcher
 from ray_downloader.fetch.destination import Destination
+from ray_downloader.fetch.receiver import BodyRoom
 from tests.support.fetching import get
 from tests.unit.fetch.wire import AGENT, MakeFetcher, Wire, answer_of, ended
 
@@ -147,6 +149,41 @@ def test_a_poll_ends_with_the_first_result_and_not_before_its_time_without_one(
     began_s = time.monotonic()
     assert ended(fetcher, 10.0).kind is None
     assert time.monotonic() - began_s < 5.0
+
+
+def test_time_is_over_at_the_moment_that_was_named(make_fetcher: MakeFetcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetcher = make_fetcher()
+    monkeypatch.setattr(curl.time, "monotonic", lambda: 100.0)  # and it never is a later one
+    assert fetcher.poll(0.0) == []
+    fetcher._set_timer(2500)
+    assert fetcher._timer_at_s == 102.5
+    fetcher._set_timer(-1)
+    assert fetcher._timer_at_s is None, "libcurl waits for nothing"
+
+
+def test_a_body_without_a_place_is_received_when_there_is_one(wire: Wire, tmp_path: Path) -> None:
+    room = BodyRoom(0, tmp_path, scratch_bytes=10)
+    body = b"abcdef" * 3
+    head, parts = answer_of(body)[: -len(body)], (body[:12], body[12:])
+    with closing(CurlFetcher(NetworkSettings(), AGENT, 4, room)) as fetcher:
+        for peer, host in enumerate(("museum.org", "second.org")):
+            fetcher.start(get(peer, f"http://{host}/a.jpg"))
+            fetcher.poll(0.0)
+            wire.answer(head, parts[0], peer=peer)
+            while room.on_scratch_bytes < 12 * (peer + 1):
+                assert fetcher.poll(0.01) == []
+                if peer:
+                    break
+        wire.answer(parts[1], peer=1)
+        assert fetcher.poll(0.05) == [], "the older one may go on, this one waits"
+        wire.answer(parts[1], peer=0)
+        first = ended(fetcher)
+        second = ended(fetcher)
+    for token, result in enumerate((first, second)):
+        assert (result.token, result.kind) == (token, None)
+        assert result.file is not None
+        assert b"".join(result.file.pieces()) == body
+        result.file.close()
 
 
 def test_an_idle_poll_sleeps_to_the_fraction_of_a_millisecond(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import DamagedFileError, UserError
-from ray_downloader.partition.batches import Batch, load_batches, read_batch
+from ray_downloader.partition.batches import Batch, load_batches, load_server_names, read_batch
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import URL_SCHEMA
 from tests.support.lists import partitioned
@@ -55,19 +57,35 @@ def test_an_index_that_is_damaged_is_named(layout: RunLayout) -> None:
 
 
 def test_rows_are_checked_against_the_checksums_of_their_pages(layout: RunLayout) -> None:
-    first, second = load_batches(layout)
-    path = layout.urls / first.file
+    path = layout.urls / "rows-00000.parquet"
+    batch = Batch(0, "a.example", 0, path.name, 0, 2, 1)
+    table = pa.table({"identifier": ["http://a.example/1.jpg", "http://a.example/2.jpg"]})
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_page_checksum=True)
     sound = path.read_bytes()
-    with pq.ParquetFile(path) as file:
-        column = file.metadata.row_group(0).column(file.schema_arrow.names.index("identifier"))
-    for place in range(column.dictionary_page_offset or column.data_page_offset, column.data_page_offset + 40):
-        path.write_bytes(sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :])
-        try:
-            assert read_batch(layout, first)["identifier"].to_pylist() != []
-        except DamagedFileError:
-            break
-    else:
-        pytest.fail("no damage was noticed")
+    path.write_bytes(sound.replace(b"e/2.jpg", b"e/3.jpg"))
+    with pytest.raises(DamagedFileError, match=r"rows-00000\.parquet is damaged") as damage:
+        read_batch(layout, batch)
+    assert damage.value.path == str(path)
+    path.write_bytes(sound[:-20])
     with pytest.raises(DamagedFileError, match="is damaged"):
-        path.write_bytes(sound[:-20])
-        read_batch(layout, second)
+        read_batch(layout, batch)
+    path.write_bytes(sound)
+    with pytest.raises(DamagedFileError, match="is damaged"):
+        read_batch(layout, replace(batch, row_group=1))
+
+
+def test_a_table_of_an_earlier_version_gets_the_columns_that_it_lacks(layout: RunLayout) -> None:
+    path = layout.urls / "rows-00000.parquet"
+    pq.write_table(pa.table({"identifier": ["http://a.example/1.jpg"], "country": ["NL"]}), path)
+    rows = read_batch(layout, Batch(0, "a.example", 0, path.name, 0, 1, 1))
+    assert rows.to_pylist() == [
+        {**dict.fromkeys(URL_SCHEMA.names), "identifier": "http://a.example/1.jpg", "country": "NL"}
+    ]
+    assert all(rows.schema.field(column.name).type == column.type for column in URL_SCHEMA)
+
+
+def test_every_server_of_the_run_is_known_by_its_name(tmp_path: Path) -> None:
+    source = tmp_path / "urls.txt"
+    source.write_text("http://b.example/1.jpg\nhttps://A.example:8443/2.jpg\nhttp://b.example/3.jpg\n")
+    layout = partitioned(source, tmp_path / "out").layout
+    assert sorted(load_server_names(layout)) == ["a.example:8443", "b.example"]

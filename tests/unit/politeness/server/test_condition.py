@@ -187,6 +187,59 @@ def test_probes_of_a_server_that_is_not_reached_are_further_and_further_apart() 
     assert condition.name is Condition.HEALTHY, "whatever it answers, it is there"
 
 
+def test_how_far_apart_they_are_goes_on_after_a_restart_and_after_a_probe_that_says_nothing() -> None:
+    condition = a_condition()
+    for url in range(5):
+        tell(condition, Evidence.UNREACHED, 100.0, url, is_answer=False)
+    for now_s in (105.0, 120.0):
+        tell(condition, Evidence.UNREACHED, now_s, 7, is_answer=False)
+    again = a_condition()
+    again.load(Reader(condition.dump(120.0)), 0.0, 1000.0)
+    for now_s, of in ((120.0, condition), (1000.0, again)):
+        tell(of, Evidence.NOTHING, now_s + 30.0, 8)
+        assert of.pause_s(now_s + 30.0) == 30.0, "as long as the last one"
+        tell(of, Evidence.UNREACHED, now_s + 60.0, 7, is_answer=False)
+        assert of.pause_s(now_s + 60.0) == 60.0
+
+
+def in_trouble(name: Condition) -> ServerCondition:
+    """A server in one of its troubles since 0 s, of which a probe is under way at 70 s."""
+    condition = a_condition(files=10)
+    if name is Condition.UNREACHABLE:
+        for url in range(5):
+            tell(condition, Evidence.UNREACHED, 0.0, url, is_answer=False)
+    else:
+        refused(condition, 0.0, 1, wait_s=60.0 if name is Condition.WAITING else None)
+    if name is Condition.THROTTLED:
+        refused(condition, 2.0, 2)
+    assert condition.name is name
+    condition.probe_given("task", 70.0, 71.0)
+    assert condition.probe.is_under_way(70.0)
+    return condition
+
+
+@pytest.mark.parametrize("evidence", Evidence, ids=lambda evidence: evidence.name)
+@pytest.mark.parametrize(
+    "name",
+    [Condition.SUSPECT, Condition.THROTTLED, Condition.WAITING, Condition.UNREACHABLE],
+    ids=lambda name: name.value,
+)
+@pytest.mark.parametrize("wait_s", [None, 5.0], ids=["no wait", "5 s"])
+def test_whatever_a_probe_finds_out_it_is_over(name: Condition, evidence: Evidence, wait_s: float | None) -> None:
+    condition = in_trouble(name)
+    tell(condition, evidence, 70.5, 9, wait_s, sent_s=70.0)
+    assert not condition.probe.is_under_way(70.5)
+
+
+@pytest.mark.parametrize("is_outage", [True, False], ids=["in an outage of ours", "otherwise"])
+def test_a_probe_that_reveals_nothing_is_sent_again_at_once_in_an_outage_of_ours(is_outage: bool) -> None:
+    condition = in_trouble(Condition.THROTTLED)
+    condition.patience.note_outage(is_outage, 70.0)
+    tell(condition, Evidence.NOTHING, 70.5, 9, sent_s=70.0)
+    assert condition.name is Condition.THROTTLED
+    assert condition.pause_s(70.5) == (0.0 if is_outage else 60.0)
+
+
 def test_without_configured_delays_the_first_is_five_seconds() -> None:
     condition = a_condition(delays_s=())
     for url in range(5):
