@@ -1,17 +1,22 @@
 """What parses the bytes of strangers never raises, hangs or answers nonsense, whatever they are.
 
-`FUZZ_SECONDS=600 python -m pytest tests/unit/fuzz` spends ten minutes on each parser; by default it is a second or two.
+`FUZZ_SECONDS=600 python -m pytest -rP tests/unit/fuzz` spends ten minutes on each parser and says how many examples
+that were; by default it is a second or two.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -23,6 +28,8 @@ from ray_downloader.fetch.receiver import BodyRoom, Receiver
 from ray_downloader.image import ImageError
 from ray_downloader.image.exif import exif_json, orientation_of
 from ray_downloader.image.header import read_header
+from ray_downloader.output.frames import FrameWriter
+from ray_downloader.output.journal import read_journal
 from ray_downloader.partition.server_key import BadUrlError, RequestUrl, without_user_info
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
@@ -31,6 +38,7 @@ from ray_downloader.sources.dialect import TextRules, is_confirmed, read_sample
 from ray_downloader.sources.meta import is_media, parse_meta
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
+EXAMPLES = 2000 if SECONDS else 100
 BASE = RequestUrl.parse("http://a.example/folder/x.jpg")
 NOW_S = 1.8e9
 
@@ -133,6 +141,34 @@ def dialect(lines: list[str]) -> None:
     is_confirmed(reading)
 
 
+NUMBERS = pa.record_batch({"row": pa.array(range(9), pa.int32()), "image": [b"pixels"] * 9})
+#: The first frame of their journal: 16 bytes, then the schema.
+HEAD_BYTES = 16 + NUMBERS.schema.serialize().size
+#: Where a journal is damaged, and what is there instead; the second is how those of earlier versions begin.
+DAMAGE = st.tuples(
+    st.one_of(st.just(0), st.integers(0, 2000)), st.one_of(st.binary(min_size=1, max_size=20), st.just(b"\xff" * 4))
+)
+
+
+def journal(damage: list[tuple[int, bytes]]) -> None:
+    """A journal with pieces overwritten, or more behind its end, gives its batches up to the first that is damaged."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "successes-one.arrows"
+        writer = FrameWriter(path)
+        for payload in (NUMBERS.schema.serialize(), *[NUMBERS.serialize()] * 3):
+            writer.write(payload)
+        writer.close()
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        for at, piece in damage:
+            damaged[at : at + len(piece)] = piece
+        path.write_bytes(damaged)
+        batches = list(read_journal(path))
+        assert all(batch.equals(NUMBERS) for batch in batches)
+        sound = next((at for at, byte in enumerate(whole) if damaged[at : at + 1] != bytes([byte])), len(whole))
+        assert len(batches) == max(0, sound - HEAD_BYTES) // ((len(whole) - HEAD_BYTES) // 3)
+
+
 PARSERS: dict[str, tuple[Callable[..., None], st.SearchStrategy[object]]] = {
     "head": (head, BYTES),
     "url": (url, st.one_of(TEXT, TEXT.map(lambda text: f"http://{text}"), TEXT.map(lambda text: f"http://a.b/{text}"))),
@@ -141,6 +177,7 @@ PARSERS: dict[str, tuple[Callable[..., None], st.SearchStrategy[object]]] = {
     "image_header": (image_header, BYTES),
     "body": (body, BYTES),
     "meta": (meta, st.lists(st.one_of(st.sampled_from(META), st.text(max_size=9)), max_size=30).map(_encoded)),
+    "journal": (journal, st.lists(DAMAGE, max_size=3)),
     "dialect": (dialect, st.lists(st.lists(st.sampled_from(CELLS), max_size=12).map("".join), min_size=1, max_size=12)),
 }
 
@@ -155,7 +192,7 @@ def test_no_bytes_are_too_odd(name: str) -> None:
 
         @seed(number)
         @settings(
-            max_examples=2000 if SECONDS else 100,
+            max_examples=EXAMPLES,
             deadline=timedelta(seconds=5),
             database=None,
             phases=[Phase.generate, Phase.shrink],
@@ -167,3 +204,4 @@ def test_no_bytes_are_too_odd(name: str) -> None:
 
         whatever_comes()
         number += 1
+    sys.stdout.write(f"{name}: {number} x {EXAMPLES} examples\n")
