@@ -14,7 +14,8 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image.color import to_eight_bits
 from ray_downloader.image.decode import decode
 from ray_downloader.image.jpeg_header import END
-from ray_downloader.image.jpeg_warnings import Damage, watching, zero_hole
+from ray_downloader.image.jpeg_warnings import Damage, watching
+from ray_downloader.image.jpeg_zeros import zero_hole
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture
 from ray_downloader.image.opencv import cv2
 from ray_downloader.image.pillow_reader import NoReaderError, read_with_pillow

@@ -12,7 +12,8 @@ import numpy as np
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.color import to_bgr
-from ray_downloader.image.jpeg_warnings import Warnings, watching, zero_hole
+from ray_downloader.image.jpeg_warnings import Warnings, watching
+from ray_downloader.image.jpeg_zeros import zero_hole
 from ray_downloader.image.model import Header, ImageError, ImageOptions, Picture, Size
 from ray_downloader.image.opencv import cv2
 

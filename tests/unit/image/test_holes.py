@@ -10,10 +10,13 @@ import pytest
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image import ImageError, ImageOptions, process
+from ray_downloader.image.jpeg_header import read_jpeg_header
 from ray_downloader.image.jpeg_warnings import watching
+from ray_downloader.image.jpeg_zeros import scans, zero_hole
 
 FORMS = {
     "baseline": [],
+    "tables": [cv2.IMWRITE_JPEG_OPTIMIZE, 1],
     "restarts": [cv2.IMWRITE_JPEG_RST_INTERVAL, 10],
     "progressive": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
 }
@@ -52,13 +55,40 @@ def test_a_hole_before_the_end_marker_is_damage(form: str, filling: str, size: i
     assert kind_of(body[:middle] + FILLINGS[filling](size) + body[middle + size :]) in DAMAGED
 
 
-@pytest.mark.parametrize("size", [70, 200, 700])
-def test_a_short_hole_of_zeros_is_seen_wherever_it_is(size: int) -> None:
+@pytest.mark.parametrize("size", [32, 200])
+@pytest.mark.parametrize("form", ["baseline", "tables", "restarts"])
+def test_a_short_hole_of_zeros_is_seen_wherever_it_is(form: str, size: int) -> None:
     """libjpeg reads it as coefficients, and without restart markers it often says nothing."""
-    body = picture("baseline")
-    for place in range(1, 20):
+    body = picture(form)
+    for place in range(1, 20, 3):
         at = len(body) * place // 20
         assert kind_of(body[:at] + bytes(size) + body[at + size :]) in DAMAGED
+
+
+def test_a_short_hole_of_zeros_is_seen_where_zeros_are_coefficients_in_a_progressive_picture() -> None:
+    body = picture("progressive")
+    judged = [scan for scan in scans(body, read_jpeg_header(body).scan_at) if scan.shows_holes]
+    assert judged
+    for scan in judged:
+        middle = (scan.start + scan.end) // 2
+        hole = zero_hole(body[:middle] + bytes(32) + body[middle + 32 :], read_jpeg_header(body))
+        assert hole is not None
+        assert "zeros" in hole.message
+    assert zero_hole(body, read_jpeg_header(body)) is None
+
+
+@pytest.mark.parametrize("quality", [30, 75, 95, 100])
+@pytest.mark.parametrize("optimize", [0, 1], ids=["standard", "tables"])
+@pytest.mark.parametrize("progressive", [0, 1], ids=["sequential", "progressive"])
+def test_no_sound_picture_is_taken_for_one_with_a_hole(quality: int, optimize: int, progressive: int) -> None:
+    """Plain areas, single bright dots, lines and noise, at any quality."""
+    drawn = np.full((400, 600, 3), 200, np.uint8)
+    drawn[50:150, 100:500] = np.random.default_rng(4).integers(0, 255, (100, 400, 3), np.uint8)
+    drawn[200:, ::8] = 0
+    drawn[300::16, 300::16] = 255
+    options = (cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, optimize,
+               cv2.IMWRITE_JPEG_PROGRESSIVE, progressive)  # fmt: skip
+    assert kind_of(cv2.imencode(".jpg", drawn, options)[1].tobytes()) is None
 
 
 @pytest.mark.parametrize("padding", [b"\0" * 2000, b"\xff" * 7, b"\0"], ids=["zeros", "fill", "zero"])
