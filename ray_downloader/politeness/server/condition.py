@@ -388,10 +388,10 @@ class ServerCondition:
 
     def probe_now(self, now_s: float) -> None:
         """An outage of our own network began or ended: silence revealed nothing about the server, so a probe is due."""
-        if self.is_trouble and self.reason is WaitReason.DEFERRED:
+        if self.reason is WaitReason.DEFERRED:
             self.probe.clear()
             self.backoff.end(now_s)
-        if not self.is_trouble:
+        elif not self.is_trouble:
             self.runs.clear()
 
     # -- what outlives the process -------------------------------------------------------------------------------

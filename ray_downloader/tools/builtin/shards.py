@@ -11,7 +11,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -149,11 +149,12 @@ def _sample(shard: Shard, columns: dict[str, Any], image: StoredImage) -> Sample
 
 
 def _chunks(pieces: Iterable[Piece]) -> Iterator[Chunk]:
-    for piece in pieces:
-        with pq.ParquetFile(piece.batch.path) as file:
-            rows = file.read_row_group(piece.group).slice(piece.start, piece.rows)
-            for batch in rows.to_batches(CHUNK_ROWS):
-                yield Chunk(0, batch)
+    for path, of_file in groupby(pieces, key=lambda piece: piece.batch.path):
+        with pq.ParquetFile(path) as file:
+            for piece in of_file:
+                rows = file.read_row_group(piece.group).slice(piece.start, piece.rows)
+                for batch in rows.to_batches(CHUNK_ROWS):
+                    yield Chunk(0, batch)
 
 
 def key_of(uuid: str | None, identifier: str | None, repeated: Container[str] = ()) -> str:

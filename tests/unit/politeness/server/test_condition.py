@@ -11,6 +11,7 @@ from ray_downloader.politeness.server.condition import FORBIDDEN_SAMPLE, MOST_CO
 from ray_downloader.politeness.server.events import Condition, Consequence, Event
 from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.patience import NEVER_ANSWERED_S, PROBES, Patience
+from ray_downloader.politeness.server.runs import Runs
 from ray_downloader.politeness.server.snapshot import Reader
 
 
@@ -238,6 +239,59 @@ def test_a_probe_that_reveals_nothing_is_sent_again_at_once_in_an_outage_of_ours
     tell(condition, Evidence.NOTHING, 70.5, 9, sent_s=70.0)
     assert condition.name is Condition.THROTTLED
     assert condition.pause_s(70.5) == (0.0 if is_outage else 60.0)
+
+
+@pytest.mark.parametrize(("evidence", "length"), [(Evidence.UNREACHED, 5), (Evidence.FAILED, 10)])
+def test_after_redirects_have_shown_that_it_is_well_a_run_of_failures_begins_anew(
+    evidence: Evidence, length: int
+) -> None:
+    condition = a_condition()
+    for url in range(1, length + 1):
+        tell(condition, evidence, 1.0, url, is_answer=False)
+    assert condition.is_trouble
+    for url in range(3):
+        tell(condition, Evidence.HOP, 100.0, 50 + url)
+    assert condition.name is Condition.HEALTHY
+    for url in range(1, length):
+        tell(condition, evidence, 101.0, 100 + url, is_answer=False)
+    assert condition.name is Condition.HEALTHY
+    tell(condition, evidence, 101.0, 200, is_answer=False)
+    assert condition.is_trouble
+
+
+def test_a_refusal_at_random_is_a_refusal_of_a_server_that_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition = a_condition()
+    monkeypatch.setattr(Runs, "is_noise_with", lambda *_: True)
+    assert refused(condition, 1.0, 1) is Consequence.REFUSED
+    assert (condition.name, condition.pause_s(1.0)) == (Condition.HEALTHY, 0.0)
+
+
+def test_the_only_url_of_a_server_that_asks_for_waits_is_enough_once_patience_is_used_up() -> None:
+    condition = a_condition(patience_s=60.0)
+    condition.patience.note_idle(True, 0.0)
+    for number in range(4):
+        assert condition.verdict is None
+        refused(condition, 40.0 * number, 1, wait_s=30.0)
+    assert condition.verdict is Verdict.REFUSED, "three times after the first, with no other in between"
+
+
+@pytest.mark.parametrize(
+    ("saved", "files", "has_answered"),
+    [
+        ({}, 0, False),
+        ({"files": 3}, 3, True),
+        ({"successes": 2}, 2, True),
+        ({"files": 3, "successes": 2}, 3, True),
+        ({"has_answered": True}, 0, True),
+    ],
+    ids=["nothing", "files", "files of an earlier version", "both", "answers"],
+)
+def test_a_server_that_was_saved_has_answered_if_it_served(
+    saved: dict[str, object], files: int, has_answered: bool
+) -> None:
+    condition = ServerCondition((5.0,), Patience(900.0, 0.0), 0.0)
+    condition.load(Reader(saved), 0.0, 0.0)
+    assert (condition.runs.files, condition.patience.has_answered) == (files, has_answered)
 
 
 def test_without_configured_delays_the_first_is_five_seconds() -> None:

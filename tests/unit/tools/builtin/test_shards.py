@@ -17,9 +17,10 @@ from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row
 def unit_of(run: StoredRun, target: Path) -> Unit:
     batches = tuple(finished_batches(run.layout.images))
     pieces = [
-        Piece(batch, group, 0, pq.read_metadata(batch.path).row_group(group).num_rows)
+        Piece(batch, group, 0, metadata.row_group(group).num_rows)
         for batch in batches
-        for group in range(pq.read_metadata(batch.path).num_row_groups)
+        for metadata in [pq.read_metadata(batch.path)]
+        for group in range(metadata.num_row_groups)
     ]
     shard = Shard(target, tuple(pieces), None, (), frozenset(), None)
     return Unit(run.root / "unit", batches, "stamp", shard)
