@@ -12,7 +12,7 @@ from tests.support.job import ENVIRONMENT, RunFolder, as_override, run_program
 from tests.support.running import RunningOrigin
 
 BASIC = f"Basic {base64.b64encode(b'user:s3cret-of-url').decode()}"
-pytestmark = [pytest.mark.ray]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 
 def test_secrets_reach_the_servers_of_the_list_and_no_file(

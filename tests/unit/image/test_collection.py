@@ -16,7 +16,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.image import ImageError, ImageOptions, ProcessedImage, process
 from ray_downloader.image.model import Pixels
 
-pytestmark = pytest.mark.stage
+pytestmark = [pytest.mark.stage, pytest.mark.thorough]
 
 OPTIONS = ImageOptions(encode="raw", resize="none")
 IMAGE_KINDS = {

@@ -219,11 +219,11 @@ def some_journal(folder: Path) -> tuple[Path, bytes, list[dict[str, object]]]:
 
 @pytest.mark.parametrize("damage", ["flip", "zero", "cut_out", "doubled"])
 def test_what_is_read_of_a_damaged_journal_is_the_beginning_of_what_was_written(tmp_path: Path, damage: str) -> None:
-    """At every place: no changed row, no error, and no crash of the process."""
+    """All along the file: no changed row, no error, and no crash of the process."""
     path, whole, rows = some_journal(tmp_path)
     assert len(rows) == 10
     lengths: set[int] = set()
-    for place in range(0, len(whole), 1 if damage == "flip" else 7):
+    for place in range(0, len(whole), 3 if damage == "flip" else 17):
         head, byte, tail = whole[:place], whole[place : place + 1], whole[place + 1 :]
         damaged = {
             "flip": head + bytes([byte[0] ^ (1 << place % 8)]) + tail,

@@ -90,8 +90,13 @@ def test_each_way_to_be_wrong_has_a_sentence_that_names_the_file(path: Path, tmp
         (b"", False),
     ],
     ids=[
-        "a footer after the first bytes", "a footer that would begin within them", "no footer", "too short",
-        "a footer of 16 MB", "half an end", "empty",
+        "a footer after the first bytes",
+        "a footer that would begin within them",
+        "no footer",
+        "too short",
+        "a footer of 16 MB",
+        "half an end",
+        "empty",
     ],
 )
 def test_the_end_of_a_file_says_where_its_footer_begins(path: Path, content: bytes, is_whole: bool) -> None:

@@ -153,8 +153,8 @@ def test_a_run_that_is_extended_again_keeps_the_files_of_the_first_time(lists: L
         numbers = range(1, 4 + 3 * times)
         moves = lists.add(of("a", *numbers), run)
         assert f"urls/added-{times}-rows-00000.parquet" in moves.values()
-        found = [pq.read_table(path)["identifier"].to_pylist() for path in run_files(run)]
-        assert sorted(sum(found, [])) == sorted(f"http://a.org/{number}.jpg" for number in numbers)
+        found = [url for path in run_files(run) for url in pq.read_table(path)["identifier"].to_pylist()]
+        assert sorted(found) == sorted(f"http://a.org/{number}.jpg" for number in numbers)
         assert [path.name for path in run_files(run)] == [
             "rows-00000.parquet", *(f"added-{number}-rows-00000.parquet" for number in range(1, times + 1)),
         ]  # fmt: skip

@@ -24,7 +24,7 @@ def test_a_fixed_budget_is_kept_and_used(rows: list[int]) -> None:
     assert sum(rows) / run.delivered[-1] >= 0.85 * 25.0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(
     rows=st.lists(st.integers(1, 120), min_size=1, max_size=5),
     policy=st.builds(

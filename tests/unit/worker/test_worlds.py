@@ -1,4 +1,7 @@
-"""How real servers behave, each against one real worker in virtual time: nothing is lost, or paid for twice."""
+"""How real servers behave, each against one real worker in virtual time: nothing is lost, or paid for twice.
+
+Those that the driver meets in `tests/simulation`, too, and that take seconds, are left to `make test-thorough`.
+"""
 
 from __future__ import annotations
 
@@ -171,6 +174,7 @@ def test_ten_minutes_of_maintenance_lose_nothing(tmp_path: Path) -> None:
     assert run.clock() < 1_100.0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [ErrorKind.CONNECT, ErrorKind.DNS])
 def test_ninety_seconds_without_a_network_lose_nothing(tmp_path: Path, kind: ErrorKind) -> None:
     def script(request: FetchRequest) -> Reply:
@@ -202,6 +206,7 @@ def test_a_server_that_allows_two_connections_loses_no_row(tmp_path: Path) -> No
     assert len(run.fetcher.started) <= 55
 
 
+@pytest.mark.thorough
 def test_bans_of_45_seconds_lose_no_row(tmp_path: Path) -> None:
     """A server that forbids all for 45 s after each 100 files: 60 of 600 rows were lost as http_4xx."""
     served: list[float] = []
@@ -381,7 +386,7 @@ def test_an_only_url_that_always_asks_for_a_minute_is_given_up(tmp_path: Path) -
     assert 900.0 < run.clock() < 1_100.0
 
 
-@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("count", [1, pytest.param(40, marks=pytest.mark.thorough)])
 def test_a_name_that_is_gone_ends_as_dns_while_others_go_on(tmp_path: Path, count: int) -> None:
     def script(request: FetchRequest) -> Reply:
         if "gone" in request.url:
