@@ -149,9 +149,9 @@ def _cleaned(text: str) -> str:
     """The trimmed cell, NULL if nothing is left.
 
     Most cells begin and end with a visible ASCII character and are used as they are: trimming a set of characters costs
-    four times as much as all other reading (2 M GBIF rows, 7 columns: 2.6 s; this way 0.9 s; untrimmed 0.5 s).
+    several times as much as all other reading (2 M GBIF rows, 10 columns: 4.8 s of CPU time; this way 0.6 s).
     """
-    visible = f"ascii({text}) BETWEEN 33 AND 126 AND ascii(right({text}, 1)) BETWEEN 33 AND 126"
+    visible = f"ascii({text}) BETWEEN 33 AND 126 AND ascii(({text})[-1]) BETWEEN 33 AND 126"
     return f"CASE WHEN {visible} THEN {text} ELSE nullif(trim({text}, {literal(_WHITE_SPACE)}), '') END"
 
 

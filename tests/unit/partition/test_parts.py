@@ -62,7 +62,7 @@ def test_parts_have_uuids_of_their_own_only_where_the_list_has_one(database: duc
 
 
 @pytest.mark.parametrize(
-    ("url", "origin"),
+    ("url", "part"),
     [
         ("http://a.example/x", "http://a.example"),
         ("HTTP://A.example", "HTTP://A.example"),
@@ -77,7 +77,7 @@ def test_parts_have_uuids_of_their_own_only_where_the_list_has_one(database: duc
     ],
 )
 def test_the_origin_of_what_is_not_written_plainly_is_all_of_it(
-    database: duckdb.DuckDBPyConnection, url: str, origin: str
+    database: duckdb.DuckDBPyConnection, url: str, part: str
 ) -> None:
     found = database.execute(f"SELECT {ORIGIN_SQL} FROM (SELECT ? AS identifier)", [url]).fetchall()
-    assert found == [(origin,)]
+    assert found == [(part,)]
