@@ -56,7 +56,7 @@ def prepare_environment(options: ClusterSettings) -> None:
         _require_token()  # the file is created together with the nodes
 
 
-def ray_process_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def environment_of_ray_processes(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that keep Ray's own processes from asking and telling others.
 
     Ray asks the cloud's metadata service (169.254.169.254) where it runs, also when usage reports are off, and a
@@ -76,8 +76,8 @@ def ray_process_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def as_ray_process() -> Iterator[None]:
-    """Have processes that start meanwhile inherit `ray_process_environment`."""
-    changes = ray_process_environment(os.environ)
+    """Have processes that start meanwhile inherit `environment_of_ray_processes`."""
+    changes = environment_of_ray_processes(os.environ)
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:

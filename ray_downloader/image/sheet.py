@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 
 from ray_downloader.image.model import ImageError, Pixels
+from ray_downloader.image.opencv import cv2
 from ray_downloader.image.stored import StoredImage, pixels_of
 
 _CELL = 128

@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from ray_downloader.cluster.environment import ray_process_environment
+from ray_downloader.cluster.environment import environment_of_ray_processes
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import RayLostError, StartError
@@ -189,7 +189,7 @@ def running_ray_step(
     plan = _plan(allocation, options, parameters)
     logs = _new_folder(layout.logs, f"ray-{allocation.job_id}-{allocation.restarts}")
     with _token_file(layout, allocation.job_id) as token_file:
-        environment = step_environment(os.environ) | ray_process_environment(os.environ) | _HEALTH_CHECKS
+        environment = step_environment(os.environ) | environment_of_ray_processes(os.environ) | _HEALTH_CHECKS
         environment["RAY_AUTH_TOKEN_PATH"] = str(token_file)
         command = ray_step(plan, logs / "node-%n.log")
         with subprocess.Popen(

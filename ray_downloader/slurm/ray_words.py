@@ -13,7 +13,7 @@ _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\s+\w+ \w+\.py:\d+ -- "
 _EXIT = re.compile(r"(\w+)\.(?:out|err) tail \(exit code\(s\)=(-?\d+)")
 #: Ray's welcome, its advice, and statistics of its event loops.
 _NOISE = re.compile(
-    r"^$|Local node IP|Ray runtime started|^-+$|Next steps|To add another node|To connect to this Ray|^\s*import ray|"
+    r"^$|Local node IP|Ray runtime started|^-+$|Next steps|To add another node|To connect to this Ray|^\s*import\s+ray|"
     r"^\s*ray\.init|^\s*ray (start|stop|status|job)|To submit a Ray job|RAY_API_SERVER_ADDRESS|See https://docs|"
     r"To terminate the Ray|To view the status|To monitor and debug|view the dashboard|--block|will now block|"
     r"Running subprocesses are monitored|^\s*_node_ip_address|Usage stats|for more information on submitting|"
