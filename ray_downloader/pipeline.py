@@ -37,8 +37,16 @@ from ray_downloader.logs import start_logging
 from ray_downloader.machine import with_home
 from ray_downloader.monitor.plan import make_plan, show_plan, write_plan
 from ray_downloader.monitor.renditions import Renditions
+from ray_downloader.monitor.reused import base_figures
 from ray_downloader.monitor.run_report import RunReport, read_report, reporting
-from ray_downloader.monitor.summary import StageFigures, figures_of, load_summary, save_summary, show_summary, summarise
+from ray_downloader.monitor.summary import (
+    StageFigures,
+    figures_of,
+    load_summary,
+    save_summary,
+    show_summary,
+    summarise,
+)
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.output.citation import CITATION, download_doi, write_citation
 from ray_downloader.output.croissant import write_croissant
@@ -51,7 +59,9 @@ from ray_downloader.profile.table import load_profiled_sizes
 from ray_downloader.progress import shown as show_units
 from ray_downloader.report.shown import shown_command
 from ray_downloader.report.write import report_at_the_end
+from ray_downloader.reuse import find_base_rows, require_base, take_base
 from ray_downloader.run_folder.atomic import remove_temps, write_text
+from ray_downloader.run_folder.base_runs import load_base_plan
 from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
@@ -63,6 +73,7 @@ from ray_downloader.run_folder.identity import (
     RunIdentity,
     batch_keys,
     changed_keys,
+    earlier_pictures,
     load_identity,
     picture_keys,
     row_keys,
@@ -146,6 +157,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
         if settings.mode == "run" and "download" in settings.stages:
             require_free_port(settings.cluster)  # likewise
+        require_base(settings, layout)
         finish_moves(layout.root)
         for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
             remove_temps(folder)
@@ -160,6 +172,7 @@ def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
         os.environ.update(proxy_variable(settings))
         if settings.mode == "plan":
             _partition(settings, layout, ContactCheck(settings, contact_rule))
+            find_base_rows(settings, layout)
             plan = make_plan(settings, layout, os.environ)
             write_plan(plan, layout)
             show_plan(plan, console)
@@ -188,6 +201,7 @@ def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, sh
     shown.report.enter("partition")
     contact = ContactCheck(settings, contact_rule)
     _partition(settings, layout, contact)
+    find_base_rows(settings, layout)
     _log.info(_ROBOTS[settings.politeness.robots])
     _say_ignored(settings, layout)
     contact.run_folder(layout)
@@ -203,7 +217,8 @@ def _absolute(settings: Settings) -> Settings:
     given = settings.path_to_input
     path_to_input = given if "://" in given else str(with_home(given).absolute())
     path_to_output = with_home(settings.path_to_output).absolute()
-    return settings.model_copy(update={"path_to_input": path_to_input, "path_to_output": path_to_output})
+    base = tuple(str(with_home(path).absolute()) for path in settings.base)
+    return settings.model_copy(update={"path_to_input": path_to_input, "path_to_output": path_to_output, "base": base})
 
 
 @contextmanager
@@ -256,7 +271,7 @@ def _same_run(settings: Settings, layout: RunLayout, contact_rule: ContactRule) 
     Raises:
         UserError: The folder holds a run of another list, or of pictures of another kind.
     """
-    pictures = (load_identity(layout)[0] or RunIdentity()).pictures or _earlier_pictures(layout)
+    pictures = (load_identity(layout)[0] or RunIdentity()).pictures or earlier_pictures(layout)
     refuse_other_pictures(settings, layout, pictures)
     _mend_urls(settings, layout)
     if layout.batches_table.exists() and "partition" in settings.stages:
@@ -296,16 +311,6 @@ def _mend_urls(settings: Settings, layout: RunLayout) -> None:
     for problem in problems:
         _log.warning("%s: %s is made anew from the list", problem, layout.urls)
     make_moves(layout.root, Moves(trash_name(time.time()), [layout.structure.urls_folder]))
-
-
-def _earlier_pictures(layout: RunLayout) -> Mapping[str, object]:
-    """What a stored picture is in a run of an earlier version, which had no `run.json`; empty if that is unknown."""
-    try:
-        document = json.loads(layout.settings_file.read_text("utf-8"))
-        known = {f"image.{key}": value for key, value in document["image"].items()}
-        return known | {"downloader_parameters.image_size": document["downloader_parameters"]["image_size"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
 
 
 def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> None:
@@ -380,6 +385,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
         _log.info("errors of these kinds are retried, each row once: %s", ", ".join(map(str, retry.kinds)))
     if settings.verify:
         _verify(layout, shown.console)
+    take_base(settings, layout, retry, shown.console)
     prepare_environment(settings.cluster)
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
@@ -394,6 +400,8 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     figures = StageFigures(result.seconds, result.images, result.size_bytes, progress.disallowed, renditions)
     before = None if result.seconds else load_summary(layout)
     summary = summarise(load_partition_summary(layout), status, figures, before)
+    if settings.base and (plan := load_base_plan(layout)) is not None:
+        summary["base"] = base_figures(plan, status.reused, layout.vanished_file.name)
     save_summary(layout, summary)
     write_data_card(layout, settings.image, summary)
     write_croissant(settings, layout, summary)

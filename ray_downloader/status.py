@@ -17,6 +17,7 @@ from typing import Any
 from ray_downloader.config.options import OneSentenceParser
 from ray_downloader.config.settings import OutputStructure, known_keys
 from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.monitor.reused import base_sentence
 from ray_downloader.monitor.run_report import NOTHING, read_report
 from ray_downloader.run_folder.layout import RunLayout
 
@@ -127,6 +128,8 @@ def text_of(status: dict[str, Any]) -> str:
         lines.append(
             f"traffic  {status['received_mb_per_s']:.2f} MB/s received, {status['stored_mb_per_s']:.2f} MB/s stored"
         )
+    if status.get("base"):
+        lines.append(f"base     {base_sentence(status['base'])}")
     if status["errors_by_kind"]:
         kinds = sorted(status["errors_by_kind"].items(), key=lambda item: -item[1])
         lines.append("errors   " + ", ".join(f"{kind} {count}" for kind, count in kinds))

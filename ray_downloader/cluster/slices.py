@@ -27,6 +27,7 @@ from ray_downloader.logs import log_to_file
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition.batches import Batch
 from ray_downloader.politeness.headers.user_agent import user_agent
+from ray_downloader.run_folder.base_runs import stored_columns
 from ray_downloader.run_folder.identity import picture_note
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.spill import Body
@@ -88,7 +89,7 @@ def work_slice(work: Slice) -> SliceReport:
     log_to_file(context.layout.logs, "worker", settings.downloader_parameters.logger_level, settings.logging.format)
     _log.info("%s: %d batches, first %s", holder, len(work.items), _name_of(work.items[0].batch))
     pa.set_cpu_count(1)
-    options = BatchOptions(context.retry, settings.image.extra_columns, len(work.items), picture_note(settings))
+    options = BatchOptions(context.retry, stored_columns(settings), len(work.items), picture_note(settings))
     batches = [BatchWork(context.layout, item, holder, options) for item in work.items]
     budgets = RayBudgets(work.directory)
     make_fetcher = signing(FETCHERS.get(settings.fetcher.name), settings.politeness)

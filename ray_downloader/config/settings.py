@@ -74,6 +74,14 @@ TRANSIENT = "transient"
 RetryKinds = Annotated[tuple[ErrorKind, ...], BeforeValidator(_kinds_by_name)]
 
 
+def _paths(value: object) -> object:
+    """One path or several; none for null."""
+    return () if value is None else _one_or_many(value)
+
+
+BaseRuns = Annotated[tuple[Annotated[str, AfterValidator(_not_blank)], ...], BeforeValidator(_paths)]
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -560,6 +568,10 @@ class Settings(_Group):
     """Check every stored picture against its checksum, and fetch what is damaged again."""
     retry_errors: RetryKinds = ()
     """Kinds of error to try again, such as [dns, timeout]; transient: all that may pass."""
+    base: BaseRuns = ()
+    """Run folders of earlier lists: pictures that they have are taken from there instead of being fetched."""
+    refetch: Literal["changed"] | None = None
+    """changed: ask servers whether the pictures of base are still the same, and fetch those that are not."""
     demo: bool = False
     """Start the demo's servers and download their list (+experiment=demo sets it)."""
     account: str | None = None

@@ -25,6 +25,7 @@ from ray_downloader.partition.summary import PartitionSummary
 from ray_downloader.politeness.policy import PolicyBook, ServerPolicy
 from ray_downloader.profile.table import load_profiled_rates
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.base_runs import load_base_plan
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
 from ray_downloader.schedule.eta import BudgetLoad, eta_s
@@ -65,7 +66,9 @@ def make_plan(settings: Settings, layout: RunLayout, environ: Mapping[str, str])
     policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
     partition = load_partition_summary(layout)
     status = scan(layout, load_batches(layout), load_retry_order(layout))
-    rows_left = _rows_left(layout, status)
+    base = load_base_plan(layout) if settings.base else None
+    reused = base.rows if base and not settings.refetch else {}
+    rows_left = _rows_left(layout, status, reused)
     rows_by_budget: Counter[str] = Counter()
     for server, rows in rows_left.items():
         rows_by_budget[policies.budget_key(server)] += rows
@@ -74,7 +77,8 @@ def make_plan(settings: Settings, layout: RunLayout, environ: Mapping[str, str])
     facts = _facts_of_rows(layout)
     servers = sorted(rows_left, key=lambda name: (-loads[policies.budget_key(name)].eta_s, -rows_left[name], name))
     return {
-        "rows": _rows(partition, status, facts.duplicates),
+        "rows": {**_rows(partition, status, facts.duplicates), "left": sum(rows_left.values())},
+        **({"base": {"rows": base.total, "vanished": base.vanished, "refetch": base.refetch}} if base else {}),
         "rejected_by_reason": dict(sorted(partition.rejected_by_reason.items())),
         "dataset": partition.dataset,
         "read_as": list(partition.read_as),
@@ -98,10 +102,15 @@ def write_plan(plan: Mapping[str, Any], layout: RunLayout) -> None:
     write_text(layout.plan_file, json.dumps(plan, indent=1, ensure_ascii=False) + "\n")
 
 
-def _rows_left(layout: RunLayout, status: RunStatus) -> dict[str, int]:
+def _rows_left(layout: RunLayout, status: RunStatus, reused: Mapping[str, int]) -> dict[str, int]:
+    """Rows that need a request, by server.
+
+    Args:
+        reused: Those that will be taken from earlier runs; some may be settled already.
+    """
     table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
     left = {
-        server: rows - (status.settled[server].total() if server in status.settled else 0)
+        server: rows - max(status.settled[server].total() if server in status.settled else 0, reused.get(server, 0))
         for server, rows in zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True)
     }
     return {server: rows for server, rows in left.items() if rows > 0}
@@ -243,6 +252,8 @@ def plan_lines(document: Mapping[str, Any]) -> list[str]:
         f"{rows['rejected']} rejected, {rows['duplicates']} duplicates (one request for equal URLs)"
         + (f", {rows['successes'] + rows['errors']} settled already" if rows["successes"] + rows["errors"] else "")
     )
+    if "base" in document:
+        lines.append(_base_line(document["base"]))
     for reason, count in sorted(document["rejected_by_reason"].items(), key=lambda item: -item[1]):
         lines.append(f"  rejected, {reason}: {count}")
     for group, count in document["groups"].items():
@@ -261,6 +272,13 @@ def plan_lines(document: Mapping[str, Any]) -> list[str]:
         "rates rise or fall with what servers allow, and a profile stage measures them first"
     )
     return lines
+
+
+def _base_line(base: Mapping[str, Any]) -> str:
+    how = "asked about, as refetch=changed" if base["refetch"] else "taken without a request"
+    return (
+        f"  base: {base['rows']} rows are {how}; {base['vanished']} rows of earlier runs are not in the list any more"
+    )
 
 
 def duration(seconds: float) -> str:

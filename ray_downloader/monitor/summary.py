@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ray_downloader.errors import TRANSIENT_KINDS
 from ray_downloader.monitor.renditions import sentence
+from ray_downloader.monitor.reused import base_sentence
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import PartitionSummary, load_partition_summary
 from ray_downloader.partition.batches import load_batches
@@ -87,7 +88,8 @@ def summarise(
 def figures_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What `status` shows about a run that has ended."""
     rows = {**summary["rows"], "left": summary["unsettled_rows"]}
-    return {"rows": rows, "errors_by_kind": summary["errors_by_kind"]}
+    base = {"base": summary["base"]} if summary.get("base") else {}
+    return {"rows": rows, "errors_by_kind": summary["errors_by_kind"], **base}
 
 
 def counted(layout: RunLayout) -> dict[str, Any]:
@@ -149,6 +151,8 @@ def show_summary(summary: Mapping[str, Any], console: Console, command: str) -> 
         console.print(
             f"checksums of the list: {checksums['ok']} images agree, {checksums['wrong']} do not (column checksum_ok)"
         )
+    if summary.get("base"):
+        console.print(f"base: {base_sentence(summary['base'])}")
     if "renditions" in summary:
         console.print(f"renditions: {sentence(summary['renditions'])}")
     passing = summary["errors_that_may_pass"]

@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, read_journal
+from ray_downloader.output.journal import ERROR_JOURNALS, HELD_INDEX, SUCCESS_JOURNALS, read_journal
 from ray_downloader.output.parquet import picture_notes, write_parquet
 from ray_downloader.output.stored_file import FileFacts, end_problem, sound_rows
 from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.run_folder.atomic import remove_temps, replacing
+from ray_downloader.run_folder.base_runs import REUSED
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.markers import find_marker, read_marker, remove_marker, write_marker
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
@@ -60,12 +61,14 @@ class BatchCounts:
         checksums: Of the images for which the list has a checksum or size, how many are `ok` and how many `wrong`.
         retry: Number of the retry order under which it was published.
         files: By name, what is known about each table; several versions of one that a tool may replace.
+        reused: Of the images, how many are of earlier runs: `linked`, or `not_modified` according to their servers.
     """
 
     servers: dict[str, dict[str, int]] = field(default_factory=dict)
     checksums: dict[str, int] = field(default_factory=dict)
     retry: int = 0
     files: Mapping[str, tuple[FileFacts, ...]] = field(default_factory=dict, compare=False)
+    reused: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> BatchCounts:
@@ -81,7 +84,8 @@ class BatchCounts:
                 for name, kinds in counts["servers"].items()
             }
             files = {str(name): tuple(map(FileFacts.parse, facts)) for name, facts in counts.get("files", {}).items()}
-            return cls(servers, dict(counts.get("checksums", {})), int(counts.get("retry", 0)), files)
+            checksums, reused = (dict(counts.get(name, {})) for name in ("checksums", "reused"))
+            return cls(servers, checksums, int(counts.get("retry", 0)), files, reused)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"unexpected content: {error!r}") from None
 
@@ -112,10 +116,14 @@ class BatchCounts:
     def to_json(self) -> str:
         """The text of the marker."""
         checksums = {"checksums": self.checksums} if self.checksums else {}
+        reused = {"reused": self.reused} if self.reused else {}
         retry = {"retry": self.retry} if self.retry else {}
         known = {name: [one.to_dict() for one in facts] for name, facts in self.files.items()}
         files = {"files": known} if known else {}
-        return json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums, **retry, **files}) + "\n"
+        return (
+            json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums, **reused, **retry, **files})
+            + "\n"
+        )
 
     def has_errors_of(self, kinds: Collection[str]) -> bool:
         """Whether one of its rows failed in one of these ways."""
@@ -235,13 +243,14 @@ class BatchFolder:
         before = self.counts()
         settled: dict[int, str] = {}
         checksums: Counter[str] = Counter()
+        reused: Counter[str] = Counter()
         notes: dict[str, None] = {}
         servers: list[str] = inputs.column(SERVER_NAME.name).to_pylist()
         own = [SERVER_NAME] if self.path.parent.name == f"server_name={POOLED}" else []
         with replacing(self.path / SUCCESSES) as images, replacing(self.path / ERRORS) as errors:
             schema = success_schema(kept_names(inputs.schema), extra_columns)
             found = _noting(notes, _fresh(self._images(inputs, before), settled, servers))
-            write_parquet(images, pa.schema([*schema, *own]), _counting(checksums, found), notes)
+            write_parquet(images, pa.schema([*schema, *own]), _counting(checksums, reused, found), notes)
             failed = _fresh(self._errors(inputs, before), settled, servers)
             write_parquet(errors, pa.schema([*ERROR_SCHEMA, *own]), failed)
             if len(settled) != inputs.num_rows:
@@ -254,10 +263,11 @@ class BatchFolder:
                 ERRORS: (FileFacts.of(errors, len(settled) - successes),),
             }
             remove_marker(self.path)
-        counts = replace(counts, retry=self._retry.number, files=files)
+        counts = replace(counts, retry=self._retry.number, files=files, reused=dict(sorted(reused.items())))
         write_marker(self.path, counts.to_json())
         for journal in self.path.glob("*.arrows"):
             journal.unlink()
+        (self.path / HELD_INDEX).unlink(missing_ok=True)
         return counts
 
     def _journals(self, pattern: str) -> list[Path]:
@@ -362,12 +372,21 @@ def _noting(notes: dict[str, None], batches: Iterator[pa.RecordBatch]) -> Iterat
         yield batch
 
 
-def _counting(checksums: Counter[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same batches, while `checksums` counts whose images match what the list says."""
+def _counting(
+    checksums: Counter[str], reused: Counter[str], batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """The same batches.
+
+    Args:
+        checksums: Counts whose images match what the list says.
+        reused: Counts the images of earlier runs.
+    """
     for batch in batches:
         if "checksum_ok" in batch.schema.names:
             agree = batch.column("checksum_ok")
             checksums.update(
                 {"ok": agree.true_count, "wrong": agree.false_count} if agree.null_count < len(agree) else {}
             )
+        if REUSED in batch.schema.names:
+            reused.update(how for how in batch.column(REUSED).to_pylist() if how is not None)
         yield batch

@@ -29,11 +29,14 @@ class FrameWriter:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._size_bytes = 0
 
-    def write(self, payload: Any) -> None:
+    def write(self, payload: Any) -> int:
         """Pass a frame to the operating system.
 
         Args:
             payload: Bytes, or anything that is a buffer of them.
+
+        Returns:
+            Where the frame begins in the file.
 
         Raises:
             OSError: It could not be written, and the file ends with the frame before it.
@@ -46,7 +49,9 @@ class FrameWriter:
             os.ftruncate(self._descriptor, self._size_bytes)
             os.lseek(self._descriptor, 0, os.SEEK_END)
             raise
+        offset = self._size_bytes
         self._size_bytes += _HEADER.size + len(data)
+        return offset
 
     def close(self) -> None:
         """Close the file."""
@@ -69,6 +74,21 @@ def read_frames(path: Path) -> Iterator[bytes]:
                 return
             left -= length
             yield payload
+
+
+def read_frame(path: Path, offset: int) -> bytes | None:
+    """The payload of the frame that begins there; None if it is not as it was written."""
+    with path.open("rb") as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        file.seek(offset)
+        try:
+            magic, length, checksum = _HEADER.unpack(file.read(_HEADER.size))
+        except struct.error:
+            return None
+        if magic != _MAGIC or length > size_bytes - offset - _HEADER.size:
+            return None
+        payload = file.read(length)
+        return payload if _checksum(payload) == checksum else None
 
 
 def _checksum(payload: bytes | memoryview) -> int:

@@ -29,6 +29,9 @@ from ray_downloader.run_folder.schemas import (
 ROW = pa.field("row", pa.int32(), nullable=False)
 SUCCESS_JOURNALS = "successes-*.arrows"
 ERROR_JOURNALS = "errors-*.arrows"
+#: Pictures of an earlier run that are taken if their server answers 304 (`reused.py`), and where in that file each is.
+HELD = "held-base.arrows"
+HELD_INDEX = "_held.parquet"
 
 #: The buffer is written when it reaches one of these, and the worker flushes ten times a second: a killed task loses no
 #: more than that.

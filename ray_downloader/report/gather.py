@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ray_downloader import __version__
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
+from ray_downloader.monitor.reused import base_sentence
 from ray_downloader.monitor.run_report import read_report
 from ray_downloader.monitor.summary import load_summary
 from ray_downloader.output.batch_folder import SUCCESS
@@ -154,6 +155,7 @@ def _totals(run: _Run, images: int, kinds: Counter[str], files: Sequence[Path]) 
         "images_per_s": download.get("images_per_s", 0.0),
         "checksums": summary.get("checksums", {}),
         "robots_disallowed": sum(summary.get("robots_disallowed", {}).values()),
+        "base": base_sentence(summary["base"]) if summary.get("base") else "",
     }
 
 

@@ -80,6 +80,7 @@ stack([["images", totals.images, 0], ["errors", totals.errors, 1], ["rejected", 
 
 for (const sentence of data.read_as) byId("notes").append(element("li", {}, sentence));
 if (totals.robots_disallowed) byId("notes").append(element("li", {}, `robots.txt would exclude ${many(totals.robots_disallowed, "row", "rows")}; politeness.robots=obey leaves them out.`));
+if (totals.base) byId("notes").append(element("li", {}, `Earlier runs: ${totals.base}.`));
 if (totals.checksums.ok || totals.checksums.wrong) byId("notes").append(element("li", {}, `Checksums of the list: ${NUMBER.format(totals.checksums.ok || 0)} images agree, ${NUMBER.format(totals.checksums.wrong || 0)} do not.`));
 
 /* ---- table of servers ---- */

@@ -124,6 +124,16 @@ def load_identity(layout: RunLayout) -> tuple[RunIdentity | None, str]:
         return None, f"{layout.run_file} is damaged ({error})"
 
 
+def earlier_pictures(layout: RunLayout) -> Mapping[str, object]:
+    """What a stored picture is in a run of an earlier version, which had no `run.json`; empty if that is unknown."""
+    try:
+        document = json.loads(layout.settings_file.read_text("utf-8"))
+        known = {f"image.{key}": value for key, value in document["image"].items()}
+        return known | {"downloader_parameters.image_size": document["downloader_parameters"]["image_size"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def save_identity(layout: RunLayout, identity: RunIdentity) -> None:
     """Write `run.json`."""
     write_text(layout.run_file, identity.to_json())

@@ -97,6 +97,21 @@ class RunLayout:
         return self.urls / "partition.json"
 
     @property
+    def base_table(self) -> Path:
+        """Which rows earlier runs have, and where (`base=`)."""
+        return self.urls / "base.parquet"
+
+    @property
+    def base_file(self) -> Path:
+        """The earlier runs, and how many rows they have."""
+        return self.urls / "base.json"
+
+    @property
+    def vanished_file(self) -> Path:
+        """Rows of earlier runs that the list does not have any more."""
+        return self.root / "vanished.csv"
+
+    @property
     def images(self) -> Path:
         return self.root / self.structure.images_folder
 

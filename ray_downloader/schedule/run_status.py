@@ -22,6 +22,7 @@ class RunStatus:
         work: Batches with rows to settle or to publish.
         rows_left: Rows to settle, by server name of the batch (`POOLED` for the small ones).
         checksums: Checksum counts of finished batches, as in `BatchCounts.checksums`.
+        reused: Images of earlier runs in finished batches, as in `BatchCounts.reused`.
         problems: What is wrong with finished batches, in sentences; their lost rows are left to do.
     """
 
@@ -29,6 +30,7 @@ class RunStatus:
     work: list[WorkItem] = field(default_factory=list)
     rows_left: Counter[str] = field(default_factory=Counter)
     checksums: Counter[str] = field(default_factory=Counter)
+    reused: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -49,6 +51,7 @@ class RunStatus:
         for server, kinds in counts.servers.items():
             self.settled.setdefault(server, Counter()).update(kinds)
         self.checksums.update(counts.checksums)
+        self.reused.update(counts.reused)
 
 
 def scan(layout: RunLayout, batches: Iterable[Batch], retry: RetryOrder = NO_RETRY) -> RunStatus:

@@ -22,6 +22,7 @@ import pyarrow as pa
 from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.output.batch_folder import BatchCounts, BatchFolder, with_shown_identifiers
 from ray_downloader.output.journal import Journal, Rows
+from ray_downloader.output.reused import HeldPictures
 from ray_downloader.partition.batches import read_batch
 from ray_downloader.run_folder.atomic import PRIVATE, write_text
 from ray_downloader.run_folder.checksums import Listed
@@ -88,6 +89,7 @@ class BatchWork:
         folder = layout.batch_folder(item.batch.server_name, item.batch.partition_id)
         self._folder = BatchFolder(folder, options.retry)
         self._journal = Journal(folder, options.retry.attempt_name(attempt_name), options.extra_columns, options.note)
+        self._held = HeldPictures(folder)
         self._extra_columns = options.extra_columns
         self._note: CrashNote | None = None
         self._suspect = find_suspect(self._note_file)
@@ -136,6 +138,7 @@ class BatchWork:
         )
         mirrors = chunk.column("mirrors").to_pylist()
         listed = _listed(chunk)
+        held = self._held.of(rows)
         for (identifier, server), group in groupby(numbered, key=lambda item: item[1:]):
             places = [place for place, _, _ in group]
             row = Row(
@@ -145,6 +148,7 @@ class BatchWork:
                 server=server,
                 mirrors=list(mirrors[places[0]] or ()),
                 listed=[listed[place] for place in places] if listed else (),
+                held=next((held[rows[place]] for place in places if rows[place] in held), None),
             )
             self._assigned_rows[row.number] = row
             yield row
@@ -181,6 +185,16 @@ class BatchWork:
         """Record its input rows as successes."""
         self._journal.add_image(row.rows, record, checksum_ok)
         self._settle(row)
+
+    def keep_held(self, row: Row) -> bool:
+        """Record the picture of an earlier run, which has not changed; False if it cannot be read any more."""
+        record = self._held.record(row.held) if row.held else None
+        if record is None:
+            row.held = None
+            return False
+        # A row whose list states a checksum is only linked to a picture with that checksum.
+        self.settle_image(row, record, [True if one.checksum else None for one in row.listed])
+        return True
 
     def settle_error(self, row: Row, record: ErrorRecord) -> None:
         """Record its input rows as errors."""

@@ -57,6 +57,8 @@ class InFlightRequests:
         route = work.route
         cookies = work.cookies.header(route.target) if isinstance(work, Row) and work.cookies else None
         headers = _with_cookies(route.headers, cookies) if cookies else route.headers
+        if isinstance(work, Row) and work.validators:
+            headers = {**headers, **work.validators}
         enough_bytes = MAX_ROBOTS_BYTES if isinstance(work, RobotsRequest) else None
         self._fetcher.start(FetchRequest(token, route.target, headers, route.verify_tls, enough_bytes))
 

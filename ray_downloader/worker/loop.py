@@ -55,6 +55,8 @@ PAUSED_RECHECK_S = 5.0
 #: Answers of an actor do not wake the network poll, so it is short while one is awaited.
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
+#: The answer to a conditional request for what has not changed.
+NOT_MODIFIED_STATUS = 304
 #: What is known about a row over which several processes died.
 BLAMED = f"{BLAMED_AFTER} worker processes in a row died while they worked on this row alone"
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
@@ -390,6 +392,8 @@ class Worker:
     def _receive(self, ended: Ended) -> None:
         queue, row, result = ended.queue, ended.work, ended.result
         assert isinstance(row, Row)
+        if result.status == NOT_MODIFIED_STATUS and row.validators:  # we asked for it, so it is no failure
+            result = replace(result, kind=None, message="", said="")
         now_s = self._ports.clock()
         _log.debug(
             "%s: %s after %.2f s, %d bytes", row.url, result.status or result.kind, result.total_s, result.size_bytes
@@ -433,11 +437,22 @@ class Worker:
         self._notice_served(queue, now_s - result.total_s)
         if result.redirect_url is not None:
             self._follow(row, result, now_s)
+        elif result.status == NOT_MODIFIED_STATUS:
+            self._keep_held(queue, row)
         else:
             assert row.route is not None
             queue.notice_file(row.route, is_listed=not row.hops)
             row.move(RowState.BODY)
             self._bodies.add(row, result)
+
+    def _keep_held(self, queue: ServerQueue, row: Row) -> None:
+        """The picture of an earlier run has not changed; if it is lost, it is requested without a condition."""
+        if row.batch.keep_held(row):
+            _log.debug("%s: not modified", row.identifier)
+            self._settled(row, "")
+        else:
+            row.move(RowState.QUEUED)
+            queue.add_first(row)
 
     def _notice_served(self, queue: ServerQueue, sent_s: float) -> None:
         queue.judge.notice_served(sent_s)

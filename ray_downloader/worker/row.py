@@ -22,6 +22,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.fetch.renditions import Rendition
 from ray_downloader.output.journal import Rows
+from ray_downloader.output.reused import HeldPicture
 from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.worker.request_policy import Failure, Route
@@ -78,6 +79,7 @@ class Row:
         mirrors: URLs of the same bytes, to be tried when this one has failed for good.
         listed: What the list states about the bytes for each of its rows; empty if it states nothing.
         rendition: The smaller version that is requested first; the identifier is the first mirror then.
+        held: The picture of an earlier run, which counts if the server answers that it has not changed.
         attempt: 1 for the first request.
         url: The start of the attempt: the identifier or a mirror.
         route: Where the next request goes; not to `url` after a redirect.
@@ -97,6 +99,7 @@ class Row:
     mirrors: list[str] = field(default_factory=list)
     listed: Sequence[Listed] = ()
     rendition: Rendition | None = None
+    held: HeldPicture | None = None
     attempt: int = 1
     url: str = ""
     route: Route | None = None
@@ -155,6 +158,12 @@ class Row:
     def start_url(self) -> str:
         """The URL with which it begins."""
         return self.rendition.url if self.rendition else self.identifier
+
+    @property
+    def validators(self) -> Mapping[str, str]:
+        """Headers of its next request that ask whether the held picture is still what that URL answers."""
+        is_its_url = self.held and self.route and without_user_info(self.route.url) == self.held.final_url
+        return self.held.validators if self.held and is_its_url else {}
 
     def take_out(self, indices: Sequence[int]) -> Row:
         """A separate row for some of the input rows, which are removed from this one."""

@@ -23,10 +23,24 @@ COOKIE = "Set-Cookie: also=2; Path=/"
 
 
 async def picture(exchange: Exchange) -> None:
-    """A JPEG that depends on the path."""
+    """A JPEG that depends on the path; 304 for those who have it."""
     etag = f'"{zlib.crc32(exchange.path.encode()):x}"'
     validators = {"ETag": etag, "Last-Modified": "Wed, 01 Jan 2020 00:00:00 GMT"}
-    exchange.answer(body=jpeg_of(exchange.path), headers=validators)
+    if exchange.headers.get("if-none-match") == etag:
+        exchange.answer(304, headers=validators)
+    else:
+        exchange.answer(body=jpeg_of(exchange.path), headers=validators)
+
+
+async def changing(exchange: Exchange) -> None:
+    """/changing: another picture, with another ETag, at each visit."""
+    validators = {"ETag": f'"visit-{exchange.visits}"'}
+    exchange.answer(body=jpeg_of(f"{exchange.path}{exchange.visits}"), headers=validators)
+
+
+async def vague(exchange: Exchange) -> None:
+    """/vague: the picture, with nothing by which to ask whether it has changed."""
+    exchange.answer(body=jpeg_of(exchange.path))
 
 
 async def status(exchange: Exchange) -> None:
@@ -266,6 +280,8 @@ ROUTES: dict[str, Route] = {
     "placeholder": placeholder,
     "presentation": presentation,
     "status": status,
+    "changing": changing,
+    "vague": vague,
     "flaky": flaky,
     "delay": delay,
     "drip": drip,

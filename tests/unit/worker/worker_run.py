@@ -19,6 +19,7 @@ from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.run_folder.base_runs import stored_columns
 from ray_downloader.run_folder.layout import ERRORS
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.batch_work import BatchOptions, BatchWork
@@ -80,7 +81,8 @@ class Run:
             self.fetcher, LocalBudgets(self.host), self.process or process, self.clock, lambda: 1.8e9 + self.clock(),
             random.Random(2),
         )  # fmt: skip
-        batches = [BatchWork(self.layout, item, holder, BatchOptions()) for item in self.work]
+        batch_options = BatchOptions(extra_columns=stored_columns(self.settings))
+        batches = [BatchWork(self.layout, item, holder, batch_options) for item in self.work]
         is_strict = self.settings.politeness.opt_out == "strict"
         robots = RobotsGate(self.settings.politeness.robots, self.layout.robots, 1.8e9, is_strict=is_strict)
         return Worker(batches, self.policy, robots, ports, TimeSlice(holder, seconds))
