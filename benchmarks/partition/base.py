@@ -1,4 +1,4 @@
-"""How long it takes to find out which rows of a list an earlier run has (`base=`): `python -m benchmarks.partition.base`.
+"""How long it takes to find out which rows of a list an earlier run has: `python -m benchmarks.partition.base`.
 
 Both sides are made up: an earlier run of `--rows` rows, whose pictures are a few bytes, and its list a month later,
 with 2 % new rows and 2 % fewer old ones. The whole is `mode=plan`: the partition of the list, and the comparison.

@@ -19,7 +19,7 @@ from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.identity import RunIdentity, changed_keys, earlier_pictures, load_identity, picture_keys
 from ray_downloader.run_folder.layout import RunLayout
 
-VERSION = 1
+_VERSION = 1
 #: The column that says how a picture came into a run with `base`; null for those that were fetched.
 REUSED = "reused"
 #: Its values: the row is that of an earlier run, without a request; or its server answered 304.
@@ -90,7 +90,7 @@ def load_base_plan(layout: RunLayout) -> BasePlan | None:
 
 def save_base_plan(layout: RunLayout, plan: BasePlan) -> None:
     """Write `urls/base.json`."""
-    write_text(layout.base_file, json.dumps({"version": VERSION, **asdict(plan)}) + "\n")
+    write_text(layout.base_file, json.dumps({"version": _VERSION, **asdict(plan)}) + "\n")
 
 
 def mark_taken(layout: RunLayout, plan: BasePlan) -> None:

@@ -56,7 +56,7 @@ PAUSED_RECHECK_S = 5.0
 AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
 #: The answer to a conditional request for what has not changed.
-NOT_MODIFIED_STATUS = 304
+_NOT_MODIFIED = 304
 #: What is known about a row over which several processes died.
 BLAMED = f"{BLAMED_AFTER} worker processes in a row died while they worked on this row alone"
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
@@ -392,7 +392,7 @@ class Worker:
     def _receive(self, ended: Ended) -> None:
         queue, row, result = ended.queue, ended.work, ended.result
         assert isinstance(row, Row)
-        if result.status == NOT_MODIFIED_STATUS and row.validators:  # we asked for it, so it is no failure
+        if result.status == _NOT_MODIFIED and row.validators:  # we asked for it, so it is no failure
             result = replace(result, kind=None, message="", said="")
         now_s = self._ports.clock()
         _log.debug(
@@ -437,7 +437,7 @@ class Worker:
         self._notice_served(queue, now_s - result.total_s)
         if result.redirect_url is not None:
             self._follow(row, result, now_s)
-        elif result.status == NOT_MODIFIED_STATUS:
+        elif result.status == _NOT_MODIFIED:
             self._keep_held(queue, row)
         else:
             assert row.route is not None
