@@ -46,7 +46,7 @@ coverage: $(BIN)/.developer ## the same, and which share of the lines they run
 	$(BIN)/python -m pytest tests/unit tests/conf -n 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=
 	@echo "these tests run $$($(BIN)/python -m coverage report --format=total) % of the lines of ray_downloader"
 
-test-readers: $(BIN)/.developer ## a run and its exports, read by datasets, webdataset, DuckDB, polars, pandas, Spark, Ray Data, Daft
+test-readers: $(BIN)/.developer ## a run and its exports, read by datasets, webdataset, DuckDB, polars, pandas, Spark, Ray Data, Daft, Lance
 	$(BIN)/python -m pip install --quiet --editable '.[readers]'
 	$(BIN)/python -m pytest tests/readers
 

@@ -214,7 +214,7 @@ class ToolsParameters(_Group):
     """lookup: images to extract."""
     runs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     """link_health: further run folders."""
-    export_format: Literal["webdataset", "parquet", "imagefolder"] = "webdataset"
+    export_format: Literal["webdataset", "parquet", "imagefolder", "lance"] = "webdataset"
     """export: what to write."""
     shard_rows: PositiveInt = 10_000
     """export: approximate number of images per shard."""

@@ -114,11 +114,30 @@ def test_webdataset_reads_its_export(run: RunLayout) -> None:
     assert {json.loads(one["json"])["label"] for one in samples} == {"Aus", ""}
 
 
-def _export(run: RunLayout, form: str) -> Path:
+def test_lance_reads_its_export_and_one_that_is_cut_otherwise_replaces_it(run: RunLayout) -> None:
+    lance = pytest.importorskip("lance")
+    folder = _export(run, "lance")
+    exported = lance.dataset(str(folder / "images.lance"))
+    table = exported.to_table()
+    assert table.num_rows == IMAGES
+    assert len(exported.get_fragments()) == 3
+    assert all(_is_picture(picture) for picture in table.column("image").to_pylist())
+    assert sorted(label or "" for label in table.column("label").to_pylist()) == [""] * 3 + ["Aus"] * 7
+    assert exported.count_rows("license = 'CC0'") == 4
+    _export(run, "lance", shard_rows=100)
+    exported = lance.dataset(str(folder / "images.lance"))
+    assert (exported.count_rows(), len(exported.get_fragments())) == (IMAGES, 1)
+    assert len(list((folder / "images.lance" / "data").iterdir())) == 1, "the data of the earlier export is gone"
+    shutil.rmtree(folder / "images.lance")
+    _export(run, "lance", shard_rows=100)
+    assert lance.dataset(str(folder / "images.lance")).count_rows() == IMAGES
+
+
+def _export(run: RunLayout, form: str, shard_rows: int = 4) -> Path:
     values = {
         "path_to_input": "",
         "path_to_output": run.root,
-        "tools_parameters": {"export_format": form, "shard_rows": 4},
+        "tools_parameters": {"export_format": form, "shard_rows": shard_rows},
         "export": {"label": "species", "shuffle": 1},
     }
     run_here(TOOLS.get("export")(ToolContext("export", Settings.from_config(values))))

@@ -3,6 +3,7 @@
 - `webdataset`: `shards/000000.tar`, ... with `<key>.<format>`, `<key>.json` and, if it has a label, `<key>.cls`.
 - `parquet`: `data/train-00000-of-....parquet`, which `datasets.load_dataset` reads as pictures.
 - `imagefolder`: `train/<shard>/<key>.<format>` with `metadata.parquet`, which `datasets` reads.
+- `lance`: `images.lance`, one dataset, with a fragment per shard.
 
 Each shard has `shard_rows` images, the last one fewer. `export.shuffle` is a seed: row groups of all files are put in
 random order, then the images of each shard. `export.label` names a column.
@@ -27,6 +28,7 @@ from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.sql import identifier
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit
 from ray_downloader.tools.builtin.export_card import write_card
+from ray_downloader.tools.builtin.lance_dataset import commit, is_there, require_lance
 from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, ending_of, write_shard
 from ray_downloader.tools.context import StoredBatch, fingerprint, stamp_of
 from ray_downloader.tools.queries import columns_of, images_database
@@ -49,6 +51,10 @@ class Export(Tool):
     def work(self) -> Step:
         """Cut the images into shards."""
         form = self.context.parameters.export_format
+        if form == "lance":
+            require_lance()
+            if not is_there(self.folder):  # what was written before is not part of it
+                shutil.rmtree(self.folder / _UNITS, ignore_errors=True)
         repeated, classes, ending = self._facts
         cuts = list(_cuts(self._pieces(), self.context.parameters.shard_rows))
         targets = [self.folder / NAMES[form].format(shard=index, shards=len(cuts)) for index in range(len(cuts))]
@@ -70,6 +76,8 @@ class Export(Tool):
         """Write the card, and report where everything is."""
         _, classes, _ = self._facts
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.context.parameters.export_format == "lance":
+            commit(self.folder, sorted(self.folder.glob("fragments/*.json")))
         (self.folder / _CLASSES).unlink(missing_ok=True)
         if classes:
             write_text(self.folder / _CLASSES, "".join(f"{name}\n" for name in classes))

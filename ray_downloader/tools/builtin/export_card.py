@@ -21,7 +21,12 @@ CARD, SHEET = "README.md", "contact_sheet.jpg"
 _SHEET_IMAGES = 48
 _MAX_LICENSES = 50
 _MAX_CLASSES = 100
-_DATA_FILES = {"webdataset": "shards/*.tar", "parquet": "data/*.parquet", "imagefolder": "train/**"}
+_DATA_FILES = {
+    "webdataset": "shards/*.tar",
+    "parquet": "data/*.parquet",
+    "imagefolder": "train/**",
+    "lance": "images.lance/data/*",
+}
 
 
 def write_card(

@@ -1,4 +1,4 @@
-"""For `export`: writes one shard: a tar for WebDataset, a parquet file for `datasets`, or a folder of images."""
+"""For `export`: writes one shard: a tar, parquet for `datasets`, a folder of images, or a part of a Lance dataset."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from ray_downloader.output.parquet import write_parquet
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import RAW, SUCCESS_SCHEMA
 from ray_downloader.tools.base import Unit
+from ray_downloader.tools.builtin.lance_dataset import write_fragments
 from ray_downloader.tools.context import StoredBatch
 from ray_downloader.tools.rows import CHUNK_ROWS, Chunk
 
@@ -33,6 +34,7 @@ NAMES = {
     "webdataset": "shards/{shard:06d}.tar",
     "parquet": "data/train-{shard:05d}-of-{shards:05d}.parquet",
     "imagefolder": "train/{shard:06d}",
+    "lance": "fragments/{shard:06d}.json",
 }
 #: Columns that accompany each picture, where the file has them.
 _COLUMNS = (
@@ -206,13 +208,23 @@ def _json(sample: Sample) -> bytes:
 
 
 def _write_parquet(target: Path, samples: Iterator[Sample]) -> None:
-    first, samples = _peeked(samples)
-    texts = [name for name in _COLUMNS if not name.endswith("_size") and name != "is_license_full"]
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    labels = [(LABEL, pa.string())] if first and LABEL in first.columns else []
-    schema = pa.schema([("image", image), *labels, *((name, pa.string()) for name in texts)])
+    schema, samples = _schema_of(samples, image)
     with replacing(target) as temp:
         write_parquet(temp, schema, (_record_batch(rows, schema) for rows in _grouped(samples)))
+
+
+def _write_lance(target: Path, samples: Iterator[Sample]) -> None:
+    schema, samples = _schema_of(samples, pa.binary())
+    write_fragments(target, schema, (_record_batch(rows, schema) for rows in _grouped(samples)))
+
+
+def _schema_of(samples: Iterator[Sample], image: pa.DataType) -> tuple[pa.Schema, Iterator[Sample]]:
+    """The columns of a table of these samples, whose pictures have the type `image`; and the samples."""
+    first, samples = _peeked(samples)
+    texts = [name for name in _COLUMNS if not name.endswith("_size") and name != "is_license_full"]
+    labels = [(LABEL, pa.string())] if first and LABEL in first.columns else []
+    return pa.schema([("image", image), *labels, *((name, pa.string()) for name in texts)]), samples
 
 
 def _peeked(samples: Iterator[Sample]) -> tuple[Sample | None, Iterator[Sample]]:
@@ -221,7 +233,8 @@ def _peeked(samples: Iterator[Sample]) -> tuple[Sample | None, Iterator[Sample]]
 
 
 def _record_batch(samples: Sequence[Sample], schema: pa.Schema) -> pa.RecordBatch:
-    pictures = [{"bytes": sample.image, "path": sample.name} for sample in samples]
+    has_paths = pa.types.is_struct(schema.field("image").type)
+    pictures = [{"bytes": sample.image, "path": sample.name} if has_paths else sample.image for sample in samples]
     columns = [[sample.columns.get(name) for sample in samples] for name in schema.names[1:]]
     arrays = [pa.array(values, field.type) for values, field in zip([pictures, *columns], schema, strict=True)]
     return pa.record_batch(arrays, schema=schema)
@@ -256,4 +269,5 @@ _WRITERS: dict[str, Callable[[Path, Iterator[Sample]], None]] = {
     "webdataset": _write_tar,
     "parquet": _write_parquet,
     "imagefolder": _write_folder,
+    "lance": _write_lance,
 }

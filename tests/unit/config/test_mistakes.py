@@ -13,7 +13,7 @@ from ray_downloader.config.settings import Settings
     [
         ("tools_parameters.resize_size", "did you mean tools_parameters.new_resize_size?"),
         ("tools_parameter.apply", "tools_parameter is not a known key; did you mean tools_parameters?"),
-        ("nonsense.key", "nonsense is not a known key; known keys: account, cluster, "),
+        ("nonsense.key", "nonsense is not a known key; known keys: account, base, cluster, "),
         ("politeness.nonsense", "politeness.nonsense is not a known key; known keys: adaptive, burst, "),
         ("politeness.contact.name", "politeness.contact is a value and has no keys below it"),
     ],

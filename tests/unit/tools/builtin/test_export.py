@@ -246,3 +246,12 @@ def test_members_of_a_tar_have_one_ending_if_formats_are_mixed(tmp_path: Path) -
     (shard,) = (run.layout.tools / "export" / "webdataset" / "shards").iterdir()
     with tarfile.open(shard) as tar:
         assert tar.getnames()[::2] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_lance_that_is_not_installed_is_one_sentence_before_anything_is_written(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray_downloader.tools.builtin.lance_dataset.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"export_format=lance needs the package pylance: pip install"):
+        run.tool("export", export_format="lance").work()
+    assert not (run.layout.tools / "export" / "lance").exists()
