@@ -449,6 +449,20 @@ def test_a_single_server_that_is_reached_after_minutes_loses_nothing() -> None:
     assert kinds(held(one_server(*rows(20), troubles=(silent,)))) == {"image": 20}
 
 
+@pytest.mark.parametrize("after_s", [0.05, 60.0], ids=["answers", "hangs"])
+def test_what_a_killed_worker_held_of_its_servers_is_free_within_five_seconds(after_s: float) -> None:
+    """Also the only connection to a server, in the middle of an answer: others waited for 30 s, or for its timeout."""
+    fates = [row for server in (0, 1) for row in (*rows(2, Slow(after_s), server), *rows(60, server=server))]
+    servers = (Server("a.example"), Server("b.example"))
+    faults, politeness = (WorkerKilled(9.0),), {"max_connections": 1}
+    run = run_world(World(servers, tuple(fates), faults, rate_rps=2.0, politeness=politeness))
+    assert kinds(run) == {"image": len(fates)}
+    lost = [arrivals for arrivals in run.arrivals if after_s < 1 or any(arrival.is_cut for arrival in arrivals)]
+    assert lost
+    for arrivals in lost:
+        assert min(arrival.at_s for arrival in arrivals if arrival.at_s > 9.0) < 14.0
+
+
 def test_four_lost_nodes_in_the_life_of_a_run() -> None:
     """Exit 1."""
     faults = tuple(NodeLost(5.0 * number, number % 2) for number in range(1, 7))
