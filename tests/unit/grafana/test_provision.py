@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.prometheus import Dataquery
 
 from ray_downloader.grafana import main
 
@@ -47,3 +51,22 @@ def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
         and one["y"] < other["y"] + other["h"]
         and other["y"] < one["y"] + one["h"]
     )
+
+
+def test_grafanas_own_model_of_a_dashboard_knows_every_field(folder: Path) -> None:
+    """Grafana drops fields that it does not know without a word; the model is generated from its schemas."""
+    register_default_plugins()
+    written = json.loads((folder / "dashboards" / "ray_downloader.json").read_text("utf-8"))
+    understood = Dashboard.from_json(written)
+    assert _lost(written, json.loads(JSONEncoder().encode(understood))) == []
+    assert all(isinstance(target, Dataquery) for panel in understood.panels for target in panel.targets)
+
+
+def _lost(written: Any, understood: Any, place: str = "") -> list[str]:
+    """Where something that was written is missing or different in what was understood."""
+    if isinstance(written, dict) and isinstance(understood, dict):
+        return [lost for key in written for lost in _lost(written[key], understood.get(key), f"{place}/{key}")]
+    if isinstance(written, list) and isinstance(understood, list) and len(written) == len(understood):
+        pairs = enumerate(zip(written, understood, strict=True))
+        return [lost for number, (one, other) in pairs for lost in _lost(one, other, f"{place}/{number}")]
+    return [] if written == understood else [place]
