@@ -18,8 +18,10 @@ LEAST_WINDOW_S = 15.0
 SAMPLES = 8
 #: A measured rate counts as much as the expected one when it was measured with so many rows.
 PRIOR_ROWS = 5
-#: From so many pauses on, pauses are how a server is; the last few of them are looked at.
+#: From so many pauses on, pauses are how a server is; the last few of them are looked at. Fewer may have been chance:
+#: as many as there were, less `CHANCE_PAUSES`, are expected to come again in as much time.
 SEVERAL_PAUSES = 3
+CHANCE_PAUSES = 0.5
 LAST_PAUSES = 4
 #: A server that was not paused for so many times its usual interval between pauses is over it.
 QUIET_INTERVALS = 2.0
@@ -84,7 +86,8 @@ class MeasuredRates:
     """Rows/s of each budget and of the whole run, measured over the recent past.
 
     A budget's rate is that while it may get requests, as the rate that is learned from a pause makes the next one
-    unlikely. A budget that is paused again and again has a rate that includes its pauses: from one of them to another.
+    less likely; pauses that have come lower it by as much as they may cost again. A budget that is paused again and
+    again has a rate that includes its pauses: from one of them to another.
 
     Args:
         now_s: When the run started; monotonic, as all times here.
@@ -97,6 +100,8 @@ class MeasuredRates:
         #: When each budget had its first row settled.
         self._first_s: dict[str, float] = {}
         self._paused_s: dict[str, float] = {}
+        #: For how long each budget could get requests before its latest pause.
+        self._open_before_pause_s: dict[str, float] = {}
         #: When pauses began, and how many rows were settled then.
         self._pauses: dict[str, deque[tuple[float, int]]] = {}
         #: The best speed of the whole run so far, in rows/s: what all together can reach; None if no row came.
@@ -128,7 +133,9 @@ class MeasuredRates:
     def _note_pauses(self, rows: Mapping[str, int], paused: Iterable[str], now_s: float) -> None:
         """Pauses with hardly a row between them are one."""
         for budget in paused:
-            self._paused_s[budget] = self._paused_s.get(budget, 0.0) + now_s - self._latest.at_s
+            paused_s = self._paused_s.get(budget, 0.0)
+            self._open_before_pause_s[budget] = self._latest.at_s - self._started_s - paused_s
+            self._paused_s[budget] = paused_s + now_s - self._latest.at_s
             pauses = self._pauses.setdefault(budget, deque(maxlen=LAST_PAUSES))
             if not pauses or rows.get(budget, 0) >= pauses[-1][1] + PRIOR_ROWS:
                 pauses.append((now_s, rows.get(budget, 0)))
@@ -148,11 +155,23 @@ class MeasuredRates:
         if seconds <= 0:
             return expected_rps
         rows = self._latest.rows.get(budget, 0) - since.rows.get(budget, 0)
-        return (rows + PRIOR_ROWS) / (seconds + PRIOR_ROWS / expected_rps)
+        return (rows + PRIOR_ROWS) / (seconds + PRIOR_ROWS / expected_rps) / (1 + self._pause_to_come(budget))
 
     def is_often_paused(self, budget: str) -> bool:
         """Whether a budget is paused again and again."""
         return self._with_pauses(budget) is not None
+
+    def _pause_to_come(self, budget: str) -> float:
+        """Seconds for which a budget with few pauses will be paused for each second in which it may get requests."""
+        count = len(self._pauses.get(budget, ()))
+        if not 0 < count < SEVERAL_PAUSES:
+            return 0.0
+        paused_s = self._paused_s.get(budget, 0.0)
+        open_s = self._latest.at_s - self._started_s - paused_s
+        before_s = self._open_before_pause_s.get(budget, 0.0)
+        if before_s <= 0 or open_s - before_s > QUIET_INTERVALS * before_s / count:
+            return 0.0
+        return (count - CHANCE_PAUSES) / open_s * paused_s / count
 
     def _with_pauses(self, budget: str) -> float | None:
         """Rows/s of a budget that is paused again and again, its pauses included; None for any other."""

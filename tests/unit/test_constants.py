@@ -265,6 +265,7 @@ MEASURED = [
             "SAMPLES": 8,
             "PRIOR_ROWS": 5,
             "SEVERAL_PAUSES": 3,
+            "CHANCE_PAUSES": 0.5,
             "LAST_PAUSES": 4,
             "QUIET_INTERVALS": 2.0,
         },

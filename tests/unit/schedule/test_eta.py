@@ -101,10 +101,25 @@ def test_a_budget_is_measured_from_when_it_began_between_two_looks() -> None:
 
 
 def test_a_pause_is_no_part_of_a_rate() -> None:
-    run = Run().go(10, 2.0).go(10, 0.0, is_paused=True).go(10, 2.0)
+    run = Run().go(10, 2.0).go(10, 0.0, is_paused=True).go(21, 2.0)
     assert run.rate() == pytest.approx(2.0)
     assert not run.rates.is_often_paused("a")
     assert Run().go(10, 2.0).go(10, 0.0).go(10, 2.0).rate() < 1.6
+
+
+def test_a_pause_is_half_expected_again_until_it_was_quiet_for_twice_as_long_as_before() -> None:
+    """A server with a limit by the minute pauses us once a minute; one in trouble for a moment never again."""
+    run = Run().go(10, 2.0).go(8, 0.0, is_paused=True).go(10, 2.0)
+    assert run.rate() == pytest.approx(2.0 / (1 + 0.5 / 20 * 8))
+    run.go(10, 2.0)
+    assert run.rate() == pytest.approx(2.0 / (1 + 0.5 / 30 * 8))
+    run.go(1, 2.0)
+    assert run.rate() == pytest.approx(2.0)
+
+
+def test_the_second_pause_of_two_is_expected_again() -> None:
+    run = Run().go(10, 2.0).go(8, 0.0, is_paused=True).go(10, 2.0).go(4, 0.0, is_paused=True).go(5, 2.0)
+    assert run.rate() == pytest.approx(2.0 / (1 + 1.5 / 25 * 6))
 
 
 def test_a_budget_that_is_paused_again_and_again_has_a_rate_with_its_pauses() -> None:
