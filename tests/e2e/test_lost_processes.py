@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,18 +18,18 @@ from tests.support.running import RunningOrigin
 pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 ROWS, SERVERS = 1200, 8
-RATE_RPS = 4
 
 
 def test_what_is_killed_costs_what_was_in_flight_and_ray_is_started_once_more(
     tmp_path: Path, origin: RunningOrigin
 ) -> None:
+    origin.forget()
     urls = [f"http://lost-{n % SERVERS}.example/photo/{n}.jpg" for n in range(ROWS)]
     (tmp_path / "list.txt").write_text("\n".join(urls) + "\n")
     out = RunFolder(tmp_path / "out")
     arguments = (
         f"path_to_input={tmp_path / 'list.txt'}", f"path_to_output={out.root}", "stages=[partition,download]",
-        f"downloader_parameters.default_rate_limit={RATE_RPS}", "downloader_parameters.rate_multiplier=0",
+        "downloader_parameters.default_rate_limit=4", "downloader_parameters.rate_multiplier=0",
         "politeness.robots=ignore", "politeness.max_connections=1", "cluster.num_cpus=2",
         as_override("network.connect_to", origin.connect_to),
     )  # fmt: skip
@@ -50,11 +49,8 @@ def test_what_is_killed_costs_what_was_in_flight_and_ray_is_started_once_more(
         command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stdout=file, stderr=file
     ) as driver:  # fmt: skip
         goes_on_everywhere()
-        before_kill = len(origin.seen())
         kill(driver, lambda role, _: role == "worker")
         goes_on_everywhere()
-        others = longest_turn_of_others([request.host for request in origin.seen()[before_kill:]])
-        assert others <= 5 * RATE_RPS + 2, f"a server waited while another got {others} requests"
         kill(driver, lambda _, title: "/raylet/raylet" in title)
         wait_for(lambda: "Ray is started once more" in log.read_text())
         goes_on_everywhere()
@@ -75,11 +71,6 @@ def test_what_is_killed_costs_what_was_in_flight_and_ray_is_started_once_more(
     assert out.settled_uuids().total() == len(out.settled_uuids()) == ROWS
     again = sum(asked().values()) - ROWS
     assert again <= 3 * (2 * SERVERS + 32), f"{again} of {ROWS} were asked for again"
-
-
-def longest_turn_of_others(hosts: list[str]) -> int:
-    """How many requests one server got before another got its first. The pace of the one is the clock of the other."""
-    return max(max(Counter(hosts[: hosts.index(host)]).values(), default=0) for host in set(hosts))
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
