@@ -23,7 +23,6 @@ ROWS, SERVERS = 1200, 8
 def test_what_is_killed_costs_what_was_in_flight_and_ray_is_started_once_more(
     tmp_path: Path, origin: RunningOrigin
 ) -> None:
-    origin.forget()
     urls = [f"http://lost-{n % SERVERS}.example/photo/{n}.jpg" for n in range(ROWS)]
     (tmp_path / "list.txt").write_text("\n".join(urls) + "\n")
     out = RunFolder(tmp_path / "out")
