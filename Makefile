@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 TEST_PROCESSES ?= 4
 # Ray must not report usage, nor look for the network to do so.
 export RAY_USAGE_STATS_ENABLED = 0
+# Each process of the tests would compile all of them anew, which takes longer than most of them run.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-thorough test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants soak slurm-soak clean

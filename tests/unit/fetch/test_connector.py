@@ -153,10 +153,13 @@ def test_a_kind_of_address_that_this_machine_does_not_know_is_passed_over(
         connect("museum.org")
 
 
-def test_a_name_without_an_address_is_a_failed_connection(connect: Connect, far_ends: Connecting) -> None:
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_a_name_without_an_address_is_a_failed_connection(
+    connect: Connect, far_ends: Connecting, is_guarded: bool
+) -> None:
     far_ends.names["museum.org"] = []
     with pytest.raises(NewConnectionError, match="the name has no address"):
-        connect("museum.org", allow_private_addresses=True)
+        connect("museum.org", allow_private_addresses=not is_guarded)
 
 
 @pytest.mark.parametrize("host", ["gone.org", "no..name"])

@@ -186,6 +186,20 @@ def test_a_body_without_a_place_is_received_when_there_is_one(wire: Wire, tmp_pa
         result.file.close()
 
 
+def test_half_a_body_gives_its_place_back_when_all_ends(wire: Wire, tmp_path: Path) -> None:
+    room = BodyRoom(0, tmp_path, scratch_bytes=100)
+    fetcher = CurlFetcher(NetworkSettings(), AGENT, 4, room)
+    fetcher.start(get(0, "http://museum.org/a.jpg"))
+    fetcher.poll(0.0)
+    wire.answer(answer_of(b"abcdef")[:-3])
+    until_s = time.monotonic() + 60
+    while room.on_scratch_bytes < 3 and time.monotonic() < until_s:
+        assert fetcher.poll(0.01) == []
+    assert room.on_scratch_bytes == 3
+    fetcher.close()
+    assert room.on_scratch_bytes == 0
+
+
 def test_an_idle_poll_sleeps_to_the_fraction_of_a_millisecond(
     make_fetcher: MakeFetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
