@@ -81,8 +81,8 @@ def apply_tools(config: str | Path | Mapping[str, Any], tool_name: str, /, **ove
     from ray_downloader.config.compose import compose_over  # noqa: PLC0415
     from ray_downloader.config.given import given_keys  # noqa: PLC0415
     from ray_downloader.signals import raising_interrupts  # noqa: PLC0415
-    from ray_downloader.tools.configuration import flat_keys, tool_context  # noqa: PLC0415
-    from ray_downloader.tools.entry import apply_tool  # noqa: PLC0415
+    from ray_downloader.tools.configuration import flat_keys  # noqa: PLC0415
+    from ray_downloader.tools.entry import apply_tool_to  # noqa: PLC0415
 
     given = given_keys(config, overrides)
     composed = OmegaConf.to_container(compose_over(given), resolve=False)
@@ -90,4 +90,4 @@ def apply_tools(config: str | Path | Mapping[str, Any], tool_name: str, /, **ove
     values = {str(key): value for key, value in composed.items()}
     path = Path(config).absolute() if isinstance(config, str | Path) else None
     with raising_interrupts():
-        return apply_tool(tool_context(tool_name, values, flat_keys(given)), path)
+        return apply_tool_to(tool_name, values, flat_keys(given), path)

@@ -26,6 +26,7 @@ from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
 from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.stores.reading import work_folder_of
 
 ORDERS = ("pause", "resume", "rate", "ban")
 #: What each order means for a server.
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = OneSentenceParser(
         prog="python -m ray_downloader.control", description="Steer a running job; takes effect within 5 s."
     )
-    parser.add_argument("out", type=Path, help="run folder (path_to_output)")
+    parser.add_argument("out", help="run folder or URL (path_to_output)")
     parser.add_argument(
         "action", choices=("list", *ORDERS), help="list: the orders in force, and the servers of the run"
     )
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("value", type=float, nargs="?", help="requests per second, for rate")
     given = parser.parse_args(arguments)
     try:
-        said = _list(given) if given.action == "list" else _give(given)
+        folder = work_folder_of(given.out)
+        said = _list(given, folder) if given.action == "list" else _give(given, folder)
     except UserError as error:
         print(f"ray_downloader.control: {error}", file=sys.stderr)  # noqa: T201
         return ExitCode.USAGE
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ExitCode.SETTLED
 
 
-def _give(given: argparse.Namespace) -> str:
+def _give(given: argparse.Namespace, folder: Path) -> str:
     """Write the order; returns a sentence about what it means and when it takes effect."""
     action, value = given.action, given.value
     if given.server is None:
@@ -68,8 +70,8 @@ def _give(given: argparse.Namespace) -> str:
         raise UserError("rate needs a value: requests per second, more than 0")
     if action != "rate" and value is not None:
         raise UserError(f"{action} takes no value")
-    settings = Settings.load(given.out / "settings.json")
-    layout = RunLayout.of(settings.model_copy(update={"path_to_output": given.out}))
+    settings = Settings.load(folder / "settings.json")
+    layout = RunLayout.of(settings.model_copy(update={"path_to_output": folder}))
     policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
     server = KnownServers.of_run(layout, policies).find(given.server)
     group = policies.budget_key(server)
@@ -96,11 +98,11 @@ def _when(layout: RunLayout) -> str:
     return "the running job obeys within 5 s" if is_running else "no job runs here now, and the next one obeys"
 
 
-def _list(given: argparse.Namespace) -> str:
+def _list(given: argparse.Namespace, folder: Path) -> str:
     if given.server is not None:
         raise UserError("list takes no server: it shows all orders in force and all servers")
-    settings = Settings.load(given.out / "settings.json")
-    layout = RunLayout.of(settings.model_copy(update={"path_to_output": given.out}))
+    settings = Settings.load(folder / "settings.json")
+    layout = RunLayout.of(settings.model_copy(update={"path_to_output": folder}))
     orders = [order for order in in_force(OrderFile(layout.orders_file).new()) if order.action != "resume"]
     lines = [
         f"{order.action} {order.server}{f' {order.value:g} requests/s' if order.value else ''}"

@@ -90,6 +90,7 @@ from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped, same_command
 from ray_downloader.slurm.begin import require_job, working_job
+from ray_downloader.stores.session import Results, make_work_folder, results_of
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
 if TYPE_CHECKING:
@@ -148,44 +149,58 @@ def _settled_rows(layout: RunLayout) -> int:
 
 
 def _run(settings: Settings, contact_rule: ContactRule, again: str) -> ExitCode:
-    console = Console(stderr=True)
     layout = RunLayout.of(settings)
-    with holding_run(layout.root, layout.lock_file), _with_demo_site(settings) as settings:  # noqa: PLR1704 (the same, for the demo completed)
-        refuse_legacy_run(layout)  # before anything is written into it
-        start_logging(layout.logs, settings.downloader_parameters.logger_level, console, settings.logging.format)
-        RequestSigner.of(settings.politeness)
-        SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
-        if settings.mode == "run" and "download" in settings.stages:
-            require_free_port(settings.cluster)  # likewise
-        require_base(settings, layout)
-        finish_moves(layout.root)
-        for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
-            remove_temps(folder)
-        for sentence in set_damaged_aside(layout):
-            _log.warning("%s", sentence)
-        _reset(settings, layout, contact_rule, console)
-        refuse_replaced_images(settings, layout, applied_tools(layout.tools))
-        identity = _same_run(settings, layout, contact_rule)
-        save_identity(layout, identity)
-        write_text(layout.settings_file, settings.to_json())
-        os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
-        os.environ.update(proxy_variable(settings))
-        if settings.mode == "plan":
-            _partition(settings, layout, ContactCheck(settings, contact_rule))
-            find_base_rows(settings, layout)
-            plan = make_plan(settings, layout, os.environ)
-            write_plan(plan, layout)
-            show_plan(plan, console)
-            return ExitCode.SETTLED
-        again = shown_command(again)  # it is logged, too, if errors may pass
-        write_text(layout.command_file, again + "\n")
-        exit_code = ExitCode.STOPPED
-        try:
-            with working_job(settings, layout), reporting(layout.progress_file) as report:
-                exit_code = _stages(settings, layout, contact_rule, _Shown(console, report, again))
-            return exit_code
-        finally:
-            report_at_the_end(layout, is_stopped=exit_code is ExitCode.STOPPED)
+    make_work_folder(settings)
+    with (
+        holding_run(layout.root, layout.lock_file),
+        results_of(settings, layout) as results,
+        _with_demo_site(settings) as completed,
+    ):
+        return results.finish(_run_held(completed, layout, contact_rule, again, results))
+
+
+def _run_held(
+    settings: Settings, layout: RunLayout, contact_rule: ContactRule, again: str, results: Results
+) -> ExitCode:
+    """The run, in a folder that nobody else uses."""
+    console = Console(stderr=True)
+    refuse_legacy_run(layout)  # before anything is written into it
+    start_logging(layout.logs, settings.downloader_parameters.logger_level, console, settings.logging.format)
+    if settings.store is not None:
+        _log.info("results go to %s; the run works in %s", settings.store, layout.root)
+    RequestSigner.of(settings.politeness)
+    SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
+    if settings.mode == "run" and "download" in settings.stages:
+        require_free_port(settings.cluster)  # likewise
+    require_base(settings, layout)
+    finish_moves(layout.root)
+    for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
+        remove_temps(folder)
+    for sentence in set_damaged_aside(layout):
+        _log.warning("%s", sentence)
+    _reset(settings, layout, contact_rule, console)
+    refuse_replaced_images(settings, layout, applied_tools(layout.tools))
+    identity = _same_run(settings, layout, contact_rule)
+    save_identity(layout, identity)
+    write_text(layout.settings_file, settings.to_json())
+    os.environ.update(legacy_environment(settings, layout.settings_file))  # for the steps of a Slurm job
+    os.environ.update(proxy_variable(settings))
+    if settings.mode == "plan":
+        _partition(settings, layout, ContactCheck(settings, contact_rule))
+        find_base_rows(settings, layout)
+        plan = make_plan(settings, layout, os.environ)
+        write_plan(plan, layout)
+        show_plan(plan, console)
+        return ExitCode.SETTLED
+    again = shown_command(again)  # it is logged, too, if errors may pass
+    write_text(layout.command_file, again + "\n")
+    exit_code = ExitCode.STOPPED
+    try:
+        with working_job(settings, layout), reporting(layout.progress_file) as report:
+            exit_code = _stages(settings, layout, contact_rule, _Shown(console, report, again), results)
+        return exit_code
+    finally:
+        report_at_the_end(layout, is_stopped=exit_code is ExitCode.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +212,14 @@ class _Shown:
     again: str
 
 
-def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, shown: _Shown) -> ExitCode:
+def _stages(
+    settings: Settings, layout: RunLayout, contact_rule: ContactRule, shown: _Shown, results: Results
+) -> ExitCode:
     shown.report.enter("partition")
     contact = ContactCheck(settings, contact_rule)
     _partition(settings, layout, contact)
     find_base_rows(settings, layout)
+    results.refresh()
     _log.info(_ROBOTS[settings.politeness.robots])
     _say_ignored(settings, layout)
     contact.run_folder(layout)
@@ -209,7 +227,8 @@ def _stages(settings: Settings, layout: RunLayout, contact_rule: ContactRule, sh
     shown.report.enter("profile")
     _profile(settings, layout)
     shown.report.enter("download")
-    return _download(settings, layout, shown)
+    results.refresh()
+    return _download(settings, layout, shown, results)
 
 
 def _absolute(settings: Settings) -> Settings:
@@ -372,7 +391,7 @@ def _profile(settings: Settings, layout: RunLayout) -> None:
     _note(layout, profiled=True)
 
 
-def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
+def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Results) -> ExitCode:
     """Fetch what is left, and show the result of the run.
 
     Raises:
@@ -389,7 +408,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown) -> ExitCode:
     prepare_environment(settings.cluster)
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
 
-    result = download(settings, layout, shown.console, shown.report)
+    result = download(settings, layout, shown.console, shown.report, results.publish)
     if result.failure is not None:
         raise result.failure
     status = scan(layout, load_batches(layout), retry)

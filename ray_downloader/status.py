@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ray_downloader.config.options import OneSentenceParser
-from ray_downloader.config.settings import OutputStructure, known_keys
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.monitor.reused import base_sentence
 from ray_downloader.monitor.run_report import NOTHING, read_report
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.stored_structure import stored_structure
+from ray_downloader.stores.reading import find_run, small_files
 
 WATCH_INTERVAL_S = 2.0
 #: How many waiting servers are printed; `--json` has more.
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = OneSentenceParser(
         prog="python -m ray_downloader.status", description="How a run is doing, from its files alone."
     )
-    parser.add_argument("out", type=Path, help="run folder (path_to_output)")
+    parser.add_argument("out", help="run folder or URL (path_to_output)")
     parser.add_argument("--watch", action="store_true", help="print it again every 2 s until the run ends")
     parser.add_argument("--json", action="store_true", help="one JSON object (with --watch: one per line)")
     parser.add_argument("--server", metavar="NAME", help="show one server of the run instead")
@@ -51,8 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_until_over(given: argparse.Namespace) -> None:
-    layout = layout_of(given.out)
+    run = find_run(given.out)
+    if run.is_copy and given.server is not None:
+        raise UserError(f"--server reads batches, which are in {run.place}: use it where the run works")
     while True:
+        run.refresh(small_files)
+        layout = layout_of(run.folder)
         status = status_of(layout)
         if given.server is not None:
             from ray_downloader.monitor.server_status import server_status, server_text  # noqa: PLC0415 (reads batches)
@@ -78,12 +83,11 @@ def layout_of(out: Path) -> RunLayout:
     """
     path = out / "settings.json"
     try:
-        structure = json.loads(path.read_text("utf-8")).get("output_structure", {})
+        return RunLayout(out, stored_structure(path.read_text("utf-8")))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; a run writes it into its folder, so name that folder") from None
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is not a settings file: {error}") from None
-    return RunLayout(out, OutputStructure.model_validate(known_keys(structure, OutputStructure)))
 
 
 def status_of(layout: RunLayout) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class Driver:
         self._clock = ports.clock
         self._sleep = ports.sleep
         self._rescan = ports.rescan
+        self._publish = ports.publish
         self._running: dict[Hashable, list[WorkItem]] = {}
         self._crashes = Crashes()
         self._result = DownloadResult()
@@ -164,6 +165,7 @@ class Driver:
         self._result.requests += report.requests
         self._result.size_bytes += report.size_bytes
         self._planner.add(report.unfinished, self._clock())
+        self._publish([batch for batch, _ in report.finished])
 
     def _take_back(self, items: Sequence[WorkItem], lost: SliceLost) -> None:
         """The slice died, possibly with its node; what it had settled is in the journals of its batches."""

@@ -123,6 +123,7 @@ class DriverPorts:
 
     Args:
         rescan: Determines what is left of batches from their files.
+        publish: Receives batches that were finished.
         watchers: Receive the state of the run.
         clock: Monotonic time.
         sleep: Waits for the given number of seconds, or less.
@@ -131,6 +132,7 @@ class DriverPorts:
     pool: SlicePool
     actors: BudgetActors
     rescan: Callable[[Sequence[Batch]], Sequence[WorkItem]]
+    publish: Callable[[Sequence[Batch]], None] = lambda _: None
     watchers: Sequence[Watcher] = ()
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

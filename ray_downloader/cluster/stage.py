@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import ray
@@ -46,12 +47,19 @@ class _LostWhileDrainingError(RayLostError):
     """Ray has ended in a run that was to end as well: no other one is started."""
 
 
-def download(settings: Settings, layout: RunLayout, console: Console, report: RunReport) -> DownloadResult:
+#: Receives the folders of batches when they are finished.
+Publish = Callable[[Sequence[Path]], None]
+
+
+def download(
+    settings: Settings, layout: RunLayout, console: Console, report: RunReport, publish: Publish
+) -> DownloadResult:
     """Settle every row that is left; Ray is not even started if there are none.
 
     Args:
         console: Where progress is shown.
         report: Receives the progress for `status`.
+        publish: Called with finished batches.
 
     Raises:
         UserError: No Ray is running to join, or an input table is unusable.
@@ -59,20 +67,20 @@ def download(settings: Settings, layout: RunLayout, console: Console, report: Ru
     FETCHERS.get(settings.fetcher.name)
     context = RunContext(settings, layout)
     try:
-        return _download_on_ray(context, console, report)
+        return _download_on_ray(context, console, report, publish)
     except _LostWhileDrainingError as loss:
         _log.warning("%s while the run drained; all results so far are kept", loss)
         return DownloadResult(is_stopped=True)
     except RayLostError as loss:
         _log.warning("%s; Ray is started once more", loss)
     try:
-        return _download_on_ray(context, console, report)
+        return _download_on_ray(context, console, report, publish)
     except (RayLostError, StartError) as loss:
         _log.error("%s; the run stops, and the same command continues it", loss)
         return DownloadResult(is_stopped=True)
 
 
-def _download_on_ray(context: RunContext, console: Console, report: RunReport) -> DownloadResult:
+def _download_on_ray(context: RunContext, console: Console, report: RunReport, publish: Publish) -> DownloadResult:
     """The stage for as long as Ray lives.
 
     Raises:
@@ -109,6 +117,9 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport) -
                 pool=RaySlicePool(context, directory, cluster),
                 actors=ServerActors(context, directory, RayActorCalls()),
                 rescan=lambda batches: scan(layout, batches, context.retry).work,
+                publish=lambda batches: publish(
+                    [layout.batch_folder(one.server_name, one.partition_id) for one in batches]
+                ),
                 watchers=(
                     RayWatcher(cluster.require_running),
                     FiguresWatcher(report, figures, view),

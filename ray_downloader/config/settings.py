@@ -23,12 +23,15 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     ValidationError,
     field_serializer,
 )
 
 from ray_downloader.config.mistakes import sentence_of
+from ray_downloader.config.store_url import StoreUrl, is_store_url, private_base
 from ray_downloader.errors import TRANSIENT_KINDS, ErrorKind, UserError
+from ray_downloader.machine import with_home
 
 Stage = Literal["partition", "profile", "download"]
 
@@ -509,6 +512,8 @@ class ClusterSettings(_Group):
     """existing: file with the token of a Ray that requires one."""
     scratch: str = "/tmp"
     """Folder on each node for large bodies and for Ray's sockets and logs; its path must be short."""
+    work_folder: str | None = None
+    """Folder in which a run works whose path_to_output is a URL; null: scratch. All nodes of a job must see it."""
     interface: str | None = None
     """slurm: network interface that connects the nodes, such as ib0; null: the one towards the second node."""
     start_timeout_s: PositiveFloat = 90.0
@@ -601,17 +606,36 @@ class Settings(_Group):
     profile: ProfileSettings = ProfileSettings()
     """How servers are measured before the download."""
 
+    _store: StoreUrl | None = PrivateAttr(None)
+
+    @property
+    def store(self) -> StoreUrl | None:
+        """Where results go beyond `path_to_output`, which then is the run's work folder; None: nowhere.
+
+        It is not part of `settings.json`: a copy of a work folder is a run folder like any other.
+        """
+        return self._store
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
-        """Validate a composed configuration.
+        """Validate a composed configuration; a `path_to_output` that is a URL becomes the path of the work folder.
 
         Raises:
             UserError: A key is unknown or missing, or a value is not allowed; one line per key.
         """
+        place = config.get("path_to_output")
+        store = StoreUrl.parse(place) if is_store_url(place) else None
         try:
-            return cls.model_validate(config)
+            settings = cls.model_validate({**config, "path_to_output": store.name} if store else config)
         except ValidationError as error:
             raise UserError("\n".join(sentence_of(detail, cls) for detail in error.errors())) from None
+        return settings._in_store(store) if store else settings
+
+    def _in_store(self, store: StoreUrl) -> Settings:
+        parent = with_home(self.cluster.work_folder or self.cluster.scratch).absolute()
+        settings = self.model_copy(update={"path_to_output": store.work_folder(private_base(parent))})
+        settings._store = store
+        return settings
 
     @classmethod
     def load(cls, path: Path) -> Settings:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ray_downloader.config.options import OneSentenceParser
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.report.pictures import Pictures
 from ray_downloader.report.write import write_report
+from ray_downloader.stores.reading import all_files, find_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m ray_downloader.report",
         description="Writes report.html into a run folder: one file, without network, of a run in any state.",
     )
-    parser.add_argument("out", type=Path, help="run folder (path_to_output)")
+    parser.add_argument("out", help="run folder or URL (path_to_output)")
     parser.add_argument(
         "--pictures",
         choices=[each.value for each in Pictures],
@@ -27,11 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        path = write_report(given.out, Pictures(given.pictures))
+        run = find_run(given.out)
+        run.refresh(all_files)
+        path = write_report(run.folder, Pictures(given.pictures))
+        run.send([path, *run.folder.glob("*_mqc.json")])
     except UserError as error:
         print(f"ray_downloader.report: {error}", file=sys.stderr)  # noqa: T201
         return ExitCode.USAGE
-    print(path)  # noqa: T201
+    print(path if run.store is None else f"{run.place}/{path.name}")  # noqa: T201
     return ExitCode.SETTLED
 
 

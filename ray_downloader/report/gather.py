@@ -37,6 +37,7 @@ from ray_downloader.report.shown import one_line, shown_command
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
 from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.run_folder.work_folder import shown_place
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.sources.licenses import license_name
 
@@ -204,7 +205,7 @@ def _share(share: Share) -> dict[str, Any]:
 
 def _commands(run: _Run, kinds: Mapping[str, int], left: int) -> list[list[str]]:
     """What each command is for, and the command."""
-    retry, out = _retry_command(run.layout), str(run.layout.root)
+    retry, out = _retry_command(run.layout), shown_place(run.layout.root)
     again = retry.removesuffix(f" {_RETRY}").removesuffix(" with")
     passing = sum(rows for kind, rows in kinds.items() if may_pass(kind))
     commands = [

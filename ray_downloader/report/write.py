@@ -20,6 +20,7 @@ from ray_downloader.report.page import page
 from ray_downloader.report.pictures import Pictures
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.work_folder import shown_place
 from ray_downloader.signals import ignoring_signals
 
 REPORT = "report.html"
@@ -67,7 +68,7 @@ def report_at_the_end(layout: RunLayout, *, is_stopped: bool) -> None:
     Raises:
         KeyboardInterrupt: A signal came meanwhile, and the run had not been stopped by one before.
     """
-    command = f"python -m ray_downloader.report {shlex.quote(str(layout.root))}"
+    command = f"python -m ray_downloader.report {shlex.quote(shown_place(layout.root))}"
     started_s = time.monotonic()
     try:
         if is_stopped and _batches(layout) > MOST_BATCHES_OF_A_STOPPED_RUN:
@@ -84,7 +85,8 @@ def report_at_the_end(layout: RunLayout, *, is_stopped: bool) -> None:
             raise KeyboardInterrupt from None
         _log.exception("no report was written; %s writes it", command)
     else:
-        _log.info("report: %s (%.1f s)", path, time.monotonic() - started_s)
+        place = f"{shown_place(layout.root)}/{path.name}"
+        _log.info("report: %s (%.1f s)", place, time.monotonic() - started_s)
 
 
 def _batches(layout: RunLayout) -> int:

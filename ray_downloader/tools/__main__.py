@@ -16,8 +16,8 @@ from ray_downloader.config.compose import CONF, group_choices
 from ray_downloader.config.plain_values import as_hydra_reads
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.tools.base import TOOLS
-from ray_downloader.tools.configuration import given_keys, tool_context
-from ray_downloader.tools.entry import apply_tool
+from ray_downloader.tools.configuration import given_keys
+from ray_downloader.tools.entry import apply_tool_to
 from ray_downloader.tools.usage import usage
 
 _TOOL = re.compile(r"\+{0,2}tool=")
@@ -33,7 +33,7 @@ def _run(config: DictConfig) -> NoReturn:
         if not name:
             raise UserError(f"tool is required: set tool=... to one of: {', '.join(TOOLS)}")
         given = given_keys([argument for argument in sys.argv[1:] if "tool=" not in argument.split(".")[0]])
-        sys.exit(apply_tool(tool_context(str(name), composed, given)))
+        sys.exit(apply_tool_to(str(name), composed, given))
 
 
 def main() -> NoReturn:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -12,12 +14,32 @@ from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.logs import start_logging
 from ray_downloader.signals import run_until_stopped
 from ray_downloader.slurm.begin import require_job
+from ray_downloader.stores.session import results_of_tool
 from ray_downloader.tools.base import TOOLS
+from ray_downloader.tools.configuration import tool_context
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.engine import run_tool
 from ray_downloader.tools.legacy.register import custom_tools
 from ray_downloader.tools.legacy.run import is_custom, run_custom
 from ray_downloader.tools.modules import load_modules
+
+
+def apply_tool_to(
+    name: str, values: Mapping[str, Any], given: Collection[str], config_path: Path | None = None
+) -> ExitCode:
+    """Run a tool on the run that its configuration names by a path or URL.
+
+    Args:
+        name: The tool's name.
+        values: The whole configuration.
+        given: As `tool_context`.
+        config_path: As `apply_tool`.
+
+    Raises:
+        UserError: As both.
+    """
+    with results_of_tool(values) as (of_folder, results):
+        return results.finish(apply_tool(tool_context(name, of_folder, given), config_path))
 
 
 def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCode:
