@@ -123,16 +123,16 @@ class DriverPorts:
 
     Args:
         rescan: Determines what is left of batches from their files.
-        publish: Receives batches that were finished.
         watchers: Receive the state of the run.
         clock: Monotonic time.
         sleep: Waits for the given number of seconds, or less.
+        publish: Receives batches that were finished.
     """
 
     pool: SlicePool
     actors: BudgetActors
     rescan: Callable[[Sequence[Batch]], Sequence[WorkItem]]
-    publish: Callable[[Sequence[Batch]], None] = lambda _: None
     watchers: Sequence[Watcher] = ()
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    publish: Callable[[Sequence[Batch]], None] = lambda _: None

@@ -558,7 +558,7 @@ class Settings(_Group):
     path_to_input: str
     """The list: file, folder, glob, or Darwin Core Archive."""
     path_to_output: Annotated[Path, BeforeValidator(_not_blank)]
-    """The run folder; the same command with the same folder continues."""
+    """The run folder, or its URL in an object store (s3://bucket/run, gs://bucket/run); the same command continues."""
     mode: Literal["run", "plan"] = "run"
     """run, or plan: no image is fetched, but servers, rows and the expected time are shown."""
     stages: Annotated[tuple[Stage, ...], BeforeValidator(_one_or_many)] = ("partition", "profile", "download")

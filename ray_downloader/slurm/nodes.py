@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ray_downloader.errors import StartError, UserError
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.work_folder import WorkNote
 from ray_downloader.slurm.allocation import Allocation
 from ray_downloader.slurm.commands import check_step, step_environment
 from ray_downloader.slurm.hostlist import expand_hostlist
@@ -137,9 +138,15 @@ def _require_shared(answers: Answers, allocation: Allocation, layout: RunLayout)
     """
     blind = [name for name, state in answers.state_by_node.items() if state == UNSHARED]
     if blind:
+        is_work_folder = WorkNote.load(layout.root) is not None
+        what, remedy = (
+            ("the work folder ", "name one with cluster.work_folder")
+            if is_work_folder
+            else ("path_to_output=", "use a folder")
+        )
         raise UserError(
-            f"path_to_output={layout.root} is not shared by the nodes of the job: {', '.join(sorted(blind))} cannot "
-            f"read what {allocation.own_node} writes there; use a folder on a shared file system, or one node (-N 1)"
+            f"{what}{layout.root} is not shared by the nodes of the job: {', '.join(sorted(blind))} cannot read what "
+            f"{allocation.own_node} writes there; {remedy} on a shared file system, or use one node (-N 1)"
         )
 
 

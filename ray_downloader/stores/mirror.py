@@ -8,6 +8,7 @@ doing it again sends only what is missing. Down: the note that the folder is who
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -148,6 +149,19 @@ class Mirror:
         self._each(sorted(due, key=lambda each: turn_of(each.key)), self._fetch)
         return len(due)
 
+    def take_edited(self, path: Path) -> None:
+        """Fetch a small file that users write, if they changed it in the store and not here.
+
+        Raises:
+            StoreError: The store does not say.
+        """
+        key = path.relative_to(self._layout.root).as_posix()
+        found, sent = self._store.read(key), self._ledger[key]
+        status = path.stat() if path.exists() else None
+        is_edited_here = status is not None and (sent is None or _stamp_of(status) != (sent.size_bytes, sent.mtime_ns))
+        if found is not None and not is_edited_here and (sent is None or sent.etag != found[1].etag):
+            self._fetch(found[1])
+
     def _is_here(self, found: StoredObject) -> bool:
         sent, path = self._ledger[found.key], self._layout.root / found.key
         try:
@@ -226,9 +240,13 @@ def _stamp(file: LocalFile) -> tuple[int, int]:
     return file.size_bytes, file.mtime_ns
 
 
+def _stamp_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
+
+
 def _has_changed(file: LocalFile) -> bool:
     try:
         status = file.path.stat()
     except FileNotFoundError:
         return True
-    return (status.st_size, status.st_mtime_ns) != _stamp(file)
+    return _stamp_of(status) != _stamp(file)

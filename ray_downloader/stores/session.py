@@ -157,8 +157,10 @@ def held(url: StoreUrl, layout: RunLayout, store: ObjectStore | None = None) -> 
         note = WorkNote.load(layout.root)
         if note is None or not note.is_whole or (last and last != note.work):
             note = _take_over(url, layout, store, note)
+        mirror = Mirror(store, layout, Ledger(layout.root / STORE / _LEDGER), lambda: lease.is_ours)
+        mirror.take_edited(layout.ignored_table)
         lease.claim(note.work)
-        yield Mirror(store, layout, Ledger(layout.root / STORE / _LEDGER), lambda: lease.is_ours)
+        yield mirror
     finally:
         lease.release()
 

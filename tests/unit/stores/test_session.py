@@ -191,3 +191,19 @@ def test_a_run_that_fails_sends_what_it_has(tmp_path: Path, monkeypatch: pytest.
         (settings.path_to_output / "summary.json").write_text("{}")
         raise ZeroDivisionError
     assert "summary.json" in store.objects
+
+
+def test_servers_to_leave_out_may_be_listed_in_the_store_or_here(tmp_path: Path) -> None:
+    store = MemoryStore()
+    here = Machine(tmp_path / "a", store)
+    here.run("run.json")
+    ignored = here.layout.root / "ignored.csv"
+    store.objects["ignored.csv"] = b"server_name\nin.the.store\n"
+    here.run()
+    assert ignored.read_bytes() == store.objects["ignored.csv"]
+    store.objects["ignored.csv"] = b"server_name\nin.the.store.again\n"
+    here.run()
+    assert ignored.read_bytes() == b"server_name\nin.the.store.again\n"
+    ignored.write_text("server_name\nhere\n")
+    here.run()
+    assert store.objects["ignored.csv"] == b"server_name\nhere\n"
