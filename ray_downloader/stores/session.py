@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from ray_downloader.errors import ExitCode
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.stored_structure import stored_structure
 from ray_downloader.run_folder.work_folder import STORE, WorkNote, make_private_base
+from ray_downloader.signals import ignoring_signals
 from ray_downloader.stores.base import ObjectStore
 from ray_downloader.stores.client import open_store
 from ray_downloader.stores.lease import StoreLease
@@ -79,7 +80,8 @@ class _InTheStore:
         """Send what is left."""
         self.is_finished = True
         is_stopped = exit_code is ExitCode.STOPPED
-        is_sent = self._uploads.finish(PATIENCE_OF_A_STOPPED_RUN_S if is_stopped else self._patience_s)
+        with ignoring_signals() if is_stopped else nullcontext():  # a Slurm job repeats the signal that stopped it
+            is_sent = self._uploads.finish(PATIENCE_OF_A_STOPPED_RUN_S if is_stopped else self._patience_s)
         return exit_code if is_sent or exit_code is not ExitCode.SETTLED else ExitCode.STOPPED
 
 
