@@ -73,7 +73,8 @@ def test_a_killed_run_is_continued_by_a_fresh_machine_and_read_from_the_store(
     ) as process:
         until_s = time.monotonic() + 120  # of which Ray may need most to start
         while not finished(server) and time.monotonic() < until_s:
-            time.sleep(0.1)
+            assert process.poll() is None
+            time.sleep(0.5)
         busy = call(server, ["ray_downloader", *arguments, fresh], tmp_path)
         process.send_signal(signal.SIGKILL)
     assert busy.returncode == 4, busy.stderr
