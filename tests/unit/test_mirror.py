@@ -65,6 +65,11 @@ HOMES = {
     "slurm/node_check.py": "unit/slurm/test_nodes.py",
     "slurm/node_memory.py": "unit/slurm/test_ray_words.py",
     "tools/builtin/export_card.py": "unit/tools/builtin/test_export.py",
+    "tools/builtin/lance_dataset.py": "readers/test_readers.py",
+    # A run that takes pictures from earlier ones.
+    "output/reused.py": "unit/test_reuse.py",
+    "partition/base_links.py": "unit/test_reuse.py",
+    "partition/base_rows.py": "unit/test_reuse.py",
     # Lists are tested by their form, whichever module has a hand in it, and datasets by what is read of a list.
     "sources/base.py": "unit/sources/test_every_dataset.py",
     "sources/choose.py": "unit/sources/test_well_known.py",

@@ -1,0 +1,116 @@
+"""Which folders can be the base of a run, and what is noted about them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ray_downloader.config.settings import Settings
+from ray_downloader.errors import UserError
+from ray_downloader.run_folder.base_runs import (
+    BasePlan,
+    base_layouts,
+    checksum_of_batches,
+    load_base_plan,
+    mark_taken,
+    save_base_plan,
+    stored_columns,
+)
+from ray_downloader.run_folder.identity import RunIdentity, picture_keys, save_identity
+from ray_downloader.run_folder.layout import RunLayout
+
+PLAN = BasePlan(("old",), "aa", ((0, "images/x.parquet"),), {"a.example": 3, "b.example": 2}, 4, refetch="changed")
+
+
+def settings(folder: Path, *base: Path, **groups: Any) -> Settings:
+    given = {"path_to_input": "list.txt", "path_to_output": folder / "out", "base": [str(path) for path in base]}
+    return Settings.from_config({**given, **groups})
+
+
+def earlier_run(folder: Path, **groups: Any) -> Path:
+    """A run folder that stores pictures as these settings say."""
+    of = Settings.from_config({"path_to_input": "list.txt", "path_to_output": folder, **groups})
+    layout = RunLayout.of(of)
+    layout.images.mkdir(parents=True)
+    layout.settings_file.write_text(of.to_json())
+    save_identity(layout, RunIdentity(pictures=picture_keys(of)))
+    return folder
+
+
+def layout_of(tmp_path: Path) -> RunLayout:
+    layout = RunLayout.of(settings(tmp_path))
+    layout.urls.mkdir(parents=True)
+    return layout
+
+
+def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
+    layout = layout_of(tmp_path)
+    assert load_base_plan(layout) is None
+    save_base_plan(layout, PLAN)
+    assert load_base_plan(layout) == PLAN
+    assert PLAN.total == 5
+    mark_taken(layout, PLAN)
+    assert load_base_plan(layout) == replace(PLAN, is_taken=True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"runs": 3}'])
+def test_a_damaged_plan_is_none(tmp_path: Path, text: str) -> None:
+    layout = layout_of(tmp_path)
+    layout.base_file.write_text(text)
+    assert load_base_plan(layout) is None
+
+
+def test_a_plan_is_for_the_same_runs_use_and_batches(tmp_path: Path) -> None:
+    layout = layout_of(tmp_path)
+    assert checksum_of_batches(layout) == ""
+    layout.batches_table.write_bytes(b"index")
+    old = tmp_path / "old"
+    given = settings(tmp_path, old)
+    plan = BasePlan((str(old),), checksum_of_batches(layout))
+    assert plan.is_for(given, layout)
+    assert not plan.is_for(settings(tmp_path, old, tmp_path / "older"), layout)
+    assert not replace(plan, refetch="changed").is_for(given, layout)
+    layout.batches_table.write_bytes(b"another index")
+    assert not plan.is_for(given, layout)
+
+
+def test_how_a_picture_came_is_a_column_of_runs_with_a_base(tmp_path: Path) -> None:
+    assert stored_columns(settings(tmp_path)) == ()
+    assert stored_columns(settings(tmp_path, tmp_path / "old")) == ("reused",)
+
+
+def test_a_run_that_stores_pictures_alike_can_be_a_base(tmp_path: Path) -> None:
+    old, older = earlier_run(tmp_path / "old"), earlier_run(tmp_path / "older")
+    assert [layout.root for layout in base_layouts(settings(tmp_path, old, older))] == [old, older]
+
+
+def test_one_whose_pictures_are_others_is_refused_with_the_choices(tmp_path: Path) -> None:
+    old = earlier_run(tmp_path / "old", image={"quality": 80})
+    with pytest.raises(UserError, match=r"image\.quality=80 there, 95 here.*with image\.quality=80, or leave base out"):
+        base_layouts(settings(tmp_path, old))
+
+
+def test_what_is_no_earlier_run_is_named(tmp_path: Path) -> None:
+    refused = {"gone": "is not a folder", "out": "is the path_to_output of this run", "empty": "is not a run folder"}
+    for name, sentence in refused.items():
+        if name != "gone":
+            (tmp_path / name).mkdir()
+        with pytest.raises(UserError, match=f"base={tmp_path / name} {sentence}"):
+            base_layouts(settings(tmp_path, tmp_path / name))
+    (tmp_path / "predecessor" / "urls" / "server_name=a").mkdir(parents=True)
+    with pytest.raises(UserError, match="merge_base compares a run with it"):
+        base_layouts(settings(tmp_path, tmp_path / "predecessor"))
+
+
+def test_settings_of_another_version_do_not_stand_in_the_way(tmp_path: Path) -> None:
+    old = earlier_run(tmp_path / "old")
+    document = json.loads((old / "settings.json").read_text())
+    document["output_structure"] = {"images_folder": "pictures", "color": 1}
+    (old / "settings.json").write_text(json.dumps(document))
+    (old / "images").rename(old / "pictures")
+    (layout,) = base_layouts(settings(tmp_path, old))
+    assert layout.images == old / "pictures"
