@@ -66,6 +66,12 @@ HOMES = {
     "slurm/node_memory.py": "unit/slurm/test_ray_words.py",
     "tools/builtin/export_card.py": "unit/tools/builtin/test_export.py",
     "tools/builtin/lance_dataset.py": "readers/test_readers.py",
+    # Results in an object store.
+    "stores/base.py": "unit/stores/test_session.py",
+    "stores/client.py": "http/test_object_store.py",
+    "stores/ledger.py": "unit/stores/test_session.py",
+    "stores/published.py": "unit/stores/test_session.py",
+    "stores/reading.py": "unit/stores/test_session.py",
     # A run that takes pictures from earlier ones.
     "output/reused.py": "unit/test_reuse.py",
     "partition/base_links.py": "unit/test_reuse.py",
