@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ray_downloader.config.settings import OutputStructure, Settings
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.identity import RunIdentity, changed_keys, earlier_pictures, load_identity, picture_keys
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.stored_structure import stored_structure
 
 _VERSION = 1
 #: The column that says how a picture came into a run with `base`; null for those that were fetched.
@@ -120,9 +119,9 @@ def _checked(settings: Settings, root: Path) -> RunLayout:
             f"base={root} is a run folder of distributed-downloader, whose pictures are stored differently; the tool "
             "merge_base compares a run with it"
         )
-    document = _settings_of(root)
-    layout = RunLayout(root, _structure_of(document))
-    if not document or not layout.images.is_dir():
+    structure = _structure_of(root)
+    layout = RunLayout(root, structure or OutputStructure())
+    if structure is None or not layout.images.is_dir():
         raise UserError(f"base={root} is not a run folder: it has no settings.json or no {layout.images.name} folder")
     pictures = (load_identity(layout)[0] or RunIdentity()).pictures or earlier_pictures(layout)
     if not pictures:
@@ -138,21 +137,9 @@ def _checked(settings: Settings, root: Path) -> RunLayout:
     return layout
 
 
-def _settings_of(root: Path) -> Mapping[str, object]:
+def _structure_of(root: Path) -> OutputStructure | None:
+    """Names of the folders of a run; None if there are no settings of one."""
     try:
-        document = json.loads((root / "settings.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _structure_of(document: Mapping[str, object]) -> OutputStructure:
-    """Names of the folders of a run; what another version added or left out does not matter."""
-    given = document.get("output_structure")
-    known = (
-        {name: given[name] for name in OutputStructure.model_fields if name in given} if isinstance(given, dict) else {}
-    )
-    try:
-        return OutputStructure.model_validate(known)
-    except ValidationError:
-        return OutputStructure()
+        return stored_structure((root / "settings.json").read_text("utf-8"))
+    except (OSError, ValueError, AttributeError):
+        return None
