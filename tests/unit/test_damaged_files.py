@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader import pipeline, status
@@ -174,7 +175,9 @@ def test_a_damaged_page_is_found_when_it_is_read_and_the_next_call_makes_its_fil
     layout = RunLayout.of(settings_of(folder))
     path = folder / "out" / PAGES
     content = bytearray(path.read_bytes())
-    content[60] ^= 0x20
+    column = pq.read_metadata(path).row_group(0).column(0)
+    first = column.dictionary_page_offset or column.data_page_offset
+    content[first + column.total_compressed_size - 1] ^= 0x20  # the end of a page: checksums leave out its header
     path.write_bytes(content)
     (batch,) = load_batches(layout)
     with pytest.raises(DamagedFileError, match=r"rows-00000\.parquet is damaged"):

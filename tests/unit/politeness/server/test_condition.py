@@ -192,6 +192,7 @@ def test_how_far_apart_they_are_goes_on_after_a_restart_and_after_a_probe_that_s
     condition = a_condition()
     for url in range(5):
         tell(condition, Evidence.UNREACHED, 100.0, url, is_answer=False)
+    assert condition.backoff.length_s == condition.pause_s(100.0) == 5.0
     for now_s in (105.0, 120.0):
         tell(condition, Evidence.UNREACHED, now_s, 7, is_answer=False)
     again = a_condition()
