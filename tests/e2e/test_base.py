@@ -41,11 +41,10 @@ def test_a_later_run_asks_for_no_picture_that_it_has(tmp_path: Path, origin: Run
 
     before = len(origin.seen())
     asked = ["path_to_input=april.txt", "path_to_output=asked", "base=moved", "refetch=changed", *options]
-    process = subprocess.Popen(command(*asked), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    while len(origin.seen()) < before + 15:
-        assert process.poll() is None
-    process.kill()
-    process.wait()
+    with subprocess.Popen(command(*asked), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
+        while len(origin.seen()) < before + 15:
+            assert process.poll() is None
+        process.kill()
     done = run_program(*asked, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     out = RunFolder(tmp_path / "asked")
