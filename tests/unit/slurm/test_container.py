@@ -199,3 +199,4 @@ def test_an_image_that_cannot_run_the_program_is_named_with_the_reason(job: Job)
     done = job.run()
     assert done.returncode == 2
     assert "CONTAINER=apptainer:image.sif: python cannot run the program there: ModuleNotFoundError: ray" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
