@@ -30,6 +30,7 @@ from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.config.proxy import warn_of_unused_proxy
 from ray_downloader.config.secrets import SecretHeaders, proxy_variable
 from ray_downloader.config.settings import Settings
+from ray_downloader.config.store_url import is_store_url
 from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError
 from ray_downloader.fetch.base import FETCHERS
 from ray_downloader.fetch.signature import RequestSigner
@@ -90,6 +91,7 @@ from ray_downloader.run_folder.server_lists import load_ignored_servers
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped, same_command
 from ray_downloader.slurm.begin import require_job, working_job
+from ray_downloader.stores.reading import whole_run
 from ray_downloader.stores.session import Results, make_work_folder, results_of
 from ray_downloader.tools.publish import applied_folders, applied_tools
 
@@ -172,6 +174,7 @@ def _run_held(
     SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
     if settings.mode == "run" and "download" in settings.stages:
         require_free_port(settings.cluster)  # likewise
+    settings = settings.model_copy(update={"base": tuple(str(whole_run(path)) for path in settings.base)})
     require_base(settings, layout)
     finish_moves(layout.root)
     for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
@@ -236,7 +239,7 @@ def _absolute(settings: Settings) -> Settings:
     given = settings.path_to_input
     path_to_input = given if "://" in given else str(with_home(given).absolute())
     path_to_output = with_home(settings.path_to_output).absolute()
-    base = tuple(str(with_home(path).absolute()) for path in settings.base)
+    base = tuple(path if is_store_url(path) else str(with_home(path).absolute()) for path in settings.base)
     return settings.model_copy(update={"path_to_input": path_to_input, "path_to_output": path_to_output, "base": base})
 
 

@@ -216,7 +216,7 @@ class ToolsParameters(_Group):
     uuids: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
     """lookup: images to extract."""
     runs: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = ()
-    """link_health: further run folders."""
+    """link_health: further run folders, or their URLs in an object store."""
     export_format: Literal["webdataset", "parquet", "imagefolder", "lance"] = "webdataset"
     """export: what to write."""
     shard_rows: PositiveInt = 10_000
@@ -574,7 +574,8 @@ class Settings(_Group):
     retry_errors: RetryKinds = ()
     """Kinds of error to try again, such as [dns, timeout]; transient: all that may pass."""
     base: BaseRuns = ()
-    """Run folders of earlier lists: pictures that they have are taken from there instead of being fetched."""
+    """Run folders of earlier lists, or their URLs in an object store: pictures that they have are not fetched but taken
+    from there."""
     refetch: Literal["changed"] | None = None
     """changed: ask servers whether the pictures of base are still the same, and fetch those that are not."""
     demo: bool = False

@@ -93,6 +93,17 @@ def find_run(out: str) -> FoundRun:
     return FoundRun(folder, str(url), store, is_copy=True)
 
 
+def whole_run(out: str) -> Path:
+    """The folder of a run at a path or URL, with all its files here.
+
+    Raises:
+        UserError: The URL is not usable, or no run is there.
+    """
+    found = find_run(out)
+    found.refresh(all_files)
+    return found.folder
+
+
 def work_folder_of(out: str) -> Path:
     """The folder in which the run at a path or URL works, for orders to it.
 

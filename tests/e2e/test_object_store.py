@@ -18,7 +18,7 @@ from tests.support.job import ENVIRONMENT, TIMEOUT_S, RunFolder, as_override, co
 from tests.support.object_store import BUCKET, KEY, SECRET, RunningStore, running_store
 from tests.support.running import RunningOrigin
 
-pytestmark = [pytest.mark.ray]
+pytestmark = [pytest.mark.ray, pytest.mark.thorough]
 
 ROWS = 240
 URL = f"s3://{BUCKET}/lab/run"

@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from rich.console import Console
 
 from ray_downloader import image, pipeline
 from ray_downloader.cluster import stage
@@ -22,7 +21,6 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
-from ray_downloader.monitor.run_report import RunReport
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.atomic import write_text
@@ -63,7 +61,7 @@ class Site:
             return Reply(status=404)
         return found(request)
 
-    def download(self, settings: Settings, layout: RunLayout, _: Console, __: RunReport) -> DownloadResult:
+    def download(self, settings: Settings, layout: RunLayout, *_ports: object) -> DownloadResult:
         """The download stage as one worker in virtual time, instead of Ray."""
         status = scan(layout, load_batches(layout))
         for problem in status.problems:

@@ -13,11 +13,13 @@ from typing import Any
 
 import duckdb
 
+from ray_downloader.errors import UserError
 from ray_downloader.machine import with_home
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import ERRORS, RunLayout
 from ray_downloader.run_folder.markers import finished_folders
 from ray_downloader.sql import file_list, literal
+from ray_downloader.stores.reading import whole_run
 from ray_downloader.tools.base import TOOLS, Tool
 from ray_downloader.tools.context import finished_batches
 from ray_downloader.tools.placeholders import ALIKE_SQL, LEAST_ALIKE, PLACEHOLDER
@@ -80,8 +82,10 @@ class LinkHealth(Tool):
         }
 
     def _other_run(self, path: str) -> RunLayout:
-        settings = self.context.settings.model_copy(update={"path_to_output": with_home(path).absolute()})
-        return RunLayout.of(settings)
+        folder = with_home(whole_run(path)).absolute()
+        if not folder.is_dir():
+            raise UserError(f"tools_parameters.runs: {path} is not a folder; name the path_to_output of a run")
+        return RunLayout.of(self.context.settings.model_copy(update={"path_to_output": folder}))
 
 
 def _create_links(connection: duckdb.DuckDBPyConnection, runs: Sequence[RunLayout]) -> None:

@@ -55,7 +55,7 @@ class Run:
 
     def download(self) -> DownloadResult:
         report = RunReport(self.layout.progress_file, {})
-        return download(self.settings, self.layout, Console(file=io.StringIO()), report)
+        return download(self.settings, self.layout, Console(file=io.StringIO()), report, lambda _: None)
 
 
 @pytest.fixture

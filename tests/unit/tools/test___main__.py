@@ -10,6 +10,7 @@ import pytest
 
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.tools import __main__ as command
+from ray_downloader.tools import entry
 from ray_downloader.tools.context import ToolContext
 
 Run = Callable[..., tuple[int, list[ToolContext]]]
@@ -22,13 +23,13 @@ def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     def run(*arguments: str, outcome: ExitCode | UserError = ExitCode.SETTLED) -> tuple[int, list[ToolContext]]:
         started: list[ToolContext] = []
 
-        def apply_tool(context: ToolContext) -> ExitCode:
+        def apply_tool(context: ToolContext, _config_path: Path | None) -> ExitCode:
             started.append(context)
             if isinstance(outcome, UserError):
                 raise outcome
             return outcome
 
-        monkeypatch.setattr(command, "apply_tool", apply_tool)
+        monkeypatch.setattr(entry, "apply_tool", apply_tool)
         monkeypatch.setattr(sys, "argv", ["tools", *arguments])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         with pytest.raises(SystemExit) as ended:
