@@ -9,10 +9,11 @@ import pytest
 
 from ray_downloader import pipeline
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.errors import ErrorKind, ExitCode, UserError
 from ray_downloader.run_folder.guards import refuse_legacy_run, refuse_replaced_images
 from ray_downloader.run_folder.identity import load_identity
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 
 
 def settings_of(root: Path, **values: Any) -> Settings:
@@ -34,6 +35,11 @@ def test_errors_are_not_retried_over_results_of_tools(tmp_path: Path) -> None:
     refuse_replaced_images(settings_of(tmp_path, retry_errors=["dns"]), layout, [])
     with pytest.raises(UserError, match=r"resize, size_based.*undo=true"):
         refuse_replaced_images(settings_of(tmp_path, retry_errors=["dns"]), layout, ["resize", "size_based"])
+    order = begin_retry(layout, (ErrorKind.DNS,), "2026-01-01T00:00:00Z")
+    with pytest.raises(UserError, match="undo=true"):
+        refuse_replaced_images(settings_of(tmp_path), layout, ["resize"])  # the order of an earlier call is not done
+    finish_retry(layout, order)
+    refuse_replaced_images(settings_of(tmp_path), layout, ["resize"])
 
 
 @pytest.fixture

@@ -66,6 +66,11 @@ def test_unknown_names_of_a_list_are_told_with_what_is_near() -> None:
     ]
 
 
+def test_three_names_that_are_near_are_enough() -> None:
+    known = KnownServers([f"images{number}.museum.org" for number in range(6)], [])
+    assert len(known.near("images.museum.org")) == 3
+
+
 def test_a_run_knows_what_it_lists_the_groups_of_these_and_where_redirects_led(tmp_path: Path) -> None:
     layout = RunLayout(tmp_path, OutputStructure())
     policies = PolicyBook(PolitenessSettings(), DownloaderParameters(), {})
