@@ -4,6 +4,7 @@ One server that cannot be reached proves nothing; neither do several that never 
 when only the dead servers of a list are left. Evidence against our own network are servers that answered before and
 cannot be reached now, or, as long as no server has ever answered, any servers. If the list has only one or two, those
 are enough, unless the network answers in their place: a host refuses the connection, or a resolver knows no such name.
+Such an answer also ends an outage that began without any: maybe only a dead server is left to ask.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class OutageDetector:
 
         up --failures all over--> suspect --for 5 s--> outage
         any --an answer--> up
+        outage --an answer in a server's place, if it began without any--> up
 
     Args:
         has_answered: Whether a server answered in this run or an earlier one.
@@ -54,6 +56,9 @@ class OutageDetector:
         self._servers = servers
         self._answered = 0
         self._turned_away = 0
+        self._turned_away_while_up = 0
+        #: Whether this is an outage in which nothing answered in a server's place either.
+        self._is_silent = False
         self._failures: Mapping[str, int] = {}
         self._failed_at_s: dict[str, float] = {}
         self._unresolved_before = 0
@@ -82,10 +87,12 @@ class OutageDetector:
         """
         is_answered = answered > self._answered
         failed = [server for server, count in unreached.items() if count > self._failures.get(server, 0)]
+        is_turned_away = turned_away > self._turned_away
         self._answered, self._failures, self._turned_away = answered, dict(unreached), turned_away
-        if is_answered:
+        if is_answered or (is_turned_away and self._is_silent):
             self._unresolved_before = unresolved
-            self._has_anybody_answered = True
+            self._has_anybody_answered |= is_answered
+            self._turned_away_while_up = turned_away
             self._failed_at_s.clear()
             self._enter(NetworkState.UP, now_s)
             return self.state
@@ -96,11 +103,13 @@ class OutageDetector:
         for server in [name for name, at_s in self._failed_at_s.items() if at_s < now_s - WINDOW_S]:
             del self._failed_at_s[server]
         if not self._fails_all_over:
+            self._turned_away_while_up = turned_away
             self._enter(NetworkState.UP, now_s)
         elif self.state is NetworkState.UP:
             self._enter(NetworkState.SUSPECT, now_s)
         elif now_s - self.since_s >= LEAST_S:
             self._enter(NetworkState.OUTAGE, now_s)
+            self._is_silent = turned_away == self._turned_away_while_up
         return self.state
 
     @property
@@ -115,3 +124,4 @@ class OutageDetector:
     def _enter(self, state: NetworkState, now_s: float) -> None:
         if state is not self.state:
             self.state, self.since_s = state, now_s
+            self._is_silent = False

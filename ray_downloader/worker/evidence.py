@@ -4,7 +4,8 @@ Only a row's own faults use up its attempts.
 
 1. Refusals because of the rate (429, 503) and failures to connect are evidence about the server: no attempt is used up.
    If that failure was an isolated one, with others served before the row's next try, it was the row's after all: the
-   row is odd, and the attempt is charged then.
+   row is odd, and the attempt is charged then. Where many rows are refused, one is refused several times by chance, so
+   it takes as many refusals in a row as chance does not bring.
 2. Other failures (500, a time-out, a torn body, a reset of the only connection) are the row's, until
    `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
    connect: then they are the server's, and the rows get their attempts back.
@@ -32,6 +33,13 @@ from ray_downloader.worker.row import Row
 SERVERS_FAULT_ROWS = 10
 #: So often one of several failed rows must have failed before its server served a URL that it had served before.
 CONTROLS_FOR_ODD = 2
+#: A row that is refused while others are served is odd once chance would refuse it so often, and once more, at most so
+#: rarely, given the share of refusals among the other rows.
+BY_CHANCE = 0.01
+#: ... and in any case after so many refusals.
+MOST_REFUSALS = 8
+#: Counts of answers are halved beyond this, so that what a server did long ago is forgotten.
+REMEMBERED = 200
 #: Failures that its budget counts as a server's trouble, too, where many rows in a row fail so. An answer that came,
 #: empty or torn, is no such trouble: nobody would ever give the server up, nor its rows.
 _TROUBLE = frozenset({ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET})
@@ -65,7 +73,7 @@ def is_own_fault(row: Row) -> bool:
 class FaultJudge:
     """What one task has seen of one server: when it last served a row, and which rows have failed since."""
 
-    __slots__ = ("_served_sent_s", "_streak", "has_delivered")
+    __slots__ = ("_refused", "_served", "_served_sent_s", "_streak", "has_delivered")
 
     def __init__(self) -> None:
         #: When the newest of the served requests was sent.
@@ -73,6 +81,7 @@ class FaultJudge:
         #: Whether a file has arrived, or a redirect to one; an answer that there is none does not count.
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
+        self._served = self._refused = 0
 
     def would_be_odd(self, row: Row) -> bool:
         """Whether others requested after its failure were served, so that another failure would be its own."""
@@ -80,12 +89,26 @@ class FaultJudge:
 
     def review(self, row: Row) -> None:
         """Before a failed row is retried or returned: decide whether it is odd, and owes an attempt."""
-        if not self.would_be_odd(row):
+        if not self.would_be_odd(row) or self._may_be_chance(row):
             return
         row.is_odd = True
         if row.owes_attempt:
             row.owes_attempt = False
             row.attempt += 1
+
+    def _may_be_chance(self, row: Row) -> bool:
+        """Whether its server refuses so many others that the row's refusals show nothing about it."""
+        if not row.refusals or row.refusals >= MOST_REFUSALS:
+            return False
+        others = max(0, self._refused - row.refusals)
+        share = others / (others + self._served + 1)
+        return bool(share ** (row.refusals + 1) > BY_CHANCE)
+
+    def _count(self, *, served: int = 0, refused: int = 0) -> None:
+        self._served += served
+        self._refused += refused
+        if self._served + self._refused > REMEMBERED:
+            self._served, self._refused = self._served // 2, self._refused // 2
 
     def notice_served(self, sent_s: float) -> None:
         """The server answered a row properly: with its file, or by stating that there is none.
@@ -94,6 +117,7 @@ class FaultJudge:
             sent_s: When the request was sent; the answer is no evidence about failures that came later.
         """
         self._served_sent_s = max(self._served_sent_s, sent_s)
+        self._count(served=1)
         are_many = len(self._streak) > 1
         for key, suspect in list(self._streak.items()):
             if suspect.failed_at_s < sent_s:
@@ -110,10 +134,23 @@ class FaultJudge:
         are_many = len(self._streak) > 1
         self._streak = {key: one for key, one in self._streak.items() if one.failed_at_s >= sent_s}
         for row in rows:
-            if row.failed_at_s is not None and row.failed_at_s < sent_s:
+            if row.failed_at_s is None or row.failed_at_s < sent_s:
                 row.controls += 1
                 if are_many and row.controls < CONTROLS_FOR_ODD:
                     row.owes_attempt, row.failed_at_s = False, None
+
+    def is_failing(self, row: Row) -> bool:
+        """Whether its last failure may be its server's: nothing was served since, and no comparison has shown it."""
+        failure = row.failure
+        may_be_servers = failure is not None and (failure.kind in _TROUBLE or blames_server(failure))
+        is_known = row.is_odd or row.controls >= CONTROLS_FOR_ODD or self.would_be_odd(row)
+        return may_be_servers and not is_known
+
+    def blame_server(self) -> None:
+        """The server is at fault, as is known now: what failed since it last served owes nothing."""
+        self._refund()
+        for suspect in self._streak.values():
+            suspect.row.owes_attempt = False
 
     def give_back(self, row: Row) -> None:
         """The task ends: an isolated failure stays suspect in the next task, a failure among others does not."""
@@ -130,6 +167,9 @@ class FaultJudge:
         if is_own_fault(row):
             row.failed_at_s = now_s
             return Fault.ROW
+        is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
+        row.refusals = row.refusals + 1 if is_refusal else 0
+        self._count(refused=is_refusal)
         if row.is_probe:
             return Fault.SERVER
         is_servers = blames_server(failure) and (failure.kind is not ErrorKind.RESET or others > 0)
@@ -148,5 +188,5 @@ class FaultJudge:
     def _refund(self) -> None:
         for suspect in self._streak.values():
             if suspect.has_spent:
-                suspect.has_spent = False
+                suspect.has_spent = suspect.row.is_retry = False
                 suspect.row.attempt = max(1, suspect.row.attempt - 1)

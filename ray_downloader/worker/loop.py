@@ -313,9 +313,14 @@ class Worker:
     def _advance(self, queue: ServerQueue, now_s: float) -> None:
         for row, failure in queue.settle_held(now_s):
             self._fail(row, failure)
+        for request in queue.due_robots_requests(now_s):
+            if rows := self._robots.recall(request):
+                queue.drop(request)
+                self._release(rows)
+        queue.compare_failed(now_s)
         for work in queue.take_abandoned(now_s):
             if isinstance(work, RobotsRequest):
-                self._learn_robots(work, None)
+                self._learn_robots(work, work.said)
             elif isinstance(work, Row):
                 self._abandon(work, queue)
         while self._may_start(queue, now_s) and (work := queue.take_due(now_s)):  # type: ignore[assignment]
@@ -460,7 +465,7 @@ class Worker:
             self._fail(refused, failure)
 
     def _count_reach(self, route: Route | None, result: FetchResult) -> None:
-        if result.status is not None:
+        if result.status is not None or result.kind is ErrorKind.RESET:
             self._answered += 1
         elif result.kind in _UNREACHED and route is not None:
             self._unreached[route.server] += 1
@@ -471,10 +476,12 @@ class Worker:
         now_s = self._ports.clock()
         _, outcome = self._read(queue, result)
         self._count_reach(request.route, result)
-        queue.finished(_of_robots(outcome, queue), now_s)
+        is_trouble = self._robots.shows_trouble(request, result, queue.budget)
+        queue.finished(replace(_of_robots(outcome, queue), is_control=is_trouble), now_s)
         route = self._policy.route(result.redirect_url) if result.redirect_url else None
-        delay_s = self._robots.retry_delay_s(request, result)
-        request.hops += 1
+        delay_s = self._robots.retry_delay_s(request, result, queue.budget)
+        request.note(result)
+        request.hops += result.redirect_url is not None
         if isinstance(route, Route) and request.hops <= MAX_HOPS:
             request.route = route
             self._queue(route.budget).add_first(request)
@@ -495,9 +502,16 @@ class Worker:
             queue.control_served(now_s - result.total_s)
             for refused, own in queue.release_refused(now_s - result.total_s):
                 self._fail(refused, own)
+        elif self._policy.may_pass(failure):
+            queue.control_failed()
+        else:
+            queue.control_told_nothing()
 
     def _learn_robots(self, request: RobotsRequest, result: FetchResult | None) -> None:
-        for row in self._robots.learn(request, result):
+        self._release(self._robots.learn(request, result))
+
+    def _release(self, rows: Sequence[Row]) -> None:
+        for row in rows:
             row.release()
             assert row.route is not None
             self._admit(row, row.route)

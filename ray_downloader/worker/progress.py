@@ -18,7 +18,7 @@ class ProgressDelta:
         settled: Rows by server and error kind ("" for images).
         size_bytes: Bytes received.
         disallowed: Rows that robots.txt would exclude, by server.
-        answered: Requests that a server answered, whatever the answer.
+        answered: Requests that a server answered, whatever the answer; whoever resets a connection is there, too.
         unreached: Requests that reached no server (no address, no connection), by server.
         unresolved: Requests for whose names the resolver gave no answer.
         turned_away: Requests that reached no server but that the network answered: a host refused the connection, or a

@@ -21,6 +21,7 @@ from ray_downloader.fetch.base import FetchResult
 from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState, robots_state
 from ray_downloader.politeness.headers.usage import TdmRepFile, Usage
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
+from ray_downloader.politeness.server.evidence import is_throttled
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import folder_name
 from ray_downloader.worker.request_policy import Route
@@ -35,9 +36,11 @@ MAX_HOPS = 5
 #: In mode `delay` no robots.txt is requested for servers with fewer rows in a task: there is almost nothing to delay.
 WORTHWHILE_ROWS = 5
 #: RFC 9309 section 2.3.1.4: a robots.txt that cannot be reached forbids everything. That may be temporary, so under
-#: `obey` it is requested again after these waits before rows are excluded for it.
+#: `obey` it is requested again after these waits. After them the server is in trouble, and its patience decides how
+#: long; in a group, whose other hosts may be well, its rows are excluded.
 RETRY_DELAYS_S = (2.0, 10.0, 30.0)
-#: The rows of a server that cannot be reached should end with that reason, not as excluded.
+#: A server that cannot be reached at all is in trouble after fewer tries.
+UNREACHED_TRIES = 2
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
 
 
@@ -52,13 +55,23 @@ class Admission(Enum):
 
 @dataclass(slots=True, eq=False)
 class RobotsRequest:
-    """The request for one server's robots.txt, or for its `tdmrep.json`."""
+    """The request for one server's robots.txt, or for its `tdmrep.json`.
+
+    Args:
+        said: Its last answer, if that was about this file; the rows end with it if the server is given up.
+    """
 
     server: str
     route: Route
     hops: int = 0
     tries: int = 1
     is_for_tdmrep: bool = False
+    said: FetchResult | None = None
+
+    def note(self, result: FetchResult) -> None:
+        """Remember an answer that is about this file and not a refusal of all requests."""
+        is_own = result.status is not None and not is_throttled(result.kind, result.status, None)
+        self.said = result if is_own else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +167,25 @@ class RobotsGate:
         to_file = file_route(tdmrep_url(route.url) if is_for_tdmrep else robots_url(route.url))
         return RobotsRequest(route.server, to_file, is_for_tdmrep=is_for_tdmrep) if to_file else None
 
-    def retry_delay_s(self, request: RobotsRequest, result: FetchResult) -> float | None:
-        """How long to wait before robots.txt is requested again; None if the result is final."""
-        is_again = (
-            self._mode == "obey"
-            and not request.is_for_tdmrep
-            and _is_unreachable(result)
-            and result.kind not in _UNREACHED
-        )
-        return RETRY_DELAYS_S[request.tries - 1] if is_again and request.tries <= len(RETRY_DELAYS_S) else None
+    def retry_delay_s(self, request: RobotsRequest, result: FetchResult, budget: str) -> float | None:
+        """How long to wait before robots.txt is requested again; None if the result is final.
+
+        Args:
+            budget: The budget that the request spent. A server's own gives it up in the end, and so ends the waiting.
+        """
+        if not self._must_be_read(request, result):
+            return None
+        if request.tries <= len(RETRY_DELAYS_S):
+            return RETRY_DELAYS_S[request.tries - 1]
+        return RETRY_DELAYS_S[-1] if _is_judged(request, budget) else None
+
+    def shows_trouble(self, request: RobotsRequest, result: FetchResult, budget: str) -> bool:
+        """Whether the failed request shows that its server is in trouble: all of its rows wait for this file."""
+        tries = UNREACHED_TRIES if result.kind in _UNREACHED else len(RETRY_DELAYS_S) + 1
+        return self._must_be_read(request, result) and _is_judged(request, budget) and request.tries >= tries
+
+    def _must_be_read(self, request: RobotsRequest, result: FetchResult) -> bool:
+        return self._mode == "obey" and not request.is_for_tdmrep and _is_unreachable(result)
 
     def learn(self, request: RobotsRequest, result: FetchResult | None) -> list[Row]:
         """Process the result of the request (None: it was never sent); returns the rows held for it."""
@@ -181,6 +204,12 @@ class RobotsGate:
             self._known[request.server] = _Known(rules)
             self._keep(request.server, result)
         return self._held.pop(request.server, [])
+
+    def recall(self, request: RobotsRequest) -> list[Row]:
+        """The rows held for a file that another task has fetched meanwhile; none: it must be requested."""
+        self._recall(request.server)
+        known = self._tdmrep if request.is_for_tdmrep else self._known
+        return self._held.pop(request.server, []) if request.server in known else []
 
     def crawl_delay_s(self, server: str) -> float | None:
         """Time between requests that the server demands."""
@@ -216,6 +245,10 @@ class RobotsGate:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return (status, text) if age_s < KEEP_S and isinstance(text, str) else None
+
+
+def _is_judged(request: RobotsRequest, budget: str) -> bool:
+    return not request.hops and budget == request.server
 
 
 def robots_url(url: str) -> str:

@@ -89,6 +89,7 @@ class Row:
         is_retry: Whether its last failure was its own, so that the next request is charged to the retries.
         is_odd: Whether it failed and others of its server were served before its next try: its failures are its own.
         is_probe: Whether its last request found out if its server is still in trouble, so a failure was the server's.
+        refusals: How often in a row it was refused, with a 429, a 503 or the like.
         controls: How often a URL that was served before was served again after this one had failed.
     """
 
@@ -112,6 +113,7 @@ class Row:
     is_odd: bool = False
     is_probe: bool = False
     has_started_over: bool = False
+    refusals: int = 0
     controls: int = 0
     held_from: RowState = RowState.QUEUED
     #: When it failed last, on the worker's clock, and whether that failure is yet to be charged to it
@@ -216,6 +218,7 @@ class Row:
             return False
         self.url, self.attempt, self.failure = self.mirrors.pop(0), 1, None
         self.is_retry = self.is_odd = self.owes_attempt = False
+        self.refusals = 0
         self.failed_at_s = None
         self._restart()
         return True
@@ -245,6 +248,7 @@ class Row:
             "is_retry": self.is_retry,
             "is_odd": self.is_odd,
             "is_probe": self.is_probe,
+            "refusals": self.refusals,
             "controls": self.controls,
             "is_suspect": self.failed_at_s is not None,
             "owes_attempt": self.owes_attempt,
@@ -271,6 +275,7 @@ class Row:
             "is_retry": bool(known["is_retry"]),
             "is_odd": bool(known["is_odd"]),
             "is_probe": bool(known.get("is_probe", False)),
+            "refusals": int(known.get("refusals", 0)),
             "controls": int(known.get("controls", 0)),
             "failed_at_s": now_s if known["is_suspect"] else None,
             "owes_attempt": bool(known["owes_attempt"]),

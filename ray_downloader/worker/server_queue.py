@@ -47,6 +47,8 @@ NEVER = float("inf")
 ALONE_403_DELAY_S = 60.0
 #: A row that was told to wait for longer than this is not asked again to find out whether that is meant for it alone.
 LONG_WAIT_S = 3_600.0
+#: One failed row may be at fault itself; so many in a row, with no other left, are compared with one that was served.
+LEAST_COMPARED = 2
 #: Bans of 45 s were observed: what is served later than this after a 403 does not show that the 403 was about its file.
 BAN_S = 20.0
 #: Verdicts that end a server's rows without a request.
@@ -86,6 +88,7 @@ class ServerQueue:
         self._served: dict[str, Route] = {}
         self._new_controls: list[str] = []
         self._controlled_at_s = float("-inf")
+        self._is_comparing = False
         self._order = count()
         self._pacer = LeasePacer()
         self._reported_at_s = 0.0
@@ -140,6 +143,20 @@ class ServerQueue:
         heapq.heappush(self._deferred, (not_before_s, next(self._order), work))
         self.wake_at_s = 0.0
 
+    def due_robots_requests(self, now_s: float) -> list[RobotsRequest]:
+        """Requests for robots.txt that have not been sent, if a permit is due."""
+        permit_s = self._pacer.next_due_s(now_s)
+        if permit_s is None or permit_s > now_s:
+            return []
+        waiting = [*self._first, *(work for _, _, work in self._deferred)]
+        return [work for work in waiting if isinstance(work, RobotsRequest)]
+
+    def drop(self, request: RobotsRequest) -> None:
+        """Another task has fetched that robots.txt."""
+        self._first = deque(work for work in self._first if work is not request)
+        self._deferred = [entry for entry in self._deferred if entry[2] is not request]
+        heapq.heapify(self._deferred)
+
     def obey_crawl_delay(self, delay_s: float | None) -> None:
         """Apply the delay of a robots.txt; of the hosts of a group the strictest applies."""
         if delay_s is not None:
@@ -161,7 +178,32 @@ class ServerQueue:
 
     def control_served(self, sent_s: float) -> None:
         """A URL that was served before was served again."""
+        self._is_comparing = False
         self.judge.notice_control((work for _, _, work in self._deferred if isinstance(work, Row)), sent_s)
+
+    def control_failed(self) -> None:
+        """A URL that was served before failed, like rows before it: their server is at fault."""
+        if self._is_comparing:
+            self._is_comparing = False
+            self.judge.blame_server()
+
+    def control_told_nothing(self) -> None:
+        """What was served before is gone or forbidden now."""
+        self._is_comparing = False
+
+    def compare_failed(self, now_s: float) -> None:
+        """Before the last rows, which failed one after the other, are retried: request a URL that was served before.
+
+        They are too few to show by themselves that their server is at fault.
+        """
+        if self._first or self._fresh or self._held or self.in_flight or self.is_troubled or self._is_comparing:
+            return
+        failing = [work for _, _, work in self._deferred if isinstance(work, Row) and self.judge.is_failing(work)]
+        if len(failing) < LEAST_COMPARED or max(row.failed_at_s or 0.0 for row in failing) <= self._controlled_at_s:
+            return
+        if control := self._control_of(failing[0]):
+            self._controlled_at_s, self._is_comparing = now_s, True
+            self._first.append(ControlRequest(control))
 
     def take_rows_of(self, hosts: Collection[str]) -> list[Row]:
         """Remove and return the rows whose next request would go to one of these hosts."""
@@ -278,7 +320,7 @@ class ServerQueue:
         if not is_probe:
             self._advance_telling(now_s)
         is_retry = not (self._first or self._fresh)
-        if is_retry and not self._has_due_retry(now_s, is_probe):
+        if is_retry and (self._awaits_comparison or not self._has_due_retry(now_s, is_probe)):
             return None
         counts_as_retry = is_retry and not is_probe and _is_retry(self._deferred[0][2])
         if not self._pacer.take(now_s, is_retry=counts_as_retry):
@@ -291,6 +333,10 @@ class ServerQueue:
             self.judge.review(work)
             work.is_probe = is_probe
         return work
+
+    @property
+    def _awaits_comparison(self) -> bool:
+        return self._is_comparing and not self.is_troubled
 
     def _take_control(self, is_probe: bool) -> Work | None:
         """A URL that was served before, if the budget wants to know how the server answers that."""
@@ -410,7 +456,14 @@ class ServerQueue:
         return self._message(now_s, wanted=self._wanted(now_s), in_flight=self.in_flight)
 
     def give_back(self) -> None:
-        """The task ends: what it has seen of the server is kept with the rows that failed."""
+        """The task ends: what it has seen of the server is kept with the rows that failed.
+
+        Rows that a 403 refused, and that have no others for comparison, spent an attempt: the next task may end as
+        soon, before it has asked for anything else.
+        """
+        is_last = not (self._fresh or self._deferred or any(isinstance(work, Row) for work in self._first))
+        for row, _, _ in self._held if is_last and not self.is_troubled else ():
+            row.attempt += 1
         for _, _, work in self._deferred:
             if isinstance(work, Row):
                 self.judge.give_back(work)
@@ -488,7 +541,7 @@ class ServerQueue:
     def _ready_at_s(self, now_s: float) -> float:
         if self._first or self._fresh or self._awaits_judgement:
             return now_s
-        if not self._deferred:
+        if not self._deferred or self._awaits_comparison:
             return NEVER
         return now_s if self.is_troubled else self._deferred[0][0]
 

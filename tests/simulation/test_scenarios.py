@@ -414,6 +414,17 @@ def test_no_network_for_a_while(kind: ErrorKind, seconds: float) -> None:
     assert kinds(run) == {"image": 600}
 
 
+@pytest.mark.parametrize(
+    ("how", "seconds"), [(ErrorKind.RESET, 20.0), (ErrorKind.DNS, 0.05)], ids=["reset", "no such name"]
+)
+def test_an_outage_ends_although_only_a_dead_server_is_left_to_ask(how: ErrorKind, seconds: float) -> None:
+    """Nobody gave an answer with a status, so the run waited for the network that worked, and ended with exit 3."""
+    dead = (Trouble(0.0, FOREVER, how, after_s=seconds),)
+    loss = NetworkLost(6.0, 40.0, ErrorKind.DNS)
+    run = held(one_server(*rows(15), troubles=dead, faults=(loss,), politeness={"patience_s": 120.0}))
+    assert run.exits == [0]
+
+
 def test_no_network_at_all() -> None:
     """Exit 0, and no word of network or proxy."""
     run = run_world(World(_MANY, _ALL, (NetworkLost(0.0, FOREVER),), runs=1))
@@ -530,6 +541,50 @@ def test_permits_that_lapse_do_not_eat_the_requests_of_a_day() -> None:
     assert run.seconds < 200.0
 
 
+# -- whose fault ---------------------------------------------------------------------------------------------------
+
+
+def test_rows_that_failed_together_are_retried_however_many_retries_there_were() -> None:
+    """Ten failures in a row are the server's; nine of them still counted as retries, of which there were too few."""
+    trouble = Trouble(2.0, 42.0, 500)
+    run = held(
+        one_server(*rows(36), troubles=(trouble,), rate_rps=1.0, latency_s=0.3, politeness={"patience_s": 240.0})
+    )
+    assert kinds(run) == {"image": 36}
+
+
+@pytest.mark.parametrize("chance", range(5))
+@pytest.mark.parametrize("retry_after", [None, "1"], ids=["bare", "with a wait"])
+def test_a_row_that_a_limit_refuses_by_chance_again_and_again_is_not_at_fault(
+    retry_after: str | None, chance: int
+) -> None:
+    """At a server that refused every other request, rows that met three refusals ended as `http_429`."""
+    limits = (Bucket(2.0, retry_after=retry_after),)
+    run = held(one_server(*rows(15), limits=limits, rate_rps=30.0, chance=chance))
+    assert kinds(run) == {"image": 15}
+
+
+@pytest.mark.parametrize("how", [ErrorKind.TIMEOUT, ErrorKind.RESET, 500, 502], ids=str)
+@pytest.mark.parametrize("task_seconds", [5.0, 60.0])
+def test_the_last_rows_of_a_server_are_compared_with_what_it_served(how: int | ErrorKind, task_seconds: float) -> None:
+    """Seven rows were left as five seconds of trouble began: too few to blame the server, and all of them were lost."""
+    trouble = Trouble(2.0, 7.0, how)
+    run = held(one_server(*rows(15), troubles=(trouble,), latency_s=0.3, rate_rps=3.0, task_seconds=task_seconds))
+    assert kinds(run) == {"image": 15}
+
+
+def test_an_unreachable_server_that_answers_whatever_it_is_is_reached() -> None:
+    """After five refused connections a 500 left it unreachable, and its rows were given up probe by probe."""
+    fates = (
+        *rows(3, Says(500, 1)),
+        *rows(9, Fails(ErrorKind.TIMEOUT, 1, 1.0)),
+        *rows(3, Fails(ErrorKind.TIMEOUT, after_s=1.0)),
+    )
+    limits = (Connections(2, ErrorKind.CONNECT),)
+    run = run_world(one_server(*fates, limits=limits, latency_s=0.3, politeness={"patience_s": 60.0}))
+    assert kinds(run)["server_refused"] == 0
+
+
 # -- robots ------------------------------------------------------------------------------------------------------------
 
 
@@ -537,6 +592,26 @@ def test_one_503_on_robots_txt_excludes_nobody() -> None:
     """Every row was excluded for a day."""
     run = held(one_server(*rows(20), robots=Robots(404, fails=1), politeness={"robots": "obey"}))
     assert kinds(run) == {"image": 20}
+
+
+@pytest.mark.parametrize("how", [ErrorKind.RESET, ErrorKind.TIMEOUT, ErrorKind.CONNECT, 500, 503], ids=str)
+@pytest.mark.parametrize("task_seconds", [5.0, 60.0])
+def test_a_robots_txt_that_cannot_be_read_for_minutes_excludes_nobody(
+    how: int | ErrorKind, task_seconds: float
+) -> None:
+    """Under `obey` it was requested for 42 s, and then all rows of its server were lost."""
+    trouble = Trouble(0.0, 100.0, how)
+    run = held(one_server(*rows(20), troubles=(trouble,), politeness={"robots": "obey"}, task_seconds=task_seconds))
+    assert kinds(run) == {"image": 20}
+
+
+def test_under_obey_nothing_is_requested_of_a_server_whose_robots_txt_was_not_read() -> None:
+    """After one failure to connect its rows were requested, as if it had none."""
+    robots = Robots(200, "User-agent: *\nDisallow: /\n")
+    server = {"troubles": (Trouble(0.0, 30.0, ErrorKind.CONNECT),), "robots": robots}
+    run = run_world(one_server(*rows(20), **server, politeness={"robots": "obey"}))
+    assert kinds(run) == {"robots": 20}
+    assert asked(run.arrivals[0]) == []
 
 
 def test_a_server_that_opts_out_is_soon_left_alone() -> None:

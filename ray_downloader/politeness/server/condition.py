@@ -161,6 +161,9 @@ class ServerCondition:
         self._is_forbidden &= evidence is Evidence.FORBIDDEN
         if evidence is Evidence.REFUSED:
             return self._on_refusal(event)
+        if self.name is Condition.UNREACHABLE and event.is_answer:
+            self._recover()
+            ends_run = self.runs.is_complete_with(evidence, event.url_hash)
         if self.is_trouble:
             return self._on_failed_probe(event)
         return self._on_run(evidence, event) if ends_run or event.is_control else Consequence.NONE

@@ -32,6 +32,11 @@ class GoodputMeter:
         self._resumes_s = since_s if resumes_s is None else resumes_s
         self.successes = 0
 
+    def resume(self, at_s: float, refill_s: float) -> None:
+        """The trouble lasted longer than foreseen and ends now: measure anew, with `refill_s` of it."""
+        if at_s - refill_s > self._resumes_s:
+            self.restart(at_s - refill_s, at_s)
+
     def copy(self) -> GoodputMeter:
         """A copy, to return to later."""
         meter = GoodputMeter(self._since_s)

@@ -214,7 +214,7 @@ class AdaptiveRate:
         before_rps, is_first, is_proven = self.rate_rps, self.incident_rps is None, self._is_proven
         is_costly, is_measured = resumes_s - now_s >= COSTLY_PAUSE_S, self._is_measured
         if may_be_url and not is_costly and self._is_inexplicable():
-            self.slow_down()
+            self._slow_down()
             return lesson
         limit_rps = self._careful_estimate_rps(now_s) if is_costly else self._limit_estimate_rps(now_s)
         self.plateau_factor = self._next_plateau_factor(limit_rps, is_costly)
@@ -241,8 +241,17 @@ class AdaptiveRate:
         self._inexplicable = self._inexplicable + 1 if self._goodput.successes < MIN_SUCCESSES else 0
         return self.incident_rps is not None and 0 < self._inexplicable <= MOST_INEXPLICABLE
 
-    def slow_down(self) -> None:
-        """The server is in trouble, possibly because of us: halve the rate, and learn nothing about its limit."""
+    def on_trouble(self, now_s: float, resumes_s: float) -> None:
+        """The server is in trouble that says nothing about a limit; what it delivers is measured from its end on."""
+        self._slow_down()
+        self._goodput.restart(max(now_s, resumes_s - REFILL_S), resumes_s)
+
+    def on_recovery(self, sent_s: float) -> None:
+        """A request that was sent then was the first to be served after trouble."""
+        self._goodput.resume(sent_s, REFILL_S)
+
+    def _slow_down(self) -> None:
+        """Possibly we are the reason: halve the rate, and learn nothing about the limit."""
         self.rate_rps = max(min(self.rate_rps, LEAST_SUSPECT_RPS), BACK_OFF * self.rate_rps)
 
     def _slow_down_for_a_moment(self) -> None:

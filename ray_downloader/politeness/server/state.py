@@ -150,7 +150,10 @@ class ServerState:
         if outcome.kind is ErrorKind.RESET or event.evidence is Evidence.CROWDED:
             self._connections.lost_one(self._reader.open_with(outcome), event.sent_s, now_s)
         self._counted["throttled"] += event.evidence is Evidence.REFUSED
+        was_trouble = self._condition.is_trouble
         self._draw(self._condition.on(event), event)
+        if self._rate and was_trouble and not self._condition.is_trouble:
+            self._rate.on_recovery(event.sent_s)
         if outcome.is_odd and outcome.kind:
             self._condition.was_odd(outcome.url_hash, is_forbidden=outcome.http_status == FORBIDDEN_STATUS)
             if self._lessons:
@@ -169,7 +172,7 @@ class ServerState:
         elif consequence is Consequence.REFUSED_FOR_LONG:
             self._lessons.refused_for_long(event.now_s, resumes_s, event.sent_s)
         elif consequence is Consequence.FAILED:
-            self._rate.slow_down()
+            self._rate.on_trouble(event.now_s, resumes_s)
 
     def _on_success(self, outcome: Outcome, ended_s: float) -> None:
         self._counted["successes"] += 1
@@ -303,14 +306,13 @@ class ServerState:
     def _explained(self, lease: Lease, now_s: float) -> Lease:
         """The lease with what its holder should know about the server."""
         wait = None if lease.permits else self.wait(now_s)
-        is_trouble = self._condition.is_trouble
         return replace(
             lease,
             reason=wait.reason if wait else None,
             said=self._condition.said if wait or self._condition.verdict else "",
             is_403_ban=self._condition.is_403_ban,
             probe_url=self._condition.probe_url,
-            controls=self._controls.urls if is_trouble else (),
+            controls=self._controls.urls,
             is_no_such_name=self._is_name_gone,
         )
 

@@ -60,6 +60,27 @@ def test_a_refused_connection_or_a_name_that_does_not_exist_shows_that_the_netwo
     assert watched.sees(100.0, "a") is NetworkState.UP
 
 
+def test_an_answer_in_a_servers_place_ends_an_outage_that_began_without_any() -> None:
+    watched = Watched(["a", "b", "c"])
+    watched.sees(0.0, "a", "b", "c")
+    assert watched.sees(LEAST_S, "a") is NetworkState.OUTAGE
+    watched.turned_away = 1
+    assert watched.sees(LEAST_S + 1, "a") is NetworkState.UP
+    assert watched.sees(LEAST_S + 2) is NetworkState.UP
+
+
+@pytest.mark.parametrize("at_s", [0.0, 1.0])
+def test_where_every_name_is_said_not_to_exist_another_such_answer_ends_nothing(at_s: float) -> None:
+    watched = Watched(["a", "b", "c"])
+    if at_s:
+        watched.sees(0.0, "a", "b", "c")
+    watched.turned_away = 3
+    watched.sees(at_s, "a", "b", "c")
+    assert watched.sees(LEAST_S + 1, "a") is NetworkState.OUTAGE
+    watched.turned_away = 4
+    assert watched.sees(LEAST_S + 2, "b") is NetworkState.OUTAGE
+
+
 def test_servers_that_answered_in_an_earlier_run_are_waited_for_by_their_own_patience() -> None:
     watched = Watched(["a"], servers=1)
     watched.sees(0.0, "a")

@@ -51,6 +51,30 @@ def test_a_lonely_refusal_is_charged_when_others_were_served_after_it() -> None:
     assert odd.attempt == 2, "charged once"
 
 
+@pytest.mark.parametrize(("others_refused", "refusals"), [(0, 1), (1, 1), (5, 3), (10, 6), (100, 8)])
+def test_the_more_rows_are_refused_the_more_refusals_make_a_row_odd(others_refused: int, refusals: int) -> None:
+    """At a limit that refuses every other request, a row meets several refusals in a row by chance."""
+    judge, (odd, *others) = FaultJudge(), rows_of(102)
+    for number in range(10):
+        judge.notice_served(float(number))
+    for other in others[:others_refused]:
+        judge.judge(other, THROTTLED, 20.0)
+    needed = 0
+    while not odd.is_odd:
+        judge.judge(odd, THROTTLED, 30.0 + needed)
+        needed += 1
+        judge._served_sent_s = 30.5 + needed
+        judge.review(odd)
+    assert needed == refusals
+
+
+def test_rows_that_get_their_attempts_back_do_not_count_as_retries() -> None:
+    judge, failed = FaultJudge(), rows_of(SERVERS_FAULT_ROWS)
+    for row in failed:
+        row.is_retry = fail(judge, row, BROKEN) is Fault.ROW
+    assert [(row.attempt, row.is_retry) for row in failed] == [(1, False)] * SERVERS_FAULT_ROWS
+
+
 def test_an_answer_to_what_was_asked_before_a_failure_says_nothing_of_it() -> None:
     """A server that goes away still answers what it was asked for: its rows were taken for odd, and lost."""
     judge, (row, other) = FaultJudge(), rows_of(2)

@@ -126,13 +126,37 @@ def test_disallow_is_counted_and_obeyed_where_asked_or_where_it_names_us(
     assert gate.reason("a.example") == "robots.txt of a.example excludes it"
 
 
-def test_under_obey_an_unreachable_file_is_requested_again_three_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("result", "budget", "waits", "trouble_from"),
+    [
+        (FetchResult(0, ErrorKind.HTTP_5XX, 503), "a.example", [2.0, 10.0, 30.0, 30.0, 30.0], 4),
+        (FetchResult(0, ErrorKind.RESET), "a.example", [2.0, 10.0, 30.0, 30.0, 30.0], 4),
+        (FetchResult(0, ErrorKind.CONNECT), "a.example", [2.0, 10.0, 30.0, 30.0, 30.0], 2),
+        (FetchResult(0, ErrorKind.HTTP_5XX, 503), "group", [2.0, 10.0, 30.0, None, None], None),
+    ],
+    ids=["refused", "reset", "unreached", "in a group"],
+)
+def test_under_obey_an_unreachable_file_becomes_its_servers_trouble_unless_that_is_a_group(
+    tmp_path: Path, result: FetchResult, budget: str, waits: list[float | None], trouble_from: int | None
+) -> None:
     gate, request = RobotsGate("obey", tmp_path, 0.0), RobotsRequest("a.example", route("/robots.txt"))
-    waits = []
-    for _ in range(4):
-        waits.append(gate.retry_delay_s(request, FetchResult(0, ErrorKind.HTTP_5XX, 503)))
-        request.tries += 1
-    assert waits == [2.0, 10.0, 30.0, None]
+    seen, troubles = [], []
+    for request.tries in range(1, 6):
+        seen.append(gate.retry_delay_s(request, result, budget))
+        troubles.append(gate.shows_trouble(request, result, budget))
+    assert seen == waits
+    assert troubles == [trouble_from is not None and tries >= trouble_from for tries in range(1, 6)]
+
+
+def test_what_another_task_has_fetched_meanwhile_is_not_requested(tmp_path: Path) -> None:
+    early, late = RobotsGate("obey", tmp_path, 0.0), RobotsGate("obey", tmp_path, 0.0)
+    request = RobotsRequest("a.example", route("/robots.txt"))
+    admit(early)
+    admit(late)
+    assert late.recall(request) == []
+    assert answered(early, kind=None, status=200, body=RULES) == 1
+    assert len(late.recall(request)) == 1
+    assert admit(late, "/private/1.jpg") is Admission.EXCLUDED
 
 
 @pytest.mark.parametrize(
@@ -141,7 +165,7 @@ def test_under_obey_an_unreachable_file_is_requested_again_three_times(tmp_path:
         ("obey", FetchResult(0, ErrorKind.HTTP_5XX, 500), True),
         ("obey", FetchResult(0, ErrorKind.HTTP_429, 429), True),
         ("obey", FetchResult(0, ErrorKind.TIMEOUT), True),
-        ("obey", FetchResult(0, ErrorKind.DNS), False),
+        ("obey", FetchResult(0, ErrorKind.DNS), True),
         ("obey", FetchResult(0, ErrorKind.HTTP_4XX, 404), False),
         ("obey", FetchResult(0, None, 200), False),
         ("delay", FetchResult(0, ErrorKind.HTTP_5XX, 500), False),
@@ -151,7 +175,7 @@ def test_only_what_may_pass_and_matters_is_requested_again(
     tmp_path: Path, mode: Any, result: FetchResult, is_again: bool
 ) -> None:
     request = RobotsRequest("a.example", route("/robots.txt"))
-    assert (RobotsGate(mode, tmp_path, 0.0).retry_delay_s(request, result) is not None) is is_again
+    assert (RobotsGate(mode, tmp_path, 0.0).retry_delay_s(request, result, "a.example") is not None) is is_again
 
 
 def test_what_could_not_be_read_excludes_under_obey_with_its_reason_and_is_not_kept(tmp_path: Path) -> None:
@@ -235,6 +259,6 @@ def test_a_tdmrep_json_that_cannot_be_read_reserves_nothing(tmp_path: Path, resu
     admit(gate)
     request = gate.file_request(route(), lambda _: route("/.well-known/tdmrep.json"))
     assert request is not None
-    assert result is None or gate.retry_delay_s(request, result) is None
+    assert result is None or gate.retry_delay_s(request, result, "a.example") is None
     gate.learn(request, result)
     assert admit(gate) is Admission.ADMITTED

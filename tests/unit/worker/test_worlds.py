@@ -302,7 +302,8 @@ def test_a_robots_txt_that_is_never_readable_excludes_under_obey_and_says_so(tmp
             return Reply(ErrorKind.HTTP_5XX, 500, after_s=0.01)
         return found(request)
 
-    run = Run(tmp_path, urls(10), script, politeness(robots="obey"))
+    run = Run(tmp_path, urls(10), script, politeness(robots="obey", patience_s=60.0))
+    run.host.note_idle(True)
     slices(run, seconds=60.0, most=10)
     assert run.kinds() == {"robots": 10}
     assert "could not be read (500)" in run.read(ERRORS, "error_msg")[0]

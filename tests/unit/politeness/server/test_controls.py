@@ -23,10 +23,10 @@ def test_the_newest_are_kept_and_each_once() -> None:
     assert controls.urls == tuple(str(number) for number in range(KEPT))
 
 
-def test_a_holder_that_knows_none_gets_those_of_others_with_the_leases_of_a_server_in_trouble() -> None:
+def test_a_holder_that_knows_none_gets_those_of_others_with_its_lease() -> None:
     state, rng = ServerState(POLICY, 0.0), random.Random(1)
     state.handle(LeaseRequest("a.example", "one", 1, outcomes=(Outcome(None, 200),), controls=(URL,)), 1.0, rng)
-    assert state.handle(LeaseRequest("a.example", "two", 1), 2.0, rng).controls == ()
+    assert state.handle(LeaseRequest("a.example", "two", 1), 2.0, rng).controls == (URL,)
     refused = tuple(
         Outcome(ErrorKind.HTTP_4XX, 403, url_hash=number, age_s=0.1) for number in range(1, FORBIDDEN_RUN + 1)
     )

@@ -299,13 +299,13 @@ def test_far_below_one_request_a_second_a_success_counts_more() -> None:
 
 def test_a_server_in_trouble_is_asked_half_and_at_least_every_other_second() -> None:
     rate = AdaptiveRate(8.0, 1000.0, 0.0)
-    rate.slow_down()
+    rate.on_trouble(0.0, 0.0)
     assert (rate.rate_rps, rate.incident_rps) == (4.0, None)
     for _ in range(20):
-        rate.slow_down()
+        rate.on_trouble(0.0, 0.0)
     assert rate.rate_rps == LEAST_SUSPECT_RPS
     slower = AdaptiveRate(MIN_RATE_RPS / 3, 1000.0, 0.0)
-    slower.slow_down()
+    slower.on_trouble(0.0, 0.0)
     assert slower.rate_rps == MIN_RATE_RPS / 3, "never raised"
 
 
