@@ -554,12 +554,9 @@ def test_rows_that_failed_together_are_retried_however_many_retries_there_were()
 
 
 @pytest.mark.parametrize("chance", range(5))
-@pytest.mark.parametrize("retry_after", [None, "1"], ids=["bare", "with a wait"])
-def test_a_row_that_a_limit_refuses_by_chance_again_and_again_is_not_at_fault(
-    retry_after: str | None, chance: int
-) -> None:
+def test_a_row_that_a_limit_refuses_by_chance_again_and_again_is_not_at_fault(chance: int) -> None:
     """At a server that refused every other request, rows that met three refusals ended as `http_429`."""
-    limits = (Bucket(2.0, retry_after=retry_after),)
+    limits = (Bucket(2.0),)
     run = held(one_server(*rows(15), limits=limits, rate_rps=30.0, chance=chance))
     assert kinds(run) == {"image": 15}
 
