@@ -146,7 +146,8 @@ class Mirror:
             (self._layout.root / key).unlink(missing_ok=True)
             self._ledger.forget(key)
         due = [each for each in found if is_wanted(each.key) and not self._is_here(each)]
-        self._each(sorted(due, key=lambda each: turn_of(each.key)), self._fetch)
+        for turn in Turn:  # one after the other, as several are fetched at once
+            self._each([each for each in due if turn_of(each.key) is turn], self._fetch)
         return len(due)
 
     def take_edited(self, path: Path) -> None:
