@@ -208,13 +208,15 @@ def test_a_signal_during_the_report_of_a_finished_run_is_an_interrupt_also_amid_
 ) -> None:
     layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])[1]
 
-    def asks_for_ever(*_: object) -> dict[str, Any]:
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-        with duckdb.connect() as connection:
-            connection.execute("SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b").fetchall()
+    def asks_much(*_: object) -> dict[str, Any]:
+        signalled = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        signalled.start()
+        with duckdb.connect() as connection:  # a second: DuckDB sometimes ends a query first, and is interrupted then
+            connection.execute("SELECT sum(hash(range)) FROM range(100_000_000)").fetchall()
+        signalled.join()
         return {}
 
-    monkeypatch.setattr(write, "gather", asks_for_ever)
+    monkeypatch.setattr(write, "gather", asks_much)
     with pytest.raises(KeyboardInterrupt), stopping_on_signals():
         report_at_the_end(layout, is_stopped=False)
     assert "Traceback" not in caplog.text
