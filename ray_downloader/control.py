@@ -13,8 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from ray_downloader.config.options import OneSentenceParser
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
@@ -26,6 +24,7 @@ from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
 from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.run_folder.small_tables import read_small_table
 from ray_downloader.stores.reading import work_folder_of
 
 ORDERS = ("pause", "resume", "rate", "ban")
@@ -118,7 +117,7 @@ def _servers(settings: Settings, layout: RunLayout) -> list[str]:
         return ["no servers are known before the partition stage has ended"]
     policies = PolicyBook(settings.politeness, settings.downloader_parameters, load_profiled_rates(layout))
     learned = load_server_states(layout)
-    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"]).sort_by(
+    table = read_small_table(layout.servers_table, ["server_name", "rows"]).sort_by(
         [("rows", "descending"), ("server_name", "ascending")]
     )
     shown = table.slice(0, SHOWN_SERVERS)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import ray
 from ray.exceptions import ActorUnavailableError, NodeDiedError, WorkerCrashedError
 from rich.console import Console
@@ -34,6 +33,7 @@ from ray_downloader.partition import load_partition_summary
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.progress import LiveView
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_tables import read_small_table
 from ray_downloader.schedule.planner import CORE_RPS, WorkItem
 from ray_downloader.schedule.run_status import RunStatus, scan
 from ray_downloader.signals import draining_on_signals
@@ -188,7 +188,7 @@ def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:
 
 def _rows_by_server(layout: RunLayout, status: RunStatus) -> dict[str, int]:
     """Rows left by server."""
-    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
+    table = read_small_table(layout.servers_table, ["server_name", "rows"])
     rows = zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True)
     left = {
         server: count - status.settled[server].total() if server in status.settled else count for server, count in rows

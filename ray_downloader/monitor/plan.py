@@ -28,6 +28,7 @@ from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.base_runs import load_base_plan
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
+from ray_downloader.run_folder.small_tables import read_small_table
 from ray_downloader.schedule.eta import BudgetLoad, eta_s
 from ray_downloader.schedule.planner import CORE_RPS
 from ray_downloader.schedule.run_status import RunStatus, scan
@@ -108,7 +109,7 @@ def _rows_left(layout: RunLayout, status: RunStatus, reused: Mapping[str, int]) 
     Args:
         reused: Those that will be taken from earlier runs; some may be settled already.
     """
-    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
+    table = read_small_table(layout.servers_table, ["server_name", "rows"])
     left = {
         server: rows - max(status.settled[server].total() if server in status.settled else 0, reused.get(server, 0))
         for server, rows in zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True)

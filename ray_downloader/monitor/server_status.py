@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ray_downloader.config.settings import Settings
 from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition.batches import load_batches
@@ -18,6 +16,7 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
 from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.run_folder.small_tables import read_small_table
 from ray_downloader.schedule.run_status import scan
 
 
@@ -60,7 +59,7 @@ def server_status(layout: RunLayout, name: str, waiting: Sequence[Mapping[str, A
 
 def _rows_of(layout: RunLayout, is_meant: Callable[[str], bool]) -> dict[str, int]:
     """Rows of the list by server: for one server, or for all servers of a group."""
-    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
+    table = read_small_table(layout.servers_table, ["server_name", "rows"])
     rows = zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True)
     return {server: count for server, count in rows if is_meant(server)}
 

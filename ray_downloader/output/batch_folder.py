@@ -157,6 +157,9 @@ class BatchFolder:
         counts = self.counts()
         if counts is None:
             return [f"{find_marker(self.path)} is damaged"]
+        return self._problems_of(counts)
+
+    def _problems_of(self, counts: BatchCounts) -> list[str]:
         return [problem for name in (SUCCESSES, ERRORS) if (problem := self._problem(name, counts))]
 
     def _problem(self, name: str, counts: BatchCounts | None) -> str:
@@ -202,7 +205,7 @@ class BatchFolder:
         and not published; or it has errors that are to be tried again.
         """
         counts = self.counts()
-        if counts is None or self.problems() or any(self.path.glob("*.arrows")):
+        if counts is None or self._problems_of(counts) or any(self.path.glob("*.arrows")):
             return None
         is_retried = counts.retry < self._retry.number and counts.has_errors_of(self._retry.kinds_left)
         return None if is_retried else counts

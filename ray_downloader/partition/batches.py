@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
+from ray_downloader.run_folder.small_tables import read_as, read_small_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def load_batches(layout: RunLayout) -> list[Batch]:
     if not layout.batches_table.is_file():
         raise UserError(f"{layout.batches_table} does not exist; run the partition stage first")
     try:
-        table = pq.read_table(layout.batches_table, schema=BATCH_SCHEMA)
+        table = read_as(layout.batches_table, BATCH_SCHEMA)
     except (pa.ArrowException, OSError) as error:
         raise DamagedFileError.of(layout.batches_table, error) from None
     return [Batch(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
@@ -59,5 +60,5 @@ def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
 
 def load_server_names(layout: RunLayout) -> list[str]:
     """Every server of the run."""
-    names: list[str] = pq.read_table(layout.servers_table, columns=["server_name"])["server_name"].to_pylist()
+    names: list[str] = read_small_table(layout.servers_table, ["server_name"])["server_name"].to_pylist()
     return names

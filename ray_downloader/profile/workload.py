@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
-
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.partition.batches import Batch, load_batches, read_batch
@@ -21,6 +19,7 @@ from ray_downloader.profile.estimate import MAX_TRUST, RateLimits, ServerProfile
 from ray_downloader.profile.table import NOT_PROBED, load_rows
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import POOLED
+from ray_downloader.run_folder.small_tables import read_small_table
 
 #: A server is probed if it has at least this many rows per sample.
 ROWS_PER_SAMPLE = 4
@@ -59,7 +58,7 @@ def plan_workload(settings: Settings, layout: RunLayout, ignored: Collection[str
     """
     if not layout.servers_table.is_file():
         raise UserError(f"{layout.servers_table} does not exist; run the partition stage first")
-    table = pq.read_table(layout.servers_table, columns=["server_name", "rows", "batches"])
+    table = read_small_table(layout.servers_table, ["server_name", "rows", "batches"])
     known = load_rows(layout)
     batches = _own_batches(layout)
     fewest = settings.profile.samples_per_server * ROWS_PER_SAMPLE

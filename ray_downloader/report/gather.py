@@ -14,8 +14,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ray_downloader import __version__
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
@@ -37,6 +35,7 @@ from ray_downloader.report.shown import one_line, shown_command
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
 from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.run_folder.small_tables import read_small_table
 from ray_downloader.run_folder.work_folder import shown_place
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.sources.licenses import license_name
@@ -121,7 +120,7 @@ def _settled(run: _Run) -> tuple[dict[str, Counter[str]], dict[Path, Counter[str
 
 
 def _rows_by_server(layout: RunLayout) -> dict[str, int]:
-    table = pq.read_table(layout.servers_table, columns=["server_name", "rows"])
+    table = read_small_table(layout.servers_table, ["server_name", "rows"])
     return dict(zip(table["server_name"].to_pylist(), table["rows"].to_pylist(), strict=True))
 
 

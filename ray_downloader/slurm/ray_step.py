@@ -41,6 +41,8 @@ _HEALTH_CHECKS = {
 }
 #: Nodes need 1-3 s; only a dead one takes longer, and waiting for that is pointless.
 STOP_PATIENCE_S = 8.0
+#: For `srun`'s last words, after it has ended; a process that it left may hold its output open.
+_LAST_WORDS_S = 5.0
 _WATCH_INTERVAL_S = 0.5
 _TAIL_LINES = 12
 _TOKEN_PREFIX = ".ray-token-"
@@ -192,13 +194,15 @@ def running_ray_step(
         environment = step_environment(os.environ) | environment_of_ray_processes(os.environ) | _HEALTH_CHECKS
         environment["RAY_AUTH_TOKEN_PATH"] = str(token_file)
         command = ray_step(plan, logs / "node-%n.log")
-        with subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        ) as process:
+        with (
+            subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            ) as process,
+            _forwarded(process) as words,
+        ):
             try:
                 watch = HeadWatch(partial(is_listening, plan.head_address))
-                step = RayStep(plan.head_address, plan.names, plan.head, logs, process, watch)
-                Thread(target=_forward, args=(process, step.words), daemon=True).start()
+                step = RayStep(plan.head_address, plan.names, plan.head, logs, process, watch, words)
                 _await_head(step, options.start_timeout_s)
                 yield step
             finally:
@@ -281,6 +285,18 @@ def _await_head(step: RayStep, timeout_s: float) -> None:
             )
         time.sleep(0.2)
     _log.info("Ray's head listens at %s", step.address)
+
+
+@contextmanager
+def _forwarded(process: subprocess.Popen[bytes]) -> Iterator[list[str]]:
+    """What `srun` says, up to its last words: its output may be closed only after they are read."""
+    said: list[str] = []
+    forward = Thread(target=_forward, args=(process, said), daemon=True)
+    forward.start()
+    try:
+        yield said
+    finally:
+        forward.join(_LAST_WORDS_S)
 
 
 def _forward(process: subprocess.Popen[bytes], said: list[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.errors import RayLostError, StartError
 from ray_downloader.slurm.commands import ENDED
-from ray_downloader.slurm.ray_step import RayStep
+from ray_downloader.slurm.ray_step import RayStep, _forwarded
 
 
 @pytest.fixture
@@ -131,3 +131,16 @@ def test_why_ray_ended_on_another_node_is_told_when_srun_says_that_it_did(
         assert was_told.wait(30)
         step.require_running()
     assert caplog.messages == ["Ray died: its raylet on n1 was killed by SIGKILL; the run goes on with the other nodes"]
+
+
+def test_the_last_words_of_srun_are_read_before_its_output_is_closed() -> None:
+    says = "import sys; input(); [print(number, file=sys.stderr) for number in range(20_000)]"
+    with (
+        subprocess.Popen([sys.executable, "-c", says], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        _forwarded(process) as words,
+    ):
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        process.wait(60)
+    assert words[-1] == "19999"

@@ -1,0 +1,38 @@
+"""Small tables are read without what takes longer to import than they take to read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ray_downloader.run_folder.small_tables import read_as, read_small_table
+
+
+def test_columns_are_read_in_the_order_in_which_they_are_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "servers.parquet"
+    pq.write_table(pa.table({"a": [1, 2], "b": ["x", None], "c": [0.5, 1.5]}), path)
+    assert read_small_table(path, ["c", "a"]).to_pydict() == {"c": [0.5, 1.5], "a": [1, 2]}
+
+
+def test_a_column_that_an_earlier_version_did_not_write_is_null(tmp_path: Path) -> None:
+    path = tmp_path / "batches.parquet"
+    pq.write_table(pa.table({"a": pa.array([1, 2], pa.int64()), "odd": ["x", "y"]}), path)
+    schema = pa.schema([("new", pa.string()), ("a", pa.int32())])
+    table = read_as(path, schema)
+    assert table.schema == schema
+    assert table.to_pydict() == {"new": [None, None], "a": [1, 2]}
+
+
+def test_pandas_is_not_imported(tmp_path: Path) -> None:
+    path = tmp_path / "servers.parquet"
+    pq.write_table(pa.table({"a": [1, 2]}), path)
+    code = (
+        "import sys; from pathlib import Path; from ray_downloader.run_folder.small_tables import read_small_table; "
+        f"read_small_table(Path({str(path)!r}), ['a']); print('pandas' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
