@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.errors import RayLostError, StartError
+from ray_downloader.processes import end_by_input
+from ray_downloader.slurm import ray_step
 from ray_downloader.slurm.commands import ENDED
 from ray_downloader.slurm.ray_step import RayStep, _forwarded
 
@@ -133,14 +137,15 @@ def test_why_ray_ended_on_another_node_is_told_when_srun_says_that_it_did(
     assert caplog.messages == ["Ray died: its raylet on n1 was killed by SIGKILL; the run goes on with the other nodes"]
 
 
-def test_the_last_words_of_srun_are_read_before_its_output_is_closed() -> None:
-    says = "import sys; input(); [print(number, file=sys.stderr) for number in range(20_000)]"
-    with (
-        subprocess.Popen([sys.executable, "-c", says], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process,
-        _forwarded(process) as words,
-    ):
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.close()
-        process.wait(60)
-    assert words[-1] == "19999"
+def test_the_last_words_of_srun_are_read_before_its_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    says = "import sys; input(); sys.stderr.write('first\\nlast\\n')"
+    with subprocess.Popen([sys.executable, "-c", says], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+
+        def logs_slowly(*_: object) -> None:
+            process.wait(60)
+            time.sleep(0.2)
+
+        monkeypatch.setattr(ray_step, "_log", SimpleNamespace(info=logs_slowly))
+        with _forwarded(process) as words:
+            end_by_input(process, 60)
+    assert words == ["first", "last"]
