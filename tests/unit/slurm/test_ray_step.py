@@ -138,7 +138,7 @@ def test_why_ray_ended_on_another_node_is_told_when_srun_says_that_it_did(
 
 
 def test_the_last_words_of_srun_are_read_before_its_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    says = "import sys; input(); sys.stderr.write('first\\nlast\\n')"
+    says = "import sys; sys.stdin.read(); sys.stderr.write('first\\nlast\\n')"
     with subprocess.Popen([sys.executable, "-c", says], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
 
         def logs_slowly(*_: object) -> None:
