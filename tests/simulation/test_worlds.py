@@ -13,7 +13,7 @@ WORLDS = 300
 #: So many of them in `make test`; the others in `make test-thorough`.
 QUICK_WORLDS = 100
 #: Worlds of which something does not hold yet; `python -m tests.simulation SEED` shows it.
-#: 106: 1,033 s where 671 are allowed. 235: 797 s where 682 are. In both, most rows of a server refuse their first visits.
+#: 106: 1,033 s where 671 are allowed. 235: 797 s where 682 are. In both most rows refuse their first visits.
 OPEN = {106, 235}
 #: Worlds with more behaviours (`generate.widened`). 100000: a file in two is refused at its first two visits: 391 s
 #: where 128 are allowed. 100068 (not run here): a limit met often by odd URLs has its `Retry-After` doubted once.
