@@ -1,4 +1,4 @@
-"""What robots.txt says about the rows of a task: fetched once per server, kept for a day in the run folder.
+"""What robots.txt says about the rows of a task: fetched once per server, kept for a day (`robots_store.py`).
 
 `delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` requests nothing. A
 robots.txt that names us is obeyed under `delay` too. The request for robots.txt waits in the server's queue, so it
@@ -7,7 +7,6 @@ spends the budget like any other. With `opt_out=strict` the server's `tdmrep.jso
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,15 +21,12 @@ from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRul
 from ray_downloader.politeness.headers.usage import TdmRepFile, Usage
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.politeness.server.evidence import is_throttled
-from ray_downloader.run_folder.atomic import write_text
-from ray_downloader.run_folder.layout import folder_name
 from ray_downloader.worker.request_policy import Route
+from ray_downloader.worker.robots_store import KeptAnswer, RobotsStore
 from ray_downloader.worker.row import Row
 
 Mode = Literal["delay", "obey", "ignore"]
 
-#: RFC 9309 section 2.4: a cached robots.txt should not be used for longer than a day.
-KEEP_S = 24 * 3600.0
 #: RFC 9309 section 2.3.1.2: at least five hops are followed.
 MAX_HOPS = 5
 #: In mode `delay` no robots.txt is requested for servers with fewer rows in a task: there is almost nothing to delay.
@@ -87,8 +83,8 @@ class RobotsGate:
 
     Args:
         mode: `politeness.robots`.
-        folder: Where the files are kept, for all tasks and for later runs.
-        now_unix_s: Time of the start, to determine how old a kept file is.
+        folder: Where answers are kept, for all tasks and for later runs.
+        now_unix_s: Time of the start, to determine how old a kept answer is.
         is_strict: Whether uses that robots.txt reserves are respected (`politeness.opt_out=strict`).
     """
 
@@ -96,8 +92,7 @@ class RobotsGate:
         #: Rows that Disallow would exclude, by server (mode `delay`).
         self.disallowed: Counter[str] = Counter()
         self._mode = mode
-        self._folder = folder
-        self._now_unix_s = now_unix_s
+        self._store = RobotsStore(folder, now_unix_s)
         self._is_strict = is_strict
         self._known: dict[str, _Known] = {}
         self._tdmrep: dict[str, TdmRepFile] = {}
@@ -147,7 +142,7 @@ class RobotsGate:
         return f"robots.txt of {server} excludes it"
 
     def _is_worth_asking(self, server: str, rows: int) -> bool:
-        if server not in self._known:
+        if server not in self._known and server not in self._held:
             self._recall(server)
         is_needed = self._mode == "obey" or self._is_strict
         return server in self._known or is_needed or rows >= WORTHWHILE_ROWS
@@ -193,7 +188,7 @@ class RobotsGate:
             is_file = result is not None and result.kind is None and result.redirect_url is None
             text = result.body.decode("utf-8-sig", "replace") if result is not None and is_file else ""
             self._tdmrep[request.server] = TdmRepFile(text)
-            self._write(self._tdmrep_file(request.server), 200 if is_file else 404, text)
+            self._store.keep("tdmrep.json", request.server, KeptAnswer(200 if is_file else 404, text))
         elif result is None or result.kind in _UNREACHED:
             self._known[request.server] = _Known(None)
         elif _is_unreachable(result):
@@ -216,35 +211,16 @@ class RobotsGate:
         known = self._known.get(server)
         return known.rules.crawl_delay_s if known and known.rules else None
 
-    def _file(self, server: str) -> Path:
-        return self._folder / f"{folder_name(server)}.json"
-
-    def _tdmrep_file(self, server: str) -> Path:
-        return self._folder / f"{folder_name(server)}.tdmrep"
-
     def _keep(self, server: str, result: FetchResult) -> None:
-        text = result.body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace")
-        self._write(self._file(server), result.status, text)
-
-    def _write(self, path: Path, status: int | None, text: str) -> None:
-        document = {"fetched_at_unix_s": self._now_unix_s, "status": status, "text": text}
-        write_text(path, json.dumps(document) + "\n")
+        is_file = robots_state(result.status) is RobotsState.RULES
+        text = result.body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace") if is_file else ""
+        self._store.keep("robots.txt", server, KeptAnswer(result.status, text))
 
     def _recall(self, server: str) -> None:
-        if (kept := self._kept(self._file(server))) is not None:
-            self._known[server] = _Known(RobotsRules.from_answer(kept[0], kept[1].encode(), PRODUCT_TOKEN))
-        if self._is_strict and (kept := self._kept(self._tdmrep_file(server))) is not None:
-            self._tdmrep[server] = TdmRepFile(kept[1])
-
-    def _kept(self, path: Path) -> tuple[int | None, str] | None:
-        """Status and text of a file; None if it is not kept, or damaged, or too old: it is requested again."""
-        try:
-            document = json.loads(path.read_text("utf-8"))
-            age_s = self._now_unix_s - document["fetched_at_unix_s"]
-            status, text = document["status"], document["text"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return (status, text) if age_s < KEEP_S and isinstance(text, str) else None
+        if (kept := self._store.find("robots.txt", server)) is not None:
+            self._known[server] = _Known(RobotsRules.from_answer(kept.status, kept.text.encode(), PRODUCT_TOKEN))
+        if self._is_strict and (kept := self._store.find("tdmrep.json", server)) is not None:
+            self._tdmrep[server] = TdmRepFile(kept.text)
 
 
 def _is_judged(request: RobotsRequest, budget: str) -> bool:

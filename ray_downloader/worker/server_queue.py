@@ -12,7 +12,7 @@ import heapq
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, islice
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.partition.server_key import without_user_info
@@ -40,6 +40,8 @@ Work = Row | RobotsRequest | ControlRequest
 
 #: Outcomes are reported at least this often, so that a pause or drain reaches a task just as fast.
 REPORT_INTERVAL_S = 1.0
+#: A group may wait for the robots.txt of 10^4 hosts; before each of its requests so many of them are looked for.
+MOST_RECALLED = 16
 #: How much longer than its due time a request waits for the previous one to get its connection.
 MOST_CONNECTING_S = 0.025
 NEVER = float("inf")
@@ -82,6 +84,8 @@ class ServerQueue:
         self._holder = holder
         self._alone_delay_s = min(ALONE_403_DELAY_S, patience_s / 2)
         self._first: deque[Work] = deque()
+        #: Those among the work that are not sent yet.
+        self._robots: dict[RobotsRequest, None] = {}
         self._fresh: deque[Row] = deque()
         self._deferred: list[tuple[float, int, Work]] = []
         self._held: list[tuple[Row, Failure, float]] = []
@@ -136,23 +140,36 @@ class ServerQueue:
     def add_first(self, work: Work) -> None:
         """Add work in progress: a further hop, or a request for which other rows of the server wait."""
         self._first.append(work)
+        self._note_robots(work)
         self.wake_at_s = 0.0
 
     def add_deferred(self, work: Work, not_before_s: float) -> None:
         """Add work that failed and may be retried from then on."""
         heapq.heappush(self._deferred, (not_before_s, next(self._order), work))
+        self._note_robots(work)
         self.wake_at_s = 0.0
 
+    def _note_robots(self, work: Work) -> None:
+        if isinstance(work, RobotsRequest):
+            self._robots[work] = None
+
     def due_robots_requests(self, now_s: float) -> list[RobotsRequest]:
-        """Requests for robots.txt that have not been sent, if a permit is due."""
-        permit_s = self._pacer.next_due_s(now_s)
+        """Requests for robots.txt that have not been sent, if a permit is due: a few at a time, turn by turn.
+
+        The one that would be sent next is always among them.
+        """
+        permit_s = self._pacer.next_due_s(now_s) if self._robots else None
         if permit_s is None or permit_s > now_s:
             return []
-        waiting = [*self._first, *(work for _, _, work in self._deferred)]
-        return [work for work in waiting if isinstance(work, RobotsRequest)]
+        due = list(islice(self._robots, MOST_RECALLED))
+        for request in due:
+            self._robots[request] = self._robots.pop(request)
+        upcoming = self._first[0] if self._first else None
+        return due if not isinstance(upcoming, RobotsRequest) or upcoming in due else [upcoming, *due]
 
     def drop(self, request: RobotsRequest) -> None:
         """Another task has fetched that robots.txt."""
+        del self._robots[request]
         self._first = deque(work for work in self._first if work is not request)
         self._deferred = [entry for entry in self._deferred if entry[2] is not request]
         heapq.heapify(self._deferred)
@@ -332,6 +349,8 @@ class ServerQueue:
         if isinstance(work, Row):
             self.judge.review(work)
             work.is_probe = is_probe
+        elif isinstance(work, RobotsRequest):
+            del self._robots[work]
         return work
 
     @property
@@ -428,6 +447,7 @@ class ServerQueue:
             self._fresh.clear()
             self._deferred.clear()
             self._held.clear()
+            self._robots.clear()
             return work
         has_others = bool(self._first or self._fresh or self.in_flight)
         if has_others or not self._deferred or self._deferred[0][0] > now_s or not _is_retry(self._deferred[0][2]):

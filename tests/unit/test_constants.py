@@ -55,6 +55,7 @@ from ray_downloader.worker import (
     progress,
     request_policy,
     robots_gate,
+    robots_store,
     row,
     server_queue,
     suspects,
@@ -65,7 +66,8 @@ ROOMS = ("politeness", "worker", "schedule", "fetch", "partition", "output", "ru
 
 PUBLISHED = [
     (robots, {"MAX_ROBOTS_BYTES": 512_000}),  # RFC 9309, section 2.5
-    (robots_gate, {"MAX_HOPS": 5, "KEEP_S": 86_400.0}),  # RFC 9309, sections 2.3.1.2 and 2.4
+    (robots_gate, {"MAX_HOPS": 5}),  # RFC 9309, section 2.3.1.2
+    (robots_store, {"KEEP_S": 86_400.0, "FILES": 64}),  # RFC 9309, section 2.4
     (server_key, {"_MAX_HOST_LENGTH": 253}),  # RFC 1035, section 2.3.4
     (cookies, {"MAX_COOKIE_BYTES": 4096, "MAX_COOKIES": 50}),  # RFC 6265, section 6.1
     (quota, {"HOUR_S": 3600.0, "HOURS_KEPT": 24}),
@@ -153,6 +155,7 @@ DOCUMENTED = [
     (head_loss, {"POLL_INTERVAL_S": 10.0}),
     (requeue, {"MAX_IDLE_RUNS": 3}),
     (request_policy, {"ODD_DELAY_S": 10.0}),
+    (server_queue, {"MOST_RECALLED": 16}),
     (server_queue, {"ALONE_403_DELAY_S": 60.0, "LONG_WAIT_S": 3_600.0, "LEAST_COMPARED": 2, "BAN_S": 20.0}),
     (row, {"STALE_REDIRECT_S": 60.0}),
     (robots_gate, {"WORTHWHILE_ROWS": 5, "UNREACHED_TRIES": 2}),

@@ -124,7 +124,7 @@ FILES = {
     "logs/progress.json": 0,
     "schedules/servers.json": 0,
     "schedules/orders.jsonl": 0,
-    "schedules/robots/quick.example.json": 0,
+    "schedules/robots/20833-40.log": 0,
     "urls/batches.parquet": 0,
     "urls/servers.parquet": 0,
     "urls/rejected.parquet": 0,

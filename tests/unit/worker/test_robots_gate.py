@@ -12,7 +12,6 @@ from ray_downloader.fetch.base import FetchResult
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.worker.request_policy import Route
 from ray_downloader.worker.robots_gate import (
-    KEEP_S,
     MAX_HOPS,
     RETRY_DELAYS_S,
     WORTHWHILE_ROWS,
@@ -21,6 +20,7 @@ from ray_downloader.worker.robots_gate import (
     RobotsRequest,
     robots_url,
 )
+from ray_downloader.worker.robots_store import KEEP_S
 from tests.support.rows import a_row
 
 
@@ -201,12 +201,6 @@ def test_a_request_that_was_never_sent_holds_nobody(tmp_path: Path) -> None:
     admit(gate)
     assert len(gate.learn(RobotsRequest("a.example", route("/robots.txt")), None)) == 1
     assert admit(gate) is Admission.ADMITTED
-
-
-@pytest.mark.parametrize("damage", ["", "[]", '{"status": 200}', '{"fetched_at_unix_s": "x", "status": 1, "text": ""}'])
-def test_a_damaged_copy_is_fetched_anew(tmp_path: Path, damage: str) -> None:
-    (tmp_path / "a.example.json").write_text(damage)
-    assert admit(RobotsGate("obey", tmp_path, 0.0)) is Admission.HELD
 
 
 def test_robots_txt_lies_at_the_root_of_the_very_host_and_port() -> None:

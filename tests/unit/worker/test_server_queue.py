@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,10 +19,12 @@ from ray_downloader.worker.server_queue import (
     ALONE_403_DELAY_S,
     BAN_S,
     MOST_CONNECTING_S,
+    MOST_RECALLED,
     NEVER,
     REPORT_INTERVAL_S,
     ControlRequest,
     ServerQueue,
+    Work,
 )
 from tests.support.rows import a_row, rows_of
 
@@ -44,6 +46,13 @@ def a_queue(lease: Lease | None = FREE, rows: int = 0, now_s: float = 0.0) -> tu
 
 def robots() -> RobotsRequest:
     return RobotsRequest("a.example", Route(RequestUrl.parse("http://a.example/robots.txt"), "a.example"))
+
+
+class Unread(list[tuple[float, int, Work]]):
+    """A list that nobody goes through."""
+
+    def __iter__(self) -> Iterator[tuple[float, int, Work]]:
+        raise AssertionError("all of it is read")
 
 
 def failed(row: Row, not_before_s: float, queue: ServerQueue, attempt: int = 1) -> Row:
@@ -504,6 +513,30 @@ def test_rows_of_a_host_are_taken_from_wherever_they_wait_and_the_others_stay_in
     assert len(queue.take_rows_of({"a.example"})) == 4
     assert queue.take_due(20.0) is request, "a request for all rows is nobody's row"
     assert queue.take_due(20.0) is None
+
+
+def test_requests_for_robots_txt_are_looked_for_a_few_at_a_time_and_what_is_sent_next_always() -> None:
+    queue, _ = a_queue()
+    waiting = [robots() for _ in range(2 * MOST_RECALLED + 1)]
+    for request in waiting[:-1]:
+        queue.add_deferred(request, 5.0)
+    queue.add_first(waiting[-1])
+    assert queue.due_robots_requests(1.0) == [waiting[-1], *waiting[:MOST_RECALLED]]
+    assert queue.due_robots_requests(1.0) == [waiting[-1], *waiting[MOST_RECALLED:-1]]
+    queue.drop(waiting[0])
+    assert queue.take_due(1.0) is waiting[-1], "it is sent, so nobody else has to fetch it"
+    assert queue.due_robots_requests(1.0) == waiting[1 : MOST_RECALLED + 1]
+    queue.went_out(1.0)
+    queue.finished(SERVED, 1.0)
+    assert queue.take_due(6.0) is waiting[1], "what another task has fetched is not sent"
+
+
+def test_rows_that_failed_are_not_searched_for_requests_for_robots_txt() -> None:
+    queue, _ = a_queue()
+    for row in rows_of(3):
+        failed(row, 0.0, queue)
+    queue._deferred = Unread(queue._deferred)
+    assert queue.due_robots_requests(1.0) == []
 
 
 @pytest.mark.parametrize(("delays", "expected"), [((None,), None), ((2.0, None), 2.0), ((2.0, 5.0, 1.0), 5.0)])
