@@ -1,8 +1,9 @@
 """What robots.txt says about the rows of a task: fetched once per server, kept for a day (`robots_store.py`).
 
 `delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` requests nothing. A
-robots.txt that names us is obeyed under `delay` too. The request for robots.txt waits in the server's queue, so it
-spends the budget like any other. With `opt_out=strict` the server's `tdmrep.json` follows in the same way.
+robots.txt that names us is obeyed wherever it is read. The request for robots.txt waits in the server's queue, so it
+spends the budget like any other. With `opt_out=strict` it is read in each mode, for what it reserves, and the server's
+`tdmrep.json` follows in the same way.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class RobotsGate:
 
     def admit(self, row: Row, route: Route, rows_of_server: int) -> Admission:
         """Decide about a row; `learn` returns it if it is held."""
-        if self._mode == "ignore" or not self._is_worth_asking(route.server, rows_of_server):
+        if not self._is_worth_asking(route.server, rows_of_server):
             return Admission.ADMITTED
         known = self._known.get(route.server)
         if known is None:
@@ -144,8 +145,9 @@ class RobotsGate:
     def _is_worth_asking(self, server: str, rows: int) -> bool:
         if server not in self._known and server not in self._held:
             self._recall(server)
-        is_needed = self._mode == "obey" or self._is_strict
-        return server in self._known or is_needed or rows >= WORTHWHILE_ROWS
+        if self._mode == "obey" or self._is_strict:
+            return True
+        return self._mode == "delay" and (server in self._known or rows >= WORTHWHILE_ROWS)
 
     def needs_request(self, server: str) -> bool:
         """Whether the row just held is the server's first, so that the file for which it waits has to be fetched."""
@@ -208,7 +210,7 @@ class RobotsGate:
 
     def crawl_delay_s(self, server: str) -> float | None:
         """Time between requests that the server demands."""
-        known = self._known.get(server)
+        known = None if self._mode == "ignore" else self._known.get(server)
         return known.rules.crawl_delay_s if known and known.rules else None
 
     def _keep(self, server: str, result: FetchResult) -> None:

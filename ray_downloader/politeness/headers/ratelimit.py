@@ -13,9 +13,12 @@ from dataclasses import dataclass
 
 from ray_downloader.politeness.headers.moments import A_DAY_S, seconds_until
 
+_STRING = r'"(?:[^"\\]|\\.)*"'
+#: A parameter of a structured field (RFC 8941); one without a value is true.
+_ONE_PARAMETER = rf"\s*;\s*([a-z*][a-z0-9_.*-]*)(?:\s*=\s*({_STRING}|[^;,\"\s]+))?"
 #: An item of a structured list with its parameters: `"default";q=100;w=60`, in older drafts `100;w=60`.
-_MEMBER = re.compile(r"(?:^|,)\s*(?:\"([^\"]*)\"|([A-Za-z0-9_*.-]+))((?:\s*;\s*[a-z]+\s*=\s*(?:\"[^\"]*\"|[^;,\"]+))+)")
-_PARAMETER = re.compile(r";\s*([a-z]+)\s*=\s*(?:\"([^\"]*)\"|([^;,\"\s]+))")
+_MEMBER = re.compile(rf"(?:^|,)\s*(?:({_STRING})|([A-Za-z0-9_*.-]+))((?:{_ONE_PARAMETER})+)")
+_PARAMETER = re.compile(_ONE_PARAMETER)
 _OLD_PAIR = re.compile(r"\b(remaining|reset)\s*=\s*(\d+)", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _PREFIXES = ("ratelimit", "x-ratelimit", "x-rate-limit")
@@ -37,8 +40,8 @@ def parse_ratelimit(headers: Mapping[str, str], now_unix_s: float) -> RateLimitH
         return None
     policies = _policies(headers.get("ratelimit-policy", ""))
     hints = [
-        *(policy.hint() for policy in policies.values() if policy.is_rate),
-        *_current(headers.get("ratelimit", ""), policies),
+        *(policy.hint() for _, policy in policies if policy.is_rate),
+        *_current(headers.get("ratelimit", ""), dict(policies)),
         *_separate(headers, now_unix_s),
     ]
     return min((hint for hint in hints if hint is not None), key=lambda hint: hint.rate_rps, default=None)
@@ -60,13 +63,16 @@ class _Policy:
         return _hint(self.quota, self.window_s) if self.quota else None
 
 
-def _policies(value: str) -> dict[str, _Policy]:
-    """`RateLimit-Policy` by name: `"burst";q=100;w=60;qu="requests"`, and `100;w=60` in older drafts."""
-    found = {}
-    for index, (name, item, parameters) in enumerate(_MEMBER.findall(_one_line(value))):
+def _policies(value: str) -> list[tuple[str, _Policy]]:
+    """`RateLimit-Policy` by name: `"burst";q=100;w=60;qu="requests"`, and `100;w=60` in older drafts.
+
+    A name comes once per partition key; which of them is ours is not stated.
+    """
+    found = []
+    for name, item, parameters in _members(value):
         fields = _parameters(parameters)
-        quota = _number(fields.get("q", item))
-        found[name or f"{item} {index}"] = _Policy(quota, _number(fields.get("w", "")), fields.get("qu", "requests"))
+        policy = _Policy(_number(fields.get("q", item)), _number(fields.get("w", "")), fields.get("qu", "requests"))
+        found.append((name or item, policy))
     return found
 
 
@@ -75,14 +81,13 @@ def _current(value: str, policies: Mapping[str, _Policy]) -> Iterator[RateLimitH
 
     Without `t` what is left has to last for the policy's whole window.
     """
-    line = _one_line(value)
-    for name, item, parameters in _MEMBER.findall(line):
+    for name, item, parameters in _members(value):
         policy = policies.get(name or item)
         fields = _parameters(parameters)
         if policy is None or policy.is_rate:
-            window_s = policy.window_s if policy else None
-            yield _hint(_number(fields.get("r", "")), _number(fields.get("t", "")) or window_s)
-    pair = dict(_OLD_PAIR.findall(line))
+            window_s = _number(fields["t"]) if "t" in fields else policy.window_s if policy else None
+            yield _hint(_number(fields.get("r", "")), window_s)
+    pair = dict(_OLD_PAIR.findall(_one_line(value)))
     yield _hint(_number(pair.get("remaining", "")), _number(pair.get("reset", "")))
 
 
@@ -91,8 +96,9 @@ def _separate(headers: Mapping[str, str], now_unix_s: float) -> Iterator[RateLim
     skew_s = seconds_until(headers.get("date", ""), now_unix_s) or 0.0
     for prefix in _PREFIXES:
         reset = headers.get(f"{prefix}-reset", "").partition("\n")[0]
-        until_s = seconds_until(reset, now_unix_s + skew_s)
+        until_s = seconds_until(reset, now_unix_s + skew_s) or _number(headers.get(f"{prefix}-reset-after", ""))
         yield _hint(_number(headers.get(f"{prefix}-remaining", "")), until_s)
+        yield from (policy.hint() for _, policy in _policies(headers.get(f"{prefix}-limit", "")))
         for unit, unit_s in _UNITS_S.items():
             limit = _number(headers.get(f"{prefix}-limit-{unit}", ""))
             yield _hint(limit, unit_s) if limit else None
@@ -105,8 +111,14 @@ def _hint(requests: float | None, window_s: float | None) -> RateLimitHint | Non
     return RateLimitHint(requests / reset_s, reset_s)
 
 
+def _members(value: str) -> Iterator[tuple[str, str, str]]:
+    """Name, or the item of an older draft, and parameters of each member of a list."""
+    for member in _MEMBER.finditer(_one_line(value)):
+        yield member[1] or "", member[2] or "", member[3]
+
+
 def _parameters(text: str) -> dict[str, str]:
-    return {name: quoted or plain for name, quoted, plain in _PARAMETER.findall(text)}
+    return {name: value.strip('"') for name, value in _PARAMETER.findall(text)}
 
 
 def _number(text: str) -> float | None:

@@ -2,10 +2,11 @@
 
 - `Content-Usage`, header and lines of robots.txt (IETF AIPREF: draft-ietf-aipref-attach, draft-ietf-aipref-vocab):
   `train-ai=n`; in robots.txt possibly for a path: `Content-Usage: /art/ train-ai=n`.
-- `Content-Signal` in robots.txt (Cloudflare, since 2025): `ai-train=no`.
+- `Content-Signal` in robots.txt (Cloudflare, since 2025): `ai-train=no`; also read as a header.
 - `tdm-reservation` and `tdm-policy` (TDMRep of the W3C's community group), headers and `/.well-known/tdmrep.json`.
 - `X-Robots-Tag`, or `Robots-Tag` as its successor may be called: `noai`, `noimageai`, `noml`.
-- `License:` lines of robots.txt (RSL 1.0): where the terms are; a price or permission is nothing that we can decide.
+- `License:` lines of robots.txt and `Link: <...>; rel="license"; type="application/rsl+xml"` (RSL 1.0): where the terms
+  are; a price or permission is nothing that we can decide.
 
 All of it is recorded (column `usage`); `politeness.opt_out=strict` leaves out what is reserved.
 """
@@ -23,10 +24,14 @@ from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
 STRICT_DIRECTIVES = ("noai", "noimageai", "noml")
 #: Uses whose refusal reserves a file; the more specific one decides if a statement has several.
 _TRAINING = ("train-ai", "ai-train", "train-genai", "genai", "tdm", "ai", "bots", "all")
+#: The names under which preferences are stated, in headers and in robots.txt.
+_PREFERENCES = ("content-usage", "content-signal")
 _REFUSED = frozenset({"n", "no", "?0", "0", "false"})
 _MAX_STATEMENT = 200
 _LINE = re.compile(r"^\s*([A-Za-z-]+)\s*:\s*(.*?)\s*(?:#.*)?$")
-_PATH = re.compile(r"(/\S*)\s+(.+)")
+_PATH = re.compile(r"([/*]\S*)\s+(.+)")
+#: A link of a `Link` header to terms in RSL.
+_RSL_LINK = re.compile(r"<([^>]*)>(?=[^<]*rel=\"?license\b)(?=[^<]*application/rsl\+xml)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,17 @@ class Usage:
 def usage_of_headers(headers: Mapping[str, str], product_token: str) -> Usage:
     """What the headers of an answer state; they have lower-case names, repeated ones as lines."""
     usage = Usage()
-    if preference := headers.get("content-usage"):
-        usage += _preference("content-usage", preference)
+    for name in _PREFERENCES:
+        if preference := headers.get(name):
+            usage += _preference(name, preference)
     if (reservation := headers.get("tdm-reservation")) is not None:
         statement = _statement("tdm-reservation", reservation)
-        usage += Usage((statement,), statement if reservation.strip() == "1" else "")
+        is_reserved = "1" in re.split(r"[\s,]+", reservation)
+        usage += Usage((statement,), statement if is_reserved else "")
     if policy := headers.get("tdm-policy"):
         usage += Usage((_statement("tdm-policy", policy),))
+    for terms in _RSL_LINK.findall(headers.get("link", "")):
+        usage += Usage((_statement("license", terms),))
     if tag := robots_tag(headers):
         directive = find_opt_out(tag, STRICT_DIRECTIVES, product_token)
         usage += Usage((_statement("x-robots-tag", tag),), f"x-robots-tag: {directive}" if directive else "")
@@ -79,7 +88,7 @@ class TdmRepFile:
             document = json.loads(text)
         except (ValueError, RecursionError):
             document = None
-        rules = document if isinstance(document, list) else []
+        rules = document if isinstance(document, list) else [document]
         self._rules = [(str(rule["location"]), _tdm_rule(rule)) for rule in rules if _is_tdm_rule(rule)]
 
     def of(self, path: str) -> Usage:
@@ -117,7 +126,7 @@ class RobotsUsage:
                 continue
             is_us = any(_names(agent, product_token) for agent in agents)
             names_us |= is_us
-            if name in {"content-usage", "content-signal"} and (is_us or not agents or "*" in agents):
+            if name in _PREFERENCES and (is_us or not agents or "*" in agents):
                 found = _PATH.fullmatch(value)
                 path, preference = found.groups() if found else ("", value)
                 (ours if is_us else self._rules).append((path, _preference(f"robots.txt {name}", preference)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from ray_downloader.errors import ErrorKind
@@ -26,12 +27,13 @@ def find_opt_out(header: str | None, directives: Collection[str], product_token:
         directives: Lower-case directives that exclude a file.
         product_token: The name in our User-Agent, before the `/`.
     """
+    names = {"*", product_token.lower().replace("-", "_")}
     for line in (header or "").lower().split("\n"):
         is_ours = True
-        for part in line.split(","):
+        for part in re.split("[,;]", line):
             scope, colon, rest = part.partition(":")
             if colon and scope.strip() not in _VALUED:
-                is_ours, part = scope.strip() in {"*", product_token.lower()}, rest  # noqa: PLW2901
+                is_ours, part = scope.strip().replace("-", "_") in names, rest  # noqa: PLW2901
             word = part.strip()
             word = _MEANS.get(word, word)
             if is_ours and word in directives:

@@ -256,3 +256,15 @@ def test_a_tdmrep_json_that_cannot_be_read_reserves_nothing(tmp_path: Path, resu
     assert result is None or gate.retry_delay_s(request, result, "a.example") is None
     gate.learn(request, result)
     assert admit(gate) is Admission.ADMITTED
+
+
+def test_ignore_reads_the_files_only_for_what_opt_out_strict_respects(tmp_path: Path) -> None:
+    gate = RobotsGate("ignore", tmp_path, 0.0, is_strict=True)
+    assert admit(gate, rows=1) is Admission.HELD
+    rules = b"User-agent: *\nCrawl-delay: 9\nDisallow: /private/\nContent-Usage: /art/ train-ai=n\n"
+    answered(gate, kind=None, status=200, body=rules)
+    admit(gate)
+    answered_tdmrep(gate, kind=ErrorKind.HTTP_4XX, status=404)
+    assert admit(gate, "/art/1.jpg") is Admission.RESERVED
+    assert admit(gate, "/private/1.jpg") is Admission.ADMITTED
+    assert gate.crawl_delay_s("a.example") is None

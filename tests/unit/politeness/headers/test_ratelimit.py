@@ -37,6 +37,9 @@ NOW_S = 1_700_000_000.0
         ({"ratelimit-policy": '"a";q=10;w=5', "ratelimit": '"a";r=10;t=1'}, RateLimitHint(2.0, 5.0)),
         ({"x-ratelimit-limit-minute": "30", "x-ratelimit-remaining-minute": "29"}, RateLimitHint(0.5, 60.0)),
         ({"x-ratelimit-limit-second": "5", "x-ratelimit-limit-hour": "3600"}, RateLimitHint(1.0, 3600.0)),
+        ({"ratelimit-limit": "100, 100;w=50"}, RateLimitHint(2.0, 50.0)),
+        ({"ratelimit-limit": "10, 10;w=1, 50;w=50"}, RateLimitHint(1.0, 50.0)),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset-after": "1.5"}, RateLimitHint(0.0, 1.5)),
     ],
 )
 def test_every_common_form_is_read(headers: dict[str, str], hint: RateLimitHint) -> None:
@@ -64,6 +67,8 @@ def test_every_common_form_is_read(headers: dict[str, str], hint: RateLimitHint)
         {"ratelimit-policy": '"default";q=0;w=60'},
         {"ratelimit-policy": '"default";q=100;w=0'},
         {"ratelimit": '"default";r=5'},
+        {"ratelimit": '"default";r=0;t=0'},
+        {"x-ratelimit-limit": "60", "x-ratelimit-reset-after": "5"},
     ],
 )
 def test_what_states_no_running_window_is_no_hint(headers: dict[str, str]) -> None:
@@ -128,3 +133,31 @@ def test_the_first_unix_time_is_one_and_is_long_past() -> None:
     headers = {"x-ratelimit-remaining": "5", "x-ratelimit-reset": "1000000000"}
     assert parse_ratelimit(headers, NOW_S) is None
     assert parse_ratelimit(headers, 999_999_990.0) == RateLimitHint(0.5, 10.0)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "q=100;w=50;pk=:cHsdsRa894==:",
+        "x-tier=1;q=100;w=50",
+        "q=100;*new.key=2;w=50",
+        "q=100;is_soft;w=50",
+        'comment="slow; please, thanks";q=100;w=50',
+        'comment="a \\"quoted\\" word";q=100;w=50',
+        ' q=100 ; qu="requests" ; w=50',
+    ],
+)
+@pytest.mark.parametrize("name", ['"default"', '"a \\"name\\""', "token"], ids=["string", "escaped", "token"])
+def test_parameters_that_we_do_not_know_hide_none_that_we_do(name: str, parameters: str) -> None:
+    assert parse_ratelimit({"ratelimit-policy": f"{name};{parameters}"}, NOW_S) == RateLimitHint(2.0, 50.0)
+
+
+def test_a_window_that_ends_now_is_not_taken_for_a_whole_one() -> None:
+    headers = {"ratelimit-policy": '"a";q=20;w=10', "ratelimit": '"a";r=0;t=0'}
+    assert parse_ratelimit(headers, NOW_S) == RateLimitHint(2.0, 10.0)
+
+
+@pytest.mark.parametrize("quotas", [(10, 2), (2, 10)])
+def test_each_partition_of_a_policy_counts(quotas: tuple[int, int]) -> None:
+    policy = ", ".join(f'"a";q={quota};w=1;pk=:{key}:' for quota, key in zip(quotas, ("YQ==", "Yg=="), strict=True))
+    assert parse_ratelimit({"ratelimit-policy": policy}, NOW_S) == RateLimitHint(2.0, 1.0)

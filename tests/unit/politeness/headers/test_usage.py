@@ -98,3 +98,31 @@ def test_the_first_rule_of_tdmrep_that_fits_counts(path: str, text: str, is_rese
 )
 def test_what_is_no_rule_for_a_path_reserves_nothing(text: str) -> None:
     assert TdmRepFile(text).of("/a.jpg") == Usage()
+
+
+@pytest.mark.parametrize(
+    ("headers", "text", "is_reserved"),
+    [
+        ({"tdm-reservation": "0\n1"}, "tdm-reservation: 0 1", True),
+        ({"tdm-reservation": "1, 1"}, "tdm-reservation: 1, 1", True),
+        ({"tdm-reservation": "10"}, "tdm-reservation: 10", False),
+        ({"content-signal": "ai-train=no"}, "content-signal: ai-train=no", True),
+        ({"x-robots-tag": "noindex; noml"}, "x-robots-tag: noindex; noml", True),
+        ({"robots-tag": "ray-downloader: noml"}, "x-robots-tag: ray-downloader: noml", True),
+        ({"link": '<https://a.test>; rel="license"; type="application/rsl+xml"'}, "license: https://a.test", False),
+        ({"link": '</b>; rel=next, </t>; type="application/rsl+xml"; rel=license'}, "license: /t", False),
+        ({"link": '<https://a.example/by>; rel="license"'}, None, False),
+    ],
+)  # fmt: skip
+def test_headers_are_read_as_they_are_sent(headers: dict[str, str], text: str | None, is_reserved: bool) -> None:
+    usage = usage_of_headers(headers, US)
+    assert (usage.text, bool(usage.reserved_by)) == (text, is_reserved)
+
+
+def test_a_path_may_begin_with_a_wildcard() -> None:
+    usage = RobotsUsage("User-agent: *\nContent-Usage: *.jpg train-ai=n\n", US)
+    assert (bool(usage.of("/a/b.jpg").reserved_by), bool(usage.of("/a/b.png").reserved_by)) == (True, False)
+
+
+def test_a_single_rule_of_tdmrep_needs_no_list() -> None:
+    assert TdmRepFile('{"location": "/", "tdm-reservation": 1}').of("/a.jpg").reserved_by
