@@ -13,7 +13,8 @@ from ray_downloader.fetch.renditions.model import Rendition, smallest
 #: Longer sides by suffix; none is 500. Squares (`s`, `q`) are cut off and never used.
 _SIZES_PX = {"t": 100, "m": 240, "n": 320, "w": 400, "": 500, "z": 640, "c": 800, "b": 1024}
 _PHOTO = re.compile(
-    r"(https?://(?:live|farm\d+|c\d+)\.static\.?flickr\.com/(?:\d+/)?\d+/\d+_[0-9a-f]+)(?:_([tmnwzcb]))?(\.jpg)",
+    r"(https?://(?:(?:live|farm\d+|c\d+)\.)?static\.?flickr\.com/(?:\d+/)?\d+/\d+_[0-9a-f]+)"
+    r"(?:_([tmnwzcb]))?((?:_d)?\.jpg(?:\?[^#]*)?)",
     re.IGNORECASE,
 )
 

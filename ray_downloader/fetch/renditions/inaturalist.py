@@ -9,8 +9,9 @@ from ray_downloader.fetch.renditions.model import Rendition, smallest
 #: Longer sides; `square` (75) is cut off and never used.
 _SIZES_PX = {"original": 2048, "large": 1024, "medium": 500, "small": 240, "thumb": 100}
 _PHOTO = re.compile(
-    r"(https?://(?:inaturalist-open-data\.s3[a-z0-9.-]*\.amazonaws\.com|static\.inaturalist\.org)/photos/\d+/)"
-    r"(original|large|medium|small|thumb)(\.\w+(?:\?.*)?)",
+    r"(https?://(?:inaturalist-open-data\.s3[a-z0-9.-]*\.amazonaws\.com|s3[a-z0-9.-]*\.amazonaws\.com/inaturalist-open-data"
+    r"|static\.inaturalist\.org)/photos/\d+/)"
+    r"(original|large|medium|small|thumb)(\.\w+(?:\?[^#]*)?)",
     re.IGNORECASE,
 )
 

@@ -6,20 +6,25 @@ https://www.mediawiki.org/wiki/Common_thumbnail_sizes, https://phabricator.wikim
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs
 
 from ray_downloader.fetch.renditions.model import Rendition, smallest
 
 WIDTHS_PX = (20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840)
 _WIDTHS = {width: width for width in WIDTHS_PX}
 _FILE = re.compile(
-    r"(https?://upload\.wikimedia\.org/wikipedia/[\w-]+/)(?!thumb/)([0-9a-f]/[0-9a-f]{2}/([^/?#]+\.(?:jpe?g|png|webp)))",
+    r"(https?://upload\.wikimedia\.org/wikipedia/[\w-]+/)(?!thumb/)"
+    r"([0-9a-f]/[0-9a-f]{2}/([^/?#]+\.(jpe?g|png|webp|tiff?)))(?:\?[^#]*)?",
     re.IGNORECASE,
 )
 _THUMBNAIL = re.compile(
-    r"(https?://upload\.wikimedia\.org/wikipedia/[\w-]+/thumb/[^?#]+/)(\d+)(px-[^/?#]+)", re.IGNORECASE
+    r"(https?://upload\.wikimedia\.org/wikipedia/[\w-]+/thumb/[^?#]+/(?:loss(?:y|less)-)?(?:page\d+-)?)"
+    r"(\d+)(px-[^/?#]+)(?:\?[^#]*)?",
+    re.IGNORECASE,
 )
 _FILE_PATH = re.compile(
-    r"(https?://commons\.wikimedia\.org/(?:wiki/|w/index\.php/)Special:(?:FilePath|Redirect/file)/[^?#]+)",
+    r"(https?://[\w.-]+\.wiki[mp]edia\.org/(?:wiki/|w/index\.php/)"
+    r"Special(?::|%3A)(?:FilePath|Redirect/file)/[^?#]+)(?:\?([^#]*))?",
     re.IGNORECASE,
 )
 
@@ -27,14 +32,30 @@ _FILE_PATH = re.compile(
 def wikimedia(url: str, least_px: int) -> Rendition | None:
     """A thumbnail that is as wide as the longer side must be."""
     if found := _THUMBNAIL.fullmatch(url):
-        width = smallest(_WIDTHS, least_px, below=int(found[2]))
+        width = _width(least_px, listed=int(found[2]))
         return _named(width, f"{found[1]}{width}{found[3]}")
-    width = smallest(_WIDTHS, least_px)
     if found := _FILE.fullmatch(url):
-        return _named(width, f"{found[1]}thumb/{found[2]}/{width}px-{found[3]}")
+        width = _width(least_px)
+        return _named(width, f"{found[1]}thumb/{found[2]}/{_thumbnail_name(found[3], found[4], width)}")
     if found := _FILE_PATH.fullmatch(url):
+        stated = parse_qs(found[2] or "").get("width", ["0"])[0]
+        width = _width(least_px, listed=int(stated) if stated.isascii() and stated.isdigit() else 0)
         return _named(width, f"{found[1]}?width={width}")
     return None
+
+
+def _width(least_px: int, listed: int = 0) -> int | None:
+    """The width to request; of a listed one that is not served, the next that is, as it would be refused."""
+    if listed and listed not in _WIDTHS:
+        return smallest(_WIDTHS, min(least_px, listed))
+    return smallest(_WIDTHS, least_px, below=listed or None)
+
+
+def _thumbnail_name(name: str, extension: str, width: int | None) -> str:
+    """What a thumbnail of a file is called; its format differs from that of a TIFF or a WebP."""
+    if extension.lower().startswith("tif"):
+        return f"lossy-page1-{width}px-{name}.jpg"
+    return f"{width}px-{name}.png" if extension.lower() == "webp" else f"{width}px-{name}"
 
 
 def _named(width: int | None, url: str) -> Rendition | None:
