@@ -425,7 +425,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
     if settings.base and (plan := load_base_plan(layout)) is not None:
         summary["base"] = base_figures(plan, status.reused, layout.vanished_file.name)
     save_summary(layout, summary)
-    write_data_card(layout, settings.image, summary)
+    write_data_card(layout, settings, summary)
     write_croissant(settings, layout, summary)
     _cite(settings, layout)
     shown.report.keep(figures_of(summary))

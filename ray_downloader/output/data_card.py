@@ -2,21 +2,28 @@
 
 With it `load_dataset("out/images")` shows pictures: the header names the files with images, which lie among those with
 errors, and the type of each column, which a column of bytes does not show.
+
+`datasets` keeps what it has read by the folder's name and its header, not by the files. So the header says which
+pictures there are: else a run that has grown, or another one, would be shown as the one that was read first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from ray_downloader.config.settings import ImageSettings
+from ray_downloader.config.settings import Settings
 from ray_downloader.output.parquet import PICTURES
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.base_runs import stored_columns
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
+from ray_downloader.run_folder.markers import finished_folders, read_marker
 from ray_downloader.run_folder.schemas import POOLED, RAW, SERVER_NAME, kept_names, success_schema
 
 CARD = "README.md"
@@ -35,11 +42,20 @@ ray.data.read_parquet(glob("images/*/*/successes.parquet"), partitioning=None)
 """
 
 
-def write_data_card(layout: RunLayout, image: ImageSettings, summary: Mapping[str, Any]) -> None:
+def write_data_card(layout: RunLayout, settings: Settings, summary: Mapping[str, Any]) -> None:
     """Write the card of a run that has partitioned its list."""
     if layout.images.is_dir():
-        schema = success_schema(kept_in_run(layout), image.extra_columns)
-        write_text(layout.images / CARD, data_card(schema, image.encode, summary))
+        schema = success_schema(kept_in_run(layout), stored_columns(settings))
+        version = version_of(finished_folders(layout.images, "server_name=*/partition_id=*"))
+        write_text(layout.images / CARD, data_card(schema, settings.image.encode, summary, version))
+
+
+def version_of(folders: Iterable[Path]) -> str:
+    """Names what finished folders hold, by the checksums in their markers."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        digest.update(f"{folder.parent.name}/{folder.name}: {read_marker(folder)}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def kept_in_run(layout: RunLayout) -> list[str]:
@@ -48,20 +64,27 @@ def kept_in_run(layout: RunLayout) -> list[str]:
     return kept_names(pq.read_schema(urls)) if urls else []
 
 
-def data_card(schema: pa.Schema, encode: str, summary: Mapping[str, Any]) -> str:
+def card_configs(data_files: str, images: int, version: str) -> list[dict[str, str]]:
+    """The part of a card's header that names the files; its description is part of the name of what was read."""
+    description = f"{images:,} images, version {version}"
+    return [{"config_name": "default", "data_files": data_files, "description": description}]
+
+
+def data_card(schema: pa.Schema, encode: str, summary: Mapping[str, Any], version: str) -> str:
     """The card.
 
     Args:
         schema: The columns of `successes.parquet`.
         encode: How pictures are stored (`image.encode`).
         summary: `summary.json`.
+        version: Names the pictures (`version_of`).
     """
+    rows = summary["rows"]
     head = {
-        "configs": [{"config_name": "default", "data_files": DATA_FILES}],
+        "configs": card_configs(DATA_FILES, rows["successes"], version),
         "dataset_info": {"features": [_feature(column, encode) for column in (*schema, SERVER_NAME)]},
         "tags": ["image", "ray_downloader"],
     }
-    rows = summary["rows"]
     lines = [
         "---",
         yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + "---",

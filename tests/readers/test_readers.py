@@ -24,6 +24,7 @@ from pyarrow.dataset import dataset
 from ray_downloader.config.settings import Settings
 from ray_downloader.output.data_card import write_data_card
 from ray_downloader.output.parquet import write_parquet
+from ray_downloader.run_folder.file_hash import sha256_of
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 from ray_downloader.run_folder.markers import write_marker
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SERVER_NAME, success_schema
@@ -53,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunLayout]:
     summary = {"rows": {"input": 11, "rejected": 0, "successes": IMAGES, "errors": 1}, "servers": {}}
     layout.urls.mkdir()
     pq.write_table(pa.table({"keep.species": pa.array([], pa.string())}), layout.urls / "rows-00000.parquet")
-    write_data_card(layout, settings.image, summary)
+    write_data_card(layout, settings, summary)
     yield layout
     shutil.rmtree(root)
 
@@ -63,7 +64,7 @@ def _write(layout: RunLayout, server: str, rows: list[dict[str, Any]], images: p
     folder.mkdir(parents=True)
     write_parquet(folder / SUCCESSES, images, [pa.RecordBatch.from_pylist(rows, schema=images)] if rows else [])
     write_parquet(folder / ERRORS, errors, [pa.RecordBatch.from_pylist([{"uuid": "e"}], schema=errors)])
-    write_marker(folder, "{}")
+    write_marker(folder, json.dumps({"files": {name: sha256_of(folder / name) for name in (SUCCESSES, ERRORS)}}))
 
 
 def _files(run: RunLayout) -> list[str]:
@@ -87,6 +88,22 @@ def test_datasets_shows_the_pictures_of_a_run(run: RunLayout, datasets: Any, *, 
     assert all(isinstance(one["image"], Image.Image) for one in rows)
     assert {one["license"] for one in rows} == {"CC0", None}
     assert {one["server_name"] for one in rows} == {None, "s7.example", "s8.example", "s9.example"}
+
+
+def test_datasets_reads_a_run_again_that_has_other_pictures_now(run: RunLayout, datasets: Any, tmp_path: Path) -> None:
+    settings = Settings.from_config({"path_to_input": "", "path_to_output": tmp_path})
+    other = RunLayout.of(settings)
+    shutil.copytree(run.root, other.root, dirs_exist_ok=True)
+    counts = {"rows": {"input": 11, "rejected": 0, "successes": IMAGES, "errors": 1}, "servers": {}}
+    identifiers = []
+    for name in ("u1", "u2"):
+        shutil.rmtree(other.batch_folder("b.example", 0))
+        _write(other, "b.example", [row(name, received(30))], success_schema(["species"]), ERROR_SCHEMA)
+        write_data_card(other, settings, counts)
+        identifiers.append(datasets.load_dataset(str(other.images), split="train")["uuid"])
+    assert len(datasets.load_dataset(str(run.images), split="train")) == IMAGES
+    assert ["u1" in identifiers[0], "u2" in identifiers[0]] == [True, False]
+    assert ["u1" in identifiers[1], "u2" in identifiers[1]] == [False, True]
 
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "imagefolder"])

@@ -24,7 +24,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
+from ray_downloader.output.data_card import version_of
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.markers import finished_folders
 from ray_downloader.sql import identifier
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit
 from ray_downloader.tools.builtin.export_card import write_card
@@ -82,7 +84,8 @@ class Export(Tool):
         if classes:
             write_text(self.folder / _CLASSES, "".join(f"{name}\n" for name in classes))
         with images_database(self.context.folder, self.context.batches) as connection:
-            write_card(self.context, self.folder, connection, counts)
+            version = version_of(finished_folders(self.folder, f"{_UNITS}/*"))
+            write_card(self.context, self.folder, connection, counts, version)
         return {"format": self.context.parameters.export_format, **counts, "folder": str(self.folder)}
 
     @cached_property

@@ -11,6 +11,7 @@ import duckdb
 import yaml
 
 from ray_downloader.image.sheet import contact_sheet
+from ray_downloader.output.data_card import card_configs
 from ray_downloader.run_folder.atomic import replacing, write_text
 from ray_downloader.sql import identifier
 from ray_downloader.tools.context import ToolContext
@@ -30,17 +31,18 @@ _DATA_FILES = {
 
 
 def write_card(
-    context: ToolContext, folder: Path, connection: duckdb.DuckDBPyConnection, counts: Mapping[str, int]
+    context: ToolContext, folder: Path, connection: duckdb.DuckDBPyConnection, counts: Mapping[str, int], version: str
 ) -> None:
     """Write the card and the contact sheet into `folder`.
 
     Args:
         connection: With the view `images`.
         counts: What the shards counted.
+        version: Names what is in the shards.
     """
     form, label = context.parameters.export_format, context.settings.export.label
     head = {
-        "configs": [{"config_name": "default", "data_files": _DATA_FILES[form]}],
+        "configs": card_configs(_DATA_FILES[form], counts.get("images", 0), version),
         "tags": ["image", "ray_downloader"],
     }
     lines = [

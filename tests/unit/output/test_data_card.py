@@ -7,9 +7,10 @@ from pathlib import Path
 import yaml
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.output.data_card import CARD, data_card, write_data_card
+from ray_downloader.output.data_card import CARD, data_card, version_of, write_data_card
 from ray_downloader.partition import partition
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.markers import write_marker
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA, success_schema
 
 SUMMARY = {
@@ -27,8 +28,11 @@ def _head(card: str) -> dict[str, object]:
 
 
 def test_the_header_names_the_files_with_images_and_every_column() -> None:
-    head = _head(data_card(success_schema(["species"]), "jpeg", SUMMARY))
-    assert head["configs"] == [{"config_name": "default", "data_files": "*/*/successes.parquet"}]
+    head = _head(data_card(success_schema(["species"]), "jpeg", SUMMARY, "v1"))
+    description = "11,998 images, version v1"
+    assert head["configs"] == [
+        {"config_name": "default", "data_files": "*/*/successes.parquet", "description": description}
+    ]
     features = head["dataset_info"]["features"]  # type: ignore[index] # YAML has no types
     kinds = {one["name"]: one.get("dtype") or one["sequence"] for one in features}
     assert list(kinds) == [*SUCCESS_SCHEMA.names, "species", "server_name"]
@@ -37,12 +41,12 @@ def test_the_header_names_the_files_with_images_and_every_column() -> None:
 
 
 def test_raw_pixels_are_no_images_to_readers() -> None:
-    features = _head(data_card(SUCCESS_SCHEMA, "raw", SUMMARY))["dataset_info"]["features"]  # type: ignore[index] # YAML
+    features = _head(data_card(SUCCESS_SCHEMA, "raw", SUMMARY, "v1"))["dataset_info"]["features"]  # type: ignore[index] # YAML
     assert {"name": "image", "dtype": "binary"} in features
 
 
 def test_the_text_counts_rows_and_the_biggest_servers() -> None:
-    text = data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY)
+    text = data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY, "v1")
     assert "11,998 images of 12,000 rows" in text
     assert "| s0.example | 500 | 0 |" in text
     assert "| 4 more | | |" in text
@@ -51,11 +55,11 @@ def test_the_text_counts_rows_and_the_biggest_servers() -> None:
 def test_a_run_without_images_has_no_card(tmp_path: Path) -> None:
     settings = Settings.from_config({"path_to_input": "x", "path_to_output": str(tmp_path)})
     layout = RunLayout.of(settings)
-    write_data_card(layout, settings.image, SUMMARY)
+    write_data_card(layout, settings, SUMMARY)
     assert not (layout.images / CARD).exists()
     layout.images.mkdir()
-    write_data_card(layout, settings.image, SUMMARY)
-    assert (layout.images / CARD).read_text("utf-8") == data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY)
+    write_data_card(layout, settings, SUMMARY)
+    assert (layout.images / CARD).read_text("utf-8") == data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY, version_of([]))
 
 
 def test_the_card_of_a_run_has_the_columns_that_it_keeps_and_adds(tmp_path: Path) -> None:
@@ -71,6 +75,33 @@ def test_the_card_of_a_run_has_the_columns_that_it_keeps_and_adds(tmp_path: Path
     layout = RunLayout.of(settings)
     partition(settings, layout, lambda _: None)
     layout.images.mkdir()
-    write_data_card(layout, settings.image, SUMMARY)
+    write_data_card(layout, settings, SUMMARY)
     card = (layout.images / CARD).read_text("utf-8")
-    assert card == data_card(success_schema(["species"], ["sha256"]), "jpeg", SUMMARY)
+    assert card == data_card(success_schema(["species"], ["sha256"]), "jpeg", SUMMARY, version_of([]))
+
+
+def test_the_header_changes_with_the_pictures_and_not_with_the_place(tmp_path: Path) -> None:
+    def written(root: Path, markers: dict[str, str]) -> str:
+        settings = Settings.from_config({"path_to_input": "x", "path_to_output": str(root)})
+        layout = RunLayout.of(settings)
+        for place, text in markers.items():
+            folder = layout.images / place
+            folder.mkdir(parents=True, exist_ok=True)
+            write_marker(folder, text)
+        write_data_card(layout, settings, SUMMARY)
+        return (layout.images / CARD).read_text("utf-8")
+
+    first = {"server_name=a.example/partition_id=0": "sums of a"}
+    both = {**first, "server_name=pooled/partition_id=0": "sums of b"}
+    card = written(tmp_path / "one", first)
+    assert written(tmp_path / "two", first) == card
+    assert written(tmp_path / "three", {"server_name=a.example/partition_id=0": "sums of c"}) != card
+    assert written(tmp_path / "one", both) != card
+
+
+def test_what_base_adds_is_in_the_card(tmp_path: Path) -> None:
+    settings = Settings.from_config({"path_to_input": "x", "path_to_output": str(tmp_path), "base": ["march"]})
+    layout = RunLayout.of(settings)
+    layout.images.mkdir()
+    write_data_card(layout, settings, SUMMARY)
+    assert "- name: reused\n" in (layout.images / CARD).read_text("utf-8")

@@ -216,7 +216,12 @@ def test_a_label_is_a_column_a_class_and_a_table_in_the_card(tmp_path: Path) -> 
     assert "| label (species) | images |" in card
     assert "| Aus | 6 |" in card
     assert "| (none) | 15 |" in card, "no image states a licence"
-    assert yaml.safe_load(card.split("---\n")[1])["configs"][0]["data_files"] == "data/*.parquet"
+    header = card.split("---\n")[1]
+    assert yaml.safe_load(header)["configs"][0]["data_files"] == "data/*.parquet"
+    run_here(_export(run, "parquet", label="title"))
+    assert (folder / "parquet" / "README.md").read_text("utf-8").split("---\n")[1] != header, (
+        "readers keep what they read"
+    )
     sheet = cv2.imread(str(folder / "parquet" / "contact_sheet.jpg"))
     assert sheet is not None
     assert sheet.shape == (256, 1024, 3)
