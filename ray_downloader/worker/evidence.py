@@ -5,7 +5,8 @@ Only a row's own faults use up its attempts.
 1. Refusals because of the rate (429, 503) and failures to connect are evidence about the server: no attempt is used up.
    If that failure was an isolated one, with others served before the row's next try, it was the row's after all: the
    row is odd, and the attempt is charged then. Where many rows are refused, one is refused several times by chance, so
-   it takes as many refusals in a row as chance does not bring.
+   it takes as many refusals in a row as chance does not bring. Nor is a row odd that followed other requests more
+   closely than those that were served did (`spacing.py`): whatever is requested so soon may be refused.
 2. Other failures (500, a time-out, a torn body, a reset of the only connection) are the row's, until
    `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
    connect: then they are the server's, and the rows get their attempts back.
@@ -27,7 +28,8 @@ from enum import Enum
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.server.evidence import is_throttled
 from ray_downloader.worker.request_policy import Failure
-from ray_downloader.worker.row import Row
+from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
+from ray_downloader.worker.spacing import Spacing
 
 #: Distinct rows that must fail in a row to blame the server: as many as slow its budget down.
 SERVERS_FAULT_ROWS = 10
@@ -73,7 +75,7 @@ def is_own_fault(row: Row) -> bool:
 class FaultJudge:
     """What one task has seen of one server: when it last served a row, and which rows have failed since."""
 
-    __slots__ = ("_refused", "_served", "_served_sent_s", "_streak", "has_delivered")
+    __slots__ = ("_refused", "_served", "_served_sent_s", "_streak", "has_delivered", "spacing")
 
     def __init__(self) -> None:
         #: When the newest of the served requests was sent.
@@ -81,11 +83,14 @@ class FaultJudge:
         #: Whether a file has arrived, or a redirect to one; an answer that there is none does not count.
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
+        self.spacing = Spacing()
         self._served = self._refused = 0
 
     def would_be_odd(self, row: Row) -> bool:
         """Whether others requested after its failure were served, so that another failure would be its own."""
-        return row.failed_at_s is not None and self._served_sent_s > row.failed_at_s
+        if row.failed_at_s is None:
+            return False
+        return row.failed_at_s == OTHERS_SERVED_SINCE or self._served_sent_s > row.failed_at_s
 
     def review(self, row: Row) -> None:
         """Before a failed row is retried or returned: decide whether it is odd, and owes an attempt."""
@@ -95,6 +100,15 @@ class FaultJudge:
         if row.owes_attempt:
             row.owes_attempt = False
             row.attempt += 1
+
+    def comparable_at_s(self, row: Row) -> float:
+        """When a row that was refused can be compared with others: not sooner after other requests than those served.
+
+        A refusal before that may be one that any row would have met.
+        """
+        if row.failed_at_s is None or not 0 < row.refusals < MOST_REFUSALS:
+            return float("-inf")
+        return self.spacing.comparable_at_s(row.failed_at_s)
 
     def _may_be_chance(self, row: Row) -> bool:
         """Whether its server refuses so many others that the row's refusals show nothing about it."""
@@ -117,6 +131,7 @@ class FaultJudge:
             sent_s: When the request was sent; the answer is no evidence about failures that came later.
         """
         self._served_sent_s = max(self._served_sent_s, sent_s)
+        self.spacing.served(sent_s)
         self._count(served=1)
         are_many = len(self._streak) > 1
         for key, suspect in list(self._streak.items()):
@@ -136,7 +151,9 @@ class FaultJudge:
         for row in rows:
             if row.failed_at_s is None or row.failed_at_s < sent_s:
                 row.controls += 1
-                if are_many and row.controls < CONTROLS_FOR_ODD:
+                if row.controls >= CONTROLS_FOR_ODD:
+                    row.failed_at_s = OTHERS_SERVED_SINCE
+                elif are_many:
                     row.owes_attempt, row.failed_at_s = False, None
 
     def is_failing(self, row: Row) -> bool:
@@ -153,9 +170,16 @@ class FaultJudge:
             suspect.row.owes_attempt = False
 
     def give_back(self, row: Row) -> None:
-        """The task ends: an isolated failure stays suspect in the next task, a failure among others does not."""
+        """The task ends: an isolated failure stays suspect in the next task, a failure among others does not.
+
+        Unless comparisons have shown often enough that its server is well. A refused row is yet to be compared.
+        """
+        if row.refusals and self.would_be_odd(row):
+            row.failed_at_s = OTHERS_SERVED_SINCE
+            return
         self.review(row)
-        if len(self._streak) > 1 and id(row) in self._streak and row.owes_attempt:
+        is_known = row.controls >= CONTROLS_FOR_ODD
+        if len(self._streak) > 1 and id(row) in self._streak and row.owes_attempt and not is_known:
             row.owes_attempt, row.failed_at_s = False, None
 
     def judge(self, row: Row, failure: Failure, now_s: float, others: int = 0) -> Fault:

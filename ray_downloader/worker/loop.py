@@ -294,6 +294,7 @@ class Worker:
         wake_at_s = NEVER
         requests: list[LeaseRequest] = []
         for queue in list(self._queues.values()):
+            queue.allow_starts(self._has_time(queue, now_s))
             if queue.wake_at_s <= now_s:
                 self._advance(queue, now_s)
                 request = queue.request(now_s)
@@ -341,8 +342,11 @@ class Worker:
 
     def _may_start(self, queue: ServerQueue, now_s: float) -> bool:
         under_way = len(self._requests)
-        has_time = now_s < self._ends_at_s or (bool(self._slow) and id(queue) not in self._slow)
-        return has_time and under_way < MAX_IN_FLIGHT and self._bodies.has_room(under_way)
+        return self._has_time(queue, now_s) and under_way < MAX_IN_FLIGHT and self._bodies.has_room(under_way)
+
+    def _has_time(self, queue: ServerQueue, now_s: float) -> bool:
+        """Whether requests may still start: also after the slice's end, beside slow transfers of other servers."""
+        return now_s < self._ends_at_s or (bool(self._slow) and id(queue) not in self._slow)
 
     def _patience_s(self, now_s: float, wake_at_s: float) -> float:
         if self._bodies:

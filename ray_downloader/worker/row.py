@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: A redirect of this age may have expired: if its target refuses the row, the row starts over, once.
 STALE_REDIRECT_S = 60.0
+#: `Row.failed_at_s` of a row that failed before others of its server were served, whenever that was.
+OTHERS_SERVED_SINCE = float("-inf")
 #: Refusals that are typical of an expired redirect (a signed URL).
 _EXPIRED = frozenset({401, 403, 404, 410})
 
@@ -251,6 +253,7 @@ class Row:
             "refusals": self.refusals,
             "controls": self.controls,
             "is_suspect": self.failed_at_s is not None,
+            "others_served_since": self.failed_at_s == OTHERS_SERVED_SINCE,
             "owes_attempt": self.owes_attempt,
             "has_started_over": self.has_started_over,
             "failure": self.failure.dump() if self.failure else None,
@@ -264,6 +267,7 @@ class Row:
         """
         at = known["at"]
         failure = Failure.load(known["failure"]) if known["failure"] else None
+        failed_at_s = OTHERS_SERVED_SINCE if known.get("others_served_since", False) else now_s
         resumed = {
             "attempt": int(known["attempt"]),
             "url": str(known["url"]),
@@ -277,7 +281,7 @@ class Row:
             "is_probe": bool(known.get("is_probe", False)),
             "refusals": int(known.get("refusals", 0)),
             "controls": int(known.get("controls", 0)),
-            "failed_at_s": now_s if known["is_suspect"] else None,
+            "failed_at_s": failed_at_s if known["is_suspect"] else None,
             "owes_attempt": bool(known["owes_attempt"]),
             "has_started_over": bool(known["has_started_over"]),
             "failure": failure,

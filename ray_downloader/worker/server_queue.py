@@ -99,8 +99,9 @@ class ServerQueue:
         self._outcomes: list[tuple[float, Outcome]] = []
         self._unused = 0
         self._unsent = 0
-        self._started_at_s = 0.0
+        self._started_at_s = float("-inf")
         self._awaits_stale_lease = False
+        self._may_start = True
 
     def __len__(self) -> int:
         return len(self._first) + len(self._fresh) + len(self._deferred) + len(self._held)
@@ -347,10 +348,12 @@ class ServerQueue:
         self._started_at_s = now_s
         work = self._take_control(is_probe) or (self._take_failed(is_probe) if is_retry else self._take(is_probe))
         if isinstance(work, Row):
-            self.judge.review(work)
+            if self.judge.comparable_at_s(work) <= now_s:
+                self.judge.review(work)
             work.is_probe = is_probe
         elif isinstance(work, RobotsRequest):
             del self._robots[work]
+        self.judge.spacing.started(now_s)
         return work
 
     @property
@@ -399,18 +402,19 @@ class ServerQueue:
         if self._first or permit_s is None or permit_s > now_s:
             return
         for entry in self._deferred:
-            if entry[0] <= now_s and self._is_telling(entry[2]):
+            if entry[0] <= now_s and self._is_telling(entry[2], now_s):
                 self._deferred.remove(entry)
                 heapq.heapify(self._deferred)
                 self._first.append(entry[2])
                 return
 
-    def _is_telling(self, work: Work) -> bool:
+    def _is_telling(self, work: Work, now_s: float) -> bool:
         """Whether others were served since it failed; if it failed together with others, the server has recovered."""
         if not isinstance(work, Row) or work.is_odd or _is_retry(work):
             return False
         has_recovered = work.failed_at_s is None and self.judge.has_delivered and not self.is_403_ban
-        return has_recovered or self.judge.would_be_odd(work)
+        is_comparable = self.judge.comparable_at_s(work) <= now_s
+        return has_recovered or (is_comparable and self.judge.would_be_odd(work))
 
     def _has_due_retry(self, now_s: float, is_probe: bool) -> bool:
         """Whether a failed row may start: when it is due, or when a probe needs one."""
@@ -418,7 +422,12 @@ class ServerQueue:
             return False
         not_before_s, _, work = self._deferred[0]
         has_budget = not _is_retry(work) or self._pacer.retries_left() > 0 or is_probe
-        return has_budget and (is_probe or not_before_s <= now_s)
+        return has_budget and (is_probe or self._retry_at_s(not_before_s, work) <= now_s)
+
+    def _retry_at_s(self, not_before_s: float, work: Work) -> float:
+        """When failed work may be retried: a refused row once it can be compared with others that were served."""
+        is_compared = isinstance(work, Row) and self.judge.would_be_odd(work)
+        return max(not_before_s, self.judge.comparable_at_s(work)) if is_compared else not_before_s  # type: ignore[arg-type]
 
     def _is_connecting(self, now_s: float) -> bool:
         """Whether the last request may still be unsent: the next one would follow it too closely.
@@ -467,6 +476,15 @@ class ServerQueue:
             self._awaits_stale_lease = self.is_requesting
         self.wake_at_s = 0.0
 
+    def allow_starts(self, may_start: bool) -> None:
+        """Say whether the task may still start requests; if not, its permits and turns are for others."""
+        if may_start is self._may_start:
+            return
+        self._may_start = may_start
+        if not may_start:
+            self._unused += self._pacer.give_back()
+        self.wake_at_s = 0.0
+
     def request(self, now_s: float) -> LeaseRequest | None:
         """The message to send to the budget now, if any: a request for permits, or a report."""
         if self.is_requesting or not self._has_reason_to_request(now_s):
@@ -506,6 +524,8 @@ class ServerQueue:
     def _has_reason_to_request(self, now_s: float) -> bool:
         if self._pacer.needs_renewal(now_s, self._wanted(now_s), self.in_flight):
             return True
+        if self._unused and not self._may_start:
+            return True
         return bool(self._outcomes) and (
             self._waits_for_news(now_s) or now_s >= self._reported_at_s + REPORT_INTERVAL_S
         )
@@ -516,6 +536,8 @@ class ServerQueue:
 
     def _wanted(self, now_s: float) -> int:
         """Requests that could start soon; a server in trouble is probed with any row, due or not."""
+        if not self._may_start:
+            return 0
         ready = len(self._first) + len(self._fresh)
         if not ready and self.is_troubled:
             return min(1, len(self._deferred))
@@ -526,7 +548,7 @@ class ServerQueue:
         self.is_requesting = False
         self.lease = lease
         self._pacer.granted(lease, now_s)
-        if self._awaits_stale_lease:
+        if self._awaits_stale_lease or not self._may_start:
             self._awaits_stale_lease = False
             self._unused += self._pacer.give_back()
         self._request_again_at_s = now_s + (lease.request_again_in_s if not lease.permits else 0.0)
@@ -537,7 +559,7 @@ class ServerQueue:
         has_news = bool(self._outcomes) and not self.is_requesting
         report_at_s = self._reported_at_s + REPORT_INTERVAL_S if has_news else NEVER
         is_waiting = self.is_requesting and not self._pacer.left(now_s)
-        start_at_s = NEVER if is_waiting else self.next_start_s(now_s)
+        start_at_s = NEVER if is_waiting or not self._may_start else self.next_start_s(now_s)
         ask_at_s = NEVER
         if not self.is_requesting:
             ask_at_s = self._pacer.next_request_s(now_s, self._wanted(now_s), self.in_flight)
@@ -563,7 +585,8 @@ class ServerQueue:
             return now_s
         if not self._deferred or self._awaits_comparison:
             return NEVER
-        return now_s if self.is_troubled else self._deferred[0][0]
+        at_s, _, work = self._deferred[0]
+        return now_s if self.is_troubled else self._retry_at_s(at_s, work)
 
 
 def _is_retry(work: Work) -> bool:

@@ -1,0 +1,59 @@
+"""When a row that a server refused can be compared with others that it served."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from ray_downloader.worker.spacing import APART_S, REMEMBERED, SAME_PACE, SCALES, Spacing
+
+FIRST = float("-inf")
+
+
+def spacing_of(starts_s: list[float], served_s: list[float]) -> Spacing:
+    spacing = Spacing()
+    for at_s in starts_s:
+        spacing.started(at_s)
+        if at_s in served_s:
+            spacing.served(at_s)
+    return spacing
+
+
+def test_before_any_request_everything_is_comparable() -> None:
+    assert Spacing().comparable_at_s(FIRST) == FIRST
+
+
+def test_nothing_is_compared_where_nothing_was_served_but_a_request_far_from_all_others() -> None:
+    assert spacing_of([5.0], []).comparable_at_s(FIRST) == 5.0 + APART_S
+    assert spacing_of([1.0, 5.0], [1.0]).comparable_at_s(3.0) == 5.0 + APART_S, "served before the row failed"
+
+
+def test_after_a_pause_the_second_request_follows_more_closely_than_the_first() -> None:
+    assert spacing_of([0.0, 20.0], [20.0]).comparable_at_s(10.0) == 20.0 + APART_S
+
+
+def test_at_an_even_pace_a_row_is_soon_comparable() -> None:
+    starts_s = [number * 0.1 for number in range(SCALES[-1] + 2)]
+    at_s = spacing_of(starts_s, starts_s).comparable_at_s(FIRST)
+    assert starts_s[-1] < at_s <= starts_s[-1] + 0.1
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5, 8])
+def test_a_request_that_a_bucket_of_any_depth_refuses_is_not_comparable(depth: int) -> None:
+    """It is refused because so many went before it since the pause."""
+    starts_s = [20.0 + number * 0.1 for number in range(depth)]
+    assert spacing_of([0.0, *starts_s], starts_s).comparable_at_s(10.0) > starts_s[-1] + 0.1
+
+
+def test_a_slightly_uneven_pace_is_the_same_pace() -> None:
+    starts_s = [number * 0.1 for number in range(SCALES[-1] + 2)]
+    spacing = spacing_of(starts_s, starts_s)
+    assert spacing.comparable_at_s(FIRST) == pytest.approx(starts_s[-1] + 0.1 / SAME_PACE, abs=0.03)
+
+
+def test_what_was_long_ago_is_forgotten() -> None:
+    starts_s = [number * 0.01 for number in range(60)] + [1.0 + number for number in range(REMEMBERED + 1)]
+    spacing = spacing_of(starts_s, starts_s)
+    assert min(after - before for before, after in pairwise(starts_s)) < 0.02
+    assert spacing.comparable_at_s(FIRST) > starts_s[-1] + 0.5
