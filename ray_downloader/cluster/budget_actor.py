@@ -7,8 +7,9 @@ repeated: that is harmless, as one holder has at most one lease.
 from __future__ import annotations
 
 import time
+import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from ray_downloader.profile.table import load_profiled_waits
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from ray_downloader.run_folder.server_states import load_server_states
 from ray_downloader.worker.budgets import BudgetReply, Budgets
-from ray_downloader.worker.progress import Progress, ProgressDelta
+from ray_downloader.worker.news import ProgressNews, StateNews
+from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.run_context import RunContext
 
 RESEND_AFTER_S = 0.5
@@ -37,7 +39,8 @@ class BudgetActor:
         context = RunContext.load(Path(settings_file))
         settings = context.settings
         log_to_file(context.layout.logs, "actor", settings.downloader_parameters.logger_level, settings.logging.format)
-        self._budgets = Budgets(context.policies, load_server_states(context.layout))
+        incarnation = uuid.uuid4().int >> 65
+        self._budgets = Budgets(context.policies, load_server_states(context.layout), incarnation=incarnation)
         self._budgets.heed_probes(load_profiled_waits(context.layout))
         self._budgets.remember(OrderFile(context.layout.orders_file).new())
 
@@ -73,9 +76,13 @@ class BudgetActor:
         """From now on, inform every task that the run ends."""
         self._budgets.drain()
 
-    def progress(self) -> Progress:
-        """The sum of what tasks reported to this actor."""
-        return self._budgets.progress
+    def progress_news(self, confirmed: int | None) -> ProgressNews:
+        """What tasks reported to this actor and the driver has not received yet."""
+        return self._budgets.progress_news(confirmed)
+
+    def state_news(self, confirmed: Collection[int]) -> StateNews:
+        """What was learned and the driver has not received yet."""
+        return self._budgets.state_news(confirmed)
 
     def snapshots(self) -> dict[str, dict[str, Any]]:
         """Learned state by budget."""

@@ -196,11 +196,13 @@ class Driver:
         for order in in_force(self._orders.new()):
             _log.info("order: %s %s %s", order.action, order.server, order.value or "")
             self._actors.order(order)
-        reported = self._actors.progress()
-        self._result.progress = progress = self._sum.take(reported)
+        news = self._actors.progress(self._sum.received)
+        if news is not None:
+            self._sum.take(news)
+        self._result.progress = self._sum.total
         if not is_final:
-            self._note_idle(None if reported is None else reported.busy_at_s, now_s)
-            self._note_outage(progress, now_s)
+            self._note_idle(None if news is None else news.progress.busy_at_s, now_s)
+            self._note_outage(self._sum.total, now_s)
         self._show(now_s, is_final)
         if now_s >= self._save_at_s or is_final:
             self._actors.save()

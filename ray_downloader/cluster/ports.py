@@ -15,6 +15,7 @@ from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.schedule.planner import WorkItem
+from ray_downloader.worker.news import ProgressNews
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.progress import Progress
 
@@ -67,8 +68,12 @@ class BudgetActors(Protocol):
     def expected_rate_rps(self, batch: Batch) -> float:
         """Requests/s that the servers of a batch are expected to allow; infinite if there is no limit."""
 
-    def progress(self) -> Progress | None:
-        """What tasks reported since the counting actor was started; None if it does not answer now."""
+    def progress(self, received: int | None) -> ProgressNews | None:
+        """What tasks reported since the last news; None if the actor that counts does not answer now.
+
+        Args:
+            received: Number of the last news.
+        """
 
     def waiting(self) -> Mapping[str, Waiting]:
         """Budgets that get no request now, and the reasons."""

@@ -13,8 +13,8 @@ from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.run_folder.server_states import SAVED_AT, has_answered, load_server_states, save_server_states
-from ray_downloader.worker.progress import Progress
+from ray_downloader.run_folder.server_states import SAVED_AT, StatesFile, has_answered
+from ray_downloader.worker.news import ProgressNews
 from ray_downloader.worker.run_context import RunContext
 
 T = TypeVar("T")
@@ -52,7 +52,10 @@ class ServerActors(Generic[T]):
         self._directory = directory
         self._calls = calls
         self._wall_clock = wall_clock
-        self._snapshots = load_server_states(context.layout)
+        self._file = StatesFile(context.layout)
+        self._snapshots = self._file.load()
+        #: Numbers of the last news of all actors.
+        self._received: frozenset[int] = frozenset()
         self._mode = RunMode()
         #: Orders with the actors that must obey them, until all have said that they do.
         self._undelivered: list[tuple[ServerOrder, Sequence[T]]] = []
@@ -66,11 +69,11 @@ class ServerActors(Generic[T]):
             return math.inf
         return float(rate_rps) * (batch.servers if batch.server_name == POOLED else 1)
 
-    def progress(self) -> Progress | None:
-        """The reports of tasks in this run to the first shared actor; None while that one is restarting."""
+    def progress(self, received: int | None) -> ProgressNews | None:
+        """What tasks reported to the first shared actor since the last news; None while that one is restarting."""
         self._deliver()
-        for answer in self._calls.request(self._directory.shared[:1], "progress"):
-            assert isinstance(answer, Progress)
+        for answer in self._calls.request(self._directory.shared[:1], "progress_news", received):
+            assert isinstance(answer, ProgressNews)
             return answer
         return None
 
@@ -122,14 +125,21 @@ class ServerActors(Generic[T]):
             self._calls.send(actors, "drain")
 
     def save(self) -> None:
-        """Write what the actors learned to `schedules/servers.json`."""
+        """Save what the actors learned since the last time."""
         # A restarted actor does not know the condition of the run; for the others it is nothing new.
         mode, self._mode = self._mode, RunMode()
         self.enter(mode)
-        now_unix_s = self._wall_clock()
-        for snapshots in self._calls.request(self._directory.actors, "snapshots"):
-            self._snapshots.update({budget: {**state, SAVED_AT: now_unix_s} for budget, state in snapshots.items()})
-        save_server_states(self._context.layout, self._snapshots)
+        changed: dict[str, dict[str, Any]] = {}
+        is_more = True
+        while is_more:
+            now_unix_s = self._wall_clock()
+            news = self._calls.request(self._directory.actors, "state_news", self._received)
+            self._received = frozenset(one.number for one in news)
+            is_more = any(one.is_more for one in news)
+            for one in news:
+                changed |= {budget: {**state, SAVED_AT: now_unix_s} for budget, state in one.states.items()}
+        self._snapshots |= changed
+        self._file.save(self._snapshots, changed)
 
     def learned(self) -> Mapping[str, Mapping[str, Any]]:
         """What was learned about each budget, as last saved."""

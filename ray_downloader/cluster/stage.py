@@ -110,7 +110,7 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport, p
             _log.info("%s", dashboard)
         directory = start_budget_actors(context, cluster, rows_by_server)
         # Only for the shared actors: for the dedicated ones, only the tasks that need them wait.
-        started = [actor.progress.remote() for actor in directory.shared]
+        started = [actor.waiting.remote() for actor in directory.shared]
         _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster, cluster.require_running)
         with LiveView(console, f"{cluster.nodes} nodes, {cluster.slots} tasks at once") as view:
             ports = DriverPorts(

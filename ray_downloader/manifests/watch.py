@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 from ray_downloader.politeness.outage import NetworkState, OutageDetector
 from ray_downloader.run_folder.orders import OrderFile, in_force
-from ray_downloader.run_folder.server_states import SAVED_AT, has_answered, load_server_states, save_server_states
+from ray_downloader.run_folder.server_states import SAVED_AT, StatesFile, has_answered
 from ray_downloader.worker.budgets import Budgets
-from ray_downloader.worker.progress import ProgressDelta
+from ray_downloader.worker.progress import Progress, ProgressDelta
 from ray_downloader.worker.run_context import RunContext
 
 #: As in `cluster/driver.py`.
@@ -46,10 +46,12 @@ class WatchedBudgets:
         self._report = report
         self._clock = clock
         self._wall_clock = wall_clock
-        self._learned = load_server_states(context.layout)
+        self._states = StatesFile(context.layout)
+        self._learned = self._states.load()
         self._orders = OrderFile(context.layout.orders_file)
         self._budgets = Budgets(context.policies, self._learned, clock, wall_clock=wall_clock)
         self._budgets.remember(self._orders.new())
+        self._progress = Progress()
         self._leases: list[Lease] = []
         self._hosts: Mapping[str, Verdict] = {}
         self._save_at_s = self._busy_s = clock()
@@ -89,6 +91,7 @@ class WatchedBudgets:
     def report(self, delta: ProgressDelta) -> None:
         """Count progress, and do what is due."""
         self._hosts = self._budgets.report(delta).hosts
+        self._progress.add(delta, self._clock())
         if delta.is_busy:
             self._busy_s = self._clock()
         self.beat()
@@ -110,15 +113,15 @@ class WatchedBudgets:
     def save(self) -> None:
         """Keep what was learned: the download continues with it."""
         saved_at = self._wall_clock()
-        snapshots = self._budgets.snapshots()
-        self._learned = {**self._learned, **{key: {**state, SAVED_AT: saved_at} for key, state in snapshots.items()}}
-        save_server_states(self._context.layout, self._learned)
+        changed = {key: {**state, SAVED_AT: saved_at} for key, state in self._budgets.snapshots().items()}
+        self._learned = {**self._learned, **changed}
+        self._states.save(self._learned, changed)
 
     def _has_answered(self, server: str) -> bool:
         return has_answered(self._learned.get(self._context.policies.budget_key(server), {}))
 
     def _note_outage(self, now_s: float) -> None:
-        progress = self._budgets.progress
+        progress = self._progress
         state = self._outage.observe(progress.answered, progress.unreached, now_s, progress.unresolved)
         is_outage, patience_s = state is NetworkState.OUTAGE, self._context.settings.network.outage_patience_s
         self._budgets.note_outage(is_outage)
@@ -126,7 +129,7 @@ class WatchedBudgets:
             self.drain(f"no server could be reached for {patience_s:g} s: check this machine's network, DNS and proxy")
 
     def _sentence(self) -> str:
-        settled = self._budgets.progress.settled
+        settled = self._progress.settled
         failed = sum(count for (_, kind), count in settled.items() if kind)
         waits = "".join(f"; {server} waits: {wait.reason.value}" for server, wait in self._budgets.waiting().items())
         return f"manifests: {settled.total()} of {self._documents} requested, {failed} of them failed{waits[:200]}"

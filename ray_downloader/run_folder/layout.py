@@ -129,6 +129,11 @@ class RunLayout:
         return self.schedules / "servers.json"
 
     @property
+    def server_changes_file(self) -> Path:
+        """Changes of states since `servers_state_file` was written."""
+        return self.schedules / "servers.changes"
+
+    @property
     def orders_file(self) -> Path:
         return self.schedules / "orders.jsonl"
 

@@ -76,7 +76,13 @@ def moves_of_reset(
         environ: As `is_due`.
         trash: Name of the folder for what is moved away.
     """
-    away = [layout.profiles_table, layout.profile_parts, layout.servers_state_file, layout.robots]
+    away = [
+        layout.profiles_table,
+        layout.profile_parts,
+        layout.servers_state_file,
+        layout.server_changes_file,
+        layout.robots,
+    ]
     if settings.reset == "batched":
         away = [
             layout.images,

@@ -98,3 +98,21 @@ class Progress:
             del self.queues[holder]
         if delta.is_busy:
             self.busy_at_s = now_s
+
+    def merge(self, other: Progress) -> None:
+        """Add what another one counted; it is the later one."""
+        self.settled.update(other.settled)
+        self.size_bytes += other.size_bytes
+        self.disallowed.update(other.disallowed)
+        self.answered += other.answered
+        self.unreached.update(other.unreached)
+        self.unresolved += other.unresolved
+        self.turned_away += other.turned_away
+        self.stored_bytes += other.stored_bytes
+        self.statuses.update(other.statuses)
+        for budget, seconds in other.ttfb_s.items():
+            self.ttfb_s[budget] += seconds
+        self.decode_s += other.decode_s
+        self.renditions.update(other.renditions)
+        self.rendition_bytes.update(other.rendition_bytes)
+        self.queues, self.busy_at_s = other.queues, other.busy_at_s

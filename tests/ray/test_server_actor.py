@@ -82,7 +82,7 @@ def test_a_task_asks_again_when_an_actor_dies_under_its_call(settings_file: Path
     from ray_downloader.cluster.placement import Directory
 
     actor = BudgetActor.remote(str(settings_file))
-    ray.get(actor.progress.remote())
+    ray.get(actor.waiting.remote())
     budgets = RayBudgets(Directory({}, (actor,)))
     ray.kill(actor, no_restart=False)
     budgets.request([LeaseRequest("museum.example", "task", wanted=3)])

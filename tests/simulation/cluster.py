@@ -86,6 +86,7 @@ class Actor:
             clock=cluster.clock_of(self.node),
             rng=random.Random(f"{cluster.name} actor {self.number} {self.incarnation}"),
             wall_clock=cluster.wall_clock,
+            incarnation=1_000 * self.number + self.incarnation,
         )
         self.budgets.remember(OrderFile(cluster.context.layout.orders_file).new())
 

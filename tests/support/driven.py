@@ -15,6 +15,7 @@ from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.schedule.planner import WorkItem
+from ray_downloader.worker.news import ProgressNews
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
@@ -110,6 +111,7 @@ class RememberedActors:
 
     clock: VirtualClock
     rates_rps: Mapping[str, float] = field(default_factory=dict)
+    #: What tasks report with the next news; None while the actor that counts does not answer.
     reported: Progress | None = field(default_factory=Progress)
     waits: dict[str, Waiting] = field(default_factory=dict)
     answered_before: frozenset[str] = frozenset()
@@ -119,8 +121,11 @@ class RememberedActors:
     def expected_rate_rps(self, batch: Batch) -> float:
         return self.rates_rps.get(batch.server_name, 3.0)
 
-    def progress(self) -> Progress | None:
-        return self.reported
+    def progress(self, received: int | None) -> ProgressNews | None:
+        if self.reported is None:
+            return None
+        news, self.reported = self.reported, Progress(busy_at_s=self.reported.busy_at_s)
+        return ProgressNews((received or 0) + 1, news)
 
     def waiting(self) -> Mapping[str, Waiting]:
         return self.waits

@@ -45,11 +45,12 @@ from ray_downloader.politeness.server import (
     state,
 )
 from ray_downloader.politeness.server import evidence as server_evidence
-from ray_downloader.run_folder import atomic, identity, layout, lease_file
+from ray_downloader.run_folder import atomic, identity, layout, lease_file, server_states
 from ray_downloader.schedule import eta, planner
 from ray_downloader.slurm import head_loss, requeue
 from ray_downloader.worker import (
     batch_work,
+    budgets,
     evidence,
     loop,
     progress,
@@ -168,6 +169,8 @@ DOCUMENTED = [
     (stage, {"FIRST_URLS": 1_000}),
     (identity, {"VERSION": 1}),
     (atomic, {"PRIVATE": 0o600}),
+    (server_states, {"FEW_STATES": 500}),
+    (budgets, {"MOST_SNAPSHOTS": 10_000}),
 ]
 MEASURED = [
     (answer, {"_WORDS_BYTES": 16_384}),

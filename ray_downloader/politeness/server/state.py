@@ -195,15 +195,27 @@ class ServerState:
         """Record whether the run has nothing else to do: only then does the patience with this server run out."""
         self._patience.note_idle(is_idle, now_s)
 
-    def note_outage(self, is_outage: bool, now_s: float) -> None:
-        """Record whether our own network is down: until it works again, silence reveals nothing about this server."""
-        if is_outage != self._patience.is_outage:
+    def note_outage(self, is_outage: bool, now_s: float) -> bool:
+        """Record whether our own network is down: until it works again, silence reveals nothing about this server.
+
+        Returns:
+            Whether that is new.
+        """
+        is_new = is_outage != self._patience.is_outage
+        if is_new:
             self._patience.note_outage(is_outage, now_s)
             self._condition.probe_now(now_s)
+        return is_new
 
-    def forget(self, holder: str) -> None:
-        """Free the connections of a holder that is known to be gone."""
+    def forget(self, holder: str) -> bool:
+        """Free the connections of a holder that is known to be gone.
+
+        Returns:
+            Whether it had any.
+        """
+        before = self._allocator.in_flight
         self._allocator.forget(holder)
+        return self._allocator.in_flight != before
 
     def order(self, order: Order, value: float | None = None) -> None:
         """Obey the operator's order: `rate` sets the rate and its ceiling; `resume` ends an ordered pause or ban."""
@@ -394,18 +406,26 @@ class ServerState:
         }
 
     @classmethod
-    def restore(cls, policy: ServerPolicy, snapshot: Mapping[str, Any], elapsed_s: float, now_s: float) -> ServerState:
+    def restore(
+        cls,
+        policy: ServerPolicy,
+        snapshot: Mapping[str, Any],
+        elapsed_s: float,
+        now_s: float,
+        granted_s_ago: float = math.inf,
+    ) -> ServerState:
         """Continue from a snapshot that was taken `elapsed_s` ago, by the same process or another.
 
         Whether a server is given up or opts out is determined anew. Leases of a process that just died may still be
-        used, so the first new one waits until they have ended. Values that cannot be parsed are left out, key by key.
+        used, so the first new one waits until they have ended: the snapshot may be old, as it did not change, and a
+        lease as young as `granted_s_ago`. Values that cannot be parsed are left out, key by key.
         """
         state, saved = cls(policy, now_s), Reader(snapshot)
         state._ceiling.load(saved, elapsed_s, now_s)
         state._condition.load(saved, elapsed_s, now_s)
         state._connections.load(saved)
         state._load_rate(saved)
-        if elapsed_s < FRESH_S:
+        if min(elapsed_s, granted_s_ago) < FRESH_S:
             state._allocator = LeaseAllocator(
                 now_s + LEAD_S + SETTLED_LEASE_S + ALONE_SLACK_S + policy.burst * state._interval_s(now_s)
             )

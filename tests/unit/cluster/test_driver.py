@@ -12,7 +12,6 @@ import pytest
 from ray_downloader.cluster.crashes import ALONE_FROM, MAX_CRASHES
 from ray_downloader.cluster.driver import SAVE_INTERVAL_S
 from ray_downloader.cluster.ports import SliceLost
-from ray_downloader.cluster.progress_sum import ProgressSum
 from ray_downloader.errors import RunFolderError
 from ray_downloader.politeness.outage import LEAST_S
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
@@ -218,13 +217,3 @@ def test_an_outage_that_outlasts_its_patience_stops_the_run(tmp_path: Path) -> N
     result = run.driver.run(work_items("a.example", 1, 1000))
     assert result.is_outage and result.is_stopped
     assert run.clock() == pytest.approx(1.0 + LEAST_S + 50.0, abs=6.0)
-
-
-def test_sums_go_on_when_the_actor_that_counts_starts_from_nothing() -> None:
-    counted = ProgressSum()
-    first = Progress(Counter({("a", ""): 5}), size_bytes=100, answered=6)
-    assert counted.take(first).settled.total() == 5
-    assert counted.take(None).settled.total() == 5
-    assert counted.take(Progress()).size_bytes == 100
-    again = counted.take(Progress(Counter({("a", ""): 2}), size_bytes=10, answered=2))
-    assert (again.settled.total(), again.size_bytes, again.answered) == (7, 110, 8)

@@ -1,13 +1,13 @@
-"""The sums of a run go on where the actor that counts begins again at zero."""
+"""The sums of a run grow by what is new, also where the actor that counts begins again at zero."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import fields
 
 import pytest
 
 from ray_downloader.cluster.progress_sum import ProgressSum
+from ray_downloader.worker.news import UnconfirmedProgress
 from ray_downloader.worker.progress import Progress, ProgressDelta
 
 DELTA = ProgressDelta(
@@ -24,37 +24,33 @@ def counted(times: int, now_s: float = 1.0) -> Progress:
     return progress
 
 
-def test_without_a_restart_it_is_what_the_actor_says() -> None:
+def test_each_report_counts_once_whatever_answers_are_lost_and_whichever_process_counts() -> None:
     total = ProgressSum()
-    assert total.take(None) == Progress()
-    assert total.take(counted(1)) == counted(1)
-    assert total.take(counted(3)) == counted(3)
-    assert total.take(None) == counted(3), "it does not answer"
-
-
-def test_after_a_restart_what_was_counted_before_is_added() -> None:
-    total = ProgressSum()
-    total.take(counted(3))
-    assert total.take(counted(1)) == counted(4)
-    assert total.take(counted(2)) == counted(5)
-    total.take(Progress())
-    assert total.take(counted(1)) == counted(6), "and after another"
+    for number in (100, 9_000, 5):
+        actor = UnconfirmedProgress(number)
+        actor.add(DELTA, 1.0)
+        actor.news(total.received)
+        actor.add(DELTA, 1.0)
+        total.take(actor.news(total.received))
+        total.take(actor.news(total.received))
+    assert total.total == counted(6)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Progress)])
 def test_every_sum_is_added_and_the_latest_state_is_shown(name: str) -> None:
-    total = ProgressSum()
-    total.take(counted(2, now_s=5.0))
-    found = getattr(total.take(counted(1, now_s=7.0)), name)
+    total, actor = ProgressSum(), UnconfirmedProgress(0)
+    for now_s in (5.0, 5.0, 7.0):
+        actor.add(DELTA, now_s)
+        total.take(actor.news(total.received))
+    found = getattr(total.total, name)
     latest = {"busy_at_s": 7.0, "queues": counted(1, now_s=7.0).queues}
     assert found == latest.get(name, getattr(counted(3), name))
     assert found
 
 
-def test_what_it_returns_is_not_changed_by_what_comes_later() -> None:
-    total = ProgressSum()
-    total.take(counted(3))
-    first = total.take(counted(1))
-    total.take(counted(2))
-    assert first == counted(4)
-    assert isinstance(first.settled, Counter)
+def test_a_task_that_reports_nothing_new_stays_busy_and_keeps_its_queues() -> None:
+    total, actor = ProgressSum(), UnconfirmedProgress(0)
+    actor.add(DELTA, 5.0)
+    for _ in range(3):
+        total.take(actor.news(total.received))
+    assert (total.total.busy_at_s, total.total.queues) == (5.0, {"task": (5.0, (1, 2, 3))})

@@ -17,6 +17,7 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.schemas import POOLED
 from ray_downloader.run_folder.server_states import SAVED_AT, load_server_states, save_server_states
+from ray_downloader.worker.news import ProgressNews, StateNews
 from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
 
@@ -29,6 +30,8 @@ class Calls:
     def __init__(self) -> None:
         self.restarting: set[str] = set()
         self.answers: dict[tuple[str, str], Any] = {}
+        self.news: dict[str, list[StateNews]] = {}
+        self.confirmed: list[set[int]] = []
         self.told: list[tuple[str, str, tuple[object, ...]]] = []
 
     def request(self, actors: Sequence[str], method: str, *arguments: object) -> list[Any]:
@@ -36,6 +39,10 @@ class Calls:
             heard = [actor for actor in actors if actor not in self.restarting]
             self.send(heard, method, *arguments)
             return [None for _ in heard]
+        if method == "state_news":
+            pages = [self.news[actor] for actor in actors if self.news.get(actor)]
+            self.confirmed.append(set(*arguments))  # type: ignore[call-overload]
+            return [page.pop(0) for page in pages]
         return [self.answers[actor, method] for actor in actors if (actor, method) in self.answers]
 
     def send(self, actors: Sequence[str], method: str, *arguments: object) -> None:
@@ -90,7 +97,7 @@ def test_an_actor_that_does_not_answer_keeps_its_last_state(tmp_path: Path) -> N
     run = Watched(
         tmp_path, {"big.org": {SAVED_AT: 1.0, "rate_rps": 9.0}, "small.org": {SAVED_AT: 1.0, "rate_rps": 2.0}}
     )
-    run.calls.answers["shared 0", "snapshots"] = {"small.org": {"rate_rps": 3.0}}
+    run.calls.news["shared 0"] = [StateNews(1, {"small.org": {"rate_rps": 3.0}})]
     run.actors.save()
     saved = load_server_states(run.layout)
     assert saved["big.org"] == {SAVED_AT: 1.0, "rate_rps": 9.0}
@@ -99,10 +106,22 @@ def test_an_actor_that_does_not_answer_keeps_its_last_state(tmp_path: Path) -> N
 
 def test_progress_is_that_of_the_first_shared_actor_if_it_answers(tmp_path: Path) -> None:
     run = Watched(tmp_path)
-    assert run.actors.progress() is None
-    run.calls.answers["shared 0", "progress"] = Progress(answered=3)
-    progress = run.actors.progress()
-    assert progress is not None and progress.answered == 3
+    assert run.actors.progress(None) is None
+    run.calls.answers["shared 0", "progress_news"] = ProgressNews(7, Progress(answered=3))
+    assert run.actors.progress(None) == ProgressNews(7, Progress(answered=3))
+
+
+def test_all_that_has_changed_is_saved_in_turns_and_confirmed_with_the_next_question(tmp_path: Path) -> None:
+    run = Watched(tmp_path)
+    run.calls.news = {
+        "dedicated": [StateNews(11, {"big.org": {"rate_rps": 1.0}})],
+        "shared 0": [StateNews(21, {"a.org": {"rate_rps": 2.0}}, is_more=True), StateNews(22, {"b.org": {}})],
+    }
+    run.actors.save()
+    assert run.calls.confirmed == [set(), {11, 21}]
+    assert set(load_server_states(run.layout)) == {"big.org", "a.org", "b.org"}
+    run.actors.save()
+    assert run.calls.confirmed[-1] == {22}
 
 
 def test_who_ever_answered_is_known_from_earlier_runs_too(tmp_path: Path) -> None:
@@ -136,9 +155,9 @@ def test_an_order_is_passed_on_until_the_actor_has_it_and_in_turn(tmp_path: Path
     pause, resume = ServerOrder("pause", "big.org"), ServerOrder("resume", "big.org")
     run.actors.order(pause)
     run.actors.order(resume)
-    run.actors.progress()
+    run.actors.progress(None)
     assert run.calls.told == []
     run.calls.restarting.clear()
-    run.actors.progress()
-    run.actors.progress()
+    run.actors.progress(None)
+    run.actors.progress(None)
     assert run.calls.told == [("dedicated", "order", (pause,)), ("dedicated", "order", (resume,))], "each once"

@@ -22,6 +22,7 @@ NAMES = {
     "manifests": "manifests",
     "schedules": "schedules",
     "servers_state_file": "schedules/servers.json",
+    "server_changes_file": "schedules/servers.changes",
     "orders_file": "schedules/orders.jsonl",
     "robots": "schedules/robots",
     "logs": "logs",

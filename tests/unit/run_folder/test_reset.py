@@ -35,6 +35,7 @@ def layout(tmp_path: Path) -> RunLayout:
     layout = RunLayout.of(settings)
     for path in (
         layout.batch_folder("a.org", 0) / "successes.parquet", layout.servers_state_file, layout.orders_file,
+        layout.server_changes_file,
         layout.robots / "a.json", layout.profiles_table, layout.tools / "resize" / "applied" / "manifest.json",
         layout.tools / "stats" / "summary.json", layout.ignored_table, layout.summary_file,
     ):  # fmt: skip
@@ -123,7 +124,10 @@ def test_profiling_anew_keeps_images_batches_and_orders(layout: RunLayout, tmp_p
     before = batches(layout)
     pipeline.run(settings_of(tmp_path, reset="profiled"))
     assert batches(layout) == before and pictures(layout) and layout.orders_file.exists()
-    assert not any(path.exists() for path in (layout.profiles_table, layout.servers_state_file, layout.robots))
+    assert not any(
+        path.exists()
+        for path in (layout.profiles_table, layout.servers_state_file, layout.server_changes_file, layout.robots)
+    )
 
 
 @pytest.mark.parametrize("reset", ["batched", "profiled"])

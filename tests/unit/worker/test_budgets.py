@@ -15,6 +15,7 @@ from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import ProfiledWait
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.server_states import SAVED_AT
+from ray_downloader.worker import budgets as budgets_module
 from ray_downloader.worker.budgets import BudgetReply, Budgets
 from ray_downloader.worker.progress import ProgressDelta
 
@@ -63,8 +64,81 @@ def test_what_tasks_did_is_counted_with_its_time(clock: Clock) -> None:
     given.report(ProgressDelta({("a.org", ""): 2}, 10))
     clock.now_s += 5
     given.report(ProgressDelta({("a.org", ""): 1, ("a.org", "dns"): 1}, 7, is_busy=False))
-    assert given.progress.settled == {("a.org", ""): 3, ("a.org", "dns"): 1}
-    assert (given.progress.size_bytes, given.progress.busy_at_s) == (17, 1000.0)
+    counted = given.progress_news(None).progress
+    assert counted.settled == {("a.org", ""): 3, ("a.org", "dns"): 1}
+    assert (counted.size_bytes, counted.busy_at_s) == (17, 1000.0)
+
+
+def test_only_what_has_changed_is_news_and_it_is_repeated_until_it_is_confirmed(clock: Clock) -> None:
+    given = budgets(clock)
+    for server in ("a.org", "b.org"):
+        ask(given, server)
+    lost = given.state_news(())
+    assert (set(lost.states), lost.is_more) == ({"a.org", "b.org"}, False)
+    ask(given, "c.org")
+    again = given.state_news(())
+    assert list(again.states) == ["a.org", "b.org", "c.org"], "the answer may have been lost"
+    ask(given, "b.org")
+    assert list(given.state_news({lost.number, again.number}).states) == ["b.org"]
+
+
+def test_without_a_change_one_state_is_news_as_its_time_counts(clock: Clock) -> None:
+    given = budgets(clock)
+    assert given.state_news(()).states == {}
+    ask(given, "a.org")
+    ask(given, "b.org")
+    confirmed = {given.state_news(()).number}
+    assert len(given.state_news(confirmed).states) == 1
+
+
+def test_an_actor_with_many_servers_reports_them_in_turns(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets_module, "MOST_SNAPSHOTS", 2)
+    given = budgets(clock)
+    servers = ["a.org", "b.org", "c.org", "d.org", "e.org"]
+    for server in servers:
+        ask(given, server)
+    reported, number = [], 0
+    for _ in range(3):
+        news = given.state_news({number})
+        number = news.number
+        reported.append((list(news.states), news.is_more))
+    assert reported == [(["a.org", "b.org"], True), (["c.org", "d.org"], True), (["e.org"], False)]
+
+
+def test_orders_outages_and_lost_tasks_are_changes_only_where_they_change_something(clock: Clock) -> None:
+    given = budgets(clock)
+    for server, holder in (("a.org", "one"), ("b.org", "two"), ("c.org", "two")):
+        given.lease([LeaseRequest(server, holder, 5, in_flight=2)])
+
+    def changed(number: int) -> tuple[int, list[str]]:
+        news = given.state_news({number})
+        return news.number, list(news.states)
+
+    number, _ = changed(0)
+    given.note_idle(True)
+    given.forget("one")
+    given.forget("nobody")
+    given.order(ServerOrder("ban", "b.org"))
+    number, servers = changed(number)
+    assert servers == ["a.org", "b.org"]
+    given.note_outage(True)
+    number, servers = changed(number)
+    assert servers == ["a.org", "b.org", "c.org"]
+    given.note_outage(True)
+    assert len(changed(number)[1]) == 1
+
+
+def test_a_lease_after_an_old_snapshot_may_be_younger_than_that_and_still_in_use(clock: Clock) -> None:
+    """The state did not change for long and was not saved again; then it granted permits, and its process died."""
+    given = budgets(clock)
+    ask(given, "a.org")
+    state = given.snapshots()["a.org"]
+    now_unix_s = 5_001_000.0
+    quiet = budgets(clock, {"a.org": {**state, SAVED_AT: now_unix_s - 900}})
+    assert ask(quiet, "a.org").permits > 0, "nobody granted anything since"
+    others = {"b.org": {**state, SAVED_AT: now_unix_s - 3}}
+    saved_lately = budgets(clock, {"a.org": {**state, SAVED_AT: now_unix_s - 900}, **others})
+    assert ask(saved_lately, "a.org").permits == 0
 
 
 def test_what_was_learned_is_in_the_snapshot_and_goes_on_from_it(clock: Clock) -> None:

@@ -149,7 +149,7 @@ def test_robots_txt_is_fetched_once_and_its_delay_kept(tmp_path: Path, mode: str
     run.slice()
     assert run.kinds() == ({"robots": excluded} if excluded else {})
     assert run.asked()["http://a.example/robots.txt"] == 1
-    assert run.host.progress.disallowed == {"a.example": 5}
+    assert run.host.progress_news(None).progress.disallowed == {"a.example": 5}
     times = [at_s for at_s, _ in run.fetcher.started][2:]
     assert all(later - earlier >= 1.9 for earlier, later in pairwise(times))
 

@@ -38,8 +38,8 @@ def test_what_smaller_versions_had_is_reported_by_server(tmp_path: Path) -> None
     run = Run(tmp_path, URLS, _second_has_no_medium, groups=AUTO)
     run.slice()
     server = "inaturalist-open-data.s3.amazonaws.com"
-    assert run.host.progress.renditions == {server: 1}
-    assert run.host.progress.rendition_bytes == {server: len(picture())}
+    assert run.host.progress_news(None).progress.renditions == {server: 1}
+    assert run.host.progress_news(None).progress.rendition_bytes == {server: len(picture())}
 
 
 def test_listed_urls_are_requested_by_default_and_where_the_list_has_a_checksum(tmp_path: Path) -> None:
