@@ -18,7 +18,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.outage import LEAST_SERVERS, NetworkState, OutageDetector
 from ray_downloader.run_folder.orders import OrderFile, in_force
-from ray_downloader.schedule.planner import Planner, WorkItem
+from ray_downloader.schedule.planner import Planner, WorkItem, slice_seconds
 from ray_downloader.signals import same_command
 from ray_downloader.worker.ports import SliceReport
 from ray_downloader.worker.progress import Progress
@@ -63,6 +63,14 @@ class DownloadResult:
         return sum(rows for (_, kind), rows in self.progress.settled.items() if not kind)
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A slice under way, and when it is to end."""
+
+    items: list[WorkItem]
+    ends_s: float
+
+
 class Driver:
     """Runs the slices of one download.
 
@@ -82,7 +90,7 @@ class Driver:
         self._sleep = ports.sleep
         self._rescan = ports.rescan
         self._publish = ports.publish
-        self._running: dict[Hashable, list[WorkItem]] = {}
+        self._running: dict[Hashable, _Running] = {}
         self._crashes = Crashes()
         self._result = DownloadResult()
         self._sum = ProgressSum()
@@ -139,10 +147,26 @@ class Driver:
         free = self._slots - len(self._running)
         if self._result.is_stopped or not free:
             return
-        for items in self._planner.plan(free, self._clock()):
-            self._running[self._pool.submit(items)] = items
+        planned = self._planner.plan(free, self._clock(), self._ends_s)
+        for items in planned:
+            seconds = self._slice_seconds(free - len(planned))
+            self._running[self._pool.submit(items, seconds)] = _Running(items, self._clock() + seconds)
             if not self._mode.is_idle:
                 self._busy_s = self._clock()  # until the new task can report whether it is
+
+    def _slice_seconds(self, free: int) -> float:
+        """How long the next slice lasts, if so many slots stay free."""
+        task_seconds, now_s = self._context.settings.cluster.task_seconds, self._clock()
+        if free:
+            return task_seconds
+        return slice_seconds(
+            task_seconds, self._planner.next_wake_s() - now_s, [end_s - now_s for end_s in self._ends_s]
+        )
+
+    @property
+    def _ends_s(self) -> list[float]:
+        """When the slices under way are to end."""
+        return [running.ends_s for running in self._running.values()]
 
     def _collect(self) -> None:
         if not self._running:
@@ -150,7 +174,7 @@ class Driver:
                 self._sleep(min(WATCH_INTERVAL_S, max(0.0, self._planner.next_wake_s() - self._clock())))
             return
         for handle, outcome in self._pool.wait(WATCH_INTERVAL_S):
-            items = self._running.pop(handle)
+            items = self._running.pop(handle).items
             self._planner.task_ended(item.batch for item in items)
             if isinstance(outcome, SliceLost):
                 self._take_back(items, outcome)

@@ -55,8 +55,8 @@ class RunMode:
 class SlicePool(Protocol):
     """Runs time slices, each on a slot of its own."""
 
-    def submit(self, items: Sequence[WorkItem]) -> Hashable:
-        """Start a slice; returns the handle under which its end is reported."""
+    def submit(self, items: Sequence[WorkItem], seconds: float) -> Hashable:
+        """Start a slice of that length; returns the handle under which its end is reported."""
 
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:
         """Slices that have ended; waits for the first of them, for at most `timeout_s`."""

@@ -21,7 +21,7 @@ from ray_downloader.config.secrets import secret_variables
 from ray_downloader.errors import RayLostError, RunFolderError
 from ray_downloader.run_folder.full_disk import full_disk_error
 from ray_downloader.schedule.planner import WorkItem
-from ray_downloader.worker.ports import SliceReport
+from ray_downloader.worker.ports import SliceReport, TimeSlice
 from ray_downloader.worker.run_context import RunContext
 
 SILENT_INTERVAL_S = 1.0
@@ -49,12 +49,13 @@ class RaySlicePool:
         self._require_running = cluster.require_running
         self._holders: dict[ray.ObjectRef, str] = {}
 
-    def submit(self, items: Sequence[WorkItem]) -> ray.ObjectRef:
+    def submit(self, items: Sequence[WorkItem], seconds: float) -> ray.ObjectRef:
         """Start a task; its handle is Ray's reference to its result."""
-        work = Slice(self._settings_file, self._directory, items, uuid.uuid4().hex[:12], self._secrets)
+        time_slice = TimeSlice(uuid.uuid4().hex[:12], seconds)
+        work = Slice(self._settings_file, self._directory, items, time_slice, self._secrets)
         task = work_slice.options(num_cpus=self._cpus, name=_task_name(items), scheduling_strategy="SPREAD")
         handle: ray.ObjectRef = task.remote(work)
-        self._holders[handle] = work.holder
+        self._holders[handle] = time_slice.holder
         return handle
 
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:

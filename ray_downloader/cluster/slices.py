@@ -53,14 +53,14 @@ class Slice:
         settings_file: Identifies the run; everything else is read from its folder.
         directory: The server actors.
         items: Batches to work on.
-        holder: Unique name of the task, under which it holds leases.
+        time_slice: Its length, and the unique name under which it holds leases.
         secrets: Environment variables with secrets, which are in no file, for nodes without the driver's environment.
     """
 
     settings_file: Path
     directory: Directory[Any]
     items: Sequence[WorkItem]
-    holder: str
+    time_slice: TimeSlice
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -81,11 +81,11 @@ def warm_up() -> None:
 
 @ray.remote(max_retries=0)
 def work_slice(work: Slice) -> SliceReport:
-    """Work on the batches for `cluster.task_seconds`."""
+    """Work on the batches until they are settled or the slice has ended."""
     os.environ.update(work.secrets)
     context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
     settings = context.settings
-    holder = work.holder
+    holder = work.time_slice.holder
     log_to_file(context.layout.logs, "worker", settings.downloader_parameters.logger_level, settings.logging.format)
     _log.info("%s: %d batches, first %s", holder, len(work.items), _name_of(work.items[0].batch))
     pa.set_cpu_count(1)
@@ -110,8 +110,7 @@ def work_slice(work: Slice) -> SliceReport:
             time.time(),
             is_strict=settings.politeness.opt_out == "strict",
         )
-        time_slice = TimeSlice(holder, settings.cluster.task_seconds)
-        report = Worker(batches, context.requests, robots, ports, time_slice).run()
+        report = Worker(batches, context.requests, robots, ports, work.time_slice).run()
     budgets.flush(timeout_s=2.0)
     for batch, counts in report.finished:
         kinds = counts.by_kind

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ray_downloader.partition.batches import Batch
@@ -23,6 +23,27 @@ CORE_RPS = 450.0
 MAX_BATCHES = 256
 #: How many servers one planning may skip because they do not fit into what is left of any core.
 LOOK_AHEAD = 1_000
+#: A slice that is cut short for a batch that wakes lasts at least this long, as each one begins with new connections.
+LEAST_SLICE_S = 15.0
+#: A slot that is free so soon is waited for, so that all slots get their share.
+SOON_S = 5.0
+
+
+def slice_seconds(task_seconds: float, wakes_in_s: float, others_end_in_s: Iterable[float]) -> float:
+    """Length of a slice that takes the last free slot.
+
+    It ends when the next sleeping batch wakes, if no other slot is free by then: that batch's server, which may be the
+    last of the run, would otherwise wait until any slice ends.
+
+    Args:
+        task_seconds: Its length if nobody waits for the slot.
+        wakes_in_s: When the next sleeping batch becomes ready; infinite if none sleeps.
+        others_end_in_s: When the slices in the other slots are to end; one that is overdue may take long.
+    """
+    soonest_s = max(wakes_in_s, LEAST_SLICE_S)
+    if any(0 <= end_s <= soonest_s for end_s in others_end_in_s):
+        return task_seconds
+    return min(task_seconds, soonest_s)
 
 
 @dataclass(slots=True, frozen=True)
@@ -162,8 +183,12 @@ class Planner:
         """When the next sleeping batch becomes ready; infinite if none sleeps."""
         return self._asleep[0][0] if self._asleep else math.inf
 
-    def plan(self, free_slots: int, now_s: float) -> list[list[WorkItem]]:
-        """Batches for up to `free_slots` new tasks; fewer lists if there is not enough to do."""
+    def plan(self, free_slots: int, now_s: float, ends_s: Collection[float] = ()) -> list[list[WorkItem]]:
+        """Batches for up to `free_slots` new tasks; fewer lists if there is not enough to do.
+
+        Args:
+            ends_s: When the tasks in the other slots are to end.
+        """
         while self._asleep and self._asleep[0][0] <= now_s:
             self._enter(heapq.heappop(self._asleep)[2])
         alone = [self._alone.popleft() for _ in range(min(free_slots, len(self._alone)))]
@@ -171,21 +196,29 @@ class Planner:
             self._lane_of(item.batch).running_tasks += 1
         free_slots -= len(alone)
         new_tasks = [_NewTask() for _ in range(free_slots)]
-        emptiest = [(0.0, number) for number in range(free_slots)]
         fair_rps = min(CORE_RPS, self._demand_rps / self._slots)
+        self._deal(new_tasks, fair_rps)
+        if fair_rps < CORE_RPS and not any(abs(end_s - now_s) <= SOON_S for end_s in ends_s):
+            # What is left over would wait long for another slot, although these cores have room.
+            self._deal(new_tasks, CORE_RPS)
+        return [*([item] for item in alone), *(new_task.items for new_task in new_tasks if new_task.items)]
+
+    def _deal(self, new_tasks: Sequence[_NewTask], share_rps: float) -> None:
+        """Assign lanes, each to the emptiest task, until all tasks have their share of the rates."""
+        emptiest = [(task.rate_rps, number) for number, task in enumerate(new_tasks) if task.has_room(share_rps)]
+        heapq.heapify(emptiest)
         passed_over: list[tuple[float, tuple[str, int]]] = []
         while self._ready and emptiest and len(passed_over) < LOOK_AHEAD:
             place, number = heapq.heappop(self._ready), emptiest[0][1]
             new_task = new_tasks[number]
             if not self._assign(place[1], new_task):
                 passed_over.append(place)
-            elif new_task.has_room(fair_rps):
+            elif new_task.has_room(share_rps):
                 heapq.heapreplace(emptiest, (new_task.rate_rps, number))
             else:
                 heapq.heappop(emptiest)
         for place in passed_over:
             heapq.heappush(self._ready, place)
-        return [*([item] for item in alone), *(new_task.items for new_task in new_tasks if new_task.items)]
 
     def _assign(self, key: tuple[str, int], new_task: _NewTask) -> bool:
         """Assign a slice of the lane; False if it does not fit. An outdated entry of the lane counts as done."""

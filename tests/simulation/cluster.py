@@ -193,8 +193,8 @@ class BudgetLine:
 class Slice:
     """The process of one slice: a real `Worker`, whose turns are events of the world."""
 
-    def __init__(self, cluster: Cluster, handle: int, items: Sequence[WorkItem], node: int) -> None:
-        self.handle, self.items, self.node = handle, list(items), node
+    def __init__(self, cluster: Cluster, handle: int, items: Sequence[WorkItem], node: int, seconds: float) -> None:
+        self.handle, self.items, self.node, self.seconds = handle, list(items), node, seconds
         self.holder = f"{cluster.name}-{handle}"
         self.is_gone = False
         self._cluster = cluster
@@ -224,7 +224,7 @@ class Slice:
             publish=RunsAtOnce,
         )
         robots = RobotsGate(settings.politeness.robots, context.layout.robots, cluster.wall_clock())
-        time_slice = TimeSlice(self.holder, settings.cluster.task_seconds)
+        time_slice = TimeSlice(self.holder, self.seconds)
         self._worker = Worker(batches, context.requests, robots, ports, time_slice)
         self._turn_at(cluster.scheduler.now_s)
 
@@ -313,7 +313,7 @@ class Cluster:
         """How long the next call is under way."""
         return self._rng.uniform(*CALL_S)
 
-    def submit(self, items: Sequence[WorkItem]) -> Hashable:
+    def submit(self, items: Sequence[WorkItem], seconds: float) -> Hashable:
         """Start a slice on the node that has the fewest."""
         handle = self._handles
         self._handles += 1
@@ -321,7 +321,7 @@ class Cluster:
         for one in self._running.values():
             load[one.node] += 1
         self._note("slice", handle, [(item.batch.server_name, item.batch.partition_id, item.left) for item in items])
-        self._running[handle] = Slice(self, handle, items, load.index(min(load)))
+        self._running[handle] = Slice(self, handle, items, load.index(min(load)), seconds)
         return handle
 
     def wait(self, timeout_s: float) -> Sequence[tuple[Hashable, SliceReport | SliceLost]]:

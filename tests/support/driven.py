@@ -81,13 +81,15 @@ class ScriptedPool:
     def __init__(self, clock: VirtualClock, script: Script) -> None:
         self.script = script
         self.slices: list[tuple[float, list[WorkItem]]] = []
+        self.lengths_s: list[float] = []
         self._clock = clock
         self._running: dict[int, tuple[float, SliceReport | SliceLost]] = {}
 
-    def submit(self, items: Sequence[WorkItem]) -> Hashable:
+    def submit(self, items: Sequence[WorkItem], seconds: float) -> Hashable:
         """Ask the script how it will end."""
         handle = len(self.slices)
         self.slices.append((self._clock(), list(items)))
+        self.lengths_s.append(seconds)
         ended = self.script(items, self._clock())
         self._running[handle] = (self._clock() + ended.after_s, ended.outcome)
         return handle

@@ -41,6 +41,18 @@ def test_what_a_slice_gives_back_is_assigned_again_when_its_server_may_be_asked(
     assert all(31.0 <= later - earlier < 32.0 for earlier, later in pairwise(starts))
 
 
+def test_a_slice_in_the_last_free_slot_ends_when_a_waiting_server_may_be_asked_again(tmp_path: Path) -> None:
+    def script(items: Sequence[WorkItem], now_s: float) -> Ended:
+        waits_s = 30.0 if items[0].batch.server_name == "a.example" else 0.0
+        return settling(100, after_s=1.0, ready_in_s=waits_s)(items, now_s)
+
+    run = DrivenRun(tmp_path, script, slots=1, rates_rps={"a.example": 450.0, "b.example": 450.0})
+    run.driver.run([*work_items("a.example", 1, 1000), *work_items("b.example", 1, 200)])
+    assert [(names[0][0], seconds) for names, seconds in zip(run.pool.names, run.pool.lengths_s, strict=True)][:3] == [
+        ("a.example", 60.0), ("b.example", 30.0), ("b.example", pytest.approx(29.0, abs=0.5)),
+    ]  # fmt: skip
+
+
 def test_a_stopped_run_drains_once_and_starts_nothing_more(tmp_path: Path) -> None:
     run = DrivenRun(tmp_path, settling(10, after_s=10.0), slots=1)
     run.clock.at(25.0, lambda: run.driver.stop("SIGTERM"))

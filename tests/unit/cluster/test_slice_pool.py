@@ -107,7 +107,7 @@ class Pooled:
 
     def end(self, end: object) -> SliceReport | SliceLost:
         """Submit a slice that ends so; returns what the pool reports of it."""
-        handle = self.pool.submit([item("a.org", 1)])
+        handle = self.pool.submit([item("a.org", 1)], 60.0)
         self.ray.ends = {str(handle): end}
         ((reported, result),) = self.pool.wait(0.5)
         assert reported == handle
@@ -125,18 +125,18 @@ def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pooled:
 
 def test_a_slice_is_a_task_with_a_name_and_a_holder_of_its_own(pooled: Pooled) -> None:
     items = [item("a.org", 4), item("b.org", 1), item("a.org", 2), item("c.org", 1)]
-    assert pooled.pool.submit(items) != pooled.pool.submit([item("a.org", 1)])
+    assert pooled.pool.submit(items, 60.0) != pooled.pool.submit([item("a.org", 1)], 60.0)
     first, second = pooled.ray.slices
     assert (first.items, first.directory.shared) == (items, ("actor",))
     assert first.settings_file == pooled.root / "settings.json"
-    assert first.holder != second.holder
+    assert first.time_slice.holder != second.time_slice.holder
     assert pooled.ray.options_of_tasks[0]["num_cpus"] == 2
     names = [options["name"] for options in pooled.ray.options_of_tasks]
     assert names == ["a.org 2-4 and 2 more servers", "a.org 1"]
 
 
 def test_a_slice_is_reported_once_when_it_has_ended(pooled: Pooled) -> None:
-    handle = pooled.pool.submit([item("a.org", 1)])
+    handle = pooled.pool.submit([item("a.org", 1)], 60.0)
     assert not pooled.pool.wait(0.5)
     report = SliceReport(requests=3)
     pooled.ray.ends = {str(handle): report}
@@ -149,7 +149,7 @@ def test_a_crash_is_told_with_the_holder_whose_leases_are_to_be_freed(pooled: Po
     assert isinstance(lost, SliceLost)
     assert not lost.is_node_lost
     assert lost.failure is None
-    assert lost.holder == pooled.ray.slices[0].holder
+    assert lost.holder == pooled.ray.slices[0].time_slice.holder
 
 
 @pytest.mark.parametrize(
@@ -167,19 +167,19 @@ def test_what_no_other_task_can_do_better_is_a_failure_of_the_run(pooled: Pooled
     assert isinstance(lost.failure, RunFolderError)
     assert lost.reason == str(lost.failure)
     assert "/out/" in lost.reason
-    assert lost.holder == pooled.ray.slices[0].holder
+    assert lost.holder == pooled.ray.slices[0].time_slice.holder
 
 
 def test_a_fault_of_ours_is_logged_and_only_costs_its_slice(pooled: Pooled, caplog: pytest.LogCaptureFixture) -> None:
     lost = pooled.end(RayTaskError("work_slice", "the traceback", KeyError("x")))
-    assert lost == SliceLost("KeyError: 'x'", holder=pooled.ray.slices[0].holder)
+    assert lost == SliceLost("KeyError: 'x'", holder=pooled.ray.slices[0].time_slice.holder)
     assert "the traceback" in caplog.text
 
 
 def test_the_loss_of_another_node_ends_no_run(pooled: Pooled) -> None:
     pooled.ray.nodes_alive = (True, False)
     lost = pooled.end(NODE_DIED)
-    assert lost == SliceLost(f"{LOST} (node3)", is_node_lost=True, holder=pooled.ray.slices[0].holder)
+    assert lost == SliceLost(f"{LOST} (node3)", is_node_lost=True, holder=pooled.ray.slices[0].time_slice.holder)
     assert pooled.now_s == 0.0
 
 
@@ -212,7 +212,7 @@ def test_a_silent_head_ends_the_run_after_its_patience_and_ray_is_not_asked_mean
 
 def test_however_many_tasks_are_lost_at_once_the_head_is_asked_once(pooled: Pooled) -> None:
     pooled.head_listens = False
-    handles = [pooled.pool.submit([item("a.org", number)]) for number in range(20)]
+    handles = [pooled.pool.submit([item("a.org", number)], 60.0) for number in range(20)]
     pooled.ray.ends = dict.fromkeys(map(str, handles), NODE_DIED)
     ended = [outcome for _, outcome in pooled.pool.wait(0.5)]
     assert all(isinstance(outcome, SliceLost) and outcome.is_node_lost for outcome in ended)

@@ -23,7 +23,7 @@ from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.budgets import Budgets
-from ray_downloader.worker.ports import SliceReport
+from ray_downloader.worker.ports import SliceReport, TimeSlice
 from tests.support.local_budgets import LocalBudgets
 from tests.support.partitioned import partitioned_run
 from tests.support.stored import received
@@ -63,11 +63,11 @@ class Task:
         self.made.append((network, user_agent, max_host_connections, room))
         return self.fetcher
 
-    def work(self, **secrets: str) -> SliceReport:
+    def work(self, seconds: float = 60.0, **secrets: str) -> SliceReport:
         (batch,) = load_batches(self.layout)
         items = [WorkItem(batch, batch.rows)]
         report: SliceReport = work_slice._function(
-            Slice(self.layout.settings_file, Directory({}, ()), items, "holder", secrets)
+            Slice(self.layout.settings_file, Directory({}, ()), items, TimeSlice("holder", seconds), secrets)
         )
         return report
 
@@ -104,8 +104,8 @@ def test_errors_end_rows_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_slice_without_time_gives_its_rows_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = Task(tmp_path, monkeypatch, Reply(ErrorKind.HTTP_4XX, 404), cluster={"task_seconds": 1e-9})
-    report = task.work()
+    task = Task(tmp_path, monkeypatch, Reply(ErrorKind.HTTP_4XX, 404))
+    report = task.work(seconds=1e-9)
     assert report.finished == []
     (item,) = report.unfinished
     assert item.left == 12
@@ -113,7 +113,7 @@ def test_a_slice_without_time_gives_its_rows_back(tmp_path: Path, monkeypatch: p
 
 
 def test_secrets_of_a_slice_are_not_shown() -> None:
-    work = Slice(Path("settings.json"), Directory({}, ()), [], "holder", {"MY_TOKEN": "s3cret"})
+    work = Slice(Path("settings.json"), Directory({}, ()), [], TimeSlice("holder", 60.0), {"MY_TOKEN": "s3cret"})
     assert "s3cret" not in repr(work)
 
 

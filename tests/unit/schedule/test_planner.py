@@ -10,7 +10,7 @@ import pytest
 
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.schedule.planner import CORE_RPS, Planner, WorkItem
+from ray_downloader.schedule.planner import CORE_RPS, Planner, WorkItem, slice_seconds
 
 
 def batches(server: str, count: int, rows: int, first_id: int = 0, servers: int = 1) -> list[WorkItem]:
@@ -272,8 +272,8 @@ def test_each_slot_gets_its_share_of_what_all_servers_can_be_asked_for() -> None
     plan = planner(rates, slots=2)
     for n, server in enumerate(rates):
         plan.add(batches(server, 1, 100, first_id=n), 0.0)
-    (hand,) = plan.plan(1, 0.0)
-    assert len(servers_of(hand)) == 20, "the other slot is busy, and has its share to come"
+    (hand,) = plan.plan(1, 0.0, [4.0])
+    assert len(servers_of(hand)) == 20, "the other slot is free soon, and has its share to come"
     with_fast = planner({**rates, "fast": math.inf}, slots=2)
     for n, server in enumerate(rates):
         with_fast.add(batches(server, 1, 100, first_id=n), 0.0)
@@ -292,7 +292,7 @@ def test_servers_that_are_done_are_no_part_of_the_share() -> None:
         plan.task_ended(item.batch for item in hand)
     for n in range(4):
         plan.add(batches(f"s{n}", 1, 10, first_id=10 + n), 1.0)
-    (hand,) = plan.plan(1, 1.0)
+    (hand,) = plan.plan(1, 1.0, [1.5, 60.0])
     assert len(servers_of(hand)) == 2, "half of what is left: the other slot is about to be free"
 
 
@@ -318,3 +318,58 @@ def test_a_pooled_batch_is_a_lane_of_its_own() -> None:
     plan = planner({POOLED: 3.0}, slots=3)
     plan.add(batches(POOLED, 3, 100, servers=50), 0.0)
     assert [len(hand) for hand in plan.plan(3, 0.0)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("wakes_in_s", "others_end_in_s", "seconds"),
+    [
+        (math.inf, [], 60.0),
+        (60.0, [], 60.0),
+        (59.0, [], 59.0),
+        (20.0, [20.1, 40.0], 20.0),
+        (20.0, [20.0, 40.0], 60.0),
+        (3.0, [40.0], 15.0),
+        (3.0, [15.0], 60.0),
+        (20.0, [-1.0, 40.0], 20.0),
+        (-1.0, [], 15.0),
+    ],
+    ids=[
+        "nobody-waits",
+        "later",
+        "just-before-its-end",
+        "before-others",
+        "another-ends",
+        "soon",
+        "soon-enough",
+        "overdue",
+        "now",
+    ],
+)
+def test_a_slice_ends_when_a_waiting_batch_wakes_and_no_other_ends_by_then(
+    wakes_in_s: float, others_end_in_s: list[float], seconds: float
+) -> None:
+    assert slice_seconds(60.0, wakes_in_s, others_end_in_s) == seconds
+
+
+def test_a_short_slice_stays_short() -> None:
+    assert slice_seconds(4.0, 1.0, []) == 4.0
+
+
+@pytest.mark.parametrize("ends_s", [[], [40.0], [-30.0, 40.0]], ids=["one-slot", "later", "overdue"])
+def test_no_server_waits_for_another_slot_while_this_core_has_room(ends_s: list[float]) -> None:
+    rates = {f"s{n}": 1.0 for n in range(5)}
+    plan = planner(rates, slots=2)
+    for n, server in enumerate(rates):
+        plan.add(batches(server, 1, 100, first_id=n), 0.0)
+    (hand,) = plan.plan(1, 0.0, ends_s)
+    assert len(servers_of(hand)) == 5
+    assert not plan.is_ready
+
+
+def test_a_core_is_not_filled_beyond_what_it_can_do_for_those_left_over() -> None:
+    rates = dict.fromkeys("abcdef", CORE_RPS * 0.3)
+    plan = planner(rates, slots=2)
+    for n, server in enumerate(rates):
+        plan.add(batches(server, 1, 10_000, first_id=n), 0.0)
+    (hand,) = plan.plan(1, 0.0, [30.0])
+    assert len(servers_of(hand)) == 3
