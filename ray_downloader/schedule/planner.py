@@ -197,13 +197,13 @@ class Planner:
         free_slots -= len(alone)
         new_tasks = [_NewTask() for _ in range(free_slots)]
         fair_rps = min(CORE_RPS, self._demand_rps / self._slots)
-        self._deal(new_tasks, fair_rps)
+        self._assign_until(new_tasks, fair_rps)
         if fair_rps < CORE_RPS and not any(abs(end_s - now_s) <= SOON_S for end_s in ends_s):
             # What is left over would wait long for another slot, although these cores have room.
-            self._deal(new_tasks, CORE_RPS)
+            self._assign_until(new_tasks, CORE_RPS)
         return [*([item] for item in alone), *(new_task.items for new_task in new_tasks if new_task.items)]
 
-    def _deal(self, new_tasks: Sequence[_NewTask], share_rps: float) -> None:
+    def _assign_until(self, new_tasks: Sequence[_NewTask], share_rps: float) -> None:
         """Assign lanes, each to the emptiest task, until all tasks have their share of the rates."""
         emptiest = [(task.rate_rps, number) for number, task in enumerate(new_tasks) if task.has_room(share_rps)]
         heapq.heapify(emptiest)
