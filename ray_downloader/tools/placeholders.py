@@ -28,13 +28,14 @@ _MESSAGE = f"{PLACEHOLDER}: the server sends the same picture for at least {LEAS
 #: The table `alike`: pictures by server and hash of their bytes, with the number of links that lead to them.
 ALIKE_SQL = f"""
 CREATE TEMP TABLE alike AS
-SELECT hashsum_original, server_name, count(DISTINCT identifier) AS links, min(identifier) AS example FROM images
+SELECT hashsum_original, own_server AS server_name, count(DISTINCT identifier) AS links, min(identifier) AS example
+FROM images
 WHERE hashsum_original IS NOT NULL GROUP BY ALL HAVING links >= {LEAST_ALIKE}
 """
 _ROWS_SQL = """
 SELECT file, list(row) FROM images
-SEMI JOIN (SELECT hashsum_original, server_name FROM alike UNION SELECT * FROM known)
-    USING (hashsum_original, server_name)
+SEMI JOIN (SELECT hashsum_original, server_name AS own_server FROM alike UNION SELECT * FROM known)
+    USING (hashsum_original, own_server)
 GROUP BY file ORDER BY file
 """
 
@@ -64,7 +65,7 @@ def reject_placeholders(layout: RunLayout) -> int:
 def _table(known: Iterable[tuple[str, str]]) -> pa.Table:
     pairs = sorted(known)
     hashes = pa.array([hashsum for _, hashsum in pairs], pa.string())
-    return pa.table({"hashsum_original": hashes, "server_name": pa.array([server for server, _ in pairs], pa.string())})
+    return pa.table({"hashsum_original": hashes, "own_server": pa.array([server for server, _ in pairs], pa.string())})
 
 
 def _load(path: Path) -> set[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """SQL over the columns of finished images, with DuckDB and out of core; the image column is never read.
 
 Queries read from the view `images`: the columns of `successes.parquet`, and `file`, `row` (the number of the row in the
-file, from 0), `server_name` and `partition_id`.
+file, from 0), `server_name` and `partition_id`. These two name the folder, which may be `pooled`; `own_server` is the
+server of the row.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MAX_MEMORY_BYTES = 4 << 30
 _VIEW = """
 CREATE TEMP VIEW images AS
 SELECT stored.* EXCLUDE ({excluded}), filename AS file, file_row_number AS row,
-    {server} AS server_name, places.partition_id
+    places.server_name, places.partition_id, {own_server} AS own_server
 FROM read_parquet({files}, union_by_name = true, filename = true, file_row_number = true, hive_partitioning = false)
     AS stored
 JOIN places USING (filename)
@@ -115,6 +116,6 @@ def _register(connection: duckdb.DuckDBPyConnection, batches: Sequence[StoredBat
         _VIEW.format(
             files=files,
             excluded="filename, file_row_number" + (", server_name" if has_names else ""),
-            server="coalesce(stored.server_name, places.server_name)" if has_names else "places.server_name",
+            own_server="coalesce(stored.server_name, places.server_name)" if has_names else "places.server_name",
         )
     )

@@ -41,12 +41,12 @@ CASE WHEN starts_with(error_msg, '{PLACEHOLDER}:') THEN 'replaced'
 """
 _LINKS = """
 CREATE TEMP TABLE links AS
-SELECT {publisher} AS publisher, server_name, identifier, source_id,
+SELECT {publisher} AS publisher, own_server AS server_name, identifier, source_id,
     CASE WHEN alike.links IS NOT NULL THEN 'replaced'
          WHEN final_url <> identifier AND {is_listed} THEN 'moved' ELSE 'ok' END AS state,
     CASE WHEN alike.links IS NOT NULL THEN 'the same bytes as ' || (alike.links - 1) || ' other links'
          ELSE final_url END AS detail
-FROM images LEFT JOIN alike USING (hashsum_original, server_name)
+FROM images LEFT JOIN alike ON (images.hashsum_original, own_server) = (alike.hashsum_original, alike.server_name)
 UNION ALL
 SELECT coalesce(listed.publisher, '') AS publisher, failed.server_name, failed.identifier, failed.source_id,
     {state} AS state, concat_ws(': ', error_kind, error_msg) AS detail

@@ -19,10 +19,10 @@ SHOWN_SERVERS = 25
 #: By powers of two: 256 to 511 pixels count as 256.
 _SIDE = "CAST(pow(2, floor(log2(greatest(list_max(original_size), 1)))) AS BIGINT)"
 
-#: Small servers share the folder `pooled`; the URL says which one an image came from.
+#: Small servers share the folder `pooled`; in files of earlier versions only the URL says which one an image came from.
 _SERVER = f"""
-CASE server_name WHEN '{POOLED}' THEN regexp_extract(lower(identifier), '^[a-z]+://(?:[^/?#@]*@)?([^/?#]+)', 1)
-ELSE server_name END
+CASE own_server WHEN '{POOLED}' THEN regexp_extract(lower(identifier), '^[a-z]+://(?:[^/?#@]*@)?([^/?#]+)', 1)
+ELSE own_server END
 """
 
 _COUNTS = {

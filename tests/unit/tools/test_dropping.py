@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.errors import UserError
-from ray_downloader.tools.base import Unit
+from ray_downloader.run_folder.schemas import SERVER_NAME, SUCCESS_SCHEMA
+from ray_downloader.tools.base import Tool, Unit
 from ray_downloader.tools.dropping import ROW_COLUMNS, DroppingTool
 from ray_downloader.tools.engine import do_unit
 from ray_downloader.tools.publish import apply
@@ -132,3 +134,43 @@ def test_a_list_without_rows_stages_nothing(long_run: StoredRun) -> None:
     run_here(tool)
     stage_here(tool)
     assert staged(tool) == {}
+
+
+def _small(run: StoredRun) -> Tool:
+    return run.tool("size_based", threshold_size=50)
+
+
+def _repeated(run: StoredRun) -> Tool:
+    return run.tool("duplication_based")
+
+
+def _alike(run: StoredRun) -> Tool:
+    return run.tool("near_duplicates", max_distance=0)
+
+
+def _broken(run: StoredRun) -> Tool:
+    return run.tool("image_verification")
+
+
+@pytest.mark.parametrize("make", [_small, _repeated, _alike, _broken])
+def test_rows_of_servers_that_share_a_folder_are_dropped_like_others(
+    tmp_path: Path, make: Callable[[StoredRun], Tool]
+) -> None:
+    run = StoredRun(tmp_path / "out")
+    bad = {"height": 40, "width": 40} if make is _small else {}
+    dropped = row("dropped", received(1, **bad), identifier="http://a.example/zzz.jpg")
+    if make is _broken:
+        dropped["image"] = b"no picture"
+    run.add([row("a", received(1)), row("b", received(2))], "a.example")
+    pooled = pa.schema([*SUCCESS_SCHEMA, SERVER_NAME])
+    rows = [row("c", received(3)), dropped]
+    run.add([{**one, "server_name": "a.example"} for one in rows], "pooled", schema=pooled)
+    tool = make(run)
+    run_here(tool)
+    stage_here(tool)
+    images = tool.context.folder / "images"
+    kept = {
+        str(path.parent.relative_to(images)): pq.ParquetFile(path).read()["uuid"].to_pylist()
+        for path in images.rglob("successes.parquet")
+    }
+    assert kept == {"server_name=pooled/partition_id=0": ["c"]}

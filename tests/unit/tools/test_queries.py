@@ -6,10 +6,12 @@ from pathlib import Path
 
 import duckdb
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader import machine
+from ray_downloader.run_folder.schemas import SERVER_NAME, SUCCESS_SCHEMA
 from ray_downloader.tools import queries
 from ray_downloader.tools.context import finished_batches
 from ray_downloader.tools.queries import columns_of, images_database, write_csv, write_parquet
@@ -29,6 +31,16 @@ def test_each_row_knows_where_it_is(connection: duckdb.DuckDBPyConnection, run: 
         ("a", "a.example", 0, 0, first), ("b", "a.example", 0, 1, first), ("c", "a.example", 0, 2, first),
         ("d", "b.example:8080", 3, 0, second), ("e", "b.example:8080", 3, 1, second),
     ]  # fmt: skip
+
+
+def test_rows_of_a_shared_folder_know_the_folder_and_their_server(run: StoredRun) -> None:
+    pooled = pa.schema([*SUCCESS_SCHEMA, SERVER_NAME])
+    run.add([{**row("p", received(5)), "server_name": "c.example"}], "pooled", 3, schema=pooled)
+    with images_database(run.root / "tool", finished_batches(run.layout.images)) as connection:
+        query = "SELECT uuid, server_name, partition_id, own_server FROM images WHERE uuid IN ('a', 'p') ORDER BY uuid"
+        assert connection.execute(query).fetchall() == [
+            ("a", "a.example", 0, "a.example"), ("p", "pooled", 3, "c.example"),
+        ]  # fmt: skip
 
 
 def test_files_of_both_projects_are_one_table(run: StoredRun) -> None:
