@@ -46,16 +46,26 @@ def write_data_card(layout: RunLayout, settings: Settings, summary: Mapping[str,
     """Write the card of a run that has partitioned its list."""
     if layout.images.is_dir():
         schema = success_schema(kept_in_run(layout), stored_columns(settings))
-        version = version_of(finished_folders(layout.images, "server_name=*/partition_id=*"))
+        folders = list(finished_folders(layout.images, "server_name=*/partition_id=*"))
+        version = version_of(folders, [_size_bytes(folder / SUCCESSES) for folder in folders])
         write_text(layout.images / CARD, data_card(schema, settings.image.encode, summary, version))
 
 
-def version_of(folders: Iterable[Path]) -> str:
-    """Names what finished folders hold, by the checksums in their markers."""
-    digest = hashlib.sha256()
+def version_of(folders: Iterable[Path], sizes_bytes: Sequence[int] = ()) -> str:
+    """Names what finished folders hold, by the checksums in their markers.
+
+    Args:
+        folders: The folders.
+        sizes_bytes: Those of their tables: a marker knows several versions of a table that a tool has replaced.
+    """
+    digest = hashlib.sha256(repr(list(sizes_bytes)).encode())
     for folder in folders:
         digest.update(f"{folder.parent.name}/{folder.name}: {read_marker(folder)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def kept_in_run(layout: RunLayout) -> list[str]:
@@ -64,10 +74,9 @@ def kept_in_run(layout: RunLayout) -> list[str]:
     return kept_names(pq.read_schema(urls)) if urls else []
 
 
-def card_configs(data_files: str, images: int, version: str) -> list[dict[str, str]]:
-    """The part of a card's header that names the files; its description is part of the name of what was read."""
-    description = f"{images:,} images, version {version}"
-    return [{"config_name": "default", "data_files": data_files, "description": description}]
+def card_configs(data_files: str, version: str) -> list[dict[str, str]]:
+    """The part of a card's header that names the files; `datasets` reads again what has another description."""
+    return [{"config_name": "default", "data_files": data_files, "description": f"version {version}"}]
 
 
 def data_card(schema: pa.Schema, encode: str, summary: Mapping[str, Any], version: str) -> str:
@@ -81,7 +90,7 @@ def data_card(schema: pa.Schema, encode: str, summary: Mapping[str, Any], versio
     """
     rows = summary["rows"]
     head = {
-        "configs": card_configs(DATA_FILES, rows["successes"], version),
+        "configs": card_configs(DATA_FILES, version),
         "dataset_info": {"features": [_feature(column, encode) for column in (*schema, SERVER_NAME)]},
         "tags": ["image", "ray_downloader"],
     }

@@ -94,6 +94,15 @@ def end_problem(path: Path) -> str:
         return f"{path} cannot be read ({error.strerror})"
 
 
+def content_stamp(path: Path) -> str:
+    """Names what is in a file by its size and its end: the same for a copy, wherever and whenever that was made.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return f"{path.stat().st_size}-{_crc32(_footer(path) or b'')}"
+
+
 def sound_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of a file that may be damaged which are as they were written; none if it cannot be read at all.
 

@@ -3,8 +3,8 @@
 Each file is replaced by one rename, after the old one was linked into `<tool>/applied/`. So every batch is entirely old
 or entirely new at any moment, nothing is copied, and the same command finishes an exchange that was killed.
 `applied/manifest.json` is written first and the marker `applied/_completed` last. While the folder exists, the exchange
-can be undone; deleting it frees the space and makes the result final. An undo notes that it has begun, so that whatever
-comes after a kill finishes it first.
+can be undone, also in a copy of the run; deleting it frees the space and makes the result final. An undo notes that it
+has begun, so that whatever comes after a kill finishes it first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import RunFolderError, UserError
+from ray_downloader.monitor.summary import load_summary
 from ray_downloader.output.batch_folder import accept_version
+from ray_downloader.output.data_card import write_data_card
+from ray_downloader.output.stored_file import content_stamp
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import SUCCESSES
 from ray_downloader.run_folder.lock import holding_run
@@ -73,7 +76,9 @@ def apply_result(context: ToolContext) -> int:
         FolderBusyError: A run does.
     """
     with holding_run(context.layout.root, context.layout.lock_file):
-        return apply(context.folder, context.layout.images, context.request)
+        batches = apply(context.folder, context.layout.images, context.request)
+        _refresh_card(context)
+        return batches
 
 
 def undo_result(context: ToolContext) -> int:
@@ -84,7 +89,16 @@ def undo_result(context: ToolContext) -> int:
         UserError: As `undo`.
     """
     with holding_run(context.layout.root, context.layout.lock_file):
-        return undo(context.folder, context.layout.images)
+        batches = undo(context.folder, context.layout.images)
+        _refresh_card(context)
+        return batches
+
+
+def _refresh_card(context: ToolContext) -> None:
+    """Write the card of the run again, as its images have changed."""
+    summary = load_summary(context.layout)
+    if summary is not None:
+        write_data_card(context.layout, context.settings, summary)
 
 
 def apply(folder: Path, images: Path, request: str = "") -> int:
@@ -101,11 +115,11 @@ def apply(folder: Path, images: Path, request: str = "") -> int:
     applied = folder / _APPLIED
     if not is_half_applied(folder):
         staged = sorted((folder / "images").glob(f"server_name=*/partition_id=*/{SUCCESSES}"))
-        places = {str(path.parent.relative_to(folder / "images")): file_stamp(path) for path in staged}
+        places = {str(path.parent.relative_to(folder / "images")): content_stamp(path) for path in staged}
         write_text(applied / _MANIFEST, json.dumps({"asked": request, "batches": places}, indent=1) + "\n")
     exchanged = _manifest(applied)
     for place, stamp in exchanged.items():
-        if file_stamp(images / place / SUCCESSES) != stamp:
+        if not _is_version(images / place / SUCCESSES, stamp):
             _exchange(folder / "images" / place / SUCCESSES, images / place / SUCCESSES, applied / place / SUCCESSES)
     write_marker(applied, json.dumps({"batches": len(exchanged)}) + "\n")
     return len(exchanged)
@@ -127,7 +141,7 @@ def undo(folder: Path, images: Path) -> int:
     saved = {place: stamp for place, stamp in places.items() if (applied / place / SUCCESSES).exists()}
     for place, stamp in saved.items():
         current = images / place / SUCCESSES
-        if file_stamp(current) != stamp and not current.samefile(applied / place / SUCCESSES):
+        if not _is_version(current, stamp) and content_stamp(current) != content_stamp(applied / place / SUCCESSES):
             raise UserError(f"{current} was changed after {folder.name}; undo the later tool first")
     write_text(applied / _UNDOING, "")
     remove_marker(applied)
@@ -158,6 +172,11 @@ def _exchange(new: Path, current: Path, saved: Path) -> None:
         rows = file.metadata.num_rows
     accept_version(current.parent, current.name, new, rows)
     new.replace(current)
+
+
+def _is_version(path: Path, stamp: str) -> bool:
+    """Whether a file is the one that a manifest names; those of earlier versions name its time."""
+    return stamp in {content_stamp(path), file_stamp(path)}
 
 
 def _manifest(applied: Path) -> Mapping[str, str]:

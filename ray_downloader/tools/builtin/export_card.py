@@ -42,7 +42,7 @@ def write_card(
     """
     form, label = context.parameters.export_format, context.settings.export.label
     head = {
-        "configs": card_configs(_DATA_FILES[form], counts.get("images", 0), version),
+        "configs": card_configs(_DATA_FILES[form], version),
         "tags": ["image", "ray_downloader"],
     }
     lines = [

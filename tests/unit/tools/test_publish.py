@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,15 +13,20 @@ import pytest
 from ray_downloader import pipeline
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import RunFolderError, UserError
+from ray_downloader.monitor.summary import load_summary, save_summary
+from ray_downloader.output.data_card import CARD, write_data_card
+from ray_downloader.tools.context import file_stamp
 from ray_downloader.tools.publish import (
     applied_folders,
     applied_tools,
     apply,
+    apply_result,
     is_applied,
     is_half_applied,
     is_half_undone,
     refuse_if_applied,
     undo,
+    undo_result,
 )
 from tests.support.kills import Killed, killed_at
 from tests.support.stored import StoredRun, received, row, run_here, stage_here
@@ -240,3 +246,79 @@ def test_a_damaged_list_of_what_was_replaced_is_one_sentence(run: StoredRun, con
     (folder / "applied" / "manifest.json").write_text(content)
     with pytest.raises(RunFolderError, match=r"manifest\.json is damaged"):
         undo(folder, run.layout.images)
+
+
+def _copy(run: StoredRun, root: Path) -> StoredRun:
+    """What a store or `cp -r` gives: the same bytes, at other times and places."""
+    shutil.copytree(run.root, root, copy_function=shutil.copyfile)
+    return StoredRun(root)
+
+
+def test_a_copy_of_the_run_can_be_undone_too(run: StoredRun, tmp_path: Path) -> None:
+    before = {path.removeprefix(str(run.root)): content for path, content in contents(run).items()}
+    assert apply(staged(run), run.layout.images) == 1
+    copy = _copy(run, tmp_path / "copy")
+    assert undo(copy.layout.tools / "duplication_based", copy.layout.images) == 1
+    assert {path.removeprefix(str(copy.root)): content for path, content in contents(copy).items()} == before
+
+
+def test_in_a_copy_too_a_later_tool_has_to_be_undone_first(run: StoredRun, tmp_path: Path) -> None:
+    apply(staged(run), run.layout.images)
+    apply(staged(run, "size_based", threshold_size=91), run.layout.images)
+    copy = _copy(run, tmp_path / "copy")
+    with pytest.raises(UserError, match="undo the later tool first"):
+        undo(copy.layout.tools / "duplication_based", copy.layout.images)
+    assert undo(copy.layout.tools / "size_based", copy.layout.images) == 2
+    assert undo(copy.layout.tools / "duplication_based", copy.layout.images) == 1
+
+
+def test_an_exchange_that_was_killed_is_finished_or_undone_in_a_copy(
+    run: StoredRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(contents(run).values())
+    folder = staged(run, "size_based", threshold_size=91)
+    link, links = os.link, []
+
+    def killed_at_the_second(*arguments: str) -> None:
+        links.append(arguments)
+        if len(links) == 2:
+            raise KeyboardInterrupt
+        link(*arguments)
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(os, "link", killed_at_the_second)
+        apply(folder, run.layout.images)
+    finished, undone = _copy(run, tmp_path / "finished"), _copy(run, tmp_path / "undone")
+    assert apply(finished.layout.tools / "size_based", finished.layout.images) == 2
+    assert finished.images() == {}
+    undo(undone.layout.tools / "size_based", undone.layout.images)
+    assert sorted(contents(undone).values()) == before
+
+
+def test_a_manifest_of_earlier_versions_still_counts(run: StoredRun) -> None:
+    folder = staged(run)
+    apply(folder, run.layout.images)
+    manifest = folder / "applied" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    document["batches"] = {
+        place: file_stamp(run.layout.images / place / "successes.parquet") for place in document["batches"]
+    }
+    manifest.write_text(json.dumps(document))
+    assert undo(folder, run.layout.images) == 1
+
+
+def test_the_card_of_the_run_follows_its_images(run: StoredRun) -> None:
+    def version() -> str:
+        return (run.layout.images / CARD).read_text("utf-8")
+
+    save_summary(run.layout, {"rows": {"input": 5, "rejected": 0, "successes": 5, "errors": 0}, "servers": {}})
+    tool = run.tool("size_based", threshold_size=91)
+    write_data_card(run.layout, run.settings, load_summary(run.layout) or {})
+    cards = [version()]
+    run_here(tool)
+    stage_here(tool)
+    for change in (apply_result, undo_result):
+        change(tool.context)
+        cards.append(version())
+    before, applied, undone = cards
+    assert applied not in {before, undone}
