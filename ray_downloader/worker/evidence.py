@@ -12,7 +12,7 @@ Only a row's own faults use up its attempts.
    connect: then they are the server's, and the rows get their attempts back.
 3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe. Also that
    no connection could be made: of one host, `https:` may be dead and `http:` alive, and a rule may unite hosts of which
-   one is gone.
+   one is gone. But a row that is refused for itself may be unreachable as all others are, and the reverse.
 4. A 403 is held until others tell (`server_queue.py`): it is the row's if they are served, and the server's if it
    forbids everything.
 
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.politeness.server.evidence import is_throttled
+from ray_downloader.politeness.server.evidence import Evidence, is_throttled
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
 from ray_downloader.worker.spacing import Spacing
@@ -45,7 +45,8 @@ REMEMBERED = 200
 #: Failures that its budget counts as a server's trouble, too, where many rows in a row fail so. An answer that came,
 #: empty or torn, is no such trouble: nobody would ever give the server up, nor its rows.
 _TROUBLE = frozenset({ErrorKind.HTTP_5XX, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET})
-_BLAME_SERVER = frozenset({ErrorKind.HTTP_403_BAN, ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.RESET})
+_UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
+_BLAME_SERVER = _UNREACHED | {ErrorKind.HTTP_403_BAN, ErrorKind.RESET}
 
 
 class Fault(Enum):
@@ -67,9 +68,17 @@ def blames_server(failure: Failure) -> bool:
     return is_throttled(failure.kind, failure.http_status, failure.retry_after_s) or failure.kind in _BLAME_SERVER
 
 
-def is_own_fault(row: Row) -> bool:
-    """Whether a failure would be the row's own, however the server is doing."""
-    return row.is_odd and not row.is_probe
+def is_own_fault(row: Row, failure: Failure | None) -> bool:
+    """Whether a failure is the row's own, however the server is doing: it is odd, and fails as it did before."""
+    is_new = row.failure is not None and failure is not None and _sort_of(row.failure) is not _sort_of(failure)
+    return row.is_odd and not row.is_probe and not is_new
+
+
+def _sort_of(failure: Failure) -> Evidence:
+    """A row that is refused, broken or cannot be reached for itself may be one of the others with its server."""
+    if is_throttled(failure.kind, failure.http_status, failure.retry_after_s):
+        return Evidence.REFUSED
+    return Evidence.UNREACHED if failure.kind in _UNREACHED else Evidence.FAILED
 
 
 class FaultJudge:
@@ -188,9 +197,11 @@ class FaultJudge:
         Args:
             others: Requests to its server that are still under way: a reset may mean one connection too many.
         """
-        if is_own_fault(row):
+        if is_own_fault(row, failure):
             row.failed_at_s = now_s
             return Fault.ROW
+        if not row.is_probe:
+            row.is_odd = False
         is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
         row.refusals = row.refusals + 1 if is_refusal else 0
         self._count(refused=is_refusal)

@@ -410,7 +410,7 @@ class Worker:
         self._telemetry.answered(queue.budget, result)
         failure, outcome = self._read(queue, result)
         self._count_reach(row.route, result)
-        queue.finished(_of_row(outcome, row, queue, result), now_s)
+        queue.finished(_of_row(outcome, row, queue, result, failure), now_s)
         if failure is None:
             self._take_answer(queue, row, result, now_s)
         elif row.has_expired_redirect(failure, now_s):
@@ -674,13 +674,13 @@ class Worker:
         return min(max(0.0, next_start_s - now_s), self._policy.patience_s)
 
 
-def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult) -> Outcome:
+def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult, failure: Failure | None) -> Outcome:
     """The outcome, with what is known about its row."""
     return replace(
         outcome,
         url_hash=row.url_hash,
         is_row=result.redirect_url is None,
-        is_odd=is_own_fault(row),
+        is_odd=is_own_fault(row, failure),
         is_retry=row.is_retry,
         connections=queue.in_flight,
     )

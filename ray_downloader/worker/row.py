@@ -247,6 +247,7 @@ class Row:
             "cookies": self.cookies.dump() if self.cookies else None,
             "redirected_at_unix_s": now_unix_s - (now_s - self.redirected_at_s),
             "not_before_unix_s": now_unix_s + max(0.0, self.not_before_s - now_s),
+            "wait_s": max(0.0, self.not_before_s - now_s),
             "is_retry": self.is_retry,
             "is_odd": self.is_odd,
             "is_probe": self.is_probe,
@@ -267,6 +268,7 @@ class Row:
         """
         at = known["at"]
         failure = Failure.load(known["failure"]) if known["failure"] else None
+        wait_s = max(0.0, known["not_before_unix_s"] - now_unix_s)
         failed_at_s = OTHERS_SERVED_SINCE if known.get("others_served_since", False) else now_s
         resumed = {
             "attempt": int(known["attempt"]),
@@ -275,7 +277,8 @@ class Row:
             "hops": int(known["hops"]),
             "cookies": RedirectCookies.load(known["cookies"]) if known["cookies"] else None,
             "redirected_at_s": now_s - max(0.0, now_unix_s - known["redirected_at_unix_s"]),
-            "not_before_s": now_s + max(0.0, known["not_before_unix_s"] - now_unix_s),
+            # The clock may have been set back meanwhile, or be wrong on this node.
+            "not_before_s": now_s + min(wait_s, float(known.get("wait_s", wait_s))),
             "is_retry": bool(known["is_retry"]),
             "is_odd": bool(known["is_odd"]),
             "is_probe": bool(known.get("is_probe", False)),

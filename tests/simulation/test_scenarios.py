@@ -6,6 +6,7 @@ Everything that must hold of any world is checked of these, too; the numbers are
 from __future__ import annotations
 
 from collections import Counter
+from typing import Literal
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.simulation.world import (
     ActorRestarted,
     Bans,
     Bucket,
+    ClockStepped,
     Connections,
     Drained,
     Fails,
@@ -589,6 +591,36 @@ def test_two_last_rows_that_fail_for_ever_in_short_slices_do_not_take_turns() ->
     run = held(one_server(*rows(3), *rows(2, Says(503)), latency_s=2.0, task_seconds=5.0))
     assert kinds(run) == {"image": 3, "http_5xx": 2}
     assert len(asked(run.arrivals[0])) < 25
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.DNS, ErrorKind.CONNECT])
+def test_a_row_that_was_refused_for_itself_is_not_lost_as_the_network_is(
+    kind: Literal[ErrorKind.DNS, ErrorKind.CONNECT],
+) -> None:
+    """It was at fault for good, whatever it failed with: its last attempts met a network that let nothing through."""
+    servers = (Server("a.example"), Server("b.example"), Server("c.example"))
+    listed = (Row(0, Says(429, 2)), *rows(29), *rows(40, server=1), *rows(40, server=2))
+    for chance in range(3):
+        world = World(servers, listed, (NetworkLost(8.0, 60.0, kind),), rate_rps=3.0, task_seconds=5.0, chance=chance)
+        assert kinds(held(world)) == {"image": 110}
+
+
+def test_rows_that_failed_in_trouble_are_not_at_fault_for_what_a_limit_refuses() -> None:
+    """Comparisons had shown that it was not their server's trouble any more, and then a limit refused them."""
+    limits, troubles = (Bucket(2.0, 1, 429, "1"),), (Trouble(0.0, 5.0, ErrorKind.TIMEOUT),)
+    politeness: dict[str, object] = {"burst": 5, "patience_s": 60.0}
+    world = one_server(
+        *rows(14), limits=limits, troubles=troubles, rate_rps=30.0, task_seconds=5.0, politeness=politeness
+    )
+    assert kinds(held(world)) == {"image": 14}
+
+
+def test_a_clock_that_is_set_back_makes_no_row_wait_longer() -> None:
+    """A row's wait was saved as a time of day: it was requested an hour later, or 15."""
+    fates = (*rows(10), *rows(3, Says(503, 2)), *rows(3, Says(500, 2)))
+    steps = tuple(ClockStepped(float(at_s), -3600.0) for at_s in range(3, 60, 3))
+    run = held(one_server(*fates, task_seconds=5.0, faults=steps))
+    assert run.seconds < 120.0
 
 
 def test_a_slice_that_waits_for_slow_files_leaves_the_permits_to_others() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.worker.evidence import SERVERS_FAULT_ROWS, Fault, FaultJudge, blames_server
+from ray_downloader.worker.evidence import SERVERS_FAULT_ROWS, Fault, FaultJudge, blames_server, is_own_fault
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.row import Row
 from tests.support.rows import rows_of
@@ -217,3 +217,17 @@ def test_the_only_row_that_failed_is_odd_once_a_url_that_was_served_before_is_se
     assert not judge.would_be_odd(row), "that was asked before it failed"
     judge.notice_control([row], 2.0)
     assert judge.would_be_odd(row)
+
+
+def test_a_row_that_is_odd_for_refusals_is_not_at_fault_for_not_being_reached() -> None:
+    """As the network is down, or the server: its attempts are not for that."""
+    judge, (odd, *_) = FaultJudge(), rows_of(2)
+    fail(judge, odd, THROTTLED)
+    odd.failure = THROTTLED
+    judge.notice_served(1.0)
+    judge.review(odd)
+    assert is_own_fault(odd, THROTTLED)
+    lost = Failure(ErrorKind.DNS, "")
+    assert not is_own_fault(odd, lost)
+    assert judge.judge(odd, lost, 2.0) is Fault.SERVER
+    assert not odd.is_odd

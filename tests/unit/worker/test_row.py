@@ -191,3 +191,15 @@ def test_rows_taken_out_leave_the_others_behind() -> None:
     assert (row.rows.numbers, row.rows.places, row.listed) == ([10, 12], [0, 2], ["a", "c"])
     taken.mirrors.append("http://m.example/")
     assert row.mirrors == []
+
+
+def test_a_wait_does_not_become_longer_as_the_clock_is_set_back() -> None:
+    row, again = a_row(), a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.defer(Failure(ErrorKind.HTTP_5XX, "", 500), 20.0)
+    saved = row.progress(10.0, 1_000_000.0)
+    assert saved is not None
+    again.resume(saved, 500.0, 1_000_004.0)
+    assert again.not_before_s == 506.0
+    again.resume(saved, 500.0, 996_400.0)
+    assert again.not_before_s == 510.0
