@@ -61,19 +61,21 @@ from ray_downloader.progress import shown as show_units
 from ray_downloader.report.shown import shown_command
 from ray_downloader.report.write import report_at_the_end
 from ray_downloader.reuse import find_base_rows, require_base, take_base
-from ray_downloader.run_folder.atomic import remove_temps, write_text
+from ray_downloader.run_folder.atomic import remove_temps, set_aside, write_text
 from ray_downloader.run_folder.base_runs import load_base_plan
-from ray_downloader.run_folder.full_disk import full_disk_error
+from ray_downloader.run_folder.file_errors import file_error
 from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
     refuse_other_pictures,
     refuse_replaced_images,
 )
-from ray_downloader.run_folder.health import damaged_url_tables, set_aside, set_damaged_aside
+from ray_downloader.run_folder.health import damaged_url_tables, set_damaged_aside, set_files_aside
 from ray_downloader.run_folder.identity import (
+    ACCEPTED,
     RunIdentity,
     batch_keys,
     changed_keys,
+    cut_as_before,
     earlier_pictures,
     load_identity,
     picture_keys,
@@ -88,6 +90,7 @@ from ray_downloader.run_folder.moves import Moves, finish_moves, make_moves, tra
 from ray_downloader.run_folder.reset import check_reset, is_due, moves_of_reset
 from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
 from ray_downloader.run_folder.server_lists import load_ignored_servers
+from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.signals import run_until_stopped, same_command
 from ray_downloader.slurm.begin import require_job, working_job
@@ -138,10 +141,10 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
         set_aside(Path(error.path))
         raise
     except OSError as error:
-        full = full_disk_error(error, settings.path_to_output)
-        if full is None:
+        told = file_error(error, settings.path_to_output)
+        if told is None:
             raise
-        raise full from None
+        raise told from None
 
 
 def _settled_rows(layout: RunLayout) -> int:
@@ -167,6 +170,7 @@ def _run_held(
     """The run, in a folder that nobody else uses."""
     console = Console(stderr=True)
     refuse_legacy_run(layout)  # before anything is written into it
+    damage = set_files_aside(layout)
     start_logging(layout.logs, settings.downloader_parameters.logger_level, console, settings.logging.format)
     if settings.store is not None:
         _log.info("results go to %s; the run works in %s", settings.store, layout.root)
@@ -179,7 +183,7 @@ def _run_held(
     finish_moves(layout.root)
     for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
         remove_temps(folder)
-    for sentence in set_damaged_aside(layout):
+    for sentence in (*damage, *set_damaged_aside(layout)):
         _log.warning("%s", sentence)
     _reset(settings, layout, contact_rule, console)
     refuse_replaced_images(settings, layout, applied_tools(layout.tools))
@@ -277,8 +281,10 @@ def _reset(settings: Settings, layout: RunLayout, contact_rule: ContactRule, con
         manifests = _manifests(settings, layout, contact, layout.root / FRESH_MANIFESTS)
         with partitioned(settings, layout, _log.info, manifests) as listed:  # what is wrong is better said before
             contact.run_folder(listed)
-            content = replace(content, rows=load_partition_summary(listed).input_rows)
-            identity = replace(with_list(None, content, settings), batches=batch_keys(settings))
+            counted = load_partition_summary(listed)
+            content = replace(content, rows=counted.input_rows)
+            identity = with_list(None, content, settings)
+            identity = replace(identity, batches=batch_keys(settings, counted.accepted_rows))
             texts = {layout.run_file.name: identity.to_json()}
             place = {STAGED: layout.structure.urls_folder, FRESH_MANIFESTS: layout.manifests.name}
             make_moves(layout.root, replace(moves, into_place=place, texts={**moves.texts, **texts}))
@@ -313,11 +319,16 @@ def _mend_urls(settings: Settings, layout: RunLayout) -> None:
     problems = list(damaged_url_tables(layout))
     if not problems and not layout.batches_table.exists() and any(layout.images.glob("server_name=*")):
         problems = [f"{layout.batches_table} is missing"]
+    identity = load_identity(layout)[0] or RunIdentity()
+    if not problems and layout.batches_table.exists():
+        accepted_rows = load_partition_summary(layout).accepted_rows
+        expected = identity.batches.get(ACCEPTED, accepted_rows)
+        if accepted_rows != expected:
+            problems = [f"{layout.batches_table} has {accepted_rows} rows, and the run {expected}"]
     if not problems:
         return
     from ray_downloader.partition.content import content_of_list  # noqa: PLC0415
 
-    identity = load_identity(layout)[0] or RunIdentity()
     is_same = (
         "partition" in settings.stages
         and bool(identity.batches)
@@ -342,8 +353,7 @@ def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> 
         identity = load_identity(layout)[0] or RunIdentity()
         content = content_of_list(settings, layout)
         if content.sha256 == identity.listed.sha256:  # its tables are made anew, and cut as they were
-            parameters = settings.downloader_parameters.model_copy(update=dict(identity.batches))
-            settings = settings.model_copy(update={"downloader_parameters": parameters})
+            settings = cut_as_before(settings, identity.batches)
         manifests = _manifests(settings, layout, contact)
         summary = partition(settings, layout, _log.info, contact.first_urls, manifests)
         _log.info(
@@ -351,7 +361,7 @@ def _partition(settings: Settings, layout: RunLayout, contact: ContactCheck) -> 
             summary.accepted_rows, summary.servers, summary.batches, summary.input_rows - summary.accepted_rows,
         )  # fmt: skip
         identity = with_list(identity, replace(content, rows=summary.input_rows), settings)
-        save_identity(layout, replace(identity, batches=batch_keys(settings)))
+        save_identity(layout, replace(identity, batches=batch_keys(settings, summary.accepted_rows)))
     _note(layout, batched=True)
 
 
@@ -487,8 +497,8 @@ def _note(layout: RunLayout, **done: bool) -> None:
     """Keep the checkpoint file of legacy projects; nothing depends on it, the files themselves show what is done."""
     path = layout.checkpoint_file
     try:
-        known = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        known = read_object(path)
+    except (OSError, ValueError):
         known = {}
     if {**known, **done} != known:
         write_text(path, json.dumps({**known, **done}, indent=2) + os.linesep)

@@ -19,6 +19,7 @@ from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.monitor.reused import base_sentence
 from ray_downloader.monitor.run_report import NOTHING, read_report
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.shapes import read_summary
 from ray_downloader.run_folder.stored_structure import stored_structure
 from ray_downloader.stores.reading import find_run, small_files
 
@@ -99,11 +100,11 @@ def status_of(layout: RunLayout) -> dict[str, Any]:
 def _from_summary(layout: RunLayout) -> dict[str, Any]:
     """The status of a run of an earlier version, from the files that it left."""
     try:
-        summary = json.loads(layout.summary_file.read_text("utf-8"))
+        summary = read_summary(layout.summary_file)
         rows = {**summary["rows"], "left": summary["unsettled_rows"]}
         state = "stopped" if rows["left"] else "finished"
-        return {"state": state, "rows": rows, "errors_by_kind": summary["errors_by_kind"]}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {"state": state, "rows": rows, "errors_by_kind": summary.get("errors_by_kind", {})}
+    except (OSError, ValueError):
         return {}
 
 

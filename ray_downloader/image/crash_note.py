@@ -17,7 +17,7 @@ def find_suspect(path: Path) -> str | None:
     """The row that was being decoded when the process that wrote this note died; None if there was none."""
     try:
         return path.read_bytes().rstrip(b"\0").decode("utf-8", "replace") or None
-    except FileNotFoundError:
+    except OSError:  # as a rule there is no note
         return None
 
 

@@ -20,6 +20,7 @@ import psutil
 
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.shapes import read_progress
 
 State = Literal["running", "draining", "stopped", "finished", "killed"]
 
@@ -116,10 +117,10 @@ def _beat(path: Path, is_over: threading.Event) -> None:
 def read_report(path: Path) -> dict[str, Any] | None:
     """The file's content, with the state that is true now; None if there is no usable file."""
     try:
-        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        document = read_progress(path)
         touched_at_s = path.stat().st_mtime
         is_killed = document["state"] in {"running", "draining"} and not _is_alive(document, touched_at_s)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         return None
     if is_killed:
         document |= {"state": "killed", **_STILL}
@@ -128,10 +129,10 @@ def read_report(path: Path) -> dict[str, Any] | None:
 
 def _is_alive(document: Mapping[str, Any], touched_at_s: float) -> bool:
     """Whether the process that wrote it is alive: known at once on its own machine, by its heartbeat on any other."""
-    if document["host"] != platform.node():
+    if document.get("host") != platform.node():
         return time.time() - touched_at_s < SILENT_S
     try:
-        started_at_s = psutil.Process(document["pid"]).create_time()
-    except psutil.NoSuchProcess:
+        started_at_s = psutil.Process(document.get("pid", 0)).create_time()
+    except (psutil.Error, OverflowError, ValueError):  # it has ended, or the number is that of no process
         return False
-    return abs(started_at_s - float(document["process_started_at_unix_s"])) < 1.0
+    return abs(started_at_s - float(document.get("process_started_at_unix_s", 0.0))) < 1.0

@@ -20,6 +20,7 @@ from ray_downloader.partition.batches import load_batches
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import load_retry_order
+from ray_downloader.run_folder.shapes import read_summary
 from ray_downloader.schedule.run_status import RunStatus, scan
 
 _TRANSIENT = frozenset(str(kind) for kind in TRANSIENT_KINDS)
@@ -121,10 +122,9 @@ def _counts(kinds: Mapping[str, int]) -> dict[str, Any]:
 def load_summary(layout: RunLayout) -> dict[str, Any] | None:
     """What `save_summary` wrote; None if there is no usable file."""
     try:
-        document = json.loads(layout.summary_file.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        return read_summary(layout.summary_file)
+    except (OSError, ValueError):
         return None
-    return document if isinstance(document, dict) else None
 
 
 def save_summary(layout: RunLayout, summary: Mapping[str, Any]) -> None:

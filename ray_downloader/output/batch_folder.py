@@ -20,18 +20,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ray_downloader.output.journal import ERROR_JOURNALS, HELD_INDEX, SUCCESS_JOURNALS, read_journal
+from ray_downloader.output.journal import ERROR_JOURNALS, HELD_INDEX, ROW, SUCCESS_JOURNALS, read_journal
 from ray_downloader.output.parquet import picture_notes, write_parquet
-from ray_downloader.output.stored_file import FileFacts, end_problem, sound_rows
+from ray_downloader.output.stored_file import HASH, FileFacts, end_problem, sound_rows
 from ray_downloader.partition.server_key import without_user_info
-from ray_downloader.run_folder.atomic import remove_temps, replacing
+from ray_downloader.run_folder.atomic import is_set_aside, remove_temps, replacing, set_aside
 from ray_downloader.run_folder.base_runs import REUSED
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.run_folder.markers import find_marker, read_marker, remove_marker, write_marker
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, POOLED, SERVER_NAME, kept_names, success_schema
+from ray_downloader.run_folder.small_json import parse_object
 
 _KEY = ["uuid", "identifier"]
+_KIND = "error_kind"
+#: Columns of text without which a table is not one of a batch.
+_NEEDED = {SUCCESSES: (*_KEY, HASH), ERRORS: (*_KEY, _KIND)}
 #: The name of images among the error kinds.
 SUCCESS = "success"
 
@@ -62,6 +66,7 @@ class BatchCounts:
         retry: Number of the retry order under which it was published.
         files: By name, what is known about each table; several versions of one that a tool may replace.
         reused: Of the images, how many are of earlier runs: `linked`, or `not_modified` according to their servers.
+        batch: The folder whose marker it is, as its last two names; empty in those of earlier versions.
     """
 
     servers: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -69,6 +74,7 @@ class BatchCounts:
     retry: int = 0
     files: Mapping[str, tuple[FileFacts, ...]] = field(default_factory=dict, compare=False)
     reused: dict[str, int] = field(default_factory=dict)
+    batch: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> BatchCounts:
@@ -78,14 +84,16 @@ class BatchCounts:
             ValueError: It is not that of a batch.
         """
         try:
-            counts = json.loads(text)
+            counts = parse_object(text)
             servers = {
                 str(name): {str(kind): int(rows) for kind, rows in kinds.items()}
                 for name, kinds in counts["servers"].items()
             }
             files = {str(name): tuple(map(FileFacts.parse, facts)) for name, facts in counts.get("files", {}).items()}
             checksums, reused = (dict(counts.get(name, {})) for name in ("checksums", "reused"))
-            return cls(servers, checksums, int(counts.get("retry", 0)), files, reused)
+            return cls(
+                servers, checksums, int(counts.get("retry", 0)), files, reused, batch=str(counts.get("batch", ""))
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"unexpected content: {error!r}") from None
 
@@ -120,10 +128,9 @@ class BatchCounts:
         retry = {"retry": self.retry} if self.retry else {}
         known = {name: [one.to_dict() for one in facts] for name, facts in self.files.items()}
         files = {"files": known} if known else {}
-        return (
-            json.dumps({"rows": self.by_kind.total(), "servers": self.servers, **checksums, **reused, **retry, **files})
-            + "\n"
-        )
+        batch = {"batch": self.batch} if self.batch else {}
+        counts = {"rows": self.by_kind.total(), "servers": self.servers, **checksums, **reused, **retry}
+        return json.dumps({**batch, **counts, **files}) + "\n"
 
     def has_errors_of(self, kinds: Collection[str]) -> bool:
         """Whether one of its rows failed in one of these ways."""
@@ -151,15 +158,32 @@ class BatchFolder:
             return None
 
     def problems(self) -> list[str]:
-        """What is wrong with a batch that is marked as finished, in sentences; nothing costly is read."""
-        if find_marker(self.path) is None:
-            return []
+        """What is wrong with the folder or with what its marker confirms, in sentences; nothing costly is read."""
+        odd = [f"{path} is damaged, as it is not a file" for path in self._odd()]
+        if find_marker(self.path) is None or odd:
+            return odd
         counts = self.counts()
         if counts is None:
             return [f"{find_marker(self.path)} is damaged"]
         return self._problems_of(counts)
 
+    def set_odd_aside(self) -> None:
+        """Set aside what is not a file, so that a file can take its place."""
+        for path in self._odd():
+            set_aside(path)
+
+    def _odd(self) -> list[Path]:
+        if not self.path.is_dir():
+            return []
+        return [path for path in sorted(self.path.iterdir()) if not path.is_file() and not is_set_aside(path)]
+
+    @property
+    def _name(self) -> str:
+        return f"{self.path.parent.name}/{self.path.name}"
+
     def _problems_of(self, counts: BatchCounts) -> list[str]:
+        if counts.batch not in {"", self._name}:
+            return [f"{find_marker(self.path)} is that of {counts.batch}"]
         return [problem for name in (SUCCESSES, ERRORS) if (problem := self._problem(name, counts))]
 
     def _problem(self, name: str, counts: BatchCounts | None) -> str:
@@ -193,7 +217,7 @@ class BatchFolder:
             return ""
         with pq.ParquetFile(path) as file:
             rows: int = file.metadata.num_rows
-        lost = rows - sum(batch.num_rows for batch in sound_rows(path))
+        lost = rows - sum(batch.num_rows for batch in sound_rows(path, needed=_NEEDED[name]))
         if lost:
             return f"{path}: {lost} of its {rows} rows are damaged"
         return f"{path} is damaged, but none of its rows" if counts.files.get(name) else ""
@@ -205,7 +229,7 @@ class BatchFolder:
         and not published; or it has errors that are to be tried again.
         """
         counts = self.counts()
-        if counts is None or self._problems_of(counts) or any(self.path.glob("*.arrows")):
+        if counts is None or self._problems_of(counts) or any(self._all_journals()):
             return None
         is_retried = counts.retry < self._retry.number and counts.has_errors_of(self._retry.kinds_left)
         return None if is_retried else counts
@@ -218,18 +242,19 @@ class BatchFolder:
         """
         settled: dict[int, str] = {}
         counts = self.counts()
-        for numbers, published in self._published(ERRORS, inputs, counts, [*_KEY, "error_kind"]):
-            settled.update(zip(numbers, published.column("error_kind").to_pylist(), strict=True))
+        own = _OwnRows(inputs)
+        for numbers, published in self._published(ERRORS, inputs, counts, [*_KEY, _KIND]):
+            settled.update(zip(numbers, published.column(_KIND).to_pylist(), strict=True))
         journals = self._journals(ERROR_JOURNALS)[::-1]
-        settled.update(_errors_in(journal for journal in journals if not self._retry.wrote(journal)))
+        settled.update(_errors_in((one for one in journals if not self._retry.wrote(one)), own))
         if counts is None or counts.retry < self._retry.number:
             settled = {row: kind for row, kind in settled.items() if kind not in self._retry.kinds_left}
-        settled.update(_errors_in(journal for journal in journals if self._retry.wrote(journal)))
+        settled.update(_errors_in((one for one in journals if self._retry.wrote(one)), own))
         for numbers, _ in self._published(SUCCESSES, inputs, counts, _KEY):
             settled.update(dict.fromkeys(numbers, SUCCESS))
         for path in self._journals(SUCCESS_JOURNALS):
-            for batch in read_journal(path, ["row"]):
-                settled.update(dict.fromkeys(batch.column("row").to_pylist(), SUCCESS))
+            for rows, _ in _numbered(path, own, _KEY):
+                settled.update(dict.fromkeys(rows, SUCCESS))
         return settled
 
     def publish(self, inputs: pa.Table, extra_columns: Sequence[str] = ()) -> BatchCounts:
@@ -266,25 +291,32 @@ class BatchFolder:
                 ERRORS: (FileFacts.of(errors, len(settled) - successes),),
             }
             remove_marker(self.path)
-        counts = replace(counts, retry=self._retry.number, files=files, reused=dict(sorted(reused.items())))
+        order, taken = self._retry.number, dict(sorted(reused.items()))
+        counts = replace(counts, retry=order, files=files, reused=taken, batch=self._name)
         write_marker(self.path, counts.to_json())
-        for journal in self.path.glob("*.arrows"):
+        for journal in list(self._all_journals()):
             journal.unlink()
         (self.path / HELD_INDEX).unlink(missing_ok=True)
         return counts
 
     def _journals(self, pattern: str) -> list[Path]:
-        return sorted(self.path.glob(pattern), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        files = (path for path in self.path.glob(pattern) if path.is_file())
+        return sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+    def _all_journals(self) -> Iterator[Path]:
+        return (path for path in self.path.glob("*.arrows") if not is_set_aside(path))
 
     def _images(self, inputs: pa.Table, counts: BatchCounts | None) -> Iterator[tuple[list[int], pa.RecordBatch]]:
         """Images that are published and those of journals, in this order."""
         yield from self._published(SUCCESSES, inputs, counts)
+        own = _OwnRows(inputs)
         for journal in self._journals(SUCCESS_JOURNALS):
-            yield from _numbered(journal)
+            yield from _numbered(journal, own)
 
     def _errors(self, inputs: pa.Table, counts: BatchCounts | None) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+        own = _OwnRows(inputs)
         for journal in self._journals(ERROR_JOURNALS):
-            yield from _numbered(journal)
+            yield from _numbered(journal, own)
         yield from self._published(ERRORS, inputs, counts)
 
     def _published(
@@ -299,7 +331,8 @@ class BatchFolder:
         path = self.path / name
         numbers = _RowNumbers(inputs)
         if path.exists():
-            batches = sound_rows(path, columns) if self._problem(name, counts) else _whole(path, columns)
+            is_confirmed = counts is not None and not self._problems_of(counts) and not self._problem(name, counts)
+            batches = _whole(path, columns) if is_confirmed else sound_rows(path, columns, _NEEDED[name])
             for batch in batches:
                 yield numbers.of(batch)
 
@@ -340,16 +373,41 @@ def _whole(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch
         yield from file.iter_batches(batch_size=256, columns=columns)
 
 
-def _errors_in(journals: Iterable[Path]) -> Iterator[tuple[int, str]]:
+class _OwnRows:
+    """Tells which rows of a journal are rows of the batch: a journal may be that of another, put here by mistake."""
+
+    def __init__(self, inputs: pa.Table) -> None:
+        shown = with_shown_identifiers(inputs.select(_KEY)).combine_chunks()
+        self._columns = {name: shown.column(name) for name in _KEY}
+        self._rows = inputs.num_rows
+
+    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a journal whose uuid and identifier are those of the batch's row with their number."""
+        rows = batch.column(ROW.name)
+        batch = batch.filter(pc.and_(pc.greater_equal(rows, 0), pc.less(rows, self._rows)))
+        for name, column in self._columns.items():
+            listed = column.take(batch.column(ROW.name)).combine_chunks()
+            batch = batch.filter(pc.equal(listed, batch.column(name)))
+        return batch
+
+
+def _errors_in(journals: Iterable[Path], own: _OwnRows) -> Iterator[tuple[int, str]]:
     """Row numbers with their error kinds."""
     for journal in journals:
-        for batch in read_journal(journal, ["row", "error_kind"]):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        for rows, batch in _numbered(journal, own, [*_KEY, _KIND]):
+            yield from zip(rows, batch.column(_KIND).to_pylist(), strict=True)
 
 
-def _numbered(journal: Path) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+def _numbered(
+    journal: Path, own: _OwnRows, columns: Sequence[str] | None = None
+) -> Iterator[tuple[list[int], pa.RecordBatch]]:
+    """The rows of a journal, with their numbers in the batch; none if it is of the other kind, whatever its name."""
+    is_of_errors = journal.match(ERROR_JOURNALS)
     for batch in read_journal(journal):
-        yield batch.column("row").to_pylist(), batch.select(batch.schema.names[1:])
+        if (_KIND in batch.schema.names) is not is_of_errors:
+            return
+        rows = own.of(batch.select([ROW.name, *columns]) if columns else batch)
+        yield rows.column(ROW.name).to_pylist(), rows.select(rows.schema.names[1:])
 
 
 def _fresh(
@@ -359,8 +417,8 @@ def _fresh(
     for numbers, batch in batches:
         fresh = [index for index, number in enumerate(numbers) if number not in settled]
         rows = batch if len(fresh) == batch.num_rows else batch.take(pa.array(fresh, pa.int64()))
-        has_kinds = "error_kind" in batch.schema.names
-        kinds = rows.column("error_kind").to_pylist() if has_kinds else [SUCCESS] * len(fresh)
+        has_kinds = _KIND in batch.schema.names
+        kinds = rows.column(_KIND).to_pylist() if has_kinds else [SUCCESS] * len(fresh)
         settled.update(zip((numbers[index] for index in fresh), kinds, strict=True))
         if fresh:
             others = rows.select([name for name in rows.schema.names if name != SERVER_NAME.name])

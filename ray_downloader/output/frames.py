@@ -59,8 +59,12 @@ class FrameWriter:
 
 
 def read_frames(path: Path) -> Iterator[bytes]:
-    """The payloads, up to the end or to the first frame that is not as it was written."""
-    with path.open("rb") as file:
+    """The payloads, up to the end or to the first frame that is not as it was written; none if it cannot be opened."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        return
+    with file:
         left = os.fstat(file.fileno()).st_size
         while (left := left - _HEADER.size) >= 0:
             try:

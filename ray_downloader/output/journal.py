@@ -217,8 +217,11 @@ def read_journal(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
 
 
 def _is_stream(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_ARROW_STREAM)) == _ARROW_STREAM
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ARROW_STREAM)) == _ARROW_STREAM
+    except OSError:
+        return False
 
 
 def _read_framed(path: Path) -> Iterator[pa.RecordBatch]:

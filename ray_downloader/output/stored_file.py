@@ -103,14 +103,20 @@ def content_stamp(path: Path) -> str:
     return f"{path.stat().st_size}-{_crc32(_footer(path) or b'')}"
 
 
-def sound_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a file that may be damaged which are as they were written; none if it cannot be read at all.
+def sound_rows(
+    path: Path, columns: Sequence[str] | None = None, needed: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a file that may be damaged which are as they were written; none if it is another kind of table.
 
     Args:
         columns: The columns to return; all by default.
+        needed: Columns of text that such a table has.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file, pq.ParquetFile(path) as unchecked:
+            kinds = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
+            if any(kinds.get(name) != pa.string() for name in needed):
+                return
             for group in range(file.num_row_groups):
                 for batch in _sound_rows_of(file, unchecked, group):
                     yield batch.select(columns) if columns else batch

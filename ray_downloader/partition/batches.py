@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
+from ray_downloader.run_folder.schemas import BATCH_SCHEMA, POOLED, URL_SCHEMA
 from ray_downloader.run_folder.small_tables import read_as, read_small_table
 
 
@@ -52,10 +52,23 @@ def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
             rows = file.read_row_group(batch.row_group)
     except (pa.ArrowException, OSError, IndexError) as error:
         raise DamagedFileError.of(path, error) from None
+    problem = _foreign(rows, batch)
+    if problem:
+        raise DamagedFileError.of(path, ValueError(problem))
     for column in URL_SCHEMA:
         if column.name not in rows.schema.names:  # a run that an earlier version partitioned
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
     return rows
+
+
+def _foreign(rows: pa.Table, batch: Batch) -> str:
+    """Why these are not the rows of the batch, in words; empty if they are, as far as its index says."""
+    if rows.num_rows != batch.rows:
+        return f"part {batch.row_group} has {rows.num_rows} rows, not {batch.rows}"
+    if batch.server_name == POOLED or not rows.num_rows or "server_name" not in rows.schema.names:
+        return ""
+    first = rows.column("server_name")[0].as_py()
+    return "" if first == batch.server_name else f"part {batch.row_group} has rows of {first}"
 
 
 def load_server_names(layout: RunLayout) -> list[str]:

@@ -9,16 +9,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.partition import DocumentReader, leave_unread
-from ray_downloader.partition.compare import ADDED, Comparison, added_rows, compare, partitioned
+from ray_downloader.partition import DocumentReader, leave_unread, load_partition_summary
+from ray_downloader.partition.compare import ADDED, Comparison, added_rows, beside, compare, partitioned
 from ray_downloader.partition.content import content_of_list
 from ray_downloader.run_folder.identity import (
+    ACCEPTED,
     RunIdentity,
     changed_keys,
     load_identity,
@@ -28,6 +28,7 @@ from ray_downloader.run_folder.identity import (
 )
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.moves import Moves, make_moves
+from ray_downloader.run_folder.small_json import read_object
 
 Report = Callable[[str], None]
 
@@ -82,7 +83,8 @@ def _compare(
         save_identity(layout, now)
         return f"the list was touched, and its rows are those of this run: {rows}"
     files = added_rows(layout, listed, settings.downloader_parameters)
-    now = replace(now, batches={**now.batches, "extended": True})
+    accepted_rows = load_partition_summary(beside(layout, ADDED)).accepted_rows
+    now = replace(now, batches={**now.batches, "extended": True, ACCEPTED: accepted_rows})
     make_moves(layout.root, Moves(trash, [], files, {layout.run_file.name: now.to_json()}))
     (layout.root / ADDED).rmdir()
     return f"the new rows of the list were added: {rows}"
@@ -101,6 +103,6 @@ def _refusal(settings: Settings, layout: RunLayout, known: RunIdentity, rows: Co
 def _legacy_path(layout: RunLayout) -> object:
     """Where the list of a run without `run.json` was."""
     try:
-        return json.loads(layout.settings_file.read_text("utf-8")).get("path_to_input")
-    except (OSError, ValueError, AttributeError):
+        return read_object(layout.settings_file).get("path_to_input")
+    except (OSError, ValueError):
         return None

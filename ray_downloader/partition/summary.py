@@ -10,6 +10,7 @@ from pathlib import Path
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_json import read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,23 @@ def load_partition_summary(layout: RunLayout) -> PartitionSummary:
 
     Raises:
         UserError: The file does not exist.
+        ValueError: It is damaged. What another version added is left out.
     """
     try:
-        known = json.loads(_file(layout).read_text("utf-8"))
-        return PartitionSummary(**{**known, "read_as": tuple(known.get("read_as", ()))})
+        known = read_object(_file(layout))
+        return PartitionSummary(
+            input_rows=int(known["input_rows"]),
+            accepted_rows=int(known["accepted_rows"]),
+            rejected_by_reason={str(reason): int(rows) for reason, rows in known["rejected_by_reason"].items()},
+            servers=int(known["servers"]),
+            batches=int(known["batches"]),
+            dataset=str(known.get("dataset", "")),
+            read_as=tuple(map(str, known.get("read_as", ()))),
+        )
     except FileNotFoundError:
         raise UserError(f"{_file(layout)} does not exist; run the partition stage first") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"unexpected content: {error!r}") from None
 
 
 def _file(layout: RunLayout) -> Path:

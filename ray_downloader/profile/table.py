@@ -20,6 +20,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.profile.estimate import ServerProfile
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_json import parse_json
 
 Row = Mapping[str, str]
 
@@ -150,7 +151,7 @@ def _whole_lines(part: Path) -> Iterable[Row]:
     """The rows of a part; a line may be torn if the rank was killed, or damaged: its server is profiled again."""
     for line in part.read_text("utf-8", "replace").splitlines():
         with suppress(ValueError):
-            row: Row = json.loads(line)
+            row: Row = parse_json(line)
             if isinstance(row, dict) and row.keys() == set(COLUMNS):
                 yield row
 

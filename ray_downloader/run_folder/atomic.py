@@ -1,19 +1,23 @@
 """The only way to write a file of a run folder: it appears complete or not at all.
 
-Temp file beside it, fsync, rename. "Done" is a marker written last.
+Temp file beside it, fsync, rename. "Done" is a marker written last. What is in the way, or damaged, is set aside and
+never removed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _ENDING = ".tmp"
+_ASIDE = "damaged-"
+_log = logging.getLogger(__name__)
 _writes = itertools.count()
 
 
@@ -28,10 +32,37 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temp
         _fsync(temp)
-        temp.replace(path)
+        try:
+            temp.replace(path)
+        except IsADirectoryError:
+            _log.warning("%s is a folder, and not the file that belongs there; it is %s now", path, set_aside(path))
+            temp.replace(path)
         _fsync(path.parent)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what is damaged, or is not what belongs there, to `damaged-<name>`, so that it is out of the way.
+
+    An earlier file of that name is replaced; a folder is not, and another name is taken.
+
+    Returns:
+        Where it is now; it stays where it is not there any more.
+    """
+    for number in itertools.count(1):
+        aside = path.with_name(f"{_ASIDE}{path.name}" + (f"-{number}" if number > 1 else ""))
+        if aside.is_dir() or (path.is_dir() and os.path.lexists(aside)):
+            continue
+        with suppress(FileNotFoundError):
+            path.replace(aside)
+        return aside
+    raise AssertionError("numbers do not end")
+
+
+def is_set_aside(path: Path) -> bool:
+    """Whether it was set aside."""
+    return path.name.startswith(_ASIDE)
 
 
 def remove_temps(folder: Path) -> None:

@@ -16,6 +16,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.identity import RunIdentity, changed_keys, earlier_pictures, load_identity, picture_keys
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.run_folder.stored_structure import stored_structure
 
 _VERSION = 1
@@ -73,7 +74,7 @@ def checksum_of_batches(layout: RunLayout) -> str:
 def load_base_plan(layout: RunLayout) -> BasePlan | None:
     """What `save_base_plan` wrote; None if there is no usable file."""
     try:
-        values = json.loads(layout.base_file.read_text("utf-8"))
+        values = read_object(layout.base_file)
         return BasePlan(
             tuple(map(str, values["runs"])),
             str(values["batches"]),

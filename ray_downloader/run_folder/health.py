@@ -7,18 +7,28 @@ or by what the run learns again. After that nothing can tell it from a file that
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_downloader.partition.summary import load_partition_summary
+from ray_downloader.run_folder.atomic import set_aside
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import damaged_lines
 from ray_downloader.run_folder.server_states import SAVED_AT
+from ray_downloader.run_folder.shapes import read_progress, read_summary
+from ray_downloader.run_folder.small_json import read_object
+
+
+def set_files_aside(layout: RunLayout) -> list[str]:
+    """Set aside what is not a folder where one belongs; a sentence about each."""
+    folders = (layout.urls, layout.schedules, layout.robots, layout.logs, layout.images, layout.tools, layout.manifests)
+    wrong = [path for path in folders if not path.is_dir() and os.path.lexists(path)]
+    return [f"{path} is not a folder, so it is damaged; it is {set_aside(path)} now" for path in wrong]
 
 
 def set_damaged_aside(layout: RunLayout) -> Iterator[str]:
@@ -28,6 +38,9 @@ def set_damaged_aside(layout: RunLayout) -> Iterator[str]:
         if problem:
             set_aside(path)
             yield f"{path} is damaged ({problem}): {consequence}"
+    for path in (layout.orders_file, layout.server_changes_file):
+        if os.path.lexists(path) and not path.is_file():
+            yield f"{path} is damaged (it is not a file): it is {set_aside(path)} now"
     bad = damaged_lines(layout.orders_file)
     if bad:
         lines = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
@@ -38,45 +51,57 @@ def damaged_url_tables(layout: RunLayout) -> Iterator[str]:
     """What is wrong with the tables of URLs, in sentences; only their ends are read."""
     if not layout.batches_table.exists():
         return
-    summary = layout.partition_summary_file
-    problem = _problem(summary, _is_object) if summary.exists() else "it is missing"
-    if problem:
-        yield f"{summary} is damaged ({problem})"
-    groups: dict[str, int] = {}
-    for path in (layout.batches_table, layout.servers_table, layout.rejected_table):
-        problem = _problem(path, _is_table) if path.exists() else "it is missing"
+    tables = {layout.batches_table: _KEYS, layout.servers_table: ["server_name", "rows"]}
+    checks: dict[Path, Check] = {
+        layout.partition_summary_file: lambda _: load_partition_summary(layout),
+        **{path: partial(_has_columns, columns=columns) for path, columns in tables.items()},
+        layout.rejected_table: partial(_has_columns, columns=["reason"]),
+    }
+    problems = list(_problems_with(checks))
+    if problems:
+        yield from problems
+        return
+    index = pq.read_table(layout.batches_table, columns=_KEYS)
+    yield from _disagreements(layout, index)
+    groups: dict[str, dict[int, int]] = {}
+    for name, group, rows in zip(*(index[key].to_pylist() for key in ("file", "row_group", "rows")), strict=True):
+        groups.setdefault(name, {})[group] = rows
+    yield from _problems_with({layout.urls / name: partial(_has_groups, groups=groups[name]) for name in groups})
+
+
+def _problems_with(checks: Mapping[Path, Check]) -> Iterator[str]:
+    for path, check in checks.items():
+        problem = _problem(path, check) if os.path.lexists(path) else "it is missing"
         if problem:
             yield f"{path} is damaged ({problem})"
-        elif path == layout.batches_table:
-            table = pq.read_table(path, columns=["file", "row_group"])
-            for name, group in zip(table["file"].to_pylist(), table["row_group"].to_pylist(), strict=True):
-                groups[name] = max(groups.get(name, 0), group + 1)
-    for name, count in groups.items():
-        path = layout.urls / name
-        problem = _problem(path, partial(_has_groups, count=count)) if path.exists() else "it is missing"
-        if problem:
-            yield f"{path} is damaged ({problem})"
 
 
-def set_aside(path: Path) -> None:
-    """Rename a damaged file, so that it is not there any more."""
-    with suppress(FileNotFoundError):
-        path.replace(path.with_name(f"damaged-{path.name}"))
+def _disagreements(layout: RunLayout, index: pa.Table) -> Iterator[str]:
+    """What the tables of URLs, each of which can be read, say differently about one thing."""
+    counted = load_partition_summary(layout)
+    rows, rejected = sum(index["rows"].to_pylist()), pq.read_metadata(layout.rejected_table).num_rows
+    folders = set(zip(index["server_name"].to_pylist(), index["partition_id"].to_pylist(), strict=True))
+    if (rows, len(folders)) != (counted.accepted_rows, index.num_rows):
+        yield f"{layout.batches_table} is damaged ({rows} rows in {len(folders)} batches, not {counted.accepted_rows})"
+    elif rejected != counted.input_rows - rows:
+        yield f"{layout.rejected_table} is damaged ({rejected} rows, not {counted.input_rows - rows})"
 
 
-Check = Callable[[Path], None]
+Check = Callable[[Path], object]
+#: What every version's index of batches has.
+_KEYS = ["server_name", "partition_id", "file", "row_group", "rows"]
 
 
 def _checks(layout: RunLayout) -> list[tuple[Path, Check, str]]:
     anew = "it is written anew"
     return [
-        (layout.settings_file, _is_object, anew),
-        (layout.run_file, _is_object, "the list is compared with the rows of the run"),
-        (layout.checkpoint_file, _is_object, anew),
-        (layout.progress_file, _is_object, anew),
-        (layout.summary_file, _is_object, anew),
-        (layout.reset_file, _is_object, "it only tells a requeued job that it was reset before"),
-        (layout.retry_order_file, _is_object, "errors are retried only if retry_errors is given again"),
+        (layout.settings_file, read_object, anew),
+        (layout.run_file, read_object, "the list is compared with the rows of the run"),
+        (layout.checkpoint_file, read_object, anew),
+        (layout.progress_file, read_progress, anew),
+        (layout.summary_file, read_summary, anew),
+        (layout.reset_file, read_object, "it only tells a requeued job that it was reset before"),
+        (layout.retry_order_file, read_object, "errors are retried only if retry_errors is given again"),
         (layout.servers_state_file, _is_states, "what was learned about servers is learned again"),
         (layout.profiles_table, _is_profiles, "the servers are profiled again"),
     ]
@@ -95,17 +120,8 @@ def _problem(path: Path, check: Check) -> str:
     return ""
 
 
-def _is_object(path: Path) -> None:
-    text = path.read_text("utf-8")
-    if not text.strip():
-        raise ValueError("it is empty")
-    if not isinstance(json.loads(text), dict):
-        raise ValueError("it is not a JSON object")
-
-
 def _is_states(path: Path) -> None:
-    _is_object(path)
-    for name, state in json.loads(path.read_text("utf-8")).items():
+    for name, state in read_object(path).items():
         if not isinstance(state, dict) or not isinstance(state.get(SAVED_AT), int | float):
             raise ValueError(f"the entry of {name} is not a state")
 
@@ -123,11 +139,19 @@ def _is_profiles(path: Path) -> None:
         raise ValueError(f"line {short} is not whole")
 
 
-def _is_table(path: Path) -> None:
-    pq.read_table(path)
+def _has_columns(path: Path, columns: Sequence[str]) -> None:
+    table = pq.read_table(path)
+    missing = sorted(set(columns) - set(table.schema.names))
+    if missing:
+        raise ValueError(f"it has no column {missing[0]!r}")
 
 
-def _has_groups(path: Path, count: int) -> None:
+def _has_groups(path: Path, groups: Mapping[int, int]) -> None:
+    """Whether each part of a file has its rows."""
     with pq.ParquetFile(path) as file:
-        if file.num_row_groups < count:
-            raise ValueError(f"{file.num_row_groups} of its {count} parts are left")
+        if file.num_row_groups <= max(groups):
+            raise ValueError(f"{file.num_row_groups} of its {max(groups) + 1} parts are left")
+        for group, rows in groups.items():
+            found = file.metadata.row_group(group).num_rows
+            if found != rows:
+                raise ValueError(f"part {group} has {found} rows, not {rows}")

@@ -14,8 +14,10 @@ from typing import Any
 from ray_downloader.config.settings import Settings
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_json import parse_object, read_object
 
 VERSION = 1
+ACCEPTED = "accepted_rows"
 _OURS = {"version", "list", "rows", "pictures", "batches"}
 #: Keys of `dataset` that do not affect which rows there are.
 _NOT_OF_ROWS = {"input_help", "checksum", "keep"}
@@ -53,7 +55,8 @@ class RunIdentity:
         listed: Its list.
         rows: The keys that decide which rows there are.
         pictures: The keys that decide what a stored picture is; empty if that is unknown.
-        batches: How its rows were cut into batches, and whether it was extended, so that `urls/` can be made anew.
+        batches: How its rows were cut into batches, how many they are, and whether the run was extended, so that
+            `urls/` can be made anew, and an earlier copy of it is known as one.
         others: What another version wrote.
     """
 
@@ -75,7 +78,7 @@ class RunIdentity:
         Raises:
             ValueError: It is not such a file.
         """
-        document = json.loads(text)
+        document = parse_object(text)
         try:
             listed = {key: document["list"][key] for key in ListIdentity.__slots__ if key in document["list"]}
             others = {key: value for key, value in document.items() if key not in _OURS}
@@ -120,14 +123,14 @@ def load_identity(layout: RunLayout) -> tuple[RunIdentity | None, str]:
         return RunIdentity.parse(layout.run_file.read_text("utf-8")), ""
     except FileNotFoundError:
         return None, f"{layout.run_file} does not exist"
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         return None, f"{layout.run_file} is damaged ({error})"
 
 
 def earlier_pictures(layout: RunLayout) -> Mapping[str, object]:
     """What a stored picture is in a run of an earlier version, which had no `run.json`; empty if that is unknown."""
     try:
-        document = json.loads(layout.settings_file.read_text("utf-8"))
+        document = read_object(layout.settings_file)
         known = {f"image.{key}": value for key, value in document["image"].items()}
         return known | {"downloader_parameters.image_size": document["downloader_parameters"]["image_size"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -139,9 +142,20 @@ def save_identity(layout: RunLayout, identity: RunIdentity) -> None:
     write_text(layout.run_file, identity.to_json())
 
 
-def batch_keys(settings: Settings) -> dict[str, Any]:
-    """The keys that decide how rows are cut into batches."""
-    return settings.downloader_parameters.model_dump(include={"batch_size", "pool_below"})
+#: The keys of the configuration that decide how rows are cut into batches.
+_CUT_BY = {"batch_size", "pool_below"}
+
+
+def batch_keys(settings: Settings, accepted_rows: int) -> dict[str, Any]:
+    """The keys that decide how rows are cut into batches, and how many rows were."""
+    return {**settings.downloader_parameters.model_dump(include=_CUT_BY), ACCEPTED: accepted_rows}
+
+
+def cut_as_before(settings: Settings, batches: Mapping[str, Any]) -> Settings:
+    """The settings with which rows are cut into the same batches again."""
+    kept = {key: batches[key] for key in sorted(_CUT_BY & batches.keys())}
+    parameters = settings.downloader_parameters.model_copy(update=kept)
+    return settings.model_copy(update={"downloader_parameters": parameters})
 
 
 def with_list(identity: RunIdentity | None, listed: ListIdentity, settings: Settings) -> RunIdentity:

@@ -24,6 +24,8 @@ from typing import Any
 
 import psutil
 
+from ray_downloader.run_folder.small_json import parse_object
+
 _log = logging.getLogger(__name__)
 
 #: A lease is renewed this often, and given up after the second number: four heartbeats, as a file server may pause.
@@ -196,10 +198,9 @@ def holder_of(path: Path) -> str:
 
 def _facts(found: bytes) -> Mapping[str, Any]:
     try:
-        facts = json.loads(found)
+        return parse_object(found)
     except ValueError:  # it is being written, or damaged
         return {}
-    return facts if isinstance(facts, dict) else {}
 
 
 def _holder(found: bytes) -> str:

@@ -35,7 +35,7 @@ def holding(lock_file: Path, busy: str, timing: Timing = REAL_TIME) -> Iterator[
         lock_file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise UserError(f"{lock_file.parent} cannot be used: {error.strerror}") from None
+        raise _unusable(lock_file.parent, error) from None
     try:
         lease = LeaseFile(lease_path, _lock(descriptor), timing)
         lease.acquire()
@@ -45,12 +45,17 @@ def holding(lock_file: Path, busy: str, timing: Timing = REAL_TIME) -> Iterator[
         raise FolderBusyError(f"{busy}, or wait for it to end{f' ({holder})' if holder else ''}") from None
     except OSError as error:
         os.close(descriptor)
-        raise UserError(f"{lock_file.parent} cannot be used: {error.strerror}") from None
+        raise _unusable(lock_file.parent, error) from None
     try:
         yield
     finally:
         lease.release()
         os.close(descriptor)
+
+
+def _unusable(folder: Path, error: OSError) -> UserError:
+    name = f" ({Path(error.filename).name})" if error.filename else ""
+    return UserError(f"{folder} cannot be used: {error.strerror}{name}")
 
 
 def _lock(descriptor: int) -> bool:

@@ -6,6 +6,7 @@ Its name begins with `_`, because those who read a folder of parquet files skip 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,16 +18,18 @@ _NAMES = (COMPLETED, "completed")
 
 def find_marker(folder: Path) -> Path | None:
     """The folder's marker; None if it is not finished."""
-    return next((path for path in (folder / name for name in _NAMES) if path.exists()), None)
+    return next((path for path in (folder / name for name in _NAMES) if os.path.lexists(path)), None)
 
 
 def read_marker(folder: Path) -> str | None:
-    """The text of the folder's marker; None if it is not finished."""
+    """The text of the folder's marker; empty if it cannot be read, None if there is none."""
     for name in _NAMES:
         try:
             return (folder / name).read_text("utf-8", "replace")
         except FileNotFoundError:
             continue
+        except OSError:
+            return ""
     return None
 
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ray_downloader.errors import RunFolderError
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.small_json import read_object
 
 _NOTE = ".moves.json"
 _TRASH = re.compile(r"trash-\d{8}T\d{6}Z")
@@ -83,9 +83,9 @@ def _make(root: Path, moves: Moves) -> None:
 
 def _read(note: Path) -> Moves:
     try:
-        document: dict[str, Any] = json.loads(note.read_text("utf-8"))
+        document = read_object(note)
         return Moves(document["trash"], document["away"], document["into_place"], document["texts"])
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise RunFolderError(
             f"{note} is damaged, and a reset or list=extend was under way when its process ended; what was moved is "
             f"in {note.parent}/trash-*. Delete {note.name}, and run the same command again"

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ray_downloader.run_folder.small_json import parse_object
+
 _ACTIONS = frozenset({"pause", "resume", "rate", "ban"})
 
 
@@ -66,7 +68,7 @@ class OrderFile:
 def _parse(line: bytes) -> ServerOrder | None:
     """The order in a line; None for one that was torn by a full disk or a lost machine."""
     try:
-        order = json.loads(line)
+        order = parse_object(line)
         value = order.get("value")
         found = ServerOrder(
             str(order["action"]),

@@ -15,6 +15,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.run_folder.guards import holds_images
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.moves import Moves
+from ray_downloader.run_folder.small_json import read_object
 
 #: Asks the user, on a terminal.
 Ask = Callable[[str], str]
@@ -108,6 +109,6 @@ def _submission(settings: Settings, environ: Mapping[str, str]) -> dict[str, str
 
 def _last_reset(layout: RunLayout) -> object:
     try:
-        return json.loads(layout.reset_file.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        return read_object(layout.reset_file)
+    except (OSError, ValueError):
         return None

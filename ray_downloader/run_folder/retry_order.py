@@ -15,6 +15,7 @@ from pathlib import Path
 from ray_downloader.errors import ErrorKind
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_json import read_object
 
 _NUMBER_OF_JOURNAL = re.compile(r"-retry(\d+)-")
 
@@ -56,10 +57,10 @@ NO_RETRY = RetryOrder()
 def load_retry_order(layout: RunLayout) -> RetryOrder:
     """The newest order of the run, finished or not; `NO_RETRY` if there is none."""
     try:
-        values = json.loads(layout.retry_order_file.read_text("utf-8"))
+        values = read_object(layout.retry_order_file)
         kinds = tuple(ErrorKind(kind) for kind in values["kinds"])
         return RetryOrder(int(values["number"]), kinds, str(values["started_at"]), bool(values["is_finished"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return NO_RETRY
 
 

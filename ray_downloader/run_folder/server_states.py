@@ -15,6 +15,7 @@ from typing import Any
 
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_json import read_object
 
 SAVED_AT = "saved_at_unix_s"
 #: So many states are written in 10 ms, so they are in one file that people can read.
@@ -91,9 +92,9 @@ def save_server_states(layout: RunLayout, snapshots: States) -> None:
 
 def _whole_states(layout: RunLayout) -> dict[str, dict[str, Any]]:
     try:
-        states: dict[str, dict[str, Any]] = json.loads(layout.servers_state_file.read_text("utf-8"))
+        states = read_object(layout.servers_state_file)
         return {budget: state for budget, state in states.items() if isinstance(state, dict)}
-    except (FileNotFoundError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return {}
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from ray_downloader.config.settings import OutputStructure, known_keys
+from ray_downloader.run_folder.small_json import parse_object
 
 
 def stored_structure(settings: str | bytes) -> OutputStructure:
@@ -17,5 +16,5 @@ def stored_structure(settings: str | bytes) -> OutputStructure:
         ValueError: It is not a settings file.
         AttributeError: Likewise.
     """
-    structure = json.loads(settings).get("output_structure", {})
+    structure = parse_object(settings).get("output_structure", {})
     return OutputStructure.model_validate(known_keys(structure, OutputStructure))

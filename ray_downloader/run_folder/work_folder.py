@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.small_json import read_object
 
 #: Folder of what only the exchange with the store needs.
 STORE = ".store"
@@ -44,7 +45,7 @@ class WorkNote:
     def load(cls, root: Path) -> WorkNote | None:
         """The note of a folder; None if it is not a work folder."""
         try:
-            values = json.loads((root / STORE / _NOTE).read_text("utf-8"))
+            values = read_object(root / STORE / _NOTE)
             return cls(str(values["url"]), str(values["work"]), bool(values["is_whole"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None

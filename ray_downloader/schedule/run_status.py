@@ -64,8 +64,9 @@ def scan(layout: RunLayout, batches: Iterable[Batch], retry: RetryOrder = NO_RET
     for batch in batches:
         folder = BatchFolder(layout.batch_folder(batch.server_name, batch.partition_id), retry)
         counts = folder.final_counts()
-        if counts is None:
-            status.problems += folder.problems()
+        is_of_batch = counts is None or counts.by_kind.total() == batch.rows
+        if counts is None or not is_of_batch:
+            status.problems += folder.problems() if is_of_batch else [f"the marker of {folder.path} is not its own"]
             counts = _counts_so_far(layout, batch, folder)
             left = batch.rows - counts.by_kind.total()
             status.work.append(WorkItem(batch, left))

@@ -14,15 +14,14 @@ import platform
 import signal
 import threading
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from ray_downloader.errors import FolderBusyError
 from ray_downloader.run_folder.lease_file import REAL_TIME, Timing
+from ray_downloader.run_folder.small_json import parse_object
 from ray_downloader.stores.base import ChangedMeanwhileError, ObjectStore, StoreError
 
 #: Its key; readers of folders skip such names.
@@ -59,7 +58,7 @@ class Holder:
     def parse(cls, content: bytes) -> Holder:
         """Read the object; one that cannot be read is nobody's."""
         try:
-            values: Mapping[str, Any] = json.loads(content)
+            values = parse_object(content)
             return cls(**{name: type(getattr(_NOBODY, name))(values[name]) for name in cls.__slots__})
         except (ValueError, KeyError, TypeError):
             return _NOBODY

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.small_json import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Ledger:
 
     def _take(self, line: str) -> None:
         try:
-            key, *values = json.loads(line)
+            key, *values = parse_json(line)
         except ValueError:  # cut off by a kill: what it said is found out again
             return
         if values:

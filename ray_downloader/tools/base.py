@@ -18,6 +18,7 @@ from typing import Any
 from ray_downloader.errors import UserError
 from ray_downloader.registry import Registry
 from ray_downloader.run_folder.markers import read_marker, write_marker
+from ray_downloader.run_folder.small_json import parse_object
 from ray_downloader.tools.context import StoredBatch, ToolContext, fingerprint
 
 
@@ -43,7 +44,7 @@ class Unit:
         if text is None:
             return None
         try:
-            marker = json.loads(text)
+            marker = parse_object(text)
             return Counter(marker["counts"]) if marker["stamp"] == self.stamp else None
         except (ValueError, KeyError, TypeError):
             return None  # a damaged marker: the unit is done again

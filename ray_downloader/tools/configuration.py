@@ -6,7 +6,6 @@ images are stored. A run folder of the legacy project lacks that file, so the de
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from ray_downloader.config.settings import Settings, known_keys
 from ray_downloader.errors import UserError
 from ray_downloader.machine import with_home
+from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.tools.context import ToolContext
 
 #: Keys that concern the tool, not the download whose images it works on.
@@ -61,14 +61,11 @@ def flat_keys(values: Mapping[str, Any], prefix: str = "") -> set[str]:
 
 def _run_settings(root: Path) -> dict[str, Any] | None:
     try:
-        document: dict[str, Any] = json.loads((root / "settings.json").read_text("utf-8"))
+        return known_keys(read_object(root / "settings.json"), Settings)
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise UserError(f"{root / 'settings.json'} is not valid JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise UserError(f"{root / 'settings.json'} is not a settings file: it is not a JSON object")
-    return known_keys(document, Settings)
+        raise UserError(f"{root / 'settings.json'} is not a settings file: {error}") from None
 
 
 def _over_run(run: dict[str, Any] | None, composed: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:

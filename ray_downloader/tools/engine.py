@@ -22,6 +22,7 @@ from ray_downloader.errors import ExitCode
 from ray_downloader.progress import shown
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding
+from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.run_folder.work_folder import shown_place
 from ray_downloader.slurm.begin import working_job
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
@@ -98,8 +99,8 @@ def _summary(tool: Tool, console: Console) -> dict[str, Any]:
 def _known_summary(context: ToolContext) -> dict[str, Any]:
     """The summary, which was written before the exchange began; a damaged one only costs its figures."""
     try:
-        return {**json.loads((context.folder / SUMMARY).read_text("utf-8"))}
-    except (ValueError, TypeError):
+        return read_object(context.folder / SUMMARY)
+    except ValueError:
         return {"tool": context.name}
 
 

@@ -16,6 +16,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.output.rejecting import move_to_errors
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.small_json import parse_json
 from ray_downloader.tools.context import finished_batches
 from ray_downloader.tools.queries import images_database
 
@@ -70,7 +71,7 @@ def _table(known: Iterable[tuple[str, str]]) -> pa.Table:
 
 def _load(path: Path) -> set[tuple[str, str]]:
     try:
-        return {(str(server), str(hashsum)) for server, hashsum in json.loads(path.read_text("utf-8"))}
+        return {(str(server), str(hashsum)) for server, hashsum in parse_json(path.read_text("utf-8"))}
     except (OSError, ValueError, TypeError):
         return set()  # not kept, or damaged: many links are recognized all the same
 

@@ -27,6 +27,7 @@ from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import SUCCESSES
 from ray_downloader.run_folder.lock import holding_run
 from ray_downloader.run_folder.markers import find_marker, remove_marker, write_marker
+from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.tools.context import ToolContext, file_stamp
 
 _APPLIED = "applied"
@@ -187,7 +188,7 @@ def _manifest(applied: Path) -> Mapping[str, str]:
 def _document(applied: Path) -> dict[str, Any]:
     path = applied / _MANIFEST
     try:
-        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        document = read_object(path)
         _ = document["batches"].items()
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RunFolderError(

@@ -29,6 +29,7 @@ from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
+from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.row import Row, RowState
 from ray_downloader.worker.suspects import Suspects
@@ -88,6 +89,7 @@ class BatchWork:
         self._layout = layout
         folder = layout.batch_folder(item.batch.server_name, item.batch.partition_id)
         self._folder = BatchFolder(folder, options.retry)
+        self._folder.set_odd_aside()
         self._journal = Journal(folder, options.retry.attempt_name(attempt_name), options.extra_columns, options.note)
         self._held = HeldPictures(folder)
         self._extra_columns = options.extra_columns
@@ -274,7 +276,7 @@ class BatchWork:
     def _read_under_way(self) -> list[dict[str, Any]]:
         """What was kept; empty if it cannot be read, as it only saves requests."""
         try:
-            rows: list[dict[str, Any]] = json.loads(self._under_way_file.read_text("utf-8"))["rows"]
+            rows: list[dict[str, Any]] = read_object(self._under_way_file)["rows"]
             return [known for known in rows if all(0 <= row < self.batch.rows for row in known["rows"])]
         except (OSError, ValueError, KeyError, TypeError):
             return []

@@ -135,7 +135,7 @@ class RobotsStore:
         """Remove what is of no use any more: files of earlier days, and those of earlier versions."""
         useful = (f"{self._day}-", f"{self._day - 1}-")
         for path in self._folder.glob("*"):
-            if not path.name.startswith(useful):
+            if not path.name.startswith(useful) and not path.is_dir():
                 path.unlink(missing_ok=True)
 
 

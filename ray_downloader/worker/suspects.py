@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ray_downloader.run_folder.small_json import read_object
+
 #: The first death may be chance (out of memory, a machine that is switched off); after this many, rows are suspected.
 CAREFUL_FROM = 2
 #: A row that was alone in the hands of this many processes that died is to blame.
@@ -64,7 +66,7 @@ class Suspects:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        known = json.loads(path.read_text("utf-8"))
+        known = read_object(path)
         rows, deaths, alone = [int(row) for row in known["rows"]], int(known["deaths"]), int(known["alone"])
     except (OSError, ValueError, KeyError, TypeError):
         return {"rows": [], "deaths": 0, "alone": 0}

@@ -46,7 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layout = call(folder)
     identity, _ = load_identity(layout)
     assert identity is not None
-    save_identity(layout, replace(identity, batches=batch_keys(run.settings)))
+    save_identity(layout, replace(identity, batches=batch_keys(run.settings, 12)))
     write_text(layout.servers_state_file, STATE)
     write_text(layout.retry_order_file, '{"number": 1, "kinds": ["dns"], "started_at": "", "is_finished": true}')
     write_text(layout.reset_file, '{"job": "1", "reset": "batched"}')
@@ -191,3 +191,19 @@ def test_a_damaged_page_is_found_when_it_is_read_and_the_next_call_makes_its_fil
     with pytest.raises(BaseException, match="must not use the network or start Ray"):
         call(folder)  # everything is in order again, and the batch is to be published
     assert path.exists()
+
+
+def test_an_earlier_copy_of_the_tables_of_urls_is_no_silent_loss_of_rows(folder: Path) -> None:
+    urls = folder / "out" / "urls"
+    shutil.copytree(urls, folder / "copy")
+    given = (folder / "list.txt").read_text()
+    (folder / "list.txt").write_text(given + "http://a.example/new.jpg\n")
+    pipeline.run(settings_of(folder, list="extend", stages=["partition"]))
+    now = folder / "out" / "newer"
+    urls.rename(now)
+    shutil.copytree(folder / "copy", urls)
+    with pytest.raises(RunFolderError, match=r"batches\.parquet has 12 rows, and the run 13: restore"):
+        call(folder)
+    shutil.rmtree(urls)
+    now.rename(urls)
+    assert pipeline.run(settings_of(folder, stages=["partition"])) is ExitCode.SETTLED

@@ -167,6 +167,18 @@ def flipped(path: Path) -> None:
     path.write_bytes(content)
 
 
+def a_folder(path: Path) -> None:
+    """Something else has the name."""
+    path.unlink()
+    path.mkdir()
+    (path / "something").touch()
+
+
+def deep(path: Path) -> None:
+    """Nested too deeply for a parser that recurses."""
+    path.write_bytes(b"[" * 100_000)
+
+
 def garbage(path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 3)
 
@@ -174,9 +186,11 @@ def garbage(path: Path) -> None:
 CASES = [
     *((name, damage) for name in FILES for damage in (missing, truncated, flipped)),
     *((name, missing) for name in FOLDERS),
+    *((name, a_folder) for name in (f"{FINISHED}/_completed", f"{UNDER_WAY}/successes-killed.arrows")),
+    *((name, deep) for name in ("run.json", f"{FINISHED}/_completed")),
 ]
 #: Readers that notice half a file notice one that has nothing, or nothing of its own, too.
-MORE_CASES = [(name, damage) for name in FILES for damage in (empty, garbage)]
+MORE_CASES = [(name, damage) for name in FILES for damage in (empty, garbage, deep, a_folder)]
 
 
 @pytest.mark.parametrize(

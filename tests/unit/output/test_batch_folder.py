@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -382,3 +383,74 @@ def test_results_name_rows_without_the_passwords_in_their_urls() -> None:
     assert shown.column_names == ["uuid", "identifier"]
     assert shown["identifier"].to_pylist() == ["http://a.org/1.jpg", "http://a.org/@2.jpg"]
     assert shown.schema == secret.schema
+
+
+def test_a_journal_of_another_batch_settles_nothing(folder: BatchFolder, tmp_path: Path) -> None:
+    inputs, others = batch_inputs(4), batch_inputs(8).slice(3)
+    settle(folder, others, "foreign", images=[0, 1], errors=[2, 3, 4])
+    settle(folder, inputs, "own", images=[1], errors=[2])
+    assert folder.settled(inputs) == {1: SUCCESS, 2: "http_4xx"}
+    settle(folder, inputs, "own more", images=[0, 3])
+    folder.publish(inputs)
+    assert published_rows(folder) == (["uuid-0", "uuid-1", "uuid-3"], ["uuid-2"])
+
+
+def test_a_journal_under_the_name_of_the_other_kind_settles_nothing(folder: BatchFolder) -> None:
+    inputs = batch_inputs(2)
+    settle(folder, inputs, "one", images=[0], errors=[1])
+    for old, new in (("successes-one", "errors-two"), ("errors-one", "successes-one"), ("errors-two", "errors-one")):
+        (folder.path / f"{old}.arrows").rename(folder.path / f"{new}.arrows")
+    assert folder.settled(inputs) == {}
+    settle(folder, inputs, "again", images=[0], errors=[1])
+    folder.publish(inputs)
+    assert published_rows(folder) == (["uuid-0"], ["uuid-1"])
+
+
+def test_a_batch_in_the_place_of_another_is_named_and_its_rows_are_left_to_do(tmp_path: Path) -> None:
+    inputs, others = batch_inputs(4), batch_inputs(8).slice(4)
+    first, second = (BatchFolder(tmp_path / "server_name=x" / f"partition_id={number}") for number in (0, 1))
+    settle(first, inputs, "one", images=[0, 1, 2], errors=[3])
+    first.publish(inputs)
+    shutil.copytree(first.path, second.path)
+    assert second.final_counts() is None and first.final_counts() is not None
+    assert second.problems() == [f"{second.path}/_completed is that of server_name=x/partition_id=0"]
+    assert second.settled(others) == {} and len(second.settled(inputs)) == 4
+    settle(second, others, "two", images=[0, 1, 2, 3])
+    second.publish(others)
+    assert second.final_counts() is not None and published_rows(second) == ([f"uuid-{n}" for n in range(4, 8)], [])
+
+
+@pytest.mark.parametrize("name", [SUCCESSES, ERRORS, COMPLETED, "successes-one.arrows", "errors-one.arrows"])
+@pytest.mark.parametrize("is_finished", [True, False], ids=["finished", "under way"])
+def test_what_is_not_a_file_is_named_and_makes_way(folder: BatchFolder, name: str, is_finished: bool) -> None:
+    inputs = batch_inputs(4)
+    settle(folder, inputs, "one", images=[0, 1, 2], errors=[3])
+    if is_finished:
+        folder.publish(inputs)
+    (folder.path / name).unlink(missing_ok=True)
+    (folder.path / name).mkdir()
+    (folder.path / name / "something").touch()
+    assert folder.final_counts() is None
+    assert folder.problems() == [f"{folder.path / name} is damaged, as it is not a file"]
+    before = folder.settled(inputs)
+    folder.set_odd_aside()
+    assert folder.settled(inputs) == before and not any("not a file" in problem for problem in folder.problems())
+    settle(folder, inputs, "two", images={0, 1, 2} - before.keys(), errors={3} - before.keys())
+    folder.publish(inputs)
+    assert published_rows(folder) == (["uuid-0", "uuid-1", "uuid-2"], ["uuid-3"])
+    assert folder.final_counts() is not None and (folder.path / f"damaged-{name}" / "something").exists()
+
+
+@pytest.mark.parametrize("name", [SUCCESSES, ERRORS])
+@pytest.mark.parametrize(
+    "other", [pa.table({"a": [1]}), pa.table({"uuid": [1], "identifier": ["x"]})], ids=["no", "odd"]
+)
+def test_a_table_of_another_kind_has_no_rows(folder: BatchFolder, name: str, other: pa.Table) -> None:
+    inputs = batch_inputs(4)
+    settle(folder, inputs, "one", images=[0, 1, 2], errors=[3])
+    folder.publish(inputs)
+    pq.write_table(other, folder.path / name)
+    assert len(folder.settled(inputs)) == (1 if name == SUCCESSES else 3)
+    (folder.path / COMPLETED).unlink()
+    assert len(folder.settled(inputs)) == (1 if name == SUCCESSES else 3)
+    assert folder.verify() == []

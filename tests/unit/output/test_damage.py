@@ -43,9 +43,13 @@ def settle(folder: BatchFolder, rows: list[int], attempt: str, note: str = "") -
                 journal.add_error(Rows(inputs, [row], [row]), error())
 
 
+#: Of the folder, which its marker confirms.
+NAME = "server_name=a.example/partition_id=0"
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = BatchFolder(tmp_path_factory.mktemp("run") / "partition_id=0")
+    folder = BatchFolder(tmp_path_factory.mktemp("run") / NAME)
     settle(folder, list(range(ROWS)), "one")
     folder.publish(batch_inputs(ROWS))
     return folder.path
@@ -53,8 +57,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(finished: Path, tmp_path: Path) -> BatchFolder:
-    shutil.copytree(finished, tmp_path / "batch")
-    return BatchFolder(tmp_path / "batch")
+    shutil.copytree(finished, tmp_path / NAME)
+    return BatchFolder(tmp_path / NAME)
 
 
 def is_as_it_was(folder: BatchFolder) -> bool:

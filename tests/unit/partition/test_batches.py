@@ -72,6 +72,12 @@ def test_rows_are_checked_against_the_checksums_of_their_pages(layout: RunLayout
     path.write_bytes(sound)
     with pytest.raises(DamagedFileError, match="is damaged"):
         read_batch(layout, replace(batch, row_group=1))
+    with pytest.raises(DamagedFileError, match=r"part 0 has 2 rows, not 3"):
+        read_batch(layout, replace(batch, rows=3))
+    pq.write_table(table.append_column("server_name", pa.array(["b.example"] * 2)), path)
+    with pytest.raises(DamagedFileError, match=r"part 0 has rows of b\.example"):
+        read_batch(layout, batch)
+    assert read_batch(layout, replace(batch, server_name="pooled")).num_rows == 2
 
 
 def test_a_table_of_an_earlier_version_gets_the_columns_that_it_lacks(layout: RunLayout) -> None:

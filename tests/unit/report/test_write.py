@@ -46,7 +46,10 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> RunLayout:
     learned(layout, bad__example={"said": HOSTILE, "rate_rps": 3.0, "throttled": 2})
     layout.logs.mkdir(exist_ok=True)
     layout.command_file.write_text("python -m ray_downloader path_to_output=out retry_errors=transient\n", "utf-8")
-    layout.summary_file.write_text('{"download": {"seconds": 2.0, "images_per_s": 1.5, "bytes": 9}}', "utf-8")
+    rows = {"input": 8, "rejected": 1, "successes": 3, "errors": 3}
+    download = {"seconds": 2.0, "images_per_s": 1.5, "bytes": 9}
+    summary = {"rows": rows, "unsettled_rows": 1, "errors_by_kind": {}, "download": download}
+    layout.summary_file.write_text(json.dumps(summary), "utf-8")
     write_report(layout.root)
     return layout
 

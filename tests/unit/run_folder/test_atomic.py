@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_downloader.run_folder.atomic import remove_temps, replacing, write_text
+from ray_downloader.run_folder.atomic import is_set_aside, remove_temps, replacing, set_aside, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_temp_file(tmp_path: Path) -> None:
@@ -26,6 +26,36 @@ def test_text_is_utf8_whatever_the_locale_and_folders_are_made(tmp_path: Path) -
     write_text(path, "Müller 2\n")
     assert path.read_bytes() == "Müller 2\n".encode()
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_in_the_place_of_a_file_is_set_aside_with_all_that_is_in_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "note.txt"
+    for number in (1, 2):
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        (path / "kept").write_text(str(number))
+        write_text(path, "new\n")
+        assert path.read_text() == "new\n"
+    assert (tmp_path / "damaged-note.txt" / "kept").read_text() == "1"
+    assert (tmp_path / "damaged-note.txt-2" / "kept").read_text() == "2"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} is a folder, and not the file that belongs there; it is {tmp_path}/{name} now"
+        for name in ("damaged-note.txt", "damaged-note.txt-2")
+    ]
+
+
+def test_a_file_is_set_aside_in_the_place_of_an_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    for text in ("one", "two"):
+        path.write_text(text)
+        assert set_aside(path) == tmp_path / "damaged-note.txt"
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["two"]
+    assert is_set_aside(tmp_path / "damaged-note.txt") and not is_set_aside(path)
+    set_aside(path)  # which is not there any more
+    path.symlink_to(path.name)
+    assert set_aside(path).is_symlink()
 
 
 def test_the_temp_file_is_beside_the_file_hidden_and_of_this_process(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.run_folder.health import damaged_url_tables, set_aside, set_damaged_aside
+from ray_downloader.run_folder.health import damaged_url_tables, set_damaged_aside, set_files_aside
 from ray_downloader.run_folder.layout import RunLayout
 from tests.support.partitioned import partitioned_run
 
@@ -20,7 +23,10 @@ def layout(tmp_path: Path) -> RunLayout:
 
 def test_a_sound_folder_and_an_empty_one_have_no_damage(layout: RunLayout) -> None:
     assert list(set_damaged_aside(layout)) == []
-    layout.summary_file.write_text("{}")
+    rows = {"input": 2, "rejected": 0, "successes": 1, "errors": 0}
+    download = {"seconds": 1, "images_per_s": 1.0, "bytes": 7}
+    summary = {"rows": rows, "unsettled_rows": 1, "errors_by_kind": {}, "download": download, "of a later version": 7}
+    layout.summary_file.write_text(json.dumps(summary))
     assert list(set_damaged_aside(layout)) == []
     assert layout.summary_file.exists()
 
@@ -81,6 +87,76 @@ def test_damaged_orders_are_left_out_and_the_others_apply(layout: RunLayout, bad
     assert layout.orders_file.exists(), "it is the operator's"
 
 
+def test_what_is_not_a_folder_or_not_a_file_is_set_aside(layout: RunLayout) -> None:
+    for path in (layout.images, layout.logs, layout.schedules, layout.tools):
+        path.write_text("x")
+    layout.manifests.symlink_to("nowhere")
+    found = set_files_aside(layout)
+    assert len(found) == 5 and all("is not a folder" in sentence and "/damaged-" in sentence for sentence in found)
+    assert not layout.images.exists() and set_files_aside(layout) == []
+    layout.orders_file.mkdir(parents=True)
+    (sentence,) = set_damaged_aside(layout)
+    assert sentence.startswith(f"{layout.orders_file} is damaged (it is not a file)")
+    assert not layout.orders_file.exists()
+
+
+def changed(table: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
+    return lambda path: pq.write_table(table(pq.read_table(path)), path)
+
+
+def one_less(table: pa.Table) -> pa.Table:
+    return table.slice(1)
+
+
+def twice(table: pa.Table) -> pa.Table:
+    return pa.concat_tables([table, table])
+
+
+def of_other_columns(_table: pa.Table) -> pa.Table:
+    return pa.table({"a": [1]})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("batches", one_less, "batches.parquet is damaged (2 rows in 1 batches, not 14)"),
+        ("batches", twice, "batches.parquet is damaged (28 rows in 2 batches, not 14)"),
+        ("batches", of_other_columns, "batches.parquet is damaged (it has no column 'file')"),
+        ("servers", of_other_columns, "servers.parquet is damaged (it has no column 'rows')"),
+        ("rejected", one_less, "rejected.parquet is damaged (0 rows, not 1)"),
+        ("rejected", of_other_columns, "rejected.parquet is damaged (it has no column 'reason')"),
+        ("rows-00000", one_less, "rows-00000.parquet is damaged (1 of its 2 parts are left)"),
+    ],
+)
+def test_tables_of_urls_that_can_be_read_are_those_of_one_partition(
+    tmp_path: Path, name: str, change: Callable[[pa.Table], pa.Table], words: str
+) -> None:
+    urls = [*(f"http://a.example/{number}.jpg" for number in range(12)), "nonsense"]
+    urls += [f"http://b.example/{number}.jpg" for number in range(2)]
+    _, layout = partitioned_run(tmp_path, urls, downloader_parameters={"pool_below": 1})
+    assert list(damaged_url_tables(layout)) == []
+    changed(change)(layout.urls / f"{name}.parquet")
+    assert [sentence.rpartition("/")[2] for sentence in damaged_url_tables(layout)] == [words]
+
+
+def test_each_part_of_a_file_has_its_rows(tmp_path: Path) -> None:
+    _, layout = partitioned_run(tmp_path, [f"http://a.example/{number}.jpg" for number in range(12)])
+    (path,) = layout.urls.glob("rows-*.parquet")
+    changed(one_less)(path)
+    assert list(damaged_url_tables(layout)) == [f"{path} is damaged (part 0 has 11 rows, not 12)"]
+
+
+def test_counts_of_another_version_are_read_and_others_are_damage(tmp_path: Path) -> None:
+    _, layout = partitioned_run(tmp_path, [f"http://a.example/{number}.jpg" for number in range(12)])
+    path = layout.partition_summary_file
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "of a later version": 7}))
+    assert list(damaged_url_tables(layout)) == []
+    path.write_text(json.dumps({**document, "accepted_rows": None}))
+    (sentence,) = damaged_url_tables(layout)
+    assert sentence.startswith(f"{path} is damaged (unexpected content")
+
+
 def test_tables_of_urls_are_checked_at_their_ends(tmp_path: Path) -> None:
     _, layout = partitioned_run(tmp_path, [f"http://a.example/{number}.jpg" for number in range(12)])
     assert list(damaged_url_tables(layout)) == []
@@ -100,8 +176,3 @@ def test_tables_of_urls_are_checked_at_their_ends(tmp_path: Path) -> None:
     ]
     layout.batches_table.unlink()
     assert list(damaged_url_tables(layout)) == [], "nothing was partitioned"
-
-
-def test_what_is_not_there_cannot_be_set_aside(tmp_path: Path) -> None:
-    set_aside(tmp_path / "gone")
-    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from ray_downloader.run_folder.identity import (
     RunIdentity,
     batch_keys,
     changed_keys,
+    cut_as_before,
     load_identity,
     picture_keys,
     picture_note,
@@ -83,7 +84,10 @@ def test_the_keys_of_pictures_are_those_that_make_them() -> None:
 
 def test_the_keys_of_batches_are_those_that_cut_them() -> None:
     given = settings(downloader_parameters={"batch_size": 50, "pool_below": 5})
-    assert batch_keys(given) == {"batch_size": 50, "pool_below": 5}
+    known = batch_keys(given, 7)
+    assert known == {"batch_size": 50, "pool_below": 5, "accepted_rows": 7}
+    parameters = cut_as_before(settings(), {**known, "extended": True}).downloader_parameters
+    assert (parameters.batch_size, parameters.pool_below) == (50, 5)
 
 
 def test_only_keys_of_both_can_have_changed() -> None:

@@ -133,3 +133,15 @@ def test_the_status_is_counted_from_results_where_the_files_that_sum_them_up_are
     assert found["state"] == "stopped"
     assert found["rows"] == {"input": 26, "rejected": 0, "successes": 13, "errors": 2, "left": 11}
     assert found["errors_by_kind"] == {"dns": 2}
+
+
+def test_a_marker_that_counts_other_rows_than_its_batch_has_is_not_believed(layout: RunLayout) -> None:
+    batch = batch_of(layout, "a.org")
+    settle(layout, batch, images=9, errors=3)
+    publish(layout, batch)
+    assert scan(layout, [batch]).work == []
+    marker = layout.batch_folder(batch.server_name, batch.partition_id) / "_completed"
+    marker.write_text(marker.read_text().replace('"dns": 3', '"dns": 2'))
+    status = scan(layout, [batch])
+    assert left(status) == {"a.org": 0} and status.by_kind == {SUCCESS: 9, "dns": 3}
+    assert status.problems == [f"the marker of {marker.parent} is not its own"]

@@ -79,7 +79,7 @@ def test_a_group_that_an_earlier_version_did_not_have_is_made_of_what_is_given(t
 
 def test_a_file_that_is_no_settings_is_named(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text("{")
-    with pytest.raises(UserError, match=r"settings\.json is not valid JSON"):
+    with pytest.raises(UserError, match=r"settings\.json is not a settings file"):
         _context({"path_to_output": str(tmp_path)})
 
 

@@ -311,7 +311,8 @@ def test_the_card_of_the_run_follows_its_images(run: StoredRun) -> None:
     def version() -> str:
         return (run.layout.images / CARD).read_text("utf-8")
 
-    save_summary(run.layout, {"rows": {"input": 5, "rejected": 0, "successes": 5, "errors": 0}, "servers": {}})
+    rows = {"input": 5, "rejected": 0, "successes": 5, "errors": 0}
+    save_summary(run.layout, {"rows": rows, "unsettled_rows": 0, "servers": {}})
     tool = run.tool("size_based", threshold_size=91)
     write_data_card(run.layout, run.settings, load_summary(run.layout) or {})
     cards = [version()]

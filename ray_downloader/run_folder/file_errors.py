@@ -1,0 +1,53 @@
+"""What the system says about the files of a run, in one sentence instead of a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from ray_downloader.errors import RunFolderError
+
+_FULL = {
+    errno.ENOSPC: "no space or no inodes are left on its disk",
+    errno.EDQUOT: "the quota of its disk is used up",
+    errno.EROFS: "its disk is read-only",
+    errno.EFBIG: "a file may not become that large",
+}
+_TOO_MANY = {errno.EMFILE, errno.ENFILE}
+_AFTER = "what was settled is safe"
+
+
+def file_error(error: BaseException | None, root: Path) -> RunFolderError | None:
+    """The error to show instead; None if it is about something else.
+
+    1. A disk has no room, whichever file it was about.
+    2. Too many files are open.
+    3. The system refuses a file of the run folder for another reason: it may not be read, or is a folder.
+
+    Args:
+        root: The run folder, named if the error does not name a file.
+    """
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    path = _named(error)
+    if error.errno in _FULL:
+        return RunFolderError(
+            f"{path or root}: {_FULL[error.errno]}; {_AFTER}: make room, and the same command continues"
+        )
+    if error.errno in _TOO_MANY:
+        return RunFolderError(
+            f"{path or root} cannot be opened, as too many files are open already; {_AFTER}: allow more (ulimit -n), "
+            "and the same command continues"
+        )
+    if path is None or not path.is_relative_to(root):
+        return None
+    return RunFolderError(
+        f"{path} cannot be used: {os.strerror(error.errno)}; {_AFTER}: put that right, and the same command continues"
+    )
+
+
+def _named(error: OSError) -> Path | None:
+    """The file of the error; of two, the one that was to be replaced."""
+    name = error.filename2 or error.filename
+    return Path(os.fsdecode(name)) if isinstance(name, str | bytes | os.PathLike) else None

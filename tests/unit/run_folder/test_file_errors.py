@@ -1,0 +1,60 @@
+"""What the system says about a file of a run is one sentence; any other error is not about its files."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from ray_downloader.errors import ExitCode
+from ray_downloader.run_folder.file_errors import file_error
+
+ROOT = Path("/out")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "no space or no inodes are left on its disk"),
+        (errno.EDQUOT, "the quota of its disk is used up"),
+        (errno.EROFS, "its disk is read-only"),
+        (errno.EFBIG, "a file may not become that large"),
+    ],
+    ids=["space", "quota", "read-only", "large file"],
+)
+def test_what_a_disk_lacks_is_said_of_the_file_or_else_of_the_run_folder(number: int, words: str) -> None:
+    assert str(file_error(OSError(number, "x", "/tmp/a"), ROOT)).startswith(f"/tmp/a: {words}; ")
+    assert str(file_error(OSError(number, "x"), ROOT)).startswith(f"/out: {words}; what was settled is safe")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE], ids=["process", "machine"])
+def test_too_many_open_files_are_said_with_the_limit_to_raise(number: int) -> None:
+    said = str(file_error(OSError(number, "x", "/tmp/a"), ROOT))
+    assert said.startswith("/tmp/a cannot be opened, as too many files are open") and "ulimit -n" in said
+    assert str(file_error(OSError(number, "x"), ROOT)).startswith("/out cannot be opened")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EISDIR, "Is a directory"),
+        (errno.ELOOP, "Too many levels of symbolic links"),
+        (errno.EACCES, "Permission denied"),
+        (errno.EIO, "Input/output error"),
+    ],
+    ids=["folder", "loop", "permission", "broken disk"],
+)
+def test_what_the_system_refuses_is_said_of_files_of_the_run_only(number: int, words: str) -> None:
+    error = file_error(OSError(number, "x", "/out/.x.tmp", None, "/out/images/a"), ROOT)
+    assert str(error).startswith(f"/out/images/a cannot be used: {words}; what was settled is safe")
+    assert error is not None and error.exit_code is ExitCode.FAILED
+    assert str(file_error(OSError(number, "x", b"/out/a"), ROOT)).startswith("/out/a cannot be used")
+    assert file_error(OSError(number, "x", "/etc/a"), ROOT) is None
+    assert file_error(OSError(number, "x"), ROOT) is None
+    assert file_error(OSError(number, "x", 7), ROOT) is None, "a descriptor, whose file is unknown"
+
+
+@pytest.mark.parametrize("error", [None, ValueError("x"), OSError("without a number")])
+def test_other_errors_are_about_something_else(error: BaseException | None) -> None:
+    assert file_error(error, ROOT) is None
