@@ -6,6 +6,7 @@ role. They are never written anywhere, and messages have a store's code and word
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.stores.base import ChangedMeanwhileError, StoredObject, StoreError
 
 if TYPE_CHECKING:
-    from obstore.store import GCSStore, S3Config, S3Credential, S3Store
+    from obstore.store import GCSConfig, GCSStore, S3Config, S3Credential, S3Store
 
 #: Larger files are sent in parts of this size, a few at once: at most 32 MB of one file are in memory.
 PART_BYTES = 8 * 1024 * 1024
@@ -44,7 +45,10 @@ def open_store(url: StoreUrl, environ: Mapping[str, str] = os.environ) -> Client
         from obstore.store import GCSStore, S3Store  # noqa: PLC0415 (only runs in a store need it)
     except ImportError:
         raise UserError(f"path_to_output={url} needs the extra `stores`: {_HINT}") from None
-    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
+    if url.scheme == "gs":
+        endpoint = environ.get("STORAGE_EMULATOR_HOST") or ""
+    else:
+        endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
     options: dict[str, Any] = {
         "prefix": url.prefix or None,
         # Our own loop waits for a store that does not answer; this is only for hiccups of single connections.
@@ -52,18 +56,26 @@ def open_store(url: StoreUrl, environ: Mapping[str, str] = os.environ) -> Client
         "client_options": {
             "connect_timeout": "10s",
             "timeout": "180s",
-            "allow_http": url.scheme == "s3" and endpoint.startswith("http://"),
+            "allow_http": endpoint.startswith("http://"),
         },
     }
     try:
         if url.scheme == "gs":
-            return Client(url, GCSStore(url.bucket, **options))
+            return Client(url, GCSStore(url.bucket, config=_gcs_access(endpoint), **options))
         config, credentials = _s3_access(url, environ, endpoint)
         return Client(url, S3Store(url.bucket, config=config, credential_provider=credentials, **options))
     except UserError:
         raise
     except Exception as error:  # what a library says about its own configuration
         raise UserError(f"path_to_output={url} cannot be used: {_first_line(error)}") from None
+
+
+def _gcs_access(endpoint: str) -> GCSConfig:
+    """Of Google's store itself `obstore` finds the credentials; an emulator, named as for Google's tools, has none."""
+    if not endpoint:
+        return {}
+    account = {"gcs_base_url": endpoint, "disable_oauth": True, "client_email": "", "private_key": ""}
+    return {"service_account_key": json.dumps({**account, "private_key_id": ""})}
 
 
 def _s3_access(
@@ -111,6 +123,8 @@ class Client:
         self._url = url
         self._store = store
         self._obstore = obstore
+        #: By key and etag, what Google's store calls the generation of an object: it is replaced by that only.
+        self._versions: dict[tuple[str, str], str | None] = {}
 
     def list(self) -> Iterator[StoredObject]:
         """As `ObjectStore`."""
@@ -124,7 +138,9 @@ class Client:
         try:
             with self._sentences(may_be_missing=True):
                 answer = self._obstore.get(self._store, key)
-                return bytes(answer.bytes()), _stored(answer.meta)
+                stored = _stored(answer.meta)
+                self._versions[key, stored.etag] = answer.meta["version"]
+                return bytes(answer.bytes()), stored
         except FileNotFoundError:
             return None
 
@@ -155,12 +171,19 @@ class Client:
         """As `ObjectStore`."""
         from obstore import exceptions  # noqa: PLC0415
 
-        mode: Any = "create" if etag is None else {"e_tag": etag}
+        mode: Any = "create"
+        if etag is not None:
+            version = self._versions.get((key, etag))
+            mode = {"e_tag": etag, **({"version": version} if version else {})}
         try:
             with self._sentences():
-                return self._obstore.put(self._store, key, content, mode=mode, use_multipart=False)["e_tag"] or ""
+                answer = self._obstore.put(self._store, key, content, mode=mode, use_multipart=False)
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
             raise ChangedMeanwhileError(key) from None
+        replaced_by = answer["e_tag"] or ""
+        self._versions.pop((key, etag or ""), None)
+        self._versions[key, replaced_by] = answer["version"]
+        return replaced_by
 
     def delete(self, key: str) -> None:
         """As `ObjectStore`."""

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.config.store_url import StoreUrl
-from ray_downloader.errors import UserError
+from ray_downloader.errors import FolderBusyError, UserError
 from ray_downloader.stores.base import ChangedMeanwhileError, StoreError
 from ray_downloader.stores.client import PART_BYTES, Client, open_store
+from ray_downloader.stores.lease import StoreLease
 from ray_downloader.stores.mirror import etag_of
+from tests.support.google_store import google_store
 from tests.support.object_store import BUCKET, KEY, SECRET, RunningStore, running_store
 
 PLACE = f"s3://{BUCKET}/a/run"
@@ -208,3 +210,54 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, miss
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     with pytest.raises(UserError, match=r"needs the extra `stores`: pip install 'ray-downloader\[stores\]'"):
         open_store(StoreUrl.parse(PLACE))
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    with google_store() as running:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", running.endpoint)
+        yield open_store(StoreUrl.parse("gs://pictures/a/run"))
+
+
+def test_googles_store_holds_the_same_objects(google: Client, tmp_path: Path) -> None:
+    key = "images/server_name=a.example%3A80/partition_id=0/_completed"
+    etag = google.put(key, b"content")
+    assert [(found.key, found.size_bytes, found.etag) for found in google.list()] == [(key, 7, etag)]
+    read = google.read(key)
+    assert read is not None and (read[0], read[1].etag) == (b"content", etag)
+    path = tmp_path / "file"
+    path.write_bytes(bytes(PART_BYTES + 1))
+    google.put_file("big", path)
+    google.download("big", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == path.read_bytes()
+    google.delete(key)
+    google.delete(key)
+    assert google.read(key) is None
+
+
+def test_in_googles_store_too_an_object_is_replaced_only_if_it_is_the_one_that_was_read(
+    google: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = google.replace("lease", b"1", None)
+    with pytest.raises(ChangedMeanwhileError):
+        google.replace("lease", b"2", None)
+    second = google.replace("lease", b"2", first)
+    other = open_store(StoreUrl.parse("gs://pictures/a/run"))
+    read = other.read("lease")
+    assert read is not None and read[1].etag == second
+    third = other.replace("lease", b"3", second)
+    with pytest.raises(ChangedMeanwhileError):
+        google.replace("lease", b"4", second)
+    assert third not in {first, second}
+
+
+def test_a_run_in_googles_store_is_held_and_given_back(google: Client) -> None:
+    lease = StoreLease(google, Path("/tmp/mine"), "gs://pictures/a/run")
+    assert lease.acquire() == ""
+    lease.claim("w1")
+    with pytest.raises(FolderBusyError):
+        StoreLease(google, Path("/tmp/other"), "gs://pictures/a/run").acquire()
+    lease.release()
+    again = StoreLease(google, Path("/tmp/other"), "gs://pictures/a/run")
+    assert again.acquire() == "w1"
+    again.release()
