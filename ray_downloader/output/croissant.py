@@ -10,7 +10,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,8 +23,10 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.output.data_card import DATA_FILES, kept_in_run
 from ray_downloader.output.parquet import PICTURES
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.base_runs import stored_columns
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.schemas import RAW, success_schema
+from ray_downloader.run_folder.work_folder import shown_place
 
 CROISSANT = "croissant.json"
 _MOST_VALUES = 100
@@ -104,8 +108,8 @@ class Facts:
 def write_croissant(settings: Settings, layout: RunLayout, summary: Mapping[str, Any]) -> None:
     """Write the description of a run that has images."""
     if layout.images.is_dir():
-        schema = success_schema(kept_in_run(layout), settings.image.extra_columns)
-        document = croissant(settings, schema, summary, facts_of(layout))
+        schema = success_schema(kept_in_run(layout), stored_columns(settings))
+        document = croissant(settings, schema, summary, facts_of(layout), _url_of(layout.root))
         write_text(layout.images / CROISSANT, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -125,10 +129,24 @@ def facts_of(layout: RunLayout) -> Facts:
     return facts
 
 
-def croissant(settings: Settings, schema: pa.Schema, summary: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
-    """The document."""
+def _url_of(root: Path) -> str | None:
+    place = shown_place(root)
+    if place != str(root):
+        return place
+    return root.as_uri() if root.is_absolute() else None
+
+
+def croissant(
+    settings: Settings, schema: pa.Schema, summary: Mapping[str, Any], facts: Facts, url: str | None
+) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        schema: The columns of `successes.parquet`.
+        url: Of the run, which for a run in an object store is not the folder in which it worked.
+    """
     rows = summary["rows"]
-    name = settings.path_to_output.name or "images"
+    name = unquote((url or settings.path_to_output.name).rpartition("/")[2]) or "images"
     origin = settings.path_to_input.rpartition("/")[2]
     program = {"@type": "sc:SoftwareApplication", "name": "ray_downloader", "softwareVersion": __version__}
     return {
@@ -137,7 +155,7 @@ def croissant(settings: Settings, schema: pa.Schema, summary: Mapping[str, Any],
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": name,
         "description": f"{rows['successes']} images of {rows['input']} rows of {origin}, downloaded by ray_downloader.",
-        "url": settings.path_to_output.as_uri() if settings.path_to_output.is_absolute() else name,
+        "url": url or name,
         "license": [text for text, _ in facts.licenses.most_common(_MOST_VALUES)] or ["unknown"],
         "version": "1.0.0",
         "datePublished": facts.last_day or "1970-01-01",

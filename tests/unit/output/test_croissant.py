@@ -11,6 +11,7 @@ import pytest
 from ray_downloader.config.settings import Settings
 from ray_downloader.output.croissant import _DESCRIPTIONS, CROISSANT, Facts, croissant, write_croissant
 from ray_downloader.run_folder.schemas import SUCCESS_SCHEMA
+from ray_downloader.run_folder.work_folder import WorkNote
 from tests.support.stored import StoredRun, received, row
 
 SUMMARY = {"rows": {"input": 5, "rejected": 1, "successes": 3, "errors": 1}}
@@ -54,7 +55,7 @@ def test_the_package_of_mlcommons_finds_it_valid(described: Path) -> None:
 
 def test_a_run_of_unknown_licence_in_the_working_folder_is_described_too() -> None:
     settings = Settings.from_config({"path_to_input": "list.txt", "path_to_output": "."})
-    document = croissant(settings, SUCCESS_SCHEMA, SUMMARY, Facts())
+    document = croissant(settings, SUCCESS_SCHEMA, SUMMARY, Facts(), None)
     assert (document["name"], document["url"]) == ("images", "images")
     assert (document["license"], document["datePublished"]) == (["unknown"], "1970-01-01")
     assert document["creator"]["name"] == "unknown"
@@ -68,3 +69,18 @@ def test_a_run_is_named_after_its_folder_and_columns_after_what_they_are(describ
     fields = {one["name"]: one["description"] for one in document["recordSet"][0]["field"]}
     assert fields["original_format"] == "original format"
     assert all(fields[name] == words for name, words in _DESCRIPTIONS.items() if name in fields)
+
+
+def test_a_run_in_a_store_is_described_by_its_url_and_one_with_base_has_its_column(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "a b")
+    run.add([row("a", received(1))])
+    values = {"path_to_input": "list.txt", "path_to_output": run.root, "base": ["march"]}
+    write_croissant(Settings.from_config(values), run.layout, SUMMARY)
+    here = json.loads((run.layout.images / CROISSANT).read_text("utf-8"))
+    assert (here["name"], here["url"]) == ("a b", (tmp_path / "a b").as_uri())
+    assert here["recordSet"][0]["field"][-1]["name"] == "reused"
+    WorkNote(url="s3://bucket/lab/april", work="w1").save(run.root)
+    write_croissant(Settings.from_config(values), run.layout, SUMMARY)
+    there = json.loads((run.layout.images / CROISSANT).read_text("utf-8"))
+    assert (there["name"], there["url"]) == ("april", "s3://bucket/lab/april")
+    assert str(tmp_path) not in json.dumps(there)
