@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.politeness.server.evidence import Evidence, is_throttled
+from ray_downloader.politeness.server.evidence import is_throttled
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
 from ray_downloader.worker.spacing import Spacing
@@ -70,15 +70,15 @@ def blames_server(failure: Failure) -> bool:
 
 def is_own_fault(row: Row, failure: Failure | None) -> bool:
     """Whether a failure is the row's own, however the server is doing: it is odd, and fails as it did before."""
-    is_new = row.failure is not None and failure is not None and _sort_of(row.failure) is not _sort_of(failure)
+    is_new = failure is not None and row.odd_sort not in {"", _sort_of(failure)}
     return row.is_odd and not row.is_probe and not is_new
 
 
-def _sort_of(failure: Failure) -> Evidence:
+def _sort_of(failure: Failure) -> str:
     """A row that is refused, broken or cannot be reached for itself may be one of the others with its server."""
     if is_throttled(failure.kind, failure.http_status, failure.retry_after_s):
-        return Evidence.REFUSED
-    return Evidence.UNREACHED if failure.kind in _UNREACHED else Evidence.FAILED
+        return "refused"
+    return "unreached" if failure.kind in _UNREACHED else "failed"
 
 
 class FaultJudge:
@@ -105,7 +105,8 @@ class FaultJudge:
         """Before a failed row is retried or returned: decide whether it is odd, and owes an attempt."""
         if not self.would_be_odd(row) or self._may_be_chance(row):
             return
-        row.is_odd = True
+        if not row.is_odd:
+            row.is_odd, row.odd_sort = True, _sort_of(row.failure) if row.failure else ""
         if row.owes_attempt:
             row.owes_attempt = False
             row.attempt += 1
@@ -166,9 +167,14 @@ class FaultJudge:
                     row.owes_attempt, row.failed_at_s = False, None
 
     def is_failing(self, row: Row) -> bool:
-        """Whether its last failure may be its server's: nothing was served since, and no comparison has shown it."""
+        """Whether its last failure may be its server's: nothing was served since, and no comparison has shown it.
+
+        What it failed with as a probe, or together with others before their server recovered, is forgiven.
+        """
         failure = row.failure
-        may_be_servers = failure is not None and (failure.kind in _TROUBLE or blames_server(failure))
+        if failure is None or row.failed_at_s is None:
+            return False
+        may_be_servers = failure.kind in _TROUBLE or blames_server(failure)
         is_known = row.is_odd or row.controls >= CONTROLS_FOR_ODD or self.would_be_odd(row)
         return may_be_servers and not is_known
 
@@ -201,7 +207,7 @@ class FaultJudge:
             row.failed_at_s = now_s
             return Fault.ROW
         if not row.is_probe:
-            row.is_odd = False
+            row.is_odd, row.odd_sort = False, ""
         is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
         row.refusals = row.refusals + 1 if is_refusal else 0
         self._count(refused=is_refusal)

@@ -90,6 +90,7 @@ class Row:
         not_before_s: When the next request may start, on the worker's clock.
         is_retry: Whether its last failure was its own, so that the next request is charged to the retries.
         is_odd: Whether it failed and others of its server were served before its next try: its failures are its own.
+        odd_sort: As what: "refused", "unreached" or "failed"; anything else that it fails with is judged anew.
         is_probe: Whether its last request found out if its server is still in trouble, so a failure was the server's.
         refusals: How often in a row it was refused, with a 429, a 503 or the like.
         controls: How often a URL that was served before was served again after this one had failed.
@@ -113,6 +114,7 @@ class Row:
     not_before_s: float = 0.0
     is_retry: bool = False
     is_odd: bool = False
+    odd_sort: str = ""
     is_probe: bool = False
     has_started_over: bool = False
     refusals: int = 0
@@ -192,8 +194,9 @@ class Row:
         self.move(self.held_from)
 
     def redirect(self, route: Route, now_s: float) -> None:
-        """Continue at the target of a redirect."""
+        """Continue at the target of a redirect: what it failed with before has passed, and a hop is no retry."""
         self.route, self.redirected_at_s = route, now_s
+        self.failure, self.is_retry = None, False
         self.move(RowState.REDIRECTED)
 
     def defer(self, failure: Failure, not_before_s: float) -> None:
@@ -250,6 +253,7 @@ class Row:
             "wait_s": max(0.0, self.not_before_s - now_s),
             "is_retry": self.is_retry,
             "is_odd": self.is_odd,
+            "odd_sort": self.odd_sort,
             "is_probe": self.is_probe,
             "refusals": self.refusals,
             "controls": self.controls,
@@ -281,6 +285,7 @@ class Row:
             "not_before_s": now_s + min(wait_s, float(known.get("wait_s", wait_s))),
             "is_retry": bool(known["is_retry"]),
             "is_odd": bool(known["is_odd"]),
+            "odd_sort": str(known.get("odd_sort", "")),
             "is_probe": bool(known.get("is_probe", False)),
             "refusals": int(known.get("refusals", 0)),
             "controls": int(known.get("controls", 0)),

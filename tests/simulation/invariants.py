@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import cast
 
 from ray_downloader.errors import ErrorKind, ExitCode
 from ray_downloader.politeness.server.condition import MOST_BY_ONE_URL_S
@@ -188,10 +189,13 @@ def nothing_is_asked_for_twice(run: Run) -> Iterator[str]:
     After a failure, a URL that was answered may be asked for again: that tells the server's fault from its last rows'.
     """
     answered: Counter[str] = Counter()
-    for log in run.arrivals:
+    for server, log in zip(run.world.servers, run.arrivals, strict=True):
         before: deque[Arrival] = deque(maxlen=MAX_CONNECTIONS)
+        lost_s = _lost_s(run, server.name)
         for arrival in asked(log):
-            is_control = answered[arrival.url] > 0 and any(one.is_failure for one in before)
+            since_s = before[0].at_s if before else 0.0
+            has_failed = any(one.is_failure for one in before) or any(since_s <= at_s < arrival.at_s for at_s in lost_s)
+            is_control = answered[arrival.url] > 0 and has_failed
             if not (arrival.is_failure or arrival.is_cut or is_control):
                 answered[arrival.url] += 1
             before.append(arrival)
@@ -201,6 +205,12 @@ def nothing_is_asked_for_twice(run: Run) -> Iterator[str]:
     if sum(again.values()) > allowed:
         worst = max(again, key=lambda url: again[url])
         yield f"{sum(again.values())} answers were asked for again, {worst} {again[worst]} times"
+
+
+def _lost_s(run: Run, server: str) -> list[float]:
+    """When requests to a server were lost on their way: failures, too, of which it knows nothing."""
+    lost = (event for event in run.events if event[1] == "lost" and f"//{server}/" in str(event[3]))
+    return [cast("float", event[0]) for event in lost]
 
 
 def _lost_rows(run: Run) -> float:

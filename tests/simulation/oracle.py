@@ -74,6 +74,8 @@ def ends_of(world: World, number: int) -> Ends:
 
 def _ends_at(world: World, server: int, fate: Fate) -> Ends:
     verdict = verdict_of(world, server)
+    if verdict is not None and world.politeness.get("robots") == "obey":
+        verdict = verdict | {"robots"}  # its robots.txt cannot be read, either
     ends = _ends_of_fate(world, server, fate) | _ends_in_passing_trouble(world, server, fate)
     if _is_banned(world, server):
         ends = ends | {"ignored_server"}
@@ -105,6 +107,8 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
         never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
         if is_failing or trouble.share < 1 or (may_be_url and (is_few or never_served)):
             ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
+    if _begins_badly(world, server):
+        ends |= REFUSED
     if isinstance(fate, Says) and fate.times == FOREVER and fate.status in _PASSING | {403}:
         ends |= REFUSED  # the last rows of a server, with no other left to tell by
     if world.servers[server].limits and (ends or is_failing):
@@ -114,6 +118,18 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
     elif is_failing and ends:
         ends |= _failing_kinds(fate)
     return frozenset(ends)
+
+
+def _begins_badly(world: World, server: int) -> bool:
+    """Whether none of its files comes on its first visit, and some never do: the few probes of a patience may miss all.
+
+    Where each comes on its second one, a probe that goes to a row that was refused before finds out.
+    """
+    rows = [row for row in world.rows if row.server == server]
+    fates = [row.fate for row in rows] + [row.mirror[1] for row in world.rows if row.mirror and row.mirror[0] == server]
+    fates = [fate for fate in fates if not (isinstance(fate, Moved) and fate.to not in {None, server})]
+    is_failing = all(isinstance(fate, Fails | Says) and fate.times for fate in fates)
+    return is_failing and any(_never_serves(fate) for fate in fates)
 
 
 def _is_banned(world: World, server: int) -> bool:

@@ -519,6 +519,13 @@ def test_a_retry_after_outlives_a_restart(at_s: float) -> None:
         held(one_server(*rows(60), troubles=(trouble,), faults=(fault,)))
 
 
+def test_an_operators_pause_does_not_use_up_the_patience_with_a_server() -> None:
+    """While nothing may be requested no probe can show that it is well again; its rows ended as `server_refused`."""
+    faults = (Ordered(10.0, "pause", 0), Ordered(400.0, "resume", 0))
+    world = one_server(*rows(40), troubles=(Trouble(2.0, 420.0, 503),), faults=faults, politeness={"patience_s": 60.0})
+    assert kinds(held(world)) == {"image": 40}
+
+
 def test_hosts_of_a_group_share_the_rate_of_its_rule() -> None:
     """A rule for a shipped group was never used."""
     rule = {"server": "*.group.example", "group": "group", "rate_rps": 4.0}
@@ -621,6 +628,16 @@ def test_a_clock_that_is_set_back_makes_no_row_wait_longer() -> None:
     steps = tuple(ClockStepped(float(at_s), -3600.0) for at_s in range(3, 60, 3))
     run = held(one_server(*fates, task_seconds=5.0, faults=steps))
     assert run.seconds < 120.0
+
+
+def test_slices_that_begin_after_an_outage_do_not_compare_again_what_is_known_to_be_well() -> None:
+    """Each of them requested a file once more that had come before, although others were served meanwhile."""
+    lost = NetworkLost(3.6, 203.6, ErrorKind.CONNECT)
+    run = held(
+        one_server(*rows(30), faults=(lost,), rate_rps=3.0, slots=3, task_seconds=20.0, batch_rows=20, pool_below=1000)
+    )
+    assert kinds(run) == {"image": 30}
+    assert len(asked(run.arrivals[0])) == 31, "one of them found out that the network was there again"
 
 
 def test_a_slice_that_waits_for_slow_files_leaves_the_permits_to_others() -> None:

@@ -1,7 +1,7 @@
 """How long a server in trouble is waited for before its rows are given up. Time counts only while nothing else is left.
 
-The clock runs while the server is in trouble, the run is idle (has nothing else to do) and our own network works. It
-restarts with each trouble. Pure.
+The clock runs while the server is in trouble, the run is idle (has nothing else to do), our own network works and the
+operator has not paused it. It restarts with each trouble. Pure.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Patience:
 
     __slots__ = (
         "_is_idle",
+        "_is_paused",
         "_is_trouble",
         "_noted_s",
         "_patience_s",
@@ -42,7 +43,7 @@ class Patience:
         self._patience_s = patience_s
         self._noted_s = now_s
         self._spent_s = 0.0
-        self._is_trouble = self._is_idle = False
+        self._is_trouble = self._is_idle = self._is_paused = False
         #: Whether our own network is down.
         self.is_outage = False
         #: Whether it answered in this run or an earlier one, whatever the answer.
@@ -52,7 +53,7 @@ class Patience:
 
     @property
     def _is_counting(self) -> bool:
-        return self._is_trouble and self._is_idle and not self.is_outage
+        return self._is_trouble and self._is_idle and not self._is_paused and not self.is_outage
 
     @property
     def allowed_s(self) -> float:
@@ -74,6 +75,11 @@ class Patience:
         """Record whether our own network is down: then nothing is the server's fault."""
         self._count(now_s)
         self.is_outage = is_outage
+
+    def note_pause(self, is_paused: bool, now_s: float) -> None:
+        """Record whether the operator lets nothing be requested: then no probe can find out whether it is well."""
+        self._count(now_s)
+        self._is_paused = is_paused
 
     def note_trouble(self, is_trouble: bool, now_s: float) -> None:
         """Record whether the server is in trouble; once it is well, the next trouble starts with full patience."""

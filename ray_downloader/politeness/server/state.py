@@ -113,6 +113,7 @@ class ServerState:
         return self._explained(self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s), now_s)
 
     def _take_in(self, request: LeaseRequest, now_s: float, rng: random.Random) -> None:
+        self._patience.note_pause(self._ordered is Verdict.PAUSED, now_s)
         self._allocator.receive(request, now_s)
         self._reader.open_elsewhere = self._allocator.in_flight - request.in_flight
         self._day_requests.note_report(request, holder_name(request), now_s)

@@ -231,3 +231,16 @@ def test_a_row_that_is_odd_for_refusals_is_not_at_fault_for_not_being_reached() 
     assert not is_own_fault(odd, lost)
     assert judge.judge(odd, lost, 2.0) is Fault.SERVER
     assert not odd.is_odd
+
+
+def test_what_a_row_is_odd_for_does_not_change_with_what_it_fails_with_as_a_probe() -> None:
+    judge, (odd, *_) = FaultJudge(), rows_of(2)
+    empty, lost = Failure(ErrorKind.EMPTY, "", 200), Failure(ErrorKind.DNS, "")
+    fail(judge, odd, empty)
+    odd.failure = empty
+    judge.notice_served(1.0)
+    judge.review(odd)
+    odd.is_probe = True
+    assert judge.judge(odd, lost, 2.0) is Fault.SERVER
+    odd.failure, odd.is_probe = lost, False
+    assert judge.judge(odd, lost, 3.0) is Fault.SERVER

@@ -203,3 +203,14 @@ def test_a_wait_does_not_become_longer_as_the_clock_is_set_back() -> None:
     assert again.not_before_s == 506.0
     again.resume(saved, 500.0, 996_400.0)
     assert again.not_before_s == 510.0
+
+
+def test_a_hop_after_a_retry_is_no_retry() -> None:
+    """It was charged to the retries, of which a short list has few, and the row was given up between two hops."""
+    row = a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.defer(Failure(ErrorKind.HTTP_5XX, "", 500), 0.0)
+    row.is_retry = True
+    row.move(RowState.IN_FLIGHT)
+    row.redirect(Route(RequestUrl.parse("http://a.example/2"), "a.example"), 1.0)
+    assert (row.failure, row.is_retry) == (None, False)

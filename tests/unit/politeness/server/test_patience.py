@@ -79,3 +79,11 @@ def test_a_clock_that_is_read_back_takes_no_patience() -> None:
     patience.note_idle(True, 400.0)
     patience.note_idle(True, 300.0)
     assert patience.last_probe_s(300.0) == 900.0
+
+
+def test_patience_does_not_run_out_while_the_operator_pauses_the_server() -> None:
+    patience = waiting()
+    patience.note_pause(True, 200.0)
+    assert patience.last_probe_s(200.0) is None
+    patience.note_pause(False, 5_000.0)
+    assert patience.last_probe_s(5_000.0) == 5_000.0 + 800.0
