@@ -31,6 +31,7 @@ from ray_downloader.worker.in_flight import Ended, InFlightRequests
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.publisher import Publisher
+from ray_downloader.worker.renditions import Renditions
 from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_checksum
 from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest
 from ray_downloader.worker.row import Row, RowState
@@ -57,6 +58,8 @@ AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
 #: The answer to a conditional request for what has not changed.
 _NOT_MODIFIED = 304
+#: The answer of IIIF's servers to what they cannot do.
+_NOT_IMPLEMENTED = 501
 #: What is known about a row over which several processes died.
 BLAMED = f"{BLAMED_AFTER} worker processes in a row died while they worked on this row alone"
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT})
@@ -96,6 +99,7 @@ class Worker:
         time_slice: TimeSlice,
     ) -> None:
         self._policy = policy
+        self._renditions = Renditions(policy.least_px)
         self._ports = ports
         self._holder = time_slice.holder
         self._open = [batch for batch in batches if batch.left]
@@ -213,10 +217,7 @@ class Worker:
                 if batch.is_blamed(row):
                     self._settle_error(row, Failure(ErrorKind.INTERNAL, BLAMED))
                     continue
-                if not row.listed and (
-                    rendition := self._policy.rendition(row.identifier)
-                ):  # a checksum is of the listed
-                    row.prefer(rendition)
+                self._renditions.choose(row)
                 self._send_to(row, batch.resume(row, now_s, self._ports.wall_clock()))
 
     def _send_to(self, row: Row, url: str) -> None:
@@ -277,7 +278,7 @@ class Worker:
         queue.obey_crawl_delay(self._robots.crawl_delay_s(route.server))
         if row.state is RowState.DEFERRED:
             queue.add_deferred(row, row.not_before_s)
-        elif row.state is RowState.REDIRECTED or row.attempt > 1:
+        elif row.state is RowState.REDIRECTED or row.attempt > 1 or row.has_lost_version:
             queue.add_first(row)
         else:
             queue.add(row)
@@ -403,6 +404,8 @@ class Worker:
         assert isinstance(row, Row)
         if result.status == _NOT_MODIFIED and row.validators:  # we asked for it, so it is no failure
             result = replace(result, kind=None, message="", said="")
+        if result.status == _NOT_IMPLEMENTED and row.asks_for_version:  # it has no such version, and never will
+            result = replace(result, kind=ErrorKind.HTTP_4XX)
         now_s = self._ports.clock()
         _log.debug(
             "%s: %s after %.2f s, %d bytes", row.url, result.status or result.kind, result.total_s, result.size_bytes
@@ -448,11 +451,22 @@ class Worker:
             self._follow(row, result, now_s)
         elif result.status == _NOT_MODIFIED:
             self._keep_held(queue, row)
+        elif row.asks_for_sizes:
+            self._learn_sizes(row, result)
         else:
             assert row.route is not None
             queue.notice_file(row.route, is_listed=not row.hops)
             row.move(RowState.BODY)
             self._bodies.add(row, result)
+
+    def _learn_sizes(self, row: Row, result: FetchResult) -> None:
+        """Continue with the version that the document names; if it names none, with the listed picture."""
+        if result.file is not None:  # far too large for such a document
+            result.file.close()
+        if self._renditions.learn_sizes(row, result.body):
+            self._send_to(row, row.url)
+        else:
+            self._fail(row, Failure(ErrorKind.NOT_IMAGE, "no size of this picture is known", result.status))
 
     def _keep_held(self, queue: ServerQueue, row: Row) -> None:
         """The picture of an earlier run has not changed; if it is lost, it is requested without a condition."""
@@ -598,11 +612,19 @@ class Worker:
     def _store(self, row: Row, result: FetchResult, image: ProcessedImage, checksum_ok: Sequence[bool | None]) -> None:
         record = image_record(row, result, image, self._now(), self._robots.usage(row.route))
         row.batch.settle_image(row, record, checksum_ok)
+        if self._renditions.note_stored(row):
+            self._choose_again(row.server)
         if record.rendition:
             self._telemetry.stored_rendition(row.server, result.size_bytes)
         self._telemetry.stored_bytes += len(image.image)
         _log.debug("%s: stored, %d bytes", row.identifier, len(image.image))
         self._settled(row, "")
+
+    def _choose_again(self, server: str) -> None:
+        """Its server was found not to have some versions of pictures: rows that wait need not ask for them."""
+        for row in [row for queue in self._queues.values() for row in queue.take_fresh(server)]:
+            self._renditions.choose_again(row)
+            self._send_to(row, row.url)
 
     def _refetch(self, row: Row, result: FetchResult, wrong: Sequence[int]) -> None:
         """Request a URL once more for the input rows whose list describes other bytes."""

@@ -16,7 +16,6 @@ from ray_downloader.config.secrets import SecretHeaders
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ErrorKind, error_code
 from ray_downloader.fetch.base import DnsFailure, FetchResult
-from ray_downloader.fetch.renditions import Rendition, find_rendition
 from ray_downloader.partition.server_key import BadUrlError, RequestUrl, without_user_info
 from ray_downloader.politeness.headers.moments import seconds_until
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
@@ -145,15 +144,11 @@ class RequestPolicy:
         self.requires_checksum = settings.dataset.checksum == "require"
         self._directives = settings.politeness.opt_out_directives
         self._is_strict = settings.politeness.opt_out == "strict"
-        self._least_px = least_px_of(settings)
+        self.least_px = least_px_of(settings)
         self._policies = policies
         self._ignored = frozenset(ignored)
         self._secrets = secrets
         self._known: dict[str, tuple[str, bool | None]] = {}
-
-    def rendition(self, url: str) -> Rendition | None:
-        """The version of a listed picture to request instead of it (`image.renditions`)."""
-        return find_rendition(url, self._least_px) if self._least_px else None
 
     def route(self, url: str, start: str | None = None) -> Route | Failure:
         """Where a request for `url` goes, or why there is none.

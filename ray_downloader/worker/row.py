@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 STALE_REDIRECT_S = 60.0
 #: `Row.failed_at_s` of a row that failed before others of its server were served, whenever that was.
 OTHERS_SERVED_SINCE = float("-inf")
+#: Refusals of a version of a picture after which a document may say which others there are.
+_NO_SUCH_VERSION = frozenset({400, 403, 404, 405, 501})
 #: Refusals that are typical of an expired redirect (a signed URL).
 _EXPIRED = frozenset({401, 403, 404, 410})
 
@@ -81,6 +83,7 @@ class Row:
         mirrors: URLs of the same bytes, to be tried when this one has failed for good.
         listed: What the list states about the bytes for each of its rows; empty if it states nothing.
         rendition: The smaller version that is requested first; the identifier is the first mirror then.
+        has_asked_sizes: Whether it has turned to the document that says which versions there are.
         held: The picture of an earlier run, which counts if the server answers that it has not changed.
         attempt: 1 for the first request.
         url: The start of the attempt: the identifier or a mirror.
@@ -103,6 +106,7 @@ class Row:
     mirrors: list[str] = field(default_factory=list)
     listed: Sequence[Listed] = ()
     rendition: Rendition | None = None
+    has_asked_sizes: bool = False
     held: HeldPicture | None = None
     attempt: int = 1
     url: str = ""
@@ -158,7 +162,28 @@ class Row:
     def prefer(self, rendition: Rendition) -> None:
         """Request a smaller version first, before anything was requested."""
         self.rendition, self.url = rendition, rendition.url
+        self.has_asked_sizes = rendition.url == rendition.sizes_url
         self.mirrors = [self.identifier, *self.mirrors]
+
+    @property
+    def asks_for_sizes(self) -> bool:
+        """Whether its requests are for the document that says which versions there are."""
+        return self.rendition is not None and self.url == self.rendition.sizes_url
+
+    @property
+    def asks_for_version(self) -> bool:
+        """Whether its requests are for a smaller version."""
+        return self.rendition is not None and self.url == self.rendition.url
+
+    @property
+    def has_lost_version(self) -> bool:
+        """Whether a version was requested and could not be had, so that it continues with something else."""
+        return self.rendition is not None and RowState.IN_FLIGHT.value in self.events and not self.failure
+
+    def take_version(self, rendition: Rendition) -> None:
+        """Continue with a version that a document about sizes named."""
+        self.rendition = rendition
+        self._turn_to(rendition.url)
 
     @property
     def start_url(self) -> str:
@@ -221,12 +246,30 @@ class Row:
         """
         if not self.mirrors or failure.kind is ErrorKind.OPTED_OUT:
             return False
-        self.url, self.attempt, self.failure = self.mirrors.pop(0), 1, None
+        is_refused = self.asks_for_version and failure.http_status in _NO_SUCH_VERSION
+        if not is_refused or not self.turn_to_sizes():
+            self._turn_to(self.mirrors.pop(0))
+        return True
+
+    def turn_to_sizes(self) -> bool:
+        """Switch to the document that says which versions there are; False if there is none, or it was asked for."""
+        if self.rendition is None or not self.rendition.sizes_url or self.has_asked_sizes:
+            return False
+        self.has_asked_sizes = True
+        self._turn_to(self.rendition.sizes_url)
+        return True
+
+    def turn_to_listed(self) -> None:
+        """Switch from a version that it has not requested yet to the listed picture."""
+        self._turn_to(self.mirrors.pop(0))
+
+    def _turn_to(self, url: str) -> None:
+        """Continue at another URL, whose attempts count anew."""
+        self.url, self.attempt, self.failure = url, 1, None
         self.is_retry = self.is_odd = self.owes_attempt = False
         self.refusals = 0
         self.failed_at_s = None
         self._restart()
-        return True
 
     def _restart(self) -> None:
         self.route, self.hops, self.cookies, self.not_before_s = None, 0, None, 0.0
@@ -238,12 +281,14 @@ class Row:
     def progress(self, now_s: float, now_unix_s: float) -> dict[str, Any] | None:
         """What was learned about it so far, as JSON-able values; None for a row that is as it was in the list."""
         at = self.route.url if self.route and self.hops else None
-        if not (at or self.failure or self.attempt > 1 or self.url != self.start_url):
+        if not (at or self.failure or self.attempt > 1 or self.url != self.start_url or self.has_asked_sizes):
             return None
         return {
             "rows": [int(number) for number in self.rows.numbers],
             "attempt": self.attempt,
             "url": self.url,
+            "rendition": asdict(self.rendition) if self.rendition else None,
+            "has_asked_sizes": self.has_asked_sizes,
             "mirrors": list(self.mirrors),
             "at": at,
             "hops": self.hops,
@@ -277,6 +322,8 @@ class Row:
         resumed = {
             "attempt": int(known["attempt"]),
             "url": str(known["url"]),
+            "rendition": Rendition(**known["rendition"]) if known.get("rendition") else self.rendition,
+            "has_asked_sizes": bool(known.get("has_asked_sizes", False)),
             "mirrors": list(map(str, known["mirrors"])),
             "hops": int(known["hops"]),
             "cookies": RedirectCookies.load(known["cookies"]) if known["cookies"] else None,

@@ -223,6 +223,12 @@ class ServerQueue:
             self._controlled_at_s, self._is_comparing = now_s, True
             self._first.append(ControlRequest(control))
 
+    def take_fresh(self, server: str) -> list[Row]:
+        """The rows of a server that may be fetched at once, which are removed."""
+        taken = [row for row in self._fresh if row.server == server]
+        self._fresh = deque(row for row in self._fresh if row.server != server)
+        return taken
+
     def take_rows_of(self, hosts: Collection[str]) -> list[Row]:
         """Remove and return the rows whose next request would go to one of these hosts."""
 

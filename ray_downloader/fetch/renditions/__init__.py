@@ -7,12 +7,12 @@ is requested (`worker/row.py`). `docs/renditions.md` has the table of schemes an
 from __future__ import annotations
 
 from ray_downloader.fetch.renditions.flickr import flickr
-from ray_downloader.fetch.renditions.iiif import iiif
+from ray_downloader.fetch.renditions.iiif import iiif, iiif_by_info
 from ray_downloader.fetch.renditions.inaturalist import inaturalist
 from ray_downloader.fetch.renditions.model import Rendition
 from ray_downloader.fetch.renditions.wikimedia import wikimedia
 
-__all__ = ["Rendition", "find_rendition"]
+__all__ = ["Rendition", "find_rendition", "iiif_by_info"]
 
 _SCHEMES = (inaturalist, iiif, wikimedia, flickr)
 

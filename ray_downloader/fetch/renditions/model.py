@@ -11,10 +11,17 @@ _Name = TypeVar("_Name")
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """A version of a picture: its name, such as `inaturalist medium`, and its URL."""
+    """A version of a picture.
+
+    Args:
+        name: Such as `inaturalist medium`.
+        url: Its URL.
+        sizes_url: A document that says which versions there are, in case this one is refused; empty if there is none.
+    """
 
     name: str
     url: str
+    sizes_url: str = ""
 
 
 def smallest(sizes_px: Mapping[_Name, int], least_px: int, below: int | None = None) -> _Name | None:

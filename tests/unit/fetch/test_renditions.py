@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from ray_downloader.fetch.renditions import find_rendition
+from ray_downloader.fetch.renditions import find_rendition, iiif_by_info
 from ray_downloader.fetch.renditions.wikimedia import WIDTHS_PX
 
 INAT = "https://inaturalist-open-data.s3.amazonaws.com/photos/1"
@@ -135,3 +138,62 @@ def test_only_widths_that_wikimedia_serves_are_requested(least_px: int) -> None:
     width = int(rendition.name.removeprefix("wikimedia ").removesuffix("px"))
     assert width in WIDTHS_PX
     assert width >= least_px
+
+
+V2 = {"@context": "http://iiif.io/api/image/2/context.json", "width": 4000, "height": 3000}
+V3 = {"@context": "http://iiif.io/api/image/3/context.json", "width": 3000, "height": 4000}
+SIZES = {"sizes": [{"width": 2000, "height": 1500}, {"width": 500, "height": 375}, {"width": 250, "height": 188}]}
+LEVEL = "http://iiif.io/api/image/2/level{}.json"
+
+
+@pytest.mark.parametrize(
+    ("info", "size"),
+    [
+        ({**V2, **SIZES, "profile": LEVEL.format(0)}, "500,"),
+        ({**V3, **SIZES, "profile": "level0"}, "500,375"),
+        ({**V2, "profile": [LEVEL.format(0)]}, None),
+        ({**V2, "sizes": [{"width": 250, "height": 188}], "profile": LEVEL.format(0)}, None),
+        ({**V2, "sizes": [{"width": 4000, "height": 3000}], "profile": LEVEL.format(0)}, None),
+        ({**V2, "profile": [LEVEL.format(1)]}, "448,"),
+        ({**V3, "profile": "level1"}, "336,"),
+        ({**V2, "profile": "http://library.stanford.edu/iiif/image-api/1.1/compliance.html#level1"}, "448,"),
+        ({**V2, **SIZES, "profile": [LEVEL.format(2)]}, "500,"),
+        ({**V2, "sizes": SIZES["sizes"][:1], "profile": [LEVEL.format(2)]}, "448,"),
+        ({**V2}, "448,"),
+        ({**V2, "profile": [LEVEL.format(2), {"maxWidth": 400}]}, "max"),
+        ({**V2, "profile": [LEVEL.format(2), {"maxWidth": 448, "maxHeight": 336}]}, "448,"),
+        ({**V2, "profile": [LEVEL.format(2), {"maxWidth": 448, "maxHeight": 335}]}, "max"),
+        ({**V3, "profile": "level2", "maxArea": 448 * 336}, "336,"),
+        ({**V3, "profile": "level2", "maxArea": 448 * 336 - 1}, "max"),
+        ({**V3, "profile": "level2", "maxWidth": 400}, "max"),
+        ({**V2, "width": 448, "height": 100}, None),
+        ({**V2, "width": 449, "height": 1}, "448,"),
+        ({"profile": "level2"}, None),
+        ({**V2, "width": "4000"}, None),
+        ({**V2, "sizes": "many", "profile": {"a": 1}}, "448,"),
+        ({**V2, "sizes": [7, {"width": 0, "height": 9}], "profile": LEVEL.format(0)}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_info_json_says_which_size_to_request(info: Any, size: str | None) -> None:
+    found = iiif_by_info(f"{IIIF}/full/full/0/default.jpg?key=1", json.dumps(info).encode(), 448)
+    expected = f"{IIIF}/full/{size}/0/default.jpg?key=1" if size else None
+    assert (found.url if found else None) == expected
+    assert found is None or (found.name, found.sizes_url) == (f"iiif {size}", "")
+
+
+@pytest.mark.parametrize("document", [b"", b"<html>", b"\xff", b"[" * 10**5])
+def test_what_is_no_info_json_names_no_size(document: bytes) -> None:
+    assert iiif_by_info(f"{IIIF}/full/full/0/default.jpg", document, 448) is None
+
+
+def test_the_listed_size_is_no_other_version() -> None:
+    info = json.dumps({**V3, "profile": "level2", "maxWidth": 300}).encode()
+    assert iiif_by_info(f"{IIIF}/full/max/0/default.jpg", info, 448) is None
+
+
+def test_only_of_a_whole_picture_the_info_json_has_the_sizes() -> None:
+    whole, part = (find_rendition(f"{IIIF}/{region}/max/0/default.jpg", 448) for region in ("full", "0,0,900,900"))
+    assert whole is not None and part is not None
+    assert (whole.sizes_url, part.sizes_url) == (f"{IIIF}/info.json", "")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import SUCCESSES
+from ray_downloader.worker.renditions import REFUSED_AFTER
 from tests.unit.worker.worker_run import Run, found, picture
 
 BASE = "https://inaturalist-open-data.s3.amazonaws.com/photos"
@@ -61,3 +67,75 @@ def test_what_is_stored_as_it_came_is_requested_as_it_is_listed(tmp_path: Path) 
 def test_off_is_a_word_also_in_yaml() -> None:
     config = {"path_to_input": "a", "path_to_output": "b", "image": {"renditions": False}}
     assert Settings.from_config(config).image.renditions == "off"
+
+
+SERVICE = "http://museum.example/iiif"
+PICTURES = [f"{SERVICE}/{number}/full/full/0/default.jpg" for number in range(20)]
+INFO = {
+    "@context": "http://iiif.io/api/image/2/context.json", "width": 4000, "height": 3000,
+    "profile": ["http://iiif.io/api/image/2/level0.json"], "sizes": [{"width": 1000, "height": 750}],
+}  # fmt: skip
+
+
+SLOW = {"politeness": {"robots": "ignore", "max_rate_limit": 2.0, "adaptive": False, "max_connections": 1}}
+
+
+def _answering(size: str, refusal: int, info: bytes | None) -> Callable[[FetchRequest], Reply]:
+    """A server that has one size besides whole pictures, and perhaps says so."""
+
+    def answer(request: FetchRequest) -> Reply:
+        if request.url.endswith("/info.json"):
+            return Reply(status=404) if info is None else Reply(body=info, headers={"content-length": str(len(info))})
+        is_there = f"/full/{size}/" in request.url or "/full/full/" in request.url
+        return found(request) if is_there else Reply(status=refusal)
+
+    return answer
+
+
+@pytest.mark.parametrize("refusal", [400, 404, 501])
+def test_where_a_size_is_refused_the_info_json_names_others(tmp_path: Path, refusal: int) -> None:
+    script = _answering("1000,", refusal, json.dumps(INFO).encode())
+    run = Run(tmp_path, PICTURES, script, groups={**AUTO, **SLOW})
+    run.slice()
+    assert set(run.read(SUCCESSES, "rendition")) == {"iiif 1000,"}
+    assert set(run.read(SUCCESSES, "requested_url")) == {url.replace("full/full", "full/1000,") for url in PICTURES}
+    asked = run.asked()
+    assert max(asked.values()) == 1
+    assert not [url for url in asked if "full/full" in url], "no listed picture"
+    assert sum("!448,448" in url for url in asked) < len(PICTURES) / 2, "once it is known, none is asked for in vain"
+
+
+@pytest.mark.parametrize("info", [None, b"{}", b"<html>", picture()], ids=["missing", "empty", "page", "picture"])
+def test_where_no_size_is_known_the_listed_pictures_are_requested_and_soon_nothing_else(
+    tmp_path: Path, info: bytes | None
+) -> None:
+    run = Run(tmp_path, PICTURES, _answering("none", 404, info), groups={**AUTO, **SLOW})
+    run.slice()
+    assert sorted(run.read(SUCCESSES, "final_url")) == sorted(PICTURES)
+    assert set(run.read(SUCCESSES, "rendition")) == {None}
+    assert len(run.asked()) < 2 * len(PICTURES), "each three times, as long as it is not known"
+
+
+def test_a_server_without_versions_is_asked_for_few_of_them(tmp_path: Path) -> None:
+    def only_originals(request: FetchRequest) -> Reply:
+        return found(request) if "original" in request.url else Reply(status=404)
+
+    urls = [f"{BASE}/{number}/original.jpg" for number in range(40)]
+    run = Run(tmp_path, urls, only_originals, groups={**AUTO, **SLOW})
+    run.slice()
+    assert sorted(run.read(SUCCESSES, "final_url")) == sorted(urls)
+    vain = sum("medium" in url for url in run.asked())
+    assert REFUSED_AFTER <= vain < len(urls) / 2
+
+
+def test_what_was_learned_about_a_row_travels_with_it_to_other_tasks(tmp_path: Path) -> None:
+    answer = _answering("1000,", 404, json.dumps(INFO).encode())
+    run = Run(tmp_path, PICTURES[:2], lambda request: replace(answer(request), after_s=1.0), groups=AUTO)
+    tasks = 0
+    while run.work and tasks < 10:
+        run.slice(0.5, f"task {tasks}")
+        tasks += 1
+    assert tasks > 2, "a request a task"
+    assert run.read(SUCCESSES, "rendition") == ["iiif 1000,"] * 2
+    assert max(run.asked().values()) == 1
+    assert len(run.asked()) == 6
