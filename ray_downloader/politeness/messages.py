@@ -140,6 +140,7 @@ class Lease:
         retries: How many of the permits may be spent on retries (the retry budget).
         serial: Number of the lease; a lease that is granted again keeps it.
         is_403_ban: Whether a 403 now means that the server refuses everything, not that the file is forbidden.
+        connections_elsewhere: How many connections other holders may have open: a reset may mean one too many.
     """
 
     server: str
@@ -160,3 +161,4 @@ class Lease:
     probe_url: ProbeUrl = ProbeUrl.NEW
     controls: tuple[str, ...] = ()
     is_no_such_name: bool = False
+    connections_elsewhere: int = 0

@@ -557,7 +557,7 @@ class Worker:
             self._notice_served(queue, sent_s)  # the answer is about its file, so the server does answer
             self._fail(row, failure)
             return
-        if queue.judge.judge(row, failure, now_s, queue.in_flight) is Fault.SERVER:
+        if queue.judge.judge(row, failure, now_s, queue.open_connections) is Fault.SERVER:
             delay_s: float | None = self._policy.own_wait_s(failure)  # else the server's budget decides when
             row.is_retry = False
         else:

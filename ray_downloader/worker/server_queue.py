@@ -112,6 +112,11 @@ class ServerQueue:
         return self.lease.verdict if self.lease else Verdict.OPEN
 
     @property
+    def open_connections(self) -> int:
+        """Connections to the server that may be open, in this task or another."""
+        return self.in_flight + (self.lease.connections_elsewhere if self.lease else 0)
+
+    @property
     def is_403_ban(self) -> bool:
         """Whether a 403 now means that the server refuses everything, and says nothing about the file."""
         return self.lease is not None and self.lease.is_403_ban

@@ -34,7 +34,8 @@ class Network:
         loss = next((loss for loss in self._losses if loss.at_s <= now_s < loss.end_s), None)
         if loss is not None or origin is None:
             kind, after_s = (loss.kind, loss.after_s) if loss else (ErrorKind.DNS, 0.05)
-            answer = Answer(None, kind, after_s=after_s, dns_failure=DnsFailure.NO_ANSWER if loss else None)
+            is_silent = loss is not None and kind is ErrorKind.DNS
+            answer = Answer(None, kind, after_s=after_s, dns_failure=DnsFailure.NO_ANSWER if is_silent else None)
             self._note("lost", holder, request.url)
             return answer, None
         arrival = origin.arrive(request.url, request.headers, holder, now_s)

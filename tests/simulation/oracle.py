@@ -6,7 +6,7 @@ limit, waits out what passes, and gives a server up only where it never comes ba
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import kind_of_status
@@ -50,6 +50,8 @@ HISTORY = 20
 PATIENCE_S, NEVER_ANSWERED_S = 900.0, 120.0
 #: Trouble that lasts for this share of patience may outlast it: patience begins before it and ends with a probe.
 LONG_SHARE = 0.6
+#: Where more than this share of a server's files fail on their first visits, all probes of a patience may meet such.
+MOSTLY_FAILING = 0.75
 #: How often, at most, one trouble or limit makes a server say a `Retry-After` that is in all of its answers.
 RUNS_OF_REFUSALS = 4
 #: So many servers must fail before it is us.
@@ -121,15 +123,14 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
 
 
 def _begins_badly(world: World, server: int) -> bool:
-    """Whether none of its files comes on its first visit, and some never do: the few probes of a patience may miss all.
+    """Whether hardly a file comes on its first visit, and some not on their second: a patience has few probes.
 
     Where each comes on its second one, a probe that goes to a row that was refused before finds out.
     """
-    rows = [row for row in world.rows if row.server == server]
-    fates = [row.fate for row in rows] + [row.mirror[1] for row in world.rows if row.mirror and row.mirror[0] == server]
+    fates = [row.fate for row in world.rows if row.server == server]
     fates = [fate for fate in fates if not (isinstance(fate, Moved) and fate.to not in {None, server})]
-    is_failing = all(isinstance(fate, Fails | Says) and fate.times for fate in fates)
-    return is_failing and any(_never_serves(fate) for fate in fates)
+    failing = [fate for fate in fates if isinstance(fate, Fails | Says) and fate.times]
+    return len(failing) > MOSTLY_FAILING * len(fates) and any(fate.times > 1 for fate in failing)
 
 
 def _is_banned(world: World, server: int) -> bool:
@@ -142,11 +143,18 @@ def _has_failing_rows(world: World, server: int) -> bool:
 
 
 def _losses(world: World) -> list[Trouble]:
-    """Outages of our own network, where there are too few servers to tell them from theirs."""
-    if len({row.server for row in world.rows}) >= OUTAGE_SERVERS:
-        return []
-    losses = [fault for fault in world.faults if isinstance(fault, NetworkLost)]
-    return [Trouble(loss.at_s, loss.end_s, loss.kind) for loss in losses]
+    """Outages of our own network, where too few servers have rows left to tell them from theirs.
+
+    A resolver that does not answer is ours, with any number of servers.
+    """
+    losses = [fault for fault in world.faults if isinstance(fault, NetworkLost) and fault.kind is ErrorKind.CONNECT]
+    return [Trouble(loss.at_s, loss.end_s, loss.kind) for loss in losses if _servers_left(world, loss) < OUTAGE_SERVERS]
+
+
+def _servers_left(world: World, loss: NetworkLost) -> int:
+    """How many servers cannot have delivered everything before."""
+    rows = Counter(row.server for row in world.rows)
+    return sum(count / _rate_rps(world, world.servers[number]) > loss.at_s for number, count in rows.items())
 
 
 def _patience_s(world: World, trouble: Trouble) -> float:

@@ -640,6 +640,28 @@ def test_slices_that_begin_after_an_outage_do_not_compare_again_what_is_known_to
     assert len(asked(run.arrivals[0])) == 31, "one of them found out that the network was there again"
 
 
+def test_a_redirect_into_a_server_whose_one_connection_another_slice_has() -> None:
+    """Its connection was reset again and again, and nobody told the slice that there was another: rows were lost."""
+    limited = Server("a.example", latency_s=2.0, limits=(Connections(1, ErrorKind.RESET),), robots=Robots(404, fails=1))
+    redirecting = (*rows(9, Moved(5, to=0), server=1), *rows(5, Moved(), server=1))
+    world = World((limited, Server("b.example")), rows(100) + redirecting, slots=3, politeness={"max_connections": 2})
+    assert kinds(held(world)) == {"image": 114}
+
+
+def test_a_probe_that_a_slice_returns_at_its_end_is_sent_by_the_next() -> None:
+    """It was waited for for a minute. Meanwhile only two servers were asked, so an outage of ours went unnoticed."""
+    servers = (
+        Server("a.example", robots=Robots(200, "User-agent: *\nCrawl-delay: 1\n")),
+        Server("b.example", limits=(Bucket(20.0, 1, 429, "1"),)),
+        Server("c.example"),
+    )
+    faults = (NetworkLost(1.1, 201.1, ErrorKind.CONNECT), Drained(8.4))
+    politeness: dict[str, object] = {"patience_s": 60.0, "burst": 2}
+    listed = rows(15) + rows(5, server=1) + rows(100, server=2)
+    run = held(World(servers, listed, faults, slots=1, task_seconds=5.0, politeness=politeness, chance=229))
+    assert kinds(run) == {"image": 120}
+
+
 def test_a_slice_that_waits_for_slow_files_leaves_the_permits_to_others() -> None:
     """It took turns that it could not use, 300 a second, and the other slices got none for 50 s."""
     slow = rows(3, Slow(50.0))

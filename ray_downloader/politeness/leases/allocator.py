@@ -75,6 +75,10 @@ class LeaseAllocator:
         """Requests in flight, as far as reported."""
         return self._holders.in_flight
 
+    def held_by_others(self, name: str) -> int:
+        """Connections that all holders but this one may have open."""
+        return self._holders.held_by_others(name)
+
     def is_wanted(self, now_s: float) -> bool:
         """Whether a holder waits for permits."""
         return self._holders.active(now_s) > 0

@@ -111,6 +111,10 @@ class Holders:
         """Retries that leases of others allow and that may not be reported yet, plus those `name` has in flight."""
         return sum(min(it.retries, it.in_flight) if other == name else it.retries for other, it in self._known.items())
 
+    def held_by_others(self, name: str) -> int:
+        """Connections that all holders but this one may have open."""
+        return sum(it.held for other, it in self._known.items() if other != name)
+
     @property
     def in_flight(self) -> int:
         """Requests in flight, as far as reported."""

@@ -27,7 +27,13 @@ class Probe:
         """Whether its answer is still awaited."""
         return now_s < self._expires_s
 
-    def has_nothing_under_way(self, holder: str, now_s: float) -> None:
-        """A holder reports nothing in flight: if it had the probe, its permit lapsed, and another may be sent."""
-        if holder == self._holder and now_s > self._ends_s:
+    def has_nothing_under_way(self, holder: str, now_s: float, *, is_returned: bool = False) -> None:
+        """A holder reports nothing in flight: if it had the probe, another may be sent once its permit cannot be used.
+
+        Args:
+            holder: Its name.
+            now_s: Monotonic time.
+            is_returned: Whether it returned its permits.
+        """
+        if holder == self._holder and (is_returned or now_s > self._ends_s):
             self.clear()

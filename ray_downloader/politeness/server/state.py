@@ -105,12 +105,13 @@ class ServerState:
         verdict = self.verdict(now_s)
         is_open = verdict is Verdict.OPEN and request.wanted > 0
         lease = self._offer(request, now_s) if is_open else self._refuse(request, verdict, now_s)
-        return self._explained(lease, now_s)
+        return self._explained(lease, holder_name(request), now_s)
 
     def hold(self, request: LeaseRequest, wait_s: float, now_s: float, rng: random.Random) -> Lease:
         """Process a worker's message but grant no permit: an outage of our own network lasts."""
         self._take_in(request, now_s, rng)
-        return self._explained(self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s), now_s)
+        lease = self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s)
+        return self._explained(lease, holder_name(request), now_s)
 
     def _take_in(self, request: LeaseRequest, now_s: float, rng: random.Random) -> None:
         self._patience.note_pause(self._ordered is Verdict.PAUSED, now_s)
@@ -124,7 +125,8 @@ class ServerState:
         for outcome in sorted(request.outcomes, key=lambda it: -it.age_s):
             self._learn(outcome, now_s, rng)
         if not request.in_flight:
-            self._condition.probe.has_nothing_under_way(holder_name(request), now_s)
+            is_returned = request.unused > 0 or not request.wanted
+            self._condition.probe.has_nothing_under_way(holder_name(request), now_s, is_returned=is_returned)
 
     def _know_controls(self, urls: Iterable[str]) -> None:
         self._controls.add(urls)
@@ -316,7 +318,7 @@ class ServerState:
             self._day_requests.granted(holder_name(request), lease.permits, now_s + lease.valid_s)
         return replace(lease, is_probe=is_probe and lease.permits > 0)
 
-    def _explained(self, lease: Lease, now_s: float) -> Lease:
+    def _explained(self, lease: Lease, holder: str, now_s: float) -> Lease:
         """The lease with what its holder should know about the server."""
         wait = None if lease.permits else self.wait(now_s)
         return replace(
@@ -327,6 +329,7 @@ class ServerState:
             probe_url=self._condition.probe_url,
             controls=self._controls.urls,
             is_no_such_name=self._is_name_gone,
+            connections_elsewhere=self._allocator.held_by_others(holder),
         )
 
     def _terms(self, now_s: float) -> Terms:

@@ -31,3 +31,13 @@ def test_a_holder_without_a_probe_may_say_that_it_has_nothing_under_way() -> Non
     probe = Probe()
     probe.has_nothing_under_way("a", 1.0)
     assert not probe.is_under_way(1.0)
+
+
+def test_a_probe_whose_permit_is_returned_is_not_waited_for() -> None:
+    """A task that ended before its permit was due kept its server from being probed for a minute."""
+    probe = Probe()
+    probe.given("a", 10.0)
+    probe.has_nothing_under_way("b", 5.0, is_returned=True)
+    assert probe.is_under_way(5.0)
+    probe.has_nothing_under_way("a", 5.0, is_returned=True)
+    assert not probe.is_under_way(5.0)
