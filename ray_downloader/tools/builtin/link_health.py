@@ -1,7 +1,8 @@
 """`link_health`: which links of a list work, by publisher and server, as CSV and as a page that can be sent to them.
 
 A link is `ok`, `moved` (a redirect led elsewhere), `replaced` (many links have the same bytes: a placeholder), `dead`
-(no such server or file), `refused`, `no_image`, or in `trouble` that may pass. `tools_parameters.runs` adds other runs.
+(no such server or file), `refused`, `no_image`, or in `trouble` that may pass. `tools_parameters.runs` adds other runs:
+what became of a link in the latest of them counts.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Any
 
 import duckdb
 
+from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import UserError
 from ray_downloader.machine import with_home
+from ray_downloader.partition.server_key import BadUrlError, RequestUrl, without_user_info
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import ERRORS, RunLayout
 from ray_downloader.run_folder.markers import finished_folders
+from ray_downloader.run_folder.stored_structure import stored_structure
 from ray_downloader.sql import file_list, literal
 from ray_downloader.stores.reading import whole_run
 from ray_downloader.tools.base import TOOLS, Tool
@@ -40,18 +44,25 @@ CASE WHEN starts_with(error_msg, '{PLACEHOLDER}:') THEN 'replaced'
      ELSE 'trouble' END
 """
 _LINKS = """
-CREATE TEMP TABLE links AS
+CREATE TEMP TABLE links AS SELECT * EXCLUDE (run, asked_ms) FROM (
 SELECT {publisher} AS publisher, own_server AS server_name, identifier, source_id,
     CASE WHEN alike.links IS NOT NULL THEN 'replaced'
-         WHEN final_url <> identifier AND {is_listed} THEN 'moved' ELSE 'ok' END AS state,
+         WHEN final_url <> identifier AND {is_listed} AND final_url <> requested(identifier) THEN 'moved'
+         ELSE 'ok' END AS state,
     CASE WHEN alike.links IS NOT NULL THEN 'the same bytes as ' || (alike.links - 1) || ' other links'
-         ELSE final_url END AS detail
+         ELSE final_url END AS detail, {run} AS run, {asked_ms} AS asked_ms
 FROM images LEFT JOIN alike ON (images.hashsum_original, own_server) = (alike.hashsum_original, alike.server_name)
 UNION ALL
 SELECT coalesce(listed.publisher, '') AS publisher, failed.server_name, failed.identifier, failed.source_id,
-    {state} AS state, concat_ws(': ', error_kind, error_msg) AS detail
+    {state} AS state, concat_ws(': ', error_kind, error_msg) AS detail, failed.run, failed.asked_ms
 FROM failed LEFT JOIN listed USING (uuid, identifier)
+)
 """
+#: Of a link in several runs, the rows of the run that asked for it last.
+_LATEST = """
+QUALIFY run = arg_max(run, (coalesce(asked_ms, 0), -run)) OVER (PARTITION BY identifier, source_id)
+"""
+_ASKED_MS = "epoch_ms(fetched_at)"
 _COUNTS = ", ".join(f"count(*) FILTER (state = {literal(state)}) AS {state}" for state in STATES)
 _TABLE = f"""
 SELECT publisher, server_name, count(*) AS links, {_COUNTS} FROM links GROUP BY ALL
@@ -85,7 +96,11 @@ class LinkHealth(Tool):
         folder = with_home(whole_run(path)).absolute()
         if not folder.is_dir():
             raise UserError(f"tools_parameters.runs: {path} is not a folder; name the path_to_output of a run")
-        return RunLayout.of(self.context.settings.model_copy(update={"path_to_output": folder}))
+        try:
+            structure = stored_structure((folder / "settings.json").read_text("utf-8"))
+        except (OSError, ValueError, AttributeError):
+            structure = None
+        return RunLayout(folder, structure or OutputStructure())
 
 
 def _create_links(connection: duckdb.DuckDBPyConnection, runs: Sequence[RunLayout]) -> None:
@@ -95,24 +110,44 @@ def _create_links(connection: duckdb.DuckDBPyConnection, runs: Sequence[RunLayou
         folder / ERRORS for run in runs for folder in finished_folders(run.images, "server_name=*/partition_id=*")
     ]
     urls = [path for run in runs for path in sorted(run.urls.glob("rows-*.parquet"))]
-    _create_failed(connection, [path for path in errors if path.exists()])
+    _create_failed(connection, runs, [path for path in errors if path.exists()])
     _create_listed(connection, urls)
     publisher = "coalesce(datasetKey, '')" if "datasetKey" in images else "''"
     is_listed = "rendition IS NULL" if "rendition" in images else "true"
-    connection.execute(_LINKS.format(publisher=publisher, is_listed=is_listed, state=_STATE_OF_ERROR))
+    connection.create_function("requested", _requested, ["VARCHAR"], "VARCHAR")
+    facts = {"run": _run_of("file", runs), "asked_ms": _ASKED_MS if "fetched_at" in images else "0"}
+    links = _LINKS.format(publisher=publisher, is_listed=is_listed, state=_STATE_OF_ERROR, **facts)
+    connection.execute(links + (_LATEST if len(runs) > 1 else ""))
 
 
-def _create_failed(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+def _requested(identifier: str) -> str:
+    """The URL that is requested for a listed one, as results name it: not every difference is a redirect."""
+    try:
+        return without_user_info(RequestUrl.parse(identifier).text)
+    except BadUrlError:
+        return identifier
+
+
+def _run_of(column: str, runs: Sequence[RunLayout]) -> str:
+    """The number of the run in whose folder a file is."""
+    cases = [f"WHEN starts_with({column}, {literal(f'{run.images}/')}) THEN {nth}" for nth, run in enumerate(runs)]
+    return f"CASE {' '.join(cases)} END"
+
+
+def _create_failed(connection: duckdb.DuckDBPyConnection, runs: Sequence[RunLayout], files: Sequence[Path]) -> None:
     read = f"read_parquet({file_list(files)}, union_by_name = true, hive_partitioning = false, filename = true)"
     if not files:
         read = "(SELECT NULL AS uuid, '' AS identifier, '' AS source_id, '' AS error_kind, '' AS error_msg,"
         read += " 0 AS http_status, '' AS filename WHERE false)"
     connection.execute(f"CREATE TEMP VIEW failed_rows AS SELECT * FROM {read}")
     folder = r"url_decode(regexp_extract(filename, 'server_name=([^/]+)/', 1))"
-    own = "server_name" if "server_name" in columns_of(connection, "failed_rows") else "NULL"
+    columns = columns_of(connection, "failed_rows")
+    own = "server_name" if "server_name" in columns else "NULL"
+    asked_ms = _ASKED_MS if "fetched_at" in columns else "0"
     connection.execute(
         f"CREATE TEMP TABLE failed AS SELECT uuid, identifier, source_id, error_kind, error_msg, http_status,"
-        f" coalesce({own}, {folder}) AS server_name FROM failed_rows"
+        f" coalesce({own}, {folder}) AS server_name, {_run_of('filename', runs)} AS run, {asked_ms} AS asked_ms"
+        " FROM failed_rows"
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from ray_downloader.config.settings import Settings
 from ray_downloader.run_folder.layout import ERRORS
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, success_schema
 from ray_downloader.tools.placeholders import LEAST_ALIKE
@@ -62,3 +65,46 @@ def test_several_runs_are_one_report(tmp_path: Path) -> None:
     run.add([row("x", received(9))])
     counts = run_here(run.tool("link_health", runs=[str(other.root)]))
     assert (counts["links"], counts["publishers"]) == (19, 2)
+
+
+def _day(number: int) -> datetime:
+    return datetime(2026, 11, number, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_several_runs_the_latest_answer_of_a_link_counts(tmp_path: Path, *, is_first: bool) -> None:
+    old, new = StoredRun(tmp_path / "old"), StoredRun(tmp_path / "new")
+    rows = [row(name, received(n), fetched_at=_day(1)) for n, name in enumerate(("died", "kept", "left"))]
+    folder = old.add(rows).parent
+    back = {**_failed("back", "http_4xx", 404), "source_id": "id-back", "fetched_at": _day(1)}
+    pq.write_table(pa.Table.from_pylist([back], schema=ERROR_SCHEMA), folder / ERRORS)
+    folder = new.add([row(name, received(7), fetched_at=_day(20)) for name in ("kept", "back")]).parent
+    died = {**_failed("died", "http_4xx", 404), "source_id": "id-died", "fetched_at": _day(20)}
+    pq.write_table(pa.Table.from_pylist([died], schema=ERROR_SCHEMA), folder / ERRORS)
+    run, other = (new, old) if is_first else (old, new)
+    counts = run_here(run.tool("link_health", runs=[str(other.root)]))
+    assert (counts["links"], counts["ok"], counts["dead"]) == (4, 3, 1)
+    (line,) = rows_of(run.layout.tools / "link_health" / "links.csv")
+    assert (line["identifier"], line["state"]) == ("http://a.example/died.jpg", "dead")
+
+
+def test_a_link_that_is_written_otherwise_when_it_is_requested_has_not_moved(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    written = [
+        ("HTTP://A.Example:80/a b.jpg", "http://a.example/a%20b.jpg"),
+        ("http://me:secret@a.example/1.jpg", "http://a.example/1.jpg"),
+        ("http://a.example/2.jpg", "https://a.example/2.jpg"),
+    ]
+    run.add([row(f"u{n}", received(n), identifier=listed, final_url=at) for n, (listed, at) in enumerate(written)])
+    counts = run_here(run.tool("link_health"))
+    assert (counts["ok"], counts["moved"]) == (2, 1)
+
+
+def test_another_run_may_have_other_names_of_folders(tmp_path: Path) -> None:
+    run, other = StoredRun(tmp_path / "out"), StoredRun(tmp_path / "other")
+    run.add([row("x", received(9))])
+    other.add([row("y", received(8))])
+    values = {"path_to_input": "", "path_to_output": other.root, "output_structure": {"images_folder": "pictures"}}
+    other.layout.images.rename(other.root / "pictures")
+    (other.root / "settings.json").write_text(Settings.from_config(values).to_json())
+    assert run_here(run.tool("link_health", runs=[str(other.root)]))["links"] == 2
