@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -25,16 +25,15 @@ from benchmarks.speed.peers.run import WORK, run_img2dataset
 from benchmarks.speed.pictures import make_pictures
 
 _SAMPLE_S = 1.0
-#: Parts of the command lines of our processes: actors, tasks, driver.
-_KINDS = ("BudgetActor", "work_slice", "ray_downloader")
 
 
-class Memory(threading.Thread):
-    """The most memory that each kind of our processes had, sampled (proportional set size, MB)."""
+class Use(threading.Thread):
+    """What each kind of our processes used, sampled: the most memory of one (MB), and the CPU time of all (s)."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.most_mb: defaultdict[str, float] = defaultdict(float)
+        self._most_mb: defaultdict[str, float] = defaultdict(float)
+        self._cpu_s: dict[tuple[str, int], float] = {}
         self._is_over = threading.Event()
 
     def run(self) -> None:
@@ -42,20 +41,29 @@ class Memory(threading.Thread):
         while not self._is_over.wait(_SAMPLE_S):
             for process in psutil.Process().children(recursive=True):
                 try:
-                    name = " ".join(process.cmdline())
-                    kind = next(
-                        (kind for kind in ("BudgetActor", "work_slice", "ray_downloader") if kind in name), None
-                    )
-                    if kind:
-                        self.most_mb[kind] = max(self.most_mb[kind], process.memory_full_info().pss / 2**20)
+                    kind, times = _kind_of(process.cmdline()), process.cpu_times()
+                    self._cpu_s[kind, process.pid] = times.user + times.system
+                    self._most_mb[kind] = max(self._most_mb[kind], process.memory_full_info().pss / 2**20)
                 except psutil.Error:
                     continue
 
-    def end(self) -> dict[str, int]:
-        """The maxima."""
+    def end(self) -> str:
+        """What was seen, in words."""
         self._is_over.set()
         self.join()
-        return {kind: round(most) for kind, most in self.most_mb.items()}
+        cpu_s: Counter[str] = Counter()
+        for (kind, _), used_s in self._cpu_s.items():
+            cpu_s[kind] += round(used_s)
+        return ", ".join(f"{kind} {round(most)} MB {cpu_s[kind]} s" for kind, most in self._most_mb.items())
+
+
+def _kind_of(command: Sequence[str]) -> str:
+    name = " ".join(command)
+    if name.startswith("ray::"):
+        return "actor" if "BudgetActor" in name else "task"
+    if "-m ray_downloader" in name:
+        return "driver"
+    return "nginx" if "nginx" in name else "Ray's own"
 
 
 def run_ours(origin: Origin, urls: list[str], arguments: list[str], time_limit_s: float) -> None:
@@ -65,23 +73,18 @@ def run_ours(origin: Origin, urls: list[str], arguments: list[str], time_limit_s
         list_file.write_text("\n".join(urls) + "\n", "utf-8")
         address = origin.base_url.removeprefix("http://")
         overrides = ["downloader_parameters.image_size=256", f"network.connect_to={{'*:80':'{address}'}}", *arguments]
-        started_s, cpu_s, memory = time.monotonic(), _children_cpu_s(), Memory()
-        memory.start()
+        started_s, use = time.monotonic(), Use()
+        use.start()
         run_quietly(command_of(list_file, output, overrides), Path(folder), time_limit_s=time_limit_s)
-        command_s, cpu_s = time.monotonic() - started_s, _children_cpu_s() - cpu_s
+        command_s = time.monotonic() - started_s
         summary = json.loads((output / "summary.json").read_text("utf-8"))
         stage_s = summary["download"]["seconds"]
         files = sum(len(names) for _, _, names in os.walk(output))
         print(
-            f"ours: {len(urls) / command_s:.0f} images/s of the command ({command_s:.1f} s, {cpu_s:.0f} s of CPU), "
-            f"{len(urls) / stage_s:.0f} of the stage, {files} files, {memory.end()} MB, {summary['rows']}",
+            f"ours: {len(urls) / command_s:.0f} images/s of the command ({command_s:.1f} s), "
+            f"{len(urls) / stage_s:.0f} of the stage, {files} files; {use.end()}; {summary['rows']}",
             flush=True,
         )
-
-
-def _children_cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from ray_downloader.monitor.figures import Moment, RowsLeft, RunFigures
 from ray_downloader.monitor.run_report import RunReport
 from ray_downloader.monitor.waiting import WaitingLog
 from ray_downloader.progress import LiveView
+from ray_downloader.worker.progress import Progress
 
 REPORT_INTERVAL_S = 2.0
 FIGURES_INTERVAL_S = 0.5
@@ -86,14 +87,23 @@ class WaitingWatcher:
     def __init__(self, rows_left: RowsLeft, wall_clock: Callable[[], float] = time.time) -> None:
         self._rows_left = rows_left
         self._wall_clock = wall_clock
-        self._waiting = WaitingLog(_log.info, rows_left.of)
+        self._waiting = WaitingLog(_log.info, self._rows_left_of)
+        #: What was not taken into account yet.
+        self._progress: Progress | None = None
 
     def update(self, view: RunView, now_s: float) -> None:
         """Log what is new."""
         if not view.is_final:
-            if view.waiting:
-                self._rows_left.take(view.progress)
+            self._progress = view.progress
             self._waiting.update(view.waiting, self._wall_clock())
+            self._progress = None
+
+    def _rows_left_of(self, budget: str) -> int:
+        """Rows left now; adding up those of 10^6 servers takes a second, and is only done if there is news of one."""
+        if self._progress is not None:
+            self._rows_left.take(self._progress)
+            self._progress = None
+        return self._rows_left.of(budget)
 
 
 def moment_of(view: RunView, now_s: float, now_unix_s: float) -> Moment:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
+from ray_downloader.politeness.server.state import ServerState
+from ray_downloader.worker.kept_states import KeptStates
 from tests.simulation.checking import found_in, run_world, world_of_seed
 from tests.simulation.invariants import breaches, widest_excess
 from tests.simulation.printing import source_of
@@ -37,6 +40,26 @@ def test_a_world_that_is_run_twice_is_the_same_to_the_last_event(seed: int) -> N
     once, again = run_world(world_of_seed(seed)), run_world(world_of_seed(seed))
     assert once.events == again.events
     assert once.settled == again.settled
+
+
+@pytest.mark.parametrize("seed", [70_001, 70_009, 70_018])
+def test_a_world_whose_budgets_are_packed_before_each_use_is_the_same(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_world(world_of_seed(seed))
+    use, packed = KeptStates.use, Counter[str]()
+
+    def packing(states: KeptStates, budget: str, now_s: float) -> ServerState | None:
+        state = states.awake.get(budget)
+        if state is not None and state.is_at_rest(now_s):
+            states._packed[budget] = states._pack(states.awake.pop(budget))
+            packed[budget] += 1
+        return use(states, budget, now_s)
+
+    monkeypatch.setattr(KeptStates, "use", packing)
+    after = run_world(world_of_seed(seed))
+    assert packed
+    assert (after.arrivals, after.exits, after.seconds) == (before.arrivals, before.exits, before.seconds)
 
 
 def test_a_world_is_the_same_in_another_process() -> None:

@@ -52,6 +52,7 @@ from ray_downloader.worker import (
     batch_work,
     budgets,
     evidence,
+    kept_states,
     loop,
     progress,
     renditions,
@@ -172,7 +173,8 @@ DOCUMENTED = [
     (identity, {"VERSION": 1}),
     (atomic, {"PRIVATE": 0o600}),
     (server_states, {"FEW_STATES": 500}),
-    (budgets, {"MOST_SNAPSHOTS": 10_000}),
+    (budgets, {"MOST_SNAPSHOTS": 5_000}),
+    (kept_states, {"UNPACKED": 20_000, "REST_S": 60.0, "PACKED_AT_ONCE": 4}),
 ]
 MEASURED = [
     (answer, {"_WORDS_BYTES": 16_384}),

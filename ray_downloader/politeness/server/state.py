@@ -230,6 +230,10 @@ class ServerState:
             return
         self._ordered = {"pause": Verdict.PAUSED, "ban": Verdict.BANNED, "resume": None}[order]
 
+    def is_at_rest(self, now_s: float) -> bool:
+        """Whether only a message of a worker or an order changes it, and neither time nor the condition of the run."""
+        return not self._allocator.in_flight and not self._condition.is_trouble and self.wait(now_s) is None
+
     @property
     def ordered_rps(self) -> float | None:
         """The rate that the operator ordered, if any."""

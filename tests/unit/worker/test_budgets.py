@@ -17,6 +17,7 @@ from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker import budgets as budgets_module
 from ray_downloader.worker.budgets import BudgetReply, Budgets
+from ray_downloader.worker.kept_states import REST_S, KeptStates
 from ray_downloader.worker.progress import ProgressDelta
 
 
@@ -223,7 +224,7 @@ def test_every_server_learns_whether_the_run_is_idle_and_the_network_works(
 ) -> None:
     given = budgets(clock)
     early, late = Noted(), Noted()
-    given._states["a.org"] = early  # type: ignore[assignment]  # the part of it that is used
+    given._states.add("a.org", early, clock())  # type: ignore[arg-type]  # the part of it that is used
     given.note_idle(True)
     given.note_outage(True)
     assert early.told == [("idle", True, 1000.0), ("outage", True, 1000.0)]
@@ -277,3 +278,37 @@ def test_what_was_learned_below_an_ordered_rate_outlives_the_process(clock: Cloc
     assert ask(given, "a.org").permits == 0
     clock.now_s += 10.0
     assert ask(given, "a.org").interval_s >= 4.0
+
+
+def test_what_was_packed_answers_like_any_other_and_knows_the_condition_of_the_run(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, plain = budgets(clock), budgets(clock)
+    monkeypatch.setattr(given, "_states", KeptStates(unpacked=0))
+    for one in (given, plain):
+        for server in ("a.org", "b.org"):
+            ask(one, server)
+            one.lease([LeaseRequest(server, "task", 0, outcomes=(Outcome(None, 200),))])
+    clock.now_s += REST_S + 1
+    for one in (given, plain):
+        one.note_outage(True)
+        ask(one, "c.org")
+        ask(one, "c.org")
+    assert given.waiting() == plain.waiting()
+    assert set(given.waiting()) == {"a.org", "b.org", "c.org"}
+    assert list(given._states.packed) == [], "nothing rests during an outage"
+    for one in (given, plain):
+        one.note_outage(False)
+        ask(one, "c.org")
+    clock.now_s += REST_S + 1
+    for one in (given, plain):
+        ask(one, "c.org")
+    assert set(given._states.packed) == {"a.org", "b.org"}
+    for one in (given, plain):
+        one.note_outage(True)
+        one.note_idle(True)
+    assert given.waiting() == plain.waiting()
+    assert given.snapshots().keys() == plain.snapshots().keys()
+    assert ask(given, "a.org") == ask(plain, "a.org")
+    given.order(ServerOrder("ban", "b.org"))
+    assert given.snapshots()["b.org"]["verdict"] == "banned"
