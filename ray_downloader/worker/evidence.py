@@ -101,6 +101,10 @@ class FaultJudge:
             return False
         return row.failed_at_s == OTHERS_SERVED_SINCE or self._served_sent_s > row.failed_at_s
 
+    def has_served_since(self, since_s: float) -> bool:
+        """Whether a request that was sent after that was served."""
+        return self._served_sent_s > since_s
+
     def review(self, row: Row) -> None:
         """Before a failed row is retried or returned: decide whether it is odd, and owes an attempt."""
         if not self.would_be_odd(row) or self._may_be_chance(row):
@@ -124,7 +128,7 @@ class FaultJudge:
         """Whether its server refuses so many others that the row's refusals show nothing about it."""
         if not row.refusals or row.refusals >= MOST_REFUSALS:
             return False
-        others = max(0, self._refused - row.refusals)
+        others = max(0, self._refused - 1)
         share = others / (others + self._served + 1)
         return bool(share ** (row.refusals + 1) > BY_CHANCE)
 
@@ -134,20 +138,22 @@ class FaultJudge:
         if self._served + self._refused > REMEMBERED:
             self._served, self._refused = self._served // 2, self._refused // 2
 
-    def notice_served(self, sent_s: float) -> None:
+    def notice_served(self, sent_s: float, *, is_new: bool = True) -> None:
         """The server answered a row properly: with its file, or by stating that there is none.
 
         Args:
             sent_s: When the request was sent; the answer is no evidence about failures that came later.
+            is_new: Whether the row had not been refused before.
         """
         self._served_sent_s = max(self._served_sent_s, sent_s)
         self.spacing.served(sent_s)
-        self._count(served=1)
+        self._count(served=is_new)
         are_many = len(self._streak) > 1
         for key, suspect in list(self._streak.items()):
             if suspect.failed_at_s < sent_s:
                 del self._streak[key]
-                if are_many and suspect.row.owes_attempt:  # the server was at fault, and has recovered
+                is_forgiven = are_many and suspect.row.refusals < MOST_REFUSALS
+                if is_forgiven and suspect.row.owes_attempt:  # the server was at fault, and has recovered
                     suspect.row.owes_attempt, suspect.row.failed_at_s = False, None
 
     def notice_control(self, rows: Iterable[Row], sent_s: float) -> None:
@@ -210,7 +216,7 @@ class FaultJudge:
             row.is_odd, row.odd_sort = False, ""
         is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
         row.refusals = row.refusals + 1 if is_refusal else 0
-        self._count(refused=is_refusal)
+        self._count(refused=row.refusals == 1)
         if row.is_probe:
             return Fault.SERVER
         is_servers = blames_server(failure) and (failure.kind is not ErrorKind.RESET or others > 0)

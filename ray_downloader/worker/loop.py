@@ -446,7 +446,7 @@ class Worker:
     def _take_answer(self, queue: ServerQueue, row: Row, result: FetchResult, now_s: float) -> None:
         """The server answered properly; that also settles rows that it refused while it served others."""
         queue.judge.has_delivered = True
-        self._notice_served(queue, now_s - result.total_s)
+        self._notice_served(queue, row, now_s - result.total_s)
         if result.redirect_url is not None:
             self._follow(row, result, now_s)
         elif result.status == _NOT_MODIFIED:
@@ -477,8 +477,8 @@ class Worker:
             row.move(RowState.QUEUED)
             queue.add_first(row)
 
-    def _notice_served(self, queue: ServerQueue, sent_s: float) -> None:
-        queue.judge.notice_served(sent_s)
+    def _notice_served(self, queue: ServerQueue, row: Row, sent_s: float) -> None:
+        queue.judge.notice_served(sent_s, is_new=not row.refusals)
         for refused, failure in queue.release_refused(sent_s):
             self._fail(refused, failure)
 
@@ -554,7 +554,7 @@ class Worker:
     def _try_again_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float, sent_s: float) -> None:
         """The only place where retries are decided; a retry goes back through the budget of its URL."""
         if not self._policy.may_pass(failure):
-            self._notice_served(queue, sent_s)  # the answer is about its file, so the server does answer
+            self._notice_served(queue, row, sent_s)  # the answer is about its file, so the server does answer
             self._fail(row, failure)
             return
         if queue.judge.judge(row, failure, now_s, queue.open_connections) is Fault.SERVER:

@@ -100,6 +100,8 @@ class ServerQueue:
         self._unused = 0
         self._unsent = 0
         self._started_at_s = float("-inf")
+        #: When a refused row was last preferred to others.
+        self._telling_s = float("-inf")
         self._awaits_stale_lease = False
         self._may_start = True
 
@@ -417,12 +419,15 @@ class ServerQueue:
                 self._deferred.remove(entry)
                 heapq.heapify(self._deferred)
                 self._first.append(entry[2])
+                self._telling_s = now_s
                 return
 
     def _is_telling(self, work: Work, now_s: float) -> bool:
         """Whether others were served since it failed; if it failed together with others, the server has recovered."""
         if not isinstance(work, Row) or work.is_odd or _is_retry(work):
             return False
+        if work.refusals > 1 and self._fresh and not self.judge.has_served_since(self._telling_s):
+            return False  # it has told before, and so has another since anything was served: others come first
         has_recovered = work.failed_at_s is None and self.judge.has_delivered and not self.is_403_ban
         is_comparable = self.judge.comparable_at_s(work) <= now_s
         return has_recovered or (is_comparable and self.judge.would_be_odd(work))
