@@ -360,6 +360,16 @@ def test_a_server_that_refuses_all_is_refused_and_says_why() -> None:
     assert all("429" in message for message in run.messages.values())
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_neighbours_that_are_refused_for_ever_among_good_rows(status: int) -> None:
+    """14,035 requests for 1,144 rows: each time that a good one was served, the others had one more try."""
+    run = run_world(one_server(*rows(500), *rows(144, Says(status)), *rows(500), rate_rps=4.0))
+    assert kinds(run) == {"image": 1_000, {429: "http_429", 503: "http_5xx"}[status]: 144}
+    requests = Counter(arrival.row for arrival in run.arrivals[0] if arrival.row is not None)
+    assert max(requests.values()) <= 12
+    assert requests.total() <= 1.6 * 1_144
+
+
 def test_a_server_that_never_answers_is_dead_after_two_minutes() -> None:
     servers = (Server("a.example", troubles=(Trouble(0.0, FOREVER, ErrorKind.CONNECT),)), Server("b.example"))
     run = held(World(servers, rows(40) + rows(20, server=1)))
