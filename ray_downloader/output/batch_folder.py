@@ -378,17 +378,19 @@ class _OwnRows:
 
     def __init__(self, inputs: pa.Table) -> None:
         shown = with_shown_identifiers(inputs.select(_KEY)).combine_chunks()
-        self._columns = {name: shown.column(name) for name in _KEY}
+        self._columns = {name: pa.concat_arrays(shown.column(name).chunks) for name in _KEY}
         self._rows = inputs.num_rows
 
     def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of a journal whose uuid and identifier are those of the batch's row with their number."""
-        rows = batch.column(ROW.name)
-        batch = batch.filter(pc.and_(pc.greater_equal(rows, 0), pc.less(rows, self._rows)))
+        keys = batch.select([ROW.name, *_KEY])
+        rows = keys.column(ROW.name)
+        own = pc.and_(pc.greater_equal(rows, 0), pc.less(rows, self._rows))
+        numbers = pc.if_else(own, rows, 0)
         for name, column in self._columns.items():
-            listed = column.take(batch.column(ROW.name)).combine_chunks()
-            batch = batch.filter(pc.equal(listed, batch.column(name)))
-        return batch
+            own = pc.and_(own, pc.equal(column.take(numbers), keys.column(name)))
+        own = pc.fill_null(own, False)
+        return batch if pc.all(own).as_py() is not False else batch.filter(own)  # which would copy every picture
 
 
 def _errors_in(journals: Iterable[Path], own: _OwnRows) -> Iterator[tuple[int, str]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
@@ -80,6 +81,8 @@ def _compare(
     if not rows.is_equal and settings.list is None:
         raise UserError(_refusal(settings, layout, known, rows))
     if not rows.new:
+        if rows.is_equal:
+            _take_rejected(layout, listed, trash)
         save_identity(layout, now)
         return f"the list was touched, and its rows are those of this run: {rows}"
     files = added_rows(layout, listed, settings.downloader_parameters)
@@ -88,6 +91,21 @@ def _compare(
     make_moves(layout.root, Moves(trash, [], files, {layout.run_file.name: now.to_json()}))
     (layout.root / ADDED).rmdir()
     return f"the new rows of the list were added: {rows}"
+
+
+def _take_rejected(layout: RunLayout, listed: RunLayout, trash: str) -> None:
+    """Let the run have the rejected rows of the list, whose accepted rows are its own: others may be rejected now."""
+    counted = load_partition_summary(listed)
+    summary = replace(
+        load_partition_summary(layout), input_rows=counted.input_rows, rejected_by_reason=counted.rejected_by_reason
+    )
+    place = {_relative(layout, listed.rejected_table): _relative(layout, layout.rejected_table)}
+    texts = {_relative(layout, layout.partition_summary_file): summary.to_json()}
+    make_moves(layout.root, Moves(trash, [], place, texts))
+
+
+def _relative(layout: RunLayout, path: Path) -> str:
+    return path.relative_to(layout.root).as_posix()
 
 
 def _refusal(settings: Settings, layout: RunLayout, known: RunIdentity, rows: Comparison) -> str:

@@ -26,9 +26,14 @@ class PartitionSummary:
     read_as: Sequence[str] = ()
 
 
+    def to_json(self) -> str:
+        """The text of `urls/partition.json`."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
 def save_partition_summary(layout: RunLayout, summary: PartitionSummary) -> None:
     """Write `urls/partition.json`."""
-    write_text(_file(layout), json.dumps(asdict(summary), indent=2) + "\n")
+    write_text(_file(layout), summary.to_json())
 
 
 def load_partition_summary(layout: RunLayout) -> PartitionSummary:

@@ -176,6 +176,19 @@ def test_rejected_rows_are_those_of_both_lists_each_once(run: Run) -> None:
     run.rows()
 
 
+def test_other_rejected_rows_are_those_of_the_run_from_now_on(run: Run) -> None:
+    before = index(run)
+    for more in (["nonsense", "mailto:me@a.org"], ["ftp://c.org/1.jpg"], []):
+        run.list.write_text("\n".join([*urls(range(60)), *more]) + "\n", "utf-8")
+        layout = run.call()
+        rejected = Counter(pq.read_table(layout.rejected_table)["identifier"].to_pylist())
+        assert rejected == Counter(["mailto:me@a.org", *more])
+        summary = load_partition_summary(layout)
+        assert (summary.input_rows, summary.accepted_rows) == (61 + len(more), 60)
+        assert sum(summary.rejected_by_reason.values()) == 1 + len(more)
+        assert run.rows() == accepted(range(60)) and index(run) == before
+
+
 def test_keys_that_choose_the_same_rows_change_nothing_and_others_are_named(run: Run) -> None:
     before = index(run)
     run.call(dataset={"license": "CC0"})
