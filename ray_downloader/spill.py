@@ -68,9 +68,7 @@ Body: TypeAlias = "bytes | BodyFile"
 def read_descriptor(descriptor: int) -> bytes:
     """All bytes of an open file."""
     size_bytes = os.fstat(descriptor).st_size
-    content = bytearray(size_bytes)
-    at = 0
-    with memoryview(content) as view:
-        while at < size_bytes and (read := os.preadv(descriptor, [view[at:]], at)):
-            at += read
-    return bytes(memoryview(content)[:at]) if at < size_bytes else bytes(content)
+    content = os.pread(descriptor, size_bytes, 0)  # in one call, as a rule, so that it is in memory once
+    while len(content) < size_bytes and (more := os.pread(descriptor, size_bytes - len(content), len(content))):
+        content += more
+    return content

@@ -8,13 +8,14 @@ import os
 import resource
 import signal
 import sys
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.decoder_memory import available_bytes
-from ray_downloader.image.isolation import Answer, Question
+from ray_downloader.image.isolation import Answer, AsReceived, Question
 from ray_downloader.image.model import ImageError, ImageOptions
 from ray_downloader.image.process import process_carefully
 from ray_downloader.spill import read_descriptor
@@ -53,12 +54,13 @@ def _received_file(pipe: Connection) -> bytes:
 
 def _answer(body: bytes, options: ImageOptions, complete: bool) -> Answer:
     try:
-        return process_carefully(body, options, complete=complete)
+        picture = process_carefully(body, options, complete=complete)
     except ImageError as error:
         return error.kind, error.message
     except MemoryError:
         limit = f"cluster.decoder_memory_mb={options.decoder_memory_mb}"
         return ErrorKind.DECODE_FAILED, f"the decoder needs more memory than {limit} allows"
+    return AsReceived(replace(picture, image=b"")) if picture.image is body else picture
 
 
 def _address_space_bytes() -> int | None:

@@ -15,19 +15,32 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.reduction import send_handle
 from typing import TypeAlias
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.model import ImageError, ImageOptions, ProcessedImage
-from ray_downloader.spill import Body, BodyFile
+from ray_downloader.spill import Body, BodyFile, read_descriptor
 
 #: What the helper receives: the body (None: the descriptor of its file follows), how to store it, whether it is whole.
 Question: TypeAlias = tuple["bytes | None", ImageOptions, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class AsReceived:
+    """A result whose picture is the body itself, which the worker has: it is not sent back."""
+
+    result: ProcessedImage
+
+    def with_image(self, body: bytes) -> ProcessedImage:
+        """The whole result."""
+        return replace(self.result, image=body)
+
+
 #: What the helper returns: the result, or the kind and message of an `ImageError`.
-Answer: TypeAlias = "ProcessedImage | tuple[ErrorKind, str]"
+Answer: TypeAlias = "ProcessedImage | AsReceived | tuple[ErrorKind, str]"
 
 #: Signals from outside (out-of-memory killer, batch system). The picture may be innocent, so it is tried once more.
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
@@ -121,7 +134,7 @@ class DecoderProcess:
         else:
             job.future.set_exception(ImageError(*answer))
 
-    def _ask(self, job: _Job) -> Answer:
+    def _ask(self, job: _Job) -> ProcessedImage | tuple[ErrorKind, str]:
         ending = 0
         for _ in range(_ATTEMPTS):
             helper = self._helper
@@ -132,7 +145,7 @@ class DecoderProcess:
             try:
                 _send(helper, job)
                 answer: Answer = helper.pipe.recv()
-                return answer
+                return answer.with_image(_bytes_of(job.body)) if isinstance(answer, AsReceived) else answer
             except (EOFError, OSError):
                 self._helper = None
                 ending = helper.end()
@@ -156,6 +169,10 @@ class DecoderProcess:
         finally:
             theirs.close()
         return _Helper(popen, ours)
+
+
+def _bytes_of(body: Body) -> bytes:
+    return read_descriptor(body.descriptor) if isinstance(body, BodyFile) else body
 
 
 def _send(helper: _Helper, job: _Job) -> None:

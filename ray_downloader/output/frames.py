@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 #: Magic, length of the payload, CRC-32 of both and of the payload.
 _HEADER = struct.Struct("<4sQI")
 _MAGIC = b"RDJ2"
+#: So many pieces of memory are passed to the system at once; it takes 1024 (IOV_MAX).
+_MOST_PARTS = 1_000
 
 
 class FrameWriter:
@@ -29,11 +31,11 @@ class FrameWriter:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._size_bytes = 0
 
-    def write(self, payload: Any) -> int:
+    def write(self, *payload: Any) -> int:
         """Pass a frame to the operating system.
 
         Args:
-            payload: Bytes, or anything that is a buffer of them.
+            payload: Bytes, or anything that is a buffer of them; several are written one after the other, uncopied.
 
         Returns:
             Where the frame begins in the file.
@@ -41,8 +43,9 @@ class FrameWriter:
         Raises:
             OSError: It could not be written, and the file ends with the frame before it.
         """
-        data = memoryview(payload).cast("B")
-        frame = (_HEADER.pack(_MAGIC, len(data), _checksum(data)), data)
+        parts = [memoryview(part).cast("B") for part in payload]
+        size_bytes = sum(map(len, parts))
+        frame = [memoryview(_HEADER.pack(_MAGIC, size_bytes, _checksum(*parts))), *parts]
         try:
             _write_all(self._descriptor, frame)
         except OSError:
@@ -50,7 +53,7 @@ class FrameWriter:
             os.lseek(self._descriptor, 0, os.SEEK_END)
             raise
         offset = self._size_bytes
-        self._size_bytes += _HEADER.size + len(data)
+        self._size_bytes += _HEADER.size + size_bytes
         return offset
 
     def close(self) -> None:
@@ -95,14 +98,19 @@ def read_frame(path: Path, offset: int) -> bytes | None:
         return payload if _checksum(payload) == checksum else None
 
 
-def _checksum(payload: bytes | memoryview) -> int:
-    length = struct.pack("<Q", len(payload))
-    return zlib.crc32(payload, zlib.crc32(length))
+def _checksum(*payload: bytes | memoryview) -> int:
+    checksum = zlib.crc32(struct.pack("<Q", sum(map(len, payload))))
+    for part in payload:
+        checksum = zlib.crc32(part, checksum)
+    return checksum
 
 
-def _write_all(descriptor: int, parts: tuple[bytes, memoryview]) -> None:
+def _write_all(descriptor: int, parts: Sequence[memoryview]) -> None:
     """One call of the system, as a rule; a disk that fills up may take less."""
-    written = os.writev(descriptor, parts)
-    rest = memoryview(b"".join(parts))[written:] if written < sum(map(len, parts)) else memoryview(b"")
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    left = [part for part in parts if part]
+    while left:
+        written = os.writev(descriptor, left[:_MOST_PARTS])
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if left:
+            left[0] = left[0][written:]

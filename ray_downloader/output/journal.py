@@ -8,10 +8,12 @@ either all of them are there or none.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 
@@ -37,6 +39,8 @@ HELD_INDEX = "_held.parquet"
 #: more than that.
 FLUSH_BYTES = 2 * 1024 * 1024
 FLUSH_ROWS = 32
+#: A picture of this size is not copied on its way into the journal, and is written at once.
+_LARGE_BYTES = 8 * 1024 * 1024
 #: How a journal of an earlier version begins: it is an Arrow stream without frames.
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 
@@ -149,6 +153,9 @@ class _Stream:
         size_bytes: int,
         checksum_ok: Sequence[bool | None] = (),
     ) -> None:
+        if size_bytes * len(rows.numbers) >= _LARGE_BYTES and (self._numbers or len(rows.numbers) > 1):
+            self._add_alone(rows, record, size_bytes, checksum_ok)
+            return
         self._numbers.extend(rows.numbers)
         self._records.extend([record] * len(rows.numbers))
         self._checksum_ok.extend(checksum_ok or [None] * len(rows.numbers))
@@ -157,6 +164,15 @@ class _Stream:
         self._places[-1][1].extend(rows.places)
         self._size_bytes += size_bytes * len(rows.numbers)
         if self._size_bytes >= FLUSH_BYTES or len(self._numbers) >= FLUSH_ROWS:
+            self.flush()
+
+    def _add_alone(
+        self, rows: Rows, record: ImageRecord | ErrorRecord, size_bytes: int, checksum_ok: Sequence[bool | None]
+    ) -> None:
+        """Add rows of a large picture one by one, so that it is in memory once; the journal has it for each row."""
+        self.flush()
+        for at, (place, number) in enumerate(zip(rows.places, rows.numbers, strict=True)):
+            self.add(Rows(rows.inputs, [place], [number]), record, size_bytes, checksum_ok[at : at + 1])
             self.flush()
 
     def flush(self) -> None:
@@ -169,8 +185,9 @@ class _Stream:
             }
             columns = {**self._carried_columns([name for name in self._schema.names if name not in given]), **given}
             arrays = [columns[name] for name in self._schema.names]
-            writer.write(pa.record_batch(arrays, schema=self._schema).serialize())
+            batch = pa.record_batch(arrays, schema=self._schema)
             self._clear()
+            writer.write(*_message(batch))
 
     def _carried_columns(self, names: Sequence[str]) -> dict[str, pa.Array]:
         there = set(self._places[0][0].schema.names)
@@ -183,7 +200,7 @@ class _Stream:
         values = {name: [getattr(record, name) for record in self._records] for name in self._columns}
         for name in self._extra_columns:
             values[name] = [record.extra.get(name) for record in self._records if isinstance(record, ImageRecord)]
-        return {name: pa.array(column, self._schema.field(name).type) for name, column in values.items()}
+        return {name: _array(column, self._schema.field(name).type) for name, column in values.items()}
 
     def _open(self) -> FrameWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +220,47 @@ class _Stream:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """The values as a column; bytes that are alone are not copied."""
+    if kind != pa.binary() or len(values) != 1 or values[0] is None:
+        return pa.array(values, kind)
+    offsets = pa.py_buffer(struct.pack("=ii", 0, len(values[0])))
+    return pa.Array.from_buffers(kind, 1, [None, offsets, pa.py_buffer(values[0])])
+
+
+class _Parts:
+    """A file that keeps what is written to it, uncopied."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.parts: list[memoryview] = []
+
+    def write(self, data: Any) -> int:
+        """Keep a piece."""
+        self.parts.append(memoryview(data).cast("B"))
+        return len(self.parts[-1])
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+
+def _message(batch: pa.RecordBatch) -> Sequence[Any]:
+    """What `serialize` gives, in parts, so that large pictures are not copied."""
+    if batch.nbytes < _LARGE_BYTES:
+        return (batch.serialize(),)
+    file = _Parts()
+    with pa.ipc.new_stream(pa.PythonFile(file, "w"), batch.schema) as stream:
+        stream.write_batch(batch)
+        parts = list(file.parts)
+    size_bytes, begin = pa.ipc.get_record_batch_size(batch), len(parts)
+    while size_bytes > 0:  # before it is the schema
+        begin -= 1
+        size_bytes -= len(parts[begin])
+    assert size_bytes == 0
+    return parts[begin:]
 
 
 def read_journal(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

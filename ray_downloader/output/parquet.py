@@ -102,6 +102,10 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         held.append(piece)
         rows += piece.num_rows
         size_bytes += piece.nbytes
+        if size_bytes >= MAX_GROUP_BYTES:  # a large picture: it is written before the next one is read
+            del piece
+            yield from _cut(held, rows)
+            held, rows, size_bytes = [], 0, 0
         if rows >= MAX_GROUP_ROWS + MIN_GROUP_ROWS:  # so that what is left is a group, too, if nothing follows
             table = pa.Table.from_batches(held)
             yield table.slice(0, MAX_GROUP_ROWS)

@@ -25,7 +25,6 @@ class PartitionSummary:
     dataset: str = ""
     read_as: Sequence[str] = ()
 
-
     def to_json(self) -> str:
         """The text of `urls/partition.json`."""
         return json.dumps(asdict(self), indent=2) + "\n"

@@ -17,14 +17,14 @@ MOST_MB = 1200
 GOOD = {"good": {"success": 20}}
 
 
-def attacked(folder: Path, fetcher: str, attacks: dict[str, int]) -> dict[str, Any]:
+def attacked(folder: Path, fetcher: str, attacks: dict[str, int], encode: str = "jpeg") -> dict[str, Any]:
     """What `attacked_worker` reports after these attacks, so many of each, among healthy rows."""
     urls = [
         f"http://{name}.example/{name}/{n}" for name, count in {**attacks, "good": 20}.items() for n in range(count)
     ]
     with attacking_server() as address:
         worker = subprocess.run(
-            [sys.executable, "-m", "tests.support.attacked_worker", str(folder), address, fetcher, *urls],
+            [sys.executable, "-m", "tests.support.attacked_worker", str(folder), address, fetcher, encode, *urls],
             cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=400,
         )  # fmt: skip
     assert worker.returncode == 0, worker.stderr
@@ -44,6 +44,14 @@ def test_bodies_of_150_mb_and_gzip_bombs(tmp_path: Path, fetcher: str) -> None:
         "chunked-150mb": {"success": 2},
         "gzip-200mb": {"too_large": 4},
         "gzip-200mb-within-the-ratio": {"decode_failed": 2},
+    }
+
+
+@pytest.mark.thorough
+def test_bodies_of_150_mb_that_are_stored_as_they_are(tmp_path: Path) -> None:
+    attacks = {"announced-150mb": 6, "chunked-150mb": 2}
+    assert attacked(tmp_path, "curl", attacks, "original")["kinds"] == GOOD | {
+        name: {"success": count} for name, count in attacks.items()
     }
 
 

@@ -1,4 +1,6 @@
-"""A worker as a Ray task runs it, without Ray: `python -m tests.support.attacked_worker FOLDER ADDRESS FETCHER URL...`.
+"""A worker as a Ray task runs it, without Ray.
+
+`python -m tests.support.attacked_worker FOLDER ADDRESS FETCHER ENCODE URL...`
 
 Prints one JSON line: the kinds in which the rows ended, and the most memory that it and its decoder process used.
 """
@@ -60,12 +62,13 @@ class MemoryWatch(threading.Thread):
         self.join()
 
 
-def main(folder: Path, address: str, fetcher_name: str, urls: list[str]) -> None:
+def main(folder: Path, address: str, fetcher_name: str, encode: str, urls: list[str]) -> None:
     settings, layout = partitioned_run(
         folder,
         urls,
         politeness={"robots": "ignore", "max_rate_limit": 200.0, "max_connections": 20, "adaptive": False},
         downloader_parameters={"default_rate_limit": 200.0, "rate_multiplier": 0.0},
+        image={"encode": encode},
         network={"connect_to": {"*:80": address}, "max_attempts": 1},
     )
     policies = PolicyBook(settings.politeness, settings.downloader_parameters, {})
@@ -101,4 +104,4 @@ def main(folder: Path, address: str, fetcher_name: str, urls: list[str]) -> None
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:])
+    main(Path(sys.argv[1]), *sys.argv[2:5], sys.argv[5:])

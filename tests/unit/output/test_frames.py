@@ -40,9 +40,14 @@ def test_a_frame_from_elsewhere_in_the_file_is_no_frame_once_its_length_is_wrong
 def test_a_disk_that_takes_a_frame_in_parts_gets_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_some = os.write
     monkeypatch.setattr(frames.os, "writev", lambda fd, parts: write_some(fd, b"".join(parts)[:5]))
-    monkeypatch.setattr(frames.os, "write", lambda fd, data: write_some(fd, data[:3]))
+    monkeypatch.setattr(frames, "_MOST_PARTS", 2)
     write(tmp_path / "file", b"a payload", b"another")
+    writer = FrameWriter(tmp_path / "pieces")
+    assert writer.write(b"in", b"", memoryview(b" several"), b" pieces") == 0
+    assert writer.write(b"one") == writer._size_bytes - len(b"one") - 16
+    writer.close()
     assert list(read_frames(tmp_path / "file")) == [b"a payload", b"another"]
+    assert list(read_frames(tmp_path / "pieces")) == [b"in several pieces", b"one"]
 
 
 def test_a_frame_for_which_the_disk_has_no_room_leaves_those_before_and_after_whole(
@@ -53,12 +58,14 @@ def test_a_frame_for_which_the_disk_has_no_room_leaves_those_before_and_after_wh
     writer.write(b"one")
     write_some = os.write
 
-    def full(fd: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def fills_up(fd: int, parts: list[memoryview]) -> int:
+        if os.fstat(fd).st_size > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_some(fd, b"".join(parts)[:5])
 
     with monkeypatch.context() as patched:
-        patched.setattr(frames.os, "writev", lambda fd, parts: write_some(fd, b"".join(parts)[:5]))
-        patched.setattr(frames.os, "write", full)
+        room = path.stat().st_size + 9
+        patched.setattr(frames.os, "writev", fills_up)
         with pytest.raises(OSError, match="No space left"):
             writer.write(b"two")
     writer.write(b"three")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from ray_downloader.output import journal as journal_module
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, Journal, Rows, read_journal
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
 
@@ -246,3 +247,27 @@ def test_noise_is_no_journal(tmp_path: Path) -> None:
         start = noise.randrange(len(whole))
         path.write_bytes(whole[:start] + noise.randbytes(noise.randrange(2_000)))
         assert len(images(tmp_path)) in {0, 2, 4, 6, 8}
+
+
+def test_a_large_picture_is_not_copied_and_its_rows_are_written_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = replace(IMAGE, image=bytes(range(256)) * 40_000)
+    table = inputs(4)
+    pool = pa.proxy_memory_pool(pa.default_memory_pool())
+    with monkeypatch.context() as patched, Journal(tmp_path, "one") as written:
+        written.add_image(Rows(table, [0], [0]), IMAGE)
+        patched.setattr(journal_module, "_LARGE_BYTES", 2**20)
+        before = pa.default_memory_pool()
+        pa.set_memory_pool(pool)
+        written.add_image(Rows(table, [1, 2], [1, 2]), large, [True, False])
+        pa.set_memory_pool(before)
+        assert (pool.max_memory() or 0) < 2**20
+        written.add_image(Rows(table, [3], [3]), IMAGE)
+    (path,) = tmp_path.glob(SUCCESS_JOURNALS)
+    batches = list(read_journal(path))
+    assert [batch.column("row").to_pylist() for batch in batches] == [[0], [1], [2], [3]]
+    found = [row for batch in batches for row in batch.to_pylist()]
+    assert [row["image"] == large.image for row in found] == [False, True, True, False]
+    assert [row["checksum_ok"] for row in found] == [None, True, False, None]
+    assert [row["uuid"] for row in found] == [f"uuid-{n}" for n in range(4)]
