@@ -38,7 +38,11 @@ from ray_downloader.tools.queries import columns_of, images_database
 _UNITS = ".units"
 _CLASSES = "classes.txt"
 _FORMATS_SQL = "SELECT image_format FROM images WHERE image_format IS NOT NULL GROUP BY ALL ORDER BY count(*) DESC, 1"
-_REPEATED_SQL = "SELECT uuid FROM images GROUP BY uuid HAVING count(DISTINCT identifier) > 1 ORDER BY uuid"
+#: Some file systems take names for the same that differ in case only.
+_REPEATED_SQL = """
+SELECT DISTINCT unnest(list(DISTINCT uuid)) AS uuid FROM images
+GROUP BY lower(uuid) HAVING count(DISTINCT identifier) > 1 ORDER BY uuid
+"""
 
 
 @TOOLS.register("export")

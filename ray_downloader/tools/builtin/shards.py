@@ -162,12 +162,16 @@ def _chunks(pieces: Iterable[Piece]) -> Iterator[Chunk]:
 def key_of(uuid: str | None, identifier: str | None, repeated: Container[str] = ()) -> str:
     """A name for a picture that tars, file systems and WebDataset take: it ends keys at the first dot.
 
+    Readers skip names that begin with two underscores.
+
     Args:
         uuid: Of the row; a list's own may be any text.
         identifier: The URL, by which pictures that share a uuid are told apart.
         repeated: Uuids that several pictures share.
     """
     key = quote(uuid or "", safe="").replace(".", "%2E")
+    if key.startswith("__"):
+        key = f"%5F{key[1:]}"
     if not uuid or uuid in repeated:
         key = f"{key[:_MAX_KEY]}-{_digest(identifier or '')}" if uuid else _digest(identifier or "")
     return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY // 2].rstrip('%')}-{_digest(key)}"

@@ -244,6 +244,16 @@ def test_keys_are_legal_and_unique_whatever_the_uuid(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9%_~-]{1,80}", key) for key in keys)
 
 
+def test_no_reader_skips_a_key_or_takes_two_for_one(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    uuids = ["__key__", "__", "_one", "Case", "case"]
+    run.add([row(uuid, received(n), identifier=f"http://a/{n}.jpg") for n, uuid in enumerate(uuids)])
+    run_here(_export(run))
+    keys = list(chain(*_keys(run)))
+    assert not [key for key in keys if key.startswith("__")], "readers of tars skip such names"
+    assert len({key.lower() for key in keys}) == 5, "some file systems ignore case"
+
+
 def test_members_of_a_tar_have_one_ending_if_formats_are_mixed(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
     run.add([row("a", received(1)), row("b", received(2)), row("c", received(3), encode="png")])
