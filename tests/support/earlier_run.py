@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timezone
 from hashlib import md5
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from ray_downloader.config.settings import Settings
 from ray_downloader.output.batch_folder import BatchFolder, with_shown_identifiers
-from ray_downloader.output.journal import Journal, Rows
+from ray_downloader.output.journal import Journal, Rows, read_journal
+from ray_downloader.output.reused import TAKEN
 from ray_downloader.partition.batches import load_batches, read_batch
+from ray_downloader.run_folder.base_runs import stored_columns
 from ray_downloader.run_folder.identity import RunIdentity, picture_keys, picture_note, save_identity
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.markers import find_marker
 from ray_downloader.run_folder.schemas import ErrorRecord, ImageRecord
 from tests.support.partitioned import partitioned_run
 
@@ -55,10 +60,19 @@ def finish(settings: Settings, layout: RunLayout, failed: Collection[str] = ()) 
     gone = ErrorRecord(0, 404, "HTTP status 404", "http_4xx", 404, None, FETCHED_AT)
     for batch in load_batches(layout):
         folder = layout.batch_folder(batch.server_name, batch.partition_id)
+        if find_marker(folder):
+            continue
         inputs = read_batch(layout, batch)
         shown = with_shown_identifiers(inputs)
+        taken = {url for rows in _taken(folder) for url in rows.column("identifier").to_pylist()}
         with Journal(folder, "earlier", note=picture_note(settings)) as journal:
             for number, url in enumerate(inputs.column("identifier").to_pylist()):
+                if url in taken:
+                    continue
                 rows = Rows(shown, [number], [number])
                 journal.add_error(rows, gone) if url in failed else journal.add_image(rows, image_of(url))
-        BatchFolder(folder).publish(inputs)
+        BatchFolder(folder).publish(inputs, stored_columns(settings))
+
+
+def _taken(folder: Path) -> Iterable[pa.RecordBatch]:
+    return read_journal(folder / TAKEN) if (folder / TAKEN).exists() else ()

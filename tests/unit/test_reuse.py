@@ -14,15 +14,24 @@ from rich.console import Console
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
+from ray_downloader.monitor.plan import make_plan, plan_lines
+from ray_downloader.monitor.reused import base_figures
+from ray_downloader.monitor.run_report import NOTHING
+from ray_downloader.monitor.summary import StageFigures, figures_of, save_summary, summarise
 from ray_downloader.output.batch_folder import BatchFolder
 from ray_downloader.output.journal import read_journal
 from ray_downloader.output.reused import TAKEN
 from ray_downloader.partition.batches import load_batches
+from ray_downloader.partition.summary import load_partition_summary
 from ray_downloader.profile.table import COLUMNS, load_rows, save_rows
+from ray_downloader.report.gather import gather
+from ray_downloader.report.pictures import Pictures
 from ray_downloader.reuse import find_base_rows, require_base, take_base
+from ray_downloader.run_folder.base_runs import load_base_plan
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 from ray_downloader.run_folder.retry_order import NO_RETRY
 from ray_downloader.schedule.run_status import scan
+from ray_downloader.status import text_of
 from tests.support.earlier_run import FETCHED_AT, earlier_run, finish, picture_of
 from tests.support.kills import Killed, killed_at
 from tests.support.partitioned import partitioned_run
@@ -314,3 +323,31 @@ def test_the_published_folder_reads_like_any_other(tmp_path: Path) -> None:
         assert BatchFolder(folder).verify() == []
         assert not list(folder.glob("*.arrows"))
         assert pq.read_metadata(folder / ERRORS).num_rows == 0
+
+
+def test_plan_summary_status_and_report_count_the_same_rows(tmp_path: Path) -> None:
+    first = earlier_run(tmp_path / "1", OLD[:40], failed=[OLD[3]])
+    second = earlier_run(tmp_path / "2", [*OLD[20:], "http://d.example/gone.jpg"])
+    settings, layout = a_run(tmp_path / "new", [*OLD, *NEW], [first.root, second.root])
+    require_base(settings, layout)
+    find_base_rows(settings, layout)
+    for _ in range(2):  # also once everything is taken, nothing is counted twice
+        plan = make_plan(settings, layout, {})
+        assert plan["base"] == {"rows": 59, "vanished": 1, "refetch": None}
+        assert plan["rows"]["left"] == sum(server["rows"] for server in plan["servers"]) == 3
+        assert "base: 59 rows are taken without a request; 1 rows of earlier runs" in "\n".join(plan_lines(plan))
+        take_base(settings, layout, NO_RETRY, Console(file=io.StringIO()))
+    finish(settings, layout)
+    done = scan(layout, load_batches(layout))
+    summary = summarise(load_partition_summary(layout), done, StageFigures(1.0, 3, 100, {}))
+    found = load_base_plan(layout)
+    assert found is not None
+    summary["base"] = base_figures(found, done.reused, layout.vanished_file.name)
+    assert summary["rows"]["successes"] == 62
+    assert (summary["base"]["linked"], summary["base"]["vanished"]) == (59, 1)
+    save_summary(layout, summary)
+    words = "59 images taken without a request, 0 not modified (304); 1 of their rows are not in the list any more"
+    assert f"base     {words}" in text_of({**NOTHING, "state": "finished", "stage": "", **figures_of(summary)})
+    report = gather(layout.root, Pictures.NONE, 0.0)
+    assert words in report["totals"]["base"]
+    assert (report["totals"]["images"], report["totals"]["left"]) == (62, 0)
