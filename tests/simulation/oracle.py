@@ -170,7 +170,7 @@ def verdict_of(world: World, server: int) -> Ends | None:
     if lasting:
         return _verdict_of(lasting[0])
     fates = [row.fate for row in world.rows if row.server == server]
-    fates += [row.mirror[1] for row in world.rows if row.mirror and row.mirror[0] == server]
+    fates += [row.mirror[1] for row in world.rows if row.mirror and row.mirror[0] == server and _may_fail(row.fate)]
     if fates and all(_never_serves(fate) for fate in fates):
         return frozenset(kind for fate in fates for kind in _failing_kinds(fate)) | REFUSED | DEAD
     return None
@@ -184,6 +184,11 @@ def _verdict_of(trouble: Trouble) -> Ends:
     kind = kind_of_status(trouble.how, {})
     passing = {429, 503} if trouble.how in {429, 503} else set()
     return REFUSED if passing else REFUSED | ({str(kind), "http_403_ban"} if kind else set())
+
+
+def _may_fail(fate: Fate) -> bool:
+    """Whether a mirror of it may be asked."""
+    return isinstance(fate, Fails | Says | Loops | NotImage)
 
 
 def _never_serves(fate: Fate) -> bool:
@@ -387,4 +392,5 @@ def has_lost_server(world: World) -> bool:
     refused = (row.fate for row in world.rows if isinstance(row.fate, Says))
     if any(fate.times == FOREVER and fate.status in _PASSING for fate in refused):
         return True
-    return any(verdict_of(world, number) is not None for number in range(len(world.servers)))
+    servers = {row.server for row in world.rows}
+    return any(verdict_of(world, number) is not None or _begins_badly(world, number) for number in sorted(servers))

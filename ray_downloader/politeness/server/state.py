@@ -343,13 +343,18 @@ class ServerState:
             not_before_s=max(now_s, self._condition.backoff.epoch_s, self._byte_rate.paid_s),
             interval_s=self._interval_s(now_s),
             least_s=spacing_s(self._ceiling.rps) if self._ceiling.rps else 0.0,
-            burst=1 if self._ceiling.keeps_distance else self._policy.burst,
+            burst=1 if self._ceiling.keeps_distance or self._has_limit else self._policy.burst,
             connections=self._connections.limit,
             turn_connections=self._turn_connections(now_s),
             length_s=MOVING_LEASE_S if is_moving else SETTLED_LEASE_S,
             most_permits=1 if self._byte_rate.is_unmeasured else min(by_bytes, self._day_requests.left(now_s)),
             retries=self._retries.available(),
         )
+
+    @property
+    def _has_limit(self) -> bool:
+        """Whether refusals have shown a limit: a burst would exceed it, however low the rate has become."""
+        return self._rate is not None and self._rate.incident_rps is not None
 
     def _turn_connections(self, now_s: float) -> int:
         """Connections that the rate keeps busy (Little's law), as far as that many are available."""

@@ -363,6 +363,15 @@ def test_failures_never_raise_the_rate(events: list[tuple[float, ErrorKind, floa
         rate_rps = rate_of(state, now_s)
 
 
+def test_a_server_that_has_shown_a_limit_gets_no_bursts() -> None:
+    state = ServerState(replace(POLICY, burst=5), 0.0)
+    assert ask(state, 0.0).burst > 1
+    ask(state, 1.0, refused(10.0), unused=9)
+    assert ask(state, 11.0).burst == 1
+    ask(state, 11.1, SUCCESS)
+    assert ask(state, 12.0).burst == 1
+
+
 def test_under_a_crawl_delay_nothing_is_made_up_for_by_a_burst() -> None:
     state = ServerState(replace(POLICY, burst=5), 0.0)
     lease = state.handle(LeaseRequest("s", "a", 9, crawl_delay_s=1.0), 0.0, random.Random(1))
