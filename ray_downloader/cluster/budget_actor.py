@@ -6,6 +6,7 @@ repeated: that is harmless, as one holder has at most one lease.
 
 from __future__ import annotations
 
+import gc
 import time
 import uuid
 from collections import defaultdict
@@ -81,7 +82,9 @@ class BudgetActor:
         return self._budgets.progress_news(confirmed)
 
     def state_news(self, confirmed: Collection[int]) -> StateNews:
-        """What was learned and the driver has not received yet."""
+        """What was learned and the driver has not received yet; called every few seconds."""
+        # States live long and have no cycles: to look for some among 10^5 of them, again and again, takes a second.
+        gc.freeze()
         return self._budgets.state_news(confirmed)
 
     def snapshots(self) -> dict[str, dict[str, Any]]:

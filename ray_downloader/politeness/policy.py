@@ -76,6 +76,9 @@ class PolicyBook:
         self.groups = frozenset(rule.group for rule in self._rules if rule.group)
         self._budgets: dict[str, str] = {}
         self._policies: dict[str, ServerPolicy] = {}
+        #: One for all servers with the same limits, and one for all that the same rules match: there may be 10^6.
+        self._equal_policies: dict[ServerPolicy, ServerPolicy] = {}
+        self._merged_rules: dict[tuple[int, ...], ServerRule] = {}
 
     def budget_key(self, server: str) -> str:
         """Name of the budget that requests to `server` spend: its group, or the server itself."""
@@ -94,7 +97,8 @@ class PolicyBook:
         policy = self._policies.get(budget)
         if policy is None:
             rule = self._group_rule(budget) if budget in self.groups else self._rule(budget)
-            policy = self._policies[budget] = self._policy(budget, rule)
+            policy = self._policy(budget, rule)
+            policy = self._policies[budget] = self._equal_policies.setdefault(policy, policy)
         return policy if server == budget else replace(policy, verify_tls=self._rule(server).verify_tls)
 
     def _policy(self, budget: str, rule: ServerRule) -> ServerPolicy:
@@ -145,8 +149,16 @@ class PolicyBook:
         return min(rates, default=None)
 
     def _rule(self, server: str) -> ServerRule:
-        matching = (rule for rule in self._rules if server == rule.group or fnmatchcase(server, rule.server))
-        return _merged(server, matching)
+        """The rule for a server, or for a group by its name; it is not known whose."""
+        matching = tuple(
+            number
+            for number, rule in enumerate(self._rules)
+            if server == rule.group or fnmatchcase(server, rule.server)
+        )
+        rule = self._merged_rules.get(matching)
+        if rule is None:
+            rule = self._merged_rules[matching] = _merged("*", (self._rules[number] for number in matching))
+        return rule
 
     def _group_rule(self, group: str) -> ServerRule:
         """The strictest of the rules for any of a group's servers: by name, by glob, or by the group's name."""

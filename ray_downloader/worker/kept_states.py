@@ -15,9 +15,9 @@ from typing import cast
 from ray_downloader.politeness.server.state import ServerState
 
 #: States of 6.4 kB each (measured) that are kept as they are; a packed one takes 0.2 kB, and 0.2 ms to pack.
-UNPACKED = 20_000
-#: How long nothing was heard about a budget before it is packed: longer than its holders are remembered.
-REST_S = 60.0
+UNPACKED = 10_000
+#: How long nothing was heard about a budget before it is packed: as long as its holders are remembered.
+REST_S = 30.0
 #: States that are looked at for each one that is used, so that fewer are unpacked than packed.
 PACKED_AT_ONCE = 4
 

@@ -174,7 +174,7 @@ DOCUMENTED = [
     (atomic, {"PRIVATE": 0o600}),
     (server_states, {"FEW_STATES": 500}),
     (budgets, {"MOST_SNAPSHOTS": 5_000}),
-    (kept_states, {"UNPACKED": 20_000, "REST_S": 60.0, "PACKED_AT_ONCE": 4}),
+    (kept_states, {"UNPACKED": 10_000, "REST_S": 30.0, "PACKED_AT_ONCE": 4}),
 ]
 MEASURED = [
     (answer, {"_WORDS_BYTES": 16_384}),

@@ -169,3 +169,14 @@ def test_tls_is_a_matter_of_each_host() -> None:
     policies = book(rules=[{"server": "c1.staticflickr.com", "verify_tls": False}])
     assert policies.policy("c1.staticflickr.com").verify_tls is False
     assert policies.policy("c2.staticflickr.com").verify_tls is None
+
+
+def test_servers_with_the_same_limits_share_one_policy_as_there_may_be_10_to_the_6() -> None:
+    rules = [{"server": "*.slow.example", "rate_rps": 0.5}, {"server": "b.*", "burst": 3}]
+    book = PolicyBook(PolitenessSettings.model_validate({"rules": rules}), DownloaderParameters(), {"p.example": 7.0})
+    plain, slow, both = (book.policy(name) for name in ("a.example", "a.slow.example", "b.slow.example"))
+    assert book.policy("c.example") is plain
+    assert book.policy("c.slow.example") is slow
+    assert book.policy("b.other.slow.example") is both
+    assert [policy.start_rate_rps for policy in (slow, both, book.policy("p.example"))] == [0.5, 0.5, 7.0]
+    assert [policy.burst for policy in (plain, slow, both)] == [1, 1, 3]
