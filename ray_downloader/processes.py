@@ -1,8 +1,36 @@
-"""How processes that we started are ended: asked first, and only forced if they do not listen."""
+"""How processes that we started are ended, and whether one lives.
+
+They are asked first, and only forced if they do not listen.
+"""
 
 from __future__ import annotations
 
 import subprocess
+
+import psutil
+
+#: How far two statements of when a process started may differ.
+_SAME_START_S = 1.0
+
+
+def may_be_alive(pid: object, started_at_unix_s: object) -> bool:
+    """Whether a process of this machine may still run: the number alone may have been given to another since.
+
+    Args:
+        pid: Its number, as a file says.
+        started_at_unix_s: When it started, likewise.
+
+    Returns:
+        True also if the system does not say; False if these are no numbers of a process.
+    """
+    if not isinstance(pid, int) or not isinstance(started_at_unix_s, int | float):
+        return False
+    try:
+        return abs(psutil.Process(pid).create_time() - started_at_unix_s) < _SAME_START_S
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
+        return False
+    except psutil.Error:
+        return True
 
 
 def end_by_input(process: subprocess.Popen[bytes] | subprocess.Popen[str], patience_s: float) -> None:

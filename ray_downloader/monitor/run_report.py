@@ -19,6 +19,7 @@ from typing import Any, Literal
 import psutil
 
 from ray_downloader.monitor.waiting import iso_time
+from ray_downloader.processes import may_be_alive
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.shapes import read_progress
 
@@ -131,8 +132,4 @@ def _is_alive(document: Mapping[str, Any], touched_at_s: float) -> bool:
     """Whether the process that wrote it is alive: known at once on its own machine, by its heartbeat on any other."""
     if document.get("host") != platform.node():
         return time.time() - touched_at_s < SILENT_S
-    try:
-        started_at_s = psutil.Process(document.get("pid", 0)).create_time()
-    except (psutil.Error, OverflowError, ValueError):  # it has ended, or the number is that of no process
-        return False
-    return abs(started_at_s - float(document.get("process_started_at_unix_s", 0.0))) < 1.0
+    return may_be_alive(document.get("pid"), document.get("process_started_at_unix_s"))

@@ -12,8 +12,6 @@ import json
 import logging
 import os
 import platform
-import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -24,6 +22,8 @@ from typing import Any
 
 import psutil
 
+from ray_downloader.processes import may_be_alive
+from ray_downloader.run_folder.heartbeat import Heartbeat
 from ray_downloader.run_folder.small_json import parse_object
 
 _log = logging.getLogger(__name__)
@@ -74,8 +74,7 @@ class LeaseFile:
             "job": os.environ.get("SLURM_JOB_ID", ""),
         }
         self._beats = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._heartbeat = Heartbeat(str(path.parent), HEARTBEAT_S, self.renew)
 
     def acquire(self) -> None:
         """Take the lease, if need be after waiting whether its holder still renews it.
@@ -89,12 +88,11 @@ class LeaseFile:
             if found is not None and not self._is_known_to_be_gone(found):
                 self._watch(found)
             self._remove(found)
-        self._thread.start()
+        self._heartbeat.start()
 
     def release(self) -> None:
         """Give the lease back."""
-        self._is_over.set()
-        self._thread.join()
+        self._heartbeat.stop()
         if self._is_ours(self._read()):
             self._path.unlink(missing_ok=True)
 
@@ -124,13 +122,7 @@ class LeaseFile:
         facts = _facts(found)
         if not self._is_lock_held or facts.get("host") != platform.node():
             return False
-        try:
-            started_at_unix_s = float(facts["started_at_unix_s"])
-            return abs(psutil.Process(facts["pid"]).create_time() - started_at_unix_s) > 1.0
-        except psutil.NoSuchProcess:
-            return True
-        except (psutil.Error, KeyError, TypeError, ValueError):
-            return False
+        return not may_be_alive(facts.get("pid"), facts.get("started_at_unix_s"))
 
     def _watch(self, found: bytes) -> None:
         """Wait whether the lease is renewed.
@@ -162,16 +154,6 @@ class LeaseFile:
         with suppress(FileExistsError):
             os.link(aside, self._path)
         aside.unlink()
-
-    def _beat(self) -> None:
-        while not self._is_over.wait(HEARTBEAT_S):
-            try:
-                if not self.renew():
-                    _log.error("another run took over %s, as this one was silent for too long", self._path.parent)
-                    os.kill(os.getpid(), signal.SIGTERM)
-                    return
-            except OSError as error:
-                _log.warning("%s could not be renewed: %s", self._path, error.strerror)
 
     def renew(self) -> bool:
         """Show that this process lives; False if another one has taken the lease."""

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import platform
-import signal
 import threading
 import uuid
 from dataclasses import dataclass, replace
@@ -20,6 +19,8 @@ from pathlib import Path
 import psutil
 
 from ray_downloader.errors import FolderBusyError
+from ray_downloader.processes import may_be_alive
+from ray_downloader.run_folder.heartbeat import Heartbeat
 from ray_downloader.run_folder.lease_file import REAL_TIME, Timing
 from ray_downloader.run_folder.small_json import parse_object
 from ray_downloader.stores.base import ChangedMeanwhileError, ObjectStore, StoreError
@@ -77,10 +78,7 @@ class Holder:
         """Whether its process runs on this machine; None if it is another machine's."""
         if self.host != platform.node():
             return None
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.started_at_unix_s) < 1.0
-        except psutil.Error:
-            return False
+        return may_be_alive(self.pid, self.started_at_unix_s)
 
 
 _NOBODY = Holder()
@@ -110,9 +108,8 @@ class StoreLease:
         )
         self._etag: str | None = None
         self._lock = threading.Lock()
-        self._is_over = threading.Event()
         self._is_lost = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="store lease", daemon=True)
+        self._heartbeat = Heartbeat(place, HEARTBEAT_S, self._renew)
 
     @property
     def is_ours(self) -> bool:
@@ -139,7 +136,7 @@ class StoreLease:
                 self._etag = self._store.replace(LEASE, self._facts.to_bytes(), etag)
             except ChangedMeanwhileError:
                 continue
-            self._thread.start()
+            self._heartbeat.start()
             return holder.work
 
     def _is_gone(self, holder: Holder, etag: str | None) -> bool:
@@ -200,22 +197,16 @@ class StoreLease:
         else:
             self._is_lost.set()
 
-    def _beat(self) -> None:
-        while not self._is_over.wait(HEARTBEAT_S):
-            try:
-                self._write()
-            except StoreError as error:
-                _log.debug("%s", error)
-            if not self.is_ours:
-                _log.error("another run took over %s, as this one was silent for too long", self._place)
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+    def _renew(self) -> bool:
+        try:
+            self._write()
+        except StoreError as error:
+            _log.debug("%s", error)
+        return self.is_ours
 
     def release(self) -> None:
         """Give the run back; a store that cannot be reached learns it from the number that does not rise."""
-        self._is_over.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._heartbeat.stop()
         try:
             if self.is_ours:
                 self._write(is_held=False)

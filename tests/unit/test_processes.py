@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
+import psutil
 import pytest
 
-from ray_downloader.processes import end_by_input, end_by_signal
+from ray_downloader.processes import end_by_input, end_by_signal, may_be_alive
 
 LISTENS = "import sys; print('up', flush=True); sys.stdin.read(); sys.exit(3)"
 DEAF_TO_INPUT = "import time; print('up', flush=True); time.sleep(600)"
@@ -48,3 +51,23 @@ def test_a_process_is_signalled_and_then_killed(code: str, patience_s: float, en
     with started(code) as process:
         end_by_signal(process, patience_s)
         assert process.wait() == -ended_by
+
+
+def test_a_process_is_known_by_its_number_and_its_start() -> None:
+    started_at_s = psutil.Process().create_time()
+    assert may_be_alive(os.getpid(), started_at_s) and may_be_alive(os.getpid(), started_at_s + 0.9)
+    assert not may_be_alive(os.getpid(), started_at_s - 1.1), "another has the number now"
+
+
+@pytest.mark.parametrize("pid", [-1, 10**7, 10**30, None, "x", [], 1.5], ids=repr)
+def test_what_is_no_process_is_not_alive(pid: Any) -> None:
+    assert not may_be_alive(pid, 1.0)
+    assert not may_be_alive(os.getpid(), None)
+
+
+def test_a_process_about_which_the_system_says_nothing_may_be_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int) -> None:
+        raise psutil.AccessDenied(pid)
+
+    monkeypatch.setattr(psutil, "Process", refuse)
+    assert may_be_alive(7, 1.0)

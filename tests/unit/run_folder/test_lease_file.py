@@ -15,6 +15,7 @@ import pytest
 
 from ray_downloader.errors import ExitCode, FolderBusyError
 from ray_downloader.run_folder import lease_file, lock
+from ray_downloader.run_folder.heartbeat import Heartbeat
 from ray_downloader.run_folder.lease_file import STALE_AFTER_S, HeldElsewhere, LeaseFile, Timing
 from ray_downloader.run_folder.lock import holding
 
@@ -36,7 +37,7 @@ class Time:
 
 @pytest.fixture(autouse=True)
 def _no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LeaseFile, "_beat", lambda _: None)  # a test renews by itself
+    monkeypatch.setattr(Heartbeat, "_run", lambda _: None)  # a test renews by itself
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_holder_that_lost_its_folder_stops(tmp_path: Path, monkeypatch: pytest
     while b'"beats": 0' in (tmp_path / LEASE).read_bytes():
         pass
     (tmp_path / LEASE).write_text('{"token": "another"}')
-    lease._thread.join()
+    lease._heartbeat._thread.join()
     assert sent == [(os.getpid(), signal.SIGTERM)]
     lease.release()
     assert (tmp_path / LEASE).exists(), "it is the other one's"
