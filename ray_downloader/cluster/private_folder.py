@@ -7,19 +7,33 @@ import stat
 import tempfile
 from pathlib import Path
 
+from ray_downloader.errors import UserError
+
 
 def private_folder(scratch: Path) -> Path:
     """`<scratch>/rd-<user id>`, made if it is missing; a new name if somebody else has taken that one.
 
     Its path is short, as paths of sockets may have 107 characters.
+
+    Raises:
+        UserError: No folder can be made there.
     """
     path = scratch / f"rd-{os.getuid()}"
     try:
+        return path if _make(path) or _is_ours_alone(path) else Path(tempfile.mkdtemp(prefix="rd-", dir=scratch))
+    except OSError as error:
+        raise UserError(
+            f"cluster.scratch={scratch} cannot be used: {error.strerror}; name a folder on each machine's own disk "
+            "in which you may write"
+        ) from None
+
+
+def _make(path: Path) -> bool:
+    try:
         path.mkdir(mode=0o700)
     except FileExistsError:
-        if not _is_ours_alone(path):
-            return Path(tempfile.mkdtemp(prefix="rd-", dir=scratch))
-    return path
+        return False
+    return True
 
 
 def _is_ours_alone(path: Path) -> bool:

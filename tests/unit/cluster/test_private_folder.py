@@ -10,6 +10,7 @@ import pytest
 
 from ray_downloader.cluster import private_folder as module
 from ray_downloader.cluster.private_folder import private_folder
+from ray_downloader.errors import UserError
 
 
 def mode(path: Path) -> int:
@@ -39,3 +40,11 @@ def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(module.os, "getuid", lambda: os.geteuid() + 1)
     theirs.rename(tmp_path / f"rd-{os.geteuid() + 1}")
     assert private_folder(tmp_path).name != f"rd-{os.geteuid() + 1}"
+
+
+def test_a_place_where_no_folder_can_be_made_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for scratch, words in ((tmp_path / "missing", "No such file or directory"), (file, "Not a directory")):
+        with pytest.raises(UserError, match=f"^cluster.scratch={scratch} cannot be used: {words}; name a folder"):
+            private_folder(scratch)
