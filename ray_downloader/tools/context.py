@@ -15,6 +15,7 @@ from ray_downloader.errors import RunFolderError, UserError
 from ray_downloader.output.stored_file import end_problem
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.markers import finished_folders
+from ray_downloader.run_folder.work_folder import shown_place
 
 #: Parameters that say how a tool runs, not what it makes.
 _HOW_IT_RUNS = {"num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "apply", "undo", "reset", "modules"}
@@ -68,6 +69,11 @@ class ToolContext:
     def folder(self) -> Path:
         """The folder of everything that the tool writes."""
         return self.layout.tools / self.name
+
+    def shown(self, path: Path) -> str:
+        """What a user calls a file or folder of the run: for a run in a store, its URL."""
+        root = self.layout.root
+        return f"{shown_place(root)}/{path.relative_to(root).as_posix()}"
 
     @property
     def parameters(self) -> ToolsParameters:

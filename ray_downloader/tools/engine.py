@@ -23,7 +23,6 @@ from ray_downloader.progress import shown
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding
 from ray_downloader.run_folder.small_json import read_object
-from ray_downloader.run_folder.work_folder import shown_place
 from ray_downloader.slurm.begin import working_job
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
 from ray_downloader.tools.context import ToolContext
@@ -184,8 +183,7 @@ def resources(settings: Settings) -> DownloaderParameters:
 
 def show(context: ToolContext, summary: Mapping[str, Any], console: Console) -> None:
     """Print the summary's numbers, one per line, and where the results are."""
-    place = f"{shown_place(context.layout.root)}/{context.folder.relative_to(context.layout.root).as_posix()}"
-    lines = {**summary, "results are in": place}
+    lines = {**summary, "results are in": context.shown(context.folder)}
     for key, value in lines.items():
         if key != "tool" and not isinstance(value, (dict, list)):
             say(console, f"{context.name}: {key.replace('_', ' ')}: {value}")

@@ -90,7 +90,7 @@ class Export(Tool):
         with images_database(self.context.folder, self.context.batches) as connection:
             version = version_of(finished_folders(self.folder, f"{_UNITS}/*"))
             write_card(self.context, self.folder, connection, counts, version)
-        return {"format": self.context.parameters.export_format, **counts, "folder": str(self.folder)}
+        return {"format": self.context.parameters.export_format, **counts, "folder": self.context.shown(self.folder)}
 
     @cached_property
     def _facts(self) -> tuple[frozenset[str], tuple[str, ...], str | None]:

@@ -12,6 +12,7 @@ import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import RunFolderError, UserError
+from ray_downloader.run_folder.work_folder import WorkNote
 from ray_downloader.tools.context import StoredBatch, ToolContext, fingerprint, finished_batches
 from tests.support.stored import StoredRun, received, row
 
@@ -101,3 +102,10 @@ def test_a_damaged_table_is_named_before_a_tool_begins(run: StoredRun, content: 
     path.write_bytes(content)
     with pytest.raises(RunFolderError, match=rf"{re.escape(str(path))} is damaged.* fetches what it has lost again"):
         run.tool("stats").context.require_batches()
+
+
+def test_a_folder_of_a_run_in_a_store_is_shown_as_its_url(run: StoredRun) -> None:
+    tool = run.tool("stats").context
+    assert tool.shown(tool.folder) == str(run.layout.tools / "stats")
+    WorkNote(url="s3://bucket/run", work="w1").save(run.root)
+    assert tool.shown(tool.folder) == "s3://bucket/run/tools/stats"
