@@ -51,7 +51,7 @@ from ray_downloader.monitor.summary import (
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.output.citation import CITATION, download_doi, write_citation
 from ray_downloader.output.croissant import write_croissant
-from ray_downloader.output.data_card import write_data_card
+from ray_downloader.output.data_card import begin_data_card, write_data_card
 from ray_downloader.output.verify import verify
 from ray_downloader.partition import DocumentReader, load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
@@ -417,6 +417,8 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
         _log.info("errors of these kinds are retried, each row once: %s", ", ".join(map(str, retry.kinds)))
     if settings.verify:
         _verify(layout, shown.console)
+    listed = load_partition_summary(layout)
+    begin_data_card(layout, settings, listed.input_rows, listed.input_rows - listed.accepted_rows)
     take_base(settings, layout, retry, shown.console)
     prepare_environment(settings.cluster)
     from ray_downloader.cluster.stage import download  # noqa: PLC0415 (Ray reads the environment on import)
@@ -431,7 +433,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
     renditions = Renditions(progress.renditions, progress.rendition_bytes).figures(load_profiled_sizes(layout))
     figures = StageFigures(result.seconds, result.images, result.size_bytes, progress.disallowed, renditions)
     before = None if result.seconds else load_summary(layout)
-    summary = summarise(load_partition_summary(layout), status, figures, before)
+    summary = summarise(listed, status, figures, before)
     if settings.base and (plan := load_base_plan(layout)) is not None:
         summary["base"] = base_figures(plan, status.reused, layout.vanished_file.name)
     save_summary(layout, summary)

@@ -51,6 +51,14 @@ def write_data_card(layout: RunLayout, settings: Settings, summary: Mapping[str,
         write_text(layout.images / CARD, data_card(schema, settings.image.encode, summary, version))
 
 
+def begin_data_card(layout: RunLayout, settings: Settings, input_rows: int, rejected_rows: int) -> None:
+    """Write a first card, with which a run that is under way, or was killed, can be read as well."""
+    if not (layout.images / CARD).exists():
+        layout.images.mkdir(parents=True, exist_ok=True)
+        rows = {"input": input_rows, "rejected": rejected_rows, "successes": 0, "errors": 0}
+        write_data_card(layout, settings, {"rows": rows, "servers": {}})
+
+
 def version_of(folders: Iterable[Path], sizes_bytes: Sequence[int] = ()) -> str:
     """Names what finished folders hold, by the checksums in their markers.
 

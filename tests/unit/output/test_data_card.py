@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.output.data_card import CARD, data_card, version_of, write_data_card
+from ray_downloader.output.data_card import CARD, begin_data_card, data_card, version_of, write_data_card
 from ray_downloader.partition import partition
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.markers import write_marker
@@ -104,3 +104,15 @@ def test_what_base_adds_is_in_the_card(tmp_path: Path) -> None:
     layout.images.mkdir()
     write_data_card(layout, settings, SUMMARY)
     assert "- name: reused\n" in (layout.images / CARD).read_text("utf-8")
+
+
+def test_a_run_under_way_has_a_card_which_its_last_one_replaces(tmp_path: Path) -> None:
+    settings = Settings.from_config({"path_to_input": "x", "path_to_output": str(tmp_path)})
+    layout = RunLayout.of(settings)
+    begin_data_card(layout, settings, 12, 1)
+    first = (layout.images / CARD).read_text("utf-8")
+    assert "0 images of 12 rows" in first
+    assert _head(first)["configs"][0]["data_files"] == "*/*/successes.parquet"  # type: ignore[index] # YAML
+    write_data_card(layout, settings, SUMMARY)
+    begin_data_card(layout, settings, 12, 1)
+    assert "11,998 images" in (layout.images / CARD).read_text("utf-8")
