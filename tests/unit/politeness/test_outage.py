@@ -126,3 +126,20 @@ def test_a_silent_resolver_is_ours_however_few_servers_there_are() -> None:
     assert detector.observe(0, {"a.example": 3}, 2.0 + LEAST_S, unresolved=3) is NetworkState.OUTAGE
     assert detector.observe(1, {"a.example": 3}, 9.0, unresolved=3) is NetworkState.UP
     assert detector.observe(1, {"a.example": 5}, 10.0, unresolved=5) is NetworkState.UP, "counted anew since the answer"
+
+
+def test_an_outage_of_the_resolver_ends_as_it_answers_even_if_the_server_is_dead() -> None:
+    detector = OutageDetector(lambda _: False, has_anybody_answered=True)
+    detector.observe(0, {"dead.example": 3}, 1.0, unresolved=3)
+    assert detector.observe(0, {"dead.example": 3}, 2.0 + LEAST_S, unresolved=3) is NetworkState.OUTAGE
+    assert detector.observe(0, {"dead.example": 4}, 9.0, unresolved=4) is NetworkState.OUTAGE
+    assert detector.observe(0, {"dead.example": 5}, 19.0, unresolved=4) is NetworkState.UP
+    assert detector.observe(0, {"dead.example": 6}, 29.0, unresolved=4) is NetworkState.UP
+
+
+def test_names_that_are_resolved_do_not_end_an_outage_of_many_servers() -> None:
+    servers = ("a", "b", "c")
+    detector = OutageDetector(servers.__contains__, has_anybody_answered=True)
+    detector.observe(0, dict.fromkeys(servers, 1), 1.0, unresolved=3)
+    assert detector.observe(0, dict.fromkeys(servers, 1), 2.0 + LEAST_S, unresolved=3) is NetworkState.OUTAGE
+    assert detector.observe(0, dict.fromkeys(servers, 2), 9.0, unresolved=3) is NetworkState.OUTAGE
