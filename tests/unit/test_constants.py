@@ -289,7 +289,7 @@ MEASURED = [
     (journal, {"FLUSH_BYTES": 2_097_152, "FLUSH_ROWS": 32}),
     (parquet, {"MAX_GROUP_BYTES": 33_554_432}),
     (requests, {"THREADS": 32, "POOLS": 256}),
-    (planner, {"CORE_RPS": 450.0, "MAX_BATCHES": 256, "LOOK_AHEAD": 1000}),
+    (planner, {"CORE_RPS": 450.0, "MAX_BATCHES": 256, "LOOK_AHEAD": 1000, "LEAST_SLICE_S": 15.0, "SOON_S": 5.0}),
     (
         receiver,
         {
