@@ -63,7 +63,7 @@ from ray_downloader.report.write import report_at_the_end
 from ray_downloader.reuse import find_base_rows, require_base, take_base
 from ray_downloader.run_folder.atomic import remove_temps, set_aside, write_text
 from ray_downloader.run_folder.base_runs import load_base_plan
-from ray_downloader.run_folder.file_errors import file_error
+from ray_downloader.run_folder.file_errors import file_error, list_error
 from ray_downloader.run_folder.guards import (
     refuse_legacy_run,
     refuse_other_pictures,
@@ -141,7 +141,7 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
         set_aside(Path(error.path))
         raise
     except OSError as error:
-        told = file_error(error, settings.path_to_output)
+        told = file_error(error, settings.path_to_output) or list_error(error, settings.path_to_input)
         if told is None:
             raise
         raise told from None

@@ -24,7 +24,7 @@ from ray_downloader.cluster.environment import address_of, as_ray_process, refus
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
-from ray_downloader.errors import RayLostError, UserError
+from ray_downloader.errors import RayLostError, StartError, UserError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.signals import ignoring_signals, keeping_handlers
@@ -116,13 +116,14 @@ def _leave_ray() -> None:
 
 def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
     """Start Ray in this process; returns the address of the dashboard, if there is one."""
-    with keeping_handlers(), as_ray_process():
+    folder = private_folder(_short(options.scratch)) / "ray"  # Ray opens it to everybody
+    with keeping_handlers(), as_ray_process(), _starting(folder):
         context = ray.init(
             address="local",
             namespace=namespace,
             num_cpus=options.num_cpus or usable_cpus(),
             object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=str(private_folder(_short(options.scratch)) / "ray"),  # Ray opens it to everybody
+            _temp_dir=str(folder),
             _memory=_memory_for_tasks(),
             include_dashboard=isinstance(options.dashboard_port, int),
             dashboard_port=options.dashboard_port if isinstance(options.dashboard_port, int) else None,
@@ -130,6 +131,24 @@ def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
             logging_level=logging.WARNING,
         )
     return context.address_info["webui_url"] or None
+
+
+@contextmanager
+def _starting(folder: Path) -> Iterator[None]:
+    """Ray has no error of its own for a start that fails: it raises what it has, with advice.
+
+    Args:
+        folder: Where its logs are.
+    """
+    try:
+        yield
+    except Exception as error:
+        _log.debug("Ray did not start", exc_info=True)
+        reason = next(iter(str(error).splitlines()), type(error).__name__).partition(". ")[0].rstrip(".")
+        raise StartError(
+            f"Ray did not start on this machine: {reason}; its logs are below {folder}. Too little memory, too little "
+            "room there or a limit of this shell (ulimit -a) are common reasons; the same command tries again"
+        ) from error
 
 
 def _require_embedded() -> None:

@@ -65,6 +65,11 @@ def is_set_aside(path: Path) -> bool:
     return path.name.startswith(_ASIDE)
 
 
+def is_temp(path: Path) -> bool:
+    """Whether it is a temp file of `replacing`."""
+    return path.name.startswith(".") and path.name.endswith(_ENDING)
+
+
 def remove_temps(folder: Path) -> None:
     """Remove the temp files that killed processes left; only for a folder in which nobody else writes."""
     for temp in folder.glob(f".*{_ENDING}"):

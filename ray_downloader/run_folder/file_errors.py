@@ -6,7 +6,8 @@ import errno
 import os
 from pathlib import Path
 
-from ray_downloader.errors import RunFolderError
+from ray_downloader.errors import RunFolderError, UserError
+from ray_downloader.run_folder.atomic import is_temp
 
 _FULL = {
     errno.ENOSPC: "no space or no inodes are left on its disk",
@@ -47,7 +48,23 @@ def file_error(error: BaseException | None, root: Path) -> RunFolderError | None
     )
 
 
+def list_error(error: OSError, path_to_input: str) -> UserError | None:
+    """The error to show if it is about a file of the list; None if it is about another.
+
+    Args:
+        path_to_input: The list: a file, a folder or a pattern.
+    """
+    path = _named(error)
+    listed = Path(path_to_input)
+    if path is None or error.errno is None or not (path.is_relative_to(listed) or path.match(path_to_input)):
+        return None
+    return UserError(f"{path} cannot be read: {os.strerror(error.errno)}")
+
+
 def _named(error: OSError) -> Path | None:
-    """The file of the error; of two, the one that was to be replaced."""
+    """The file of the error; of two, the one that was to be replaced, and of a temporary one its folder."""
     name = error.filename2 or error.filename
-    return Path(os.fsdecode(name)) if isinstance(name, str | bytes | os.PathLike) else None
+    if not isinstance(name, str | bytes | os.PathLike):
+        return None
+    path = Path(os.fsdecode(name))
+    return path.parent if is_temp(path) else path

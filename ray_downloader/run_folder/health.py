@@ -115,7 +115,9 @@ def _problem(path: Path, check: Check) -> str:
         return ""
     except UnicodeDecodeError:
         return "it is not text"
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, pa.ArrowException, OSError) as error:
+    except OSError as error:
+        return error.strerror or str(error)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, pa.ArrowException) as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from ray_downloader import pipeline, status
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError
+from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError, UserError
 from ray_downloader.partition.batches import load_batches, read_batch
 from ray_downloader.politeness.messages import LeaseRequest
 from ray_downloader.politeness.policy import PolicyBook
@@ -207,3 +208,19 @@ def test_an_earlier_copy_of_the_tables_of_urls_is_no_silent_loss_of_rows(folder:
     shutil.rmtree(urls)
     now.rename(urls)
     assert pipeline.run(settings_of(folder, stages=["partition"])) is ExitCode.SETTLED
+
+
+def test_a_list_that_the_system_refuses_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "list.txt"
+
+    def refuse(self: Path, *given: Any, **options: Any) -> Any:
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return opened(self, *given, **options)
+
+    opened = Path.open
+    path.touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"list\.txt cannot be read: Permission denied") as failure:
+        call(folder)
+    assert failure.value.exit_code is ExitCode.USAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from ray.exceptions import AuthenticationError
 from ray_downloader.cluster import connect
 from ray_downloader.cluster.connect import OBJECT_STORE_BYTES, running_cluster
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters, Settings
-from ray_downloader.errors import UserError
+from ray_downloader.errors import ExitCode, StartError, UserError
 from ray_downloader.run_folder.layout import RunLayout
 
 GB = 2.0**30
@@ -86,6 +87,29 @@ def test_an_embedded_ray_is_small_closed_to_others_and_ends_with_the_run(fake: F
     assert (options["address"], options["num_cpus"], options["include_dashboard"]) == ("local", 3, False)
     assert options["object_store_memory"] == OBJECT_STORE_BYTES == 83_886_080
     assert options["log_to_driver"] is False
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (
+            Exception("The current node timed out during startup. This could happen because"),
+            "The current node timed out",
+        ),
+        (RuntimeError(), "RuntimeError"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+    ids=["ray's own", "empty", "full disk"],
+)
+def test_an_embedded_ray_that_does_not_start_is_one_sentence(
+    fake: FakeRay, tmp_path: Path, fault: Exception, words: str
+) -> None:
+    fake.fault = fault
+    with pytest.raises(StartError, match=words) as failure, cluster_of(tmp_path, name="local", scratch=str(tmp_path)):
+        pass
+    said = str(failure.value)
+    assert said.startswith("Ray did not start on this machine: ") and f"/rd-{os.getuid()}/ray" in said
+    assert "\n" not in said and failure.value.exit_code is ExitCode.FAILED
 
 
 def test_the_callers_own_ray_is_used_and_not_ended(fake: FakeRay, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.errors import ExitCode
-from ray_downloader.run_folder.file_errors import file_error
+from ray_downloader.run_folder.file_errors import file_error, list_error
 
 ROOT = Path("/out")
 
@@ -47,6 +47,10 @@ def test_too_many_open_files_are_said_with_the_limit_to_raise(number: int) -> No
 )
 def test_what_the_system_refuses_is_said_of_files_of_the_run_only(number: int, words: str) -> None:
     error = file_error(OSError(number, "x", "/out/.x.tmp", None, "/out/images/a"), ROOT)
+    temp = OSError(number, "x", "/out/images/.0123456789ab-node-7-1.tmp")
+    assert str(file_error(temp, ROOT)).startswith(f"/out/images cannot be used: {words}"), (
+        "not a name that means nothing"
+    )
     assert str(error).startswith(f"/out/images/a cannot be used: {words}; what was settled is safe")
     assert error is not None and error.exit_code is ExitCode.FAILED
     assert str(file_error(OSError(number, "x", b"/out/a"), ROOT)).startswith("/out/a cannot be used")
@@ -58,3 +62,17 @@ def test_what_the_system_refuses_is_said_of_files_of_the_run_only(number: int, w
 @pytest.mark.parametrize("error", [None, ValueError("x"), OSError("without a number")])
 def test_other_errors_are_about_something_else(error: BaseException | None) -> None:
     assert file_error(error, ROOT) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "file"),
+    [("/lists/a.txt", "/lists/a.txt"), ("/lists", "/lists/b/c.csv"), ("/lists/*.csv", "/lists/c.csv")],
+    ids=["file", "folder", "pattern"],
+)
+def test_a_list_that_the_system_refuses_is_a_mistake_of_its_own(given: str, file: str) -> None:
+    error = list_error(OSError(errno.EACCES, "x", file), given)
+    assert str(error) == f"{file} cannot be read: Permission denied"
+    assert error is not None and error.exit_code is ExitCode.USAGE
+    assert list_error(OSError(errno.EACCES, "x", "/other"), given) is None
+    assert list_error(OSError(errno.EACCES, "x"), given) is None
+    assert list_error(OSError("without a number"), given) is None
