@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -49,7 +49,7 @@ from ray_downloader.monitor.summary import (
     summarise,
 )
 from ray_downloader.monitor.waiting import iso_time
-from ray_downloader.output.citation import CITATION, download_doi, write_citation
+from ray_downloader.output.citation import cite
 from ray_downloader.output.croissant import write_croissant
 from ray_downloader.output.data_card import begin_data_card, write_data_card
 from ray_downloader.output.verify import verify
@@ -436,10 +436,12 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
     summary = summarise(listed, status, figures, before)
     if settings.base and (plan := load_base_plan(layout)) is not None:
         summary["base"] = base_figures(plan, status.reused, layout.vanished_file.name)
+    if citation := cite(layout, settings.path_to_input, (load_summary(layout) or {}).get("citation")):
+        summary["citation"] = citation
+        _say_how_to_cite(citation)
     save_summary(layout, summary)
     write_data_card(layout, settings, summary)
     write_croissant(settings, layout, summary)
-    _cite(settings, layout)
     shown.report.keep(figures_of(summary))
     show_summary(summary, shown.console, shown.again)
     _say_why(result, settings)
@@ -474,14 +476,11 @@ def _verify(layout: RunLayout, console: Console) -> None:
     _log.info("verify: %d batches, %d of them damaged", len(folders), damaged)
 
 
-def _cite(settings: Settings, layout: RunLayout) -> None:
-    """Say how to cite what GBIF's datasets gave."""
-    datasets = write_citation(layout)
-    if datasets:
-        doi = download_doi(settings.path_to_input)
-        origin = f"the download https://doi.org/{doi}" if doi else "the DOI of the download (it is on its page at GBIF)"
-        _log.info("%s: %d datasets; to cite them, upload it to https://www.gbif.org/derived-dataset and name %s",
-                  CITATION, datasets, origin)  # fmt: skip
+def _say_how_to_cite(citation: Mapping[str, Any]) -> None:
+    doi = citation["download_doi"]
+    origin = f"the download https://doi.org/{doi}" if doi else "the DOI of the download (it is on its page at GBIF)"
+    _log.info("%s: %d datasets; to cite them, upload it to https://www.gbif.org/derived-dataset and name %s",
+              citation["file"], citation["datasets"], origin)  # fmt: skip
 
 
 def _say_why(result: DownloadResult, settings: Settings) -> None:

@@ -10,7 +10,9 @@ import csv
 import re
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -22,6 +24,19 @@ _KEY = "datasetKey"
 _DOI = re.compile(r"10\.15468/dl\.[a-z0-9]+", re.IGNORECASE)
 _METADATA = "metadata.xml"
 _MOST_BYTES = 1 << 24
+
+
+def cite(layout: RunLayout, path_to_input: str, before: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Write the file; returns what `summary.json` says about it, or None if no image has a dataset's key.
+
+    Args:
+        before: The same of an earlier command: the list may be gone by now.
+    """
+    datasets = write_citation(layout)
+    if not datasets:
+        return None
+    doi = download_doi(path_to_input) or (before or {}).get("download_doi")
+    return {"file": CITATION, "datasets": datasets, "download_doi": doi}
 
 
 def write_citation(layout: RunLayout) -> int:

@@ -25,17 +25,21 @@ _OF_DATASET = {
 }
 
 
-def citations(settings: Settings, dataset: str, dataset_keys: Sequence[tuple[str, int]]) -> dict[str, Any]:
+def citations(
+    settings: Settings, dataset: str, dataset_keys: Sequence[tuple[str, int]], download_doi: str | None = None
+) -> dict[str, Any]:
     """What to cite.
 
     Args:
         settings: Those of the run.
         dataset: The kind of list.
         dataset_keys: GBIF's datasets of the images, and their numbers of images.
+        download_doi: Of the download that the list is, if it names one.
     """
+    source = _OF_DATASET.get(dataset or settings.dataset.name, "Cite the source of the list, as it asks for it.")
     known = [(key, images) for key, images in dataset_keys if key]
     return {
-        "list": _OF_DATASET.get(dataset or settings.dataset.name, "Cite the source of the list, as it asks for it."),
+        "list": f"This list is the download https://doi.org/{download_doi}. {source}" if download_doi else source,
         "datasets": [[key, f"https://www.gbif.org/dataset/{key}", images] for key, images in known[:MOST_DATASETS]],
         "more_datasets": max(0, len(known) - MOST_DATASETS),
         "program": "ray_downloader: CITATION.cff in its repository has the reference for the program itself.",

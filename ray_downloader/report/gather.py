@@ -77,6 +77,7 @@ def gather(out: Path, which: Pictures, now_unix_s: float) -> dict[str, Any]:
     for of_server in settled.values():
         kinds.update(of_server)
     images = kinds.pop(SUCCESS, 0)
+    doi = (load_summary(run.layout) or {}).get("citation", {}).get("download_doi")
     files = [folder / SUCCESSES for folder, counts in folders.items() if counts[SUCCESS]]
     return {
         **_about(run, now_unix_s),
@@ -90,7 +91,7 @@ def gather(out: Path, which: Pictures, now_unix_s: float) -> dict[str, Any]:
         "errors_read": _share(results.errors),
         "shares": _shares(results),
         "missing": [_plain(each) for each in missing_rows(run.layout, lines, run.batches)],
-        "cite": citations(run.settings, run.partition.dataset, results.counts.get("datasetKey", [])),
+        "cite": citations(run.settings, run.partition.dataset, results.counts.get("datasetKey", []), doi),
         "pictures": [_plain(each) for each in contact_sheet(files, which, rng)],
         "pictures_shown": which.value,
         "commands": _commands(run, kinds, run.partition.accepted_rows - images - kinds.total()),

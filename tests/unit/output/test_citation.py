@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from ray_downloader.output.citation import CITATION, download_doi, write_citation
+from ray_downloader.output.citation import CITATION, cite, download_doi, write_citation
 from ray_downloader.run_folder.schemas import success_schema
 from tests.support.stored import StoredRun, received, row
 
@@ -42,3 +42,14 @@ def test_the_doi_of_the_download_is_in_its_metadata(tmp_path: Path) -> None:
         assert download_doi(str(path)) == "10.15468/dl.ab12cd"
     for path in (tmp_path / "other.zip", tmp_path / "gone.zip", tmp_path):
         assert download_doi(str(path)) is None
+
+
+def test_the_summary_has_the_doi_also_after_the_list_is_gone(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    assert cite(run.layout, "gone.zip", None) is None
+    run.add([row("a", received(1), datasetKey="k1")], schema=success_schema(["datasetKey"]))
+    (tmp_path / "metadata.xml").write_text(METADATA)
+    said = cite(run.layout, str(tmp_path), None)
+    assert said == {"file": CITATION, "datasets": 1, "download_doi": "10.15468/dl.ab12cd"}
+    assert cite(run.layout, "gone.zip", said) == said
+    assert cite(run.layout, "gone.zip", None) == {**said, "download_doi": None}

@@ -12,6 +12,8 @@ def settings(dataset: str = "generic") -> Settings:
 
 def test_a_known_kind_of_list_says_how_it_wants_to_be_cited() -> None:
     assert "DOI of the download" in citations(settings("gbif"), "gbif", [])["list"]
+    named = citations(settings("gbif"), "gbif", [], "10.15468/dl.ab12cd")["list"]
+    assert named.startswith("This list is the download https://doi.org/10.15468/dl.ab12cd. GBIF asks to cite")
     assert citations(settings("auto"), "eol", [])["list"].startswith("Cite the Encyclopedia of Life"), "as it was read"
     assert citations(settings("lila"), "", [])["list"].startswith("Each dataset of LILA"), "as it was given"
     assert citations(settings(), "generic", [])["list"] == "Cite the source of the list, as it asks for it."
