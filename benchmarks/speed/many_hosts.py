@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import tempfile
 import threading
 import time
@@ -85,6 +86,12 @@ def run_ours(origin: Origin, urls: list[str], arguments: list[str], time_limit_s
             f"{len(urls) / stage_s:.0f} of the stage, {files} files; {use.end()}; {summary['rows']}",
             flush=True,
         )
+
+
+def _children_cpu_s() -> float:
+    """CPU time of processes that have ended, and of theirs for which they waited."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
