@@ -110,6 +110,8 @@ class Worker:
         self._robots = robots
         self._requests = InFlightRequests(ports.fetcher)
         self._queues: dict[str, ServerQueue] = {}
+        #: Those that have something to do or to wait for: of 10^4 servers with a row each most are done.
+        self._active: dict[str, ServerQueue] = {}
         self._bodies = BodyQueue(ports.room)
         self._decoding: deque[_Decoding] = deque()
         self._rows_of_server: Counter[str] = Counter()
@@ -287,6 +289,7 @@ class Worker:
         queue = self._queues.get(budget)
         if queue is None:
             queue = self._queues[budget] = ServerQueue(budget, self._holder, self._policy.patience_s)
+        self._active[budget] = queue
         return queue
 
     def _advance_all(self, now_s: float) -> float:
@@ -294,7 +297,7 @@ class Worker:
         self._slow = self._slow_queues(now_s)
         wake_at_s = NEVER
         requests: list[LeaseRequest] = []
-        for queue in list(self._queues.values()):
+        for queue in list(self._active.values()):
             queue.allow_starts(self._has_time(queue, now_s))
             if queue.wake_at_s <= now_s:
                 self._advance(queue, now_s)
@@ -302,6 +305,8 @@ class Worker:
                 if request is not None:
                     requests.append(request)
                 queue.wake_at_s = queue.next_wake_s(now_s)
+                if queue.is_idle:
+                    del self._active[queue.budget]
             wake_at_s = min(wake_at_s, queue.wake_at_s)
         if requests:
             self._ports.budgets.request(requests)
@@ -354,7 +359,7 @@ class Worker:
             return 0.0
         if wake_at_s <= now_s:  # something waits for room in this worker or for its last retry, not for time
             return AWAIT_ANSWER_S
-        is_requesting = any(queue.is_requesting for queue in self._queues.values())
+        is_requesting = any(queue.is_requesting for queue in self._active.values())
         return min(wake_at_s - now_s, AWAIT_ANSWER_S if is_requesting else IDLE_POLL_S)
 
     def _flush(self, now_s: float) -> None:

@@ -138,6 +138,11 @@ class ServerQueue:
             and (bool(self) or self.in_flight > 0)
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do until it gets work: nothing waits, is in flight, or is to be reported."""
+        return not (self or self.in_flight or self._outcomes or self.is_requesting) and self.wake_at_s == NEVER
+
     # -- rows ------------------------------------------------------------------------------------------------------
 
     def add(self, row: Row) -> None:

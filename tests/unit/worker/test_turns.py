@@ -60,6 +60,26 @@ def test_a_worker_has_256_requests_in_flight_at_most(tmp_path: Path) -> None:
     assert run.kinds() == {"http_4xx": 360}
 
 
+def test_servers_that_are_done_are_not_looked_at_in_each_turn_and_get_work_again(tmp_path: Path) -> None:
+    def script(request: FetchRequest) -> Reply:
+        if "moved" in request.url:
+            return Reply(None, 302, redirect_url="http://s3.example/late.jpg", after_s=20.0)
+        return GONE
+
+    servers = [url for number in range(20) for url in urls(1, f"s{number}.example")]
+    run = Run(tmp_path, [*servers, "http://slow.example/moved.jpg"], script)
+    worker = run.worker()
+    while run.clock.now_s < 15.0:
+        worker.turn()
+    assert list(worker._active) == ["slow.example"]
+    assert len(worker._queues) == 21
+    while not worker.is_over():
+        worker.turn()
+    assert run.asked()["http://s3.example/late.jpg"] == 1
+    assert not worker.finish().unfinished
+    assert run.kinds() == {"http_4xx": 21}
+
+
 def test_work_that_is_given_back_says_when_it_can_go_on(tmp_path: Path) -> None:
     def script(request: FetchRequest) -> Reply:
         if run.clock() < 100.0:
