@@ -20,6 +20,7 @@ from ray_downloader.monitor.run_report import read_report
 from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import load_profiled_rates
+from ray_downloader.run_folder.file_errors import file_error
 from ray_downloader.run_folder.known_servers import KnownServers
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
@@ -50,12 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("server", nargs="?", help="a server, in any spelling, or the name of a group")
     parser.add_argument("value", type=float, nargs="?", help="requests per second, for rate")
     given = parser.parse_args(arguments)
+    folder = Path(given.out)
     try:
         folder = work_folder_of(given.out)
         said = _list(given, folder) if given.action == "list" else _give(given, folder)
     except UserError as error:
         print(f"ray_downloader.control: {error}", file=sys.stderr)  # noqa: T201
         return ExitCode.USAGE
+    except OSError as error:
+        told = file_error(error, folder)
+        if told is None:
+            raise
+        print(f"ray_downloader.control: {told}", file=sys.stderr)  # noqa: T201
+        return ExitCode.FAILED
     print(said)  # noqa: T201
     return ExitCode.SETTLED
 

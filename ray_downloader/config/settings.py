@@ -649,6 +649,8 @@ class Settings(_Group):
             return cls.from_config(known_keys(json.loads(path.read_text("utf-8")), cls))
         except FileNotFoundError:
             raise UserError(f"{path} does not exist; it is written by a run into its output folder") from None
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
         except (ValueError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is not a settings file: {error}") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ray_downloader.errors import UserError
+from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.small_json import read_object
@@ -32,18 +32,33 @@ class PartitionSummary:
 
 def save_partition_summary(layout: RunLayout, summary: PartitionSummary) -> None:
     """Write `urls/partition.json`."""
-    write_text(_file(layout), summary.to_json())
+    write_text(layout.partition_summary_file, summary.to_json())
 
 
 def load_partition_summary(layout: RunLayout) -> PartitionSummary:
     """Read what `save_partition_summary` wrote.
 
     Raises:
-        UserError: The file does not exist.
-        ValueError: It is damaged. What another version added is left out.
+        UserError: The file does not exist, or is damaged.
     """
+    path = layout.partition_summary_file
     try:
-        known = read_object(_file(layout))
+        return read_partition_summary(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run the partition stage first") from None
+    except (OSError, ValueError) as error:
+        raise DamagedFileError.of(path, error) from None
+
+
+def read_partition_summary(path: Path) -> PartitionSummary:
+    """Read such a file; what another version added is left out.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is another file.
+    """
+    known = read_object(path)
+    try:
         return PartitionSummary(
             input_rows=int(known["input_rows"]),
             accepted_rows=int(known["accepted_rows"]),
@@ -53,11 +68,5 @@ def load_partition_summary(layout: RunLayout) -> PartitionSummary:
             dataset=str(known.get("dataset", "")),
             read_as=tuple(map(str, known.get("read_as", ()))),
         )
-    except FileNotFoundError:
-        raise UserError(f"{_file(layout)} does not exist; run the partition stage first") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"unexpected content: {error!r}") from None
-
-
-def _file(layout: RunLayout) -> Path:
-    return layout.partition_summary_file

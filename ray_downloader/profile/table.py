@@ -92,10 +92,13 @@ def load_rows(layout: RunLayout) -> dict[str, Row]:
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
-        if missing:
-            raise UserError(f"{path} has no column {missing[0]!r}; delete the file to profile the servers again")
-        return {row["server_name"]: {name: row.get(name) or "" for name in COLUMNS} for row in reader}
+        try:
+            missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path} has no column {missing[0]!r}; delete the file to profile the servers again")
+            return {row["server_name"]: {name: row.get(name) or "" for name in COLUMNS} for row in reader}
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{path} is not a table ({error}); delete the file to profile the servers again") from None
 
 
 def row_of(profile: ServerProfile) -> Row:

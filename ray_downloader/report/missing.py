@@ -18,6 +18,7 @@ from ray_downloader.report.advice import meaning
 from ray_downloader.report.servers import OTHERS, ServerLine
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import POOLED, kept_column
+from ray_downloader.run_folder.small_tables import reading
 
 #: Servers that are named: those that miss the most rows.
 MOST_SERVERS = 100
@@ -76,7 +77,8 @@ def _origins(layout: RunLayout, servers: set[str], batches: Iterable[Batch]) -> 
         wanted += pooled
     seen: dict[str, dict[str, Counter[str]]] = {}
     for name, batches_of_file in _by_file(wanted[:MOST_BATCHES]).items():
-        with pq.ParquetFile(layout.urls / name) as file:  # once: its footer describes 10^4 batches
+        path = layout.urls / name
+        with reading(path), pq.ParquetFile(path) as file:  # once: its footer describes 10^4 batches
             for batch in batches_of_file:
                 _read_origins(file, batch, servers, seen)
     return {

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_downloader.partition.summary import load_partition_summary
+from ray_downloader.partition.summary import load_partition_summary, read_partition_summary
 from ray_downloader.run_folder.atomic import set_aside
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import damaged_lines
@@ -53,7 +53,7 @@ def damaged_url_tables(layout: RunLayout) -> Iterator[str]:
         return
     tables = {layout.batches_table: _KEYS, layout.servers_table: ["server_name", "rows"]}
     checks: dict[Path, Check] = {
-        layout.partition_summary_file: lambda _: load_partition_summary(layout),
+        layout.partition_summary_file: read_partition_summary,
         **{path: partial(_has_columns, columns=columns) for path, columns in tables.items()},
         layout.rejected_table: partial(_has_columns, columns=["reason"]),
     }

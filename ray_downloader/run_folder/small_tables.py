@@ -6,24 +6,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_downloader.errors import DamagedFileError
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong while a table is read is about its file.
+
+    Raises:
+        DamagedFileError: It cannot be read, or is another table.
+        FileNotFoundError: It is not there.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, KeyError, IndexError) as error:
+        raise DamagedFileError.of(path, error) from None
+
 
 def read_small_table(path: Path, columns: Sequence[str]) -> pa.Table:
-    """These columns of a parquet file, in this order."""
-    with pq.ParquetFile(path) as file:
+    """These columns of a parquet file, in this order.
+
+    Raises:
+        As `reading`.
+    """
+    with reading(path), pq.ParquetFile(path) as file:
         return file.read(columns=list(columns)).select(list(columns))
 
 
 def read_as(path: Path, schema: pa.Schema) -> pa.Table:
-    """A parquet file with the columns of `schema`; those that an earlier version did not write are null."""
-    with pq.ParquetFile(path) as file:
+    """A parquet file with the columns of `schema`; those that an earlier version did not write are null.
+
+    Raises:
+        As `reading`, also if it lacks all of them.
+    """
+    with reading(path), pq.ParquetFile(path) as file:
         table = file.read()
     there = set(table.schema.names)
+    if there.isdisjoint(schema.names):
+        raise DamagedFileError.of(path, ValueError(f"it has no column {schema.names[0]!r}"))
     columns = [
         table.column(field.name).cast(field.type) if field.name in there else pa.nulls(table.num_rows, field.type)
         for field in schema

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ray_downloader import pipeline, status
+from ray_downloader import control, pipeline, status
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import DamagedFileError, ExitCode, RunFolderError, UserError
 from ray_downloader.partition.batches import load_batches, read_batch
 from ray_downloader.politeness.messages import LeaseRequest
 from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.report import __main__ as report
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.identity import batch_keys, load_identity, save_identity
 from ray_downloader.run_folder.layout import RunLayout
@@ -224,3 +226,28 @@ def test_a_list_that_the_system_refuses_is_one_sentence(folder: Path, monkeypatc
     with pytest.raises(UserError, match=r"list\.txt cannot be read: Permission denied") as failure:
         call(folder)
     assert failure.value.exit_code is ExitCode.USAGE
+
+
+def a_folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+READERS: list[tuple[Callable[[list[str]], int], list[str]]] = [
+    (status.main, []), (status.main, ["--server", "a.example"]), (report.main, []),
+    (control.main, ["list"]), (control.main, ["pause", "a.example"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", [a_folder, garbage])
+@pytest.mark.parametrize("name", [*FILES, "ignored.csv"])
+def test_those_who_only_read_the_folder_say_one_sentence_or_do_without(
+    finished: Path, tmp_path: Path, name: str, damage: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished / "out", tmp_path / "out")
+    damage(tmp_path / "out" / name)
+    for main, arguments in READERS:
+        code = main([str(tmp_path / "out"), *arguments])
+        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("ray_downloader")]
+        assert len(said) == (1 if code else 0), said
+        assert not said or str(tmp_path / "out") in said[0]
