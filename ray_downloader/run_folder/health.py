@@ -71,7 +71,7 @@ def damaged_url_tables(layout: RunLayout) -> Iterator[str]:
 
 def _problems_with(checks: Mapping[Path, Check]) -> Iterator[str]:
     for path, check in checks.items():
-        problem = _problem(path, check) if os.path.lexists(path) else "it is missing"
+        problem = _problem(path, check) if path.exists() else "it is missing"
         if problem:
             yield f"{path} is damaged ({problem})"
 

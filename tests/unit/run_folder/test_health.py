@@ -174,5 +174,8 @@ def test_tables_of_urls_are_checked_at_their_ends(tmp_path: Path) -> None:
         f"{layout.partition_summary_file} is damaged (it is missing)",
         f"{layout.servers_table} is damaged (it is missing)",
     ]
+    layout.rejected_table.unlink()
+    layout.rejected_table.symlink_to(layout.rejected_table.name)
+    assert f"{layout.rejected_table} is damaged (it is missing)" in list(damaged_url_tables(layout))
     layout.batches_table.unlink()
     assert list(damaged_url_tables(layout)) == [], "nothing was partitioned"
