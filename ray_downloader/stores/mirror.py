@@ -22,8 +22,8 @@ from ray_downloader.run_folder.markers import COMPLETED
 from ray_downloader.stores.base import ObjectStore, StoredObject, StoreError
 from ray_downloader.stores.client import PART_BYTES
 from ray_downloader.stores.lease import LEASE
-from ray_downloader.stores.ledger import Ledger, Sent
 from ray_downloader.stores.published import LocalFile, Turn, is_left_over, published, turn_of
+from ray_downloader.stores.sent_objects import Sent, SentObjects
 
 #: Files that are sent or fetched at once: enough to fill a line in spite of what each request waits for.
 AT_ONCE = 8
@@ -39,11 +39,15 @@ class Mirror:
     """
 
     def __init__(
-        self, store: ObjectStore, layout: RunLayout, ledger: Ledger, is_ours: Callable[[], bool] = lambda: True
+        self,
+        store: ObjectStore,
+        layout: RunLayout,
+        sent_objects: SentObjects,
+        is_ours: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._layout = layout
-        self._ledger = ledger
+        self._sent_objects = sent_objects
         self._is_ours = is_ours
 
     def compare(self) -> None:
@@ -53,11 +57,11 @@ class Mirror:
             StoreError: It does not say.
         """
         found = {each.key: each for each in self._store.list()}
-        for key in self._ledger.all().keys() - found.keys():
-            self._ledger.forget(key)
-        for key, sent in self._ledger.all().items():
+        for key in self._sent_objects.all().keys() - found.keys():
+            self._sent_objects.forget(key)
+        for key, sent in self._sent_objects.all().items():
             if sent.etag != found[key].etag:
-                self._ledger.note(key, self._recognised(found[key]))
+                self._sent_objects.note(key, self._recognised(found[key]))
 
     def _recognised(self, found: StoredObject) -> Sent:
         """What to note about an object that is not the one that was sent, as far as is known."""
@@ -74,7 +78,7 @@ class Mirror:
         """Send everything that is not there, and remove what is not published any more; as `push`."""
         files = list(published(self._layout))
         here = {file.key for file in files}
-        gone = [key for key in self._ledger.all() if key not in here and not is_left_over(self._layout, key)]
+        gone = [key for key in self._sent_objects.all() if key not in here and not is_left_over(self._layout, key)]
         return self.push(files, gone)
 
     def push(self, files: Sequence[LocalFile], gone: Iterable[str] = ()) -> bool:
@@ -91,7 +95,7 @@ class Mirror:
         """
         gone = sorted(gone)
         changed = {_folder(file.key) for file in files if file.turn is Turn.DATA and not self._is_there(file)}
-        markers = [f"{folder}/{COMPLETED}" for folder in changed if self._ledger[f"{folder}/{COMPLETED}"]]
+        markers = [f"{folder}/{COMPLETED}" for folder in changed if self._sent_objects[f"{folder}/{COMPLETED}"]]
         self._each([*markers, *(key for key in gone if turn_of(key) is Turn.MARKER)], self._remove)
         beside: dict[str, list[LocalFile]] = defaultdict(list)
         for file in files:
@@ -105,13 +109,13 @@ class Mirror:
         return is_whole
 
     def _is_there(self, file: LocalFile) -> bool:
-        sent = self._ledger[file.key]
+        sent = self._sent_objects[file.key]
         return sent is not None and bool(sent.etag) and (sent.size_bytes, sent.mtime_ns) == _stamp(file)
 
     def _send(self, file: LocalFile, beside: dict[str, list[LocalFile]]) -> bool:
         """Send one file; False if it changed meanwhile, or if it marks files that did."""
-        if self._ledger[file.key] is None:
-            self._ledger.note(file.key, Sent())
+        if self._sent_objects[file.key] is None:
+            self._sent_objects.note(file.key, Sent())
         try:
             if file.turn is Turn.DATA:
                 etag = self._store.put_file(file.key, file.path)
@@ -123,14 +127,14 @@ class Mirror:
         except FileNotFoundError:
             return False
         if _has_changed(file):
-            self._ledger.note(file.key, Sent())
+            self._sent_objects.note(file.key, Sent())
             return False
-        self._ledger.note(file.key, Sent(*_stamp(file), etag))
+        self._sent_objects.note(file.key, Sent(*_stamp(file), etag))
         return True
 
     def _remove(self, key: str) -> None:
         self._store.delete(key)
-        self._ledger.forget(key)
+        self._sent_objects.forget(key)
 
     def pull(self, is_wanted: Callable[[str], bool] = lambda _: True) -> int:
         """Make the folder what the store has; returns how many files were fetched.
@@ -142,9 +146,9 @@ class Mirror:
             StoreError: Some could not be fetched.
         """
         found = [each for each in self._store.list() if _is_of_a_run(self._layout, each.key)]
-        for key in self._ledger.all().keys() - {each.key for each in found}:
+        for key in self._sent_objects.all().keys() - {each.key for each in found}:
             (self._layout.root / key).unlink(missing_ok=True)
-            self._ledger.forget(key)
+            self._sent_objects.forget(key)
         due = [each for each in found if is_wanted(each.key) and not self._is_here(each)]
         for turn in Turn:  # one after the other, as several are fetched at once
             self._each([each for each in due if turn_of(each.key) is turn], self._fetch)
@@ -157,14 +161,14 @@ class Mirror:
             StoreError: The store does not say.
         """
         key = path.relative_to(self._layout.root).as_posix()
-        found, sent = self._store.read(key), self._ledger[key]
+        found, sent = self._store.read(key), self._sent_objects[key]
         status = path.stat() if path.exists() else None
         is_edited_here = status is not None and (sent is None or _stamp_of(status) != (sent.size_bytes, sent.mtime_ns))
         if found is not None and not is_edited_here and (sent is None or sent.etag != found[1].etag):
             self._fetch(found[1])
 
     def _is_here(self, found: StoredObject) -> bool:
-        sent, path = self._ledger[found.key], self._layout.root / found.key
+        sent, path = self._sent_objects[found.key], self._layout.root / found.key
         try:
             status = path.stat()
         except OSError:
@@ -178,7 +182,7 @@ class Mirror:
             if temp.stat().st_size != found.size_bytes:
                 raise StoreError(f"{found.key} changed while it was fetched; run the same command again", may_pass=True)
         status = path.stat()
-        self._ledger.note(found.key, Sent(status.st_size, status.st_mtime_ns, found.etag))
+        self._sent_objects.note(found.key, Sent(status.st_size, status.st_mtime_ns, found.etag))
 
     def _each(self, items: Sequence[T], action: Callable[[T], R]) -> list[R]:
         """Do it for all, several at once; after a failure, nothing else is begun.

@@ -16,11 +16,11 @@ from ray_downloader.run_folder.work_folder import STORE, WorkNote, make_private_
 from ray_downloader.stores.base import ObjectStore
 from ray_downloader.stores.client import open_store
 from ray_downloader.stores.lease import LEASE, Holder
-from ray_downloader.stores.ledger import Ledger
 from ray_downloader.stores.mirror import Mirror
+from ray_downloader.stores.sent_objects import SentObjects
 
 _SETTINGS = "settings.json"
-_LEDGER = "copied.jsonl"
+_SENT = "copied.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class FoundRun:
             return
         found = self.store.read(_SETTINGS)
         layout = RunLayout(self.folder, stored_structure(found[0] if found else b"{}"))
-        ledger = Ledger(self.folder / STORE / _LEDGER)
-        Mirror(self.store, layout, ledger).pull(lambda key: is_wanted(layout, key))
+        sent_objects = SentObjects(self.folder / STORE / _SENT)
+        Mirror(self.store, layout, sent_objects).pull(lambda key: is_wanted(layout, key))
         lease = self.store.read(LEASE)
         if lease is not None and layout.progress_file.exists():  # renewed while the run lives: its heartbeat
             seen_at_s = lease[1].modified_at.timestamp()

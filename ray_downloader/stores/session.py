@@ -23,12 +23,12 @@ from ray_downloader.signals import ignoring_signals
 from ray_downloader.stores.base import ObjectStore
 from ray_downloader.stores.client import open_store
 from ray_downloader.stores.lease import StoreLease
-from ray_downloader.stores.ledger import Ledger
 from ray_downloader.stores.mirror import Mirror
 from ray_downloader.stores.reading import find_run
+from ray_downloader.stores.sent_objects import SentObjects
 from ray_downloader.stores.uploads import PATIENCE_OF_A_STOPPED_RUN_S, Uploads
 
-_LEDGER = "ledger.jsonl"
+_SENT = "sent.jsonl"
 
 _log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def held(url: StoreUrl, layout: RunLayout, store: ObjectStore | None = None) -> 
         note = WorkNote.load(layout.root)
         if note is None or not note.is_whole or (last and last != note.work):
             note = _take_over(url, layout, store, note)
-        mirror = Mirror(store, layout, Ledger(layout.root / STORE / _LEDGER), lambda: lease.is_ours)
+        mirror = Mirror(store, layout, SentObjects(layout.root / STORE / _SENT), lambda: lease.is_ours)
         mirror.take_edited(layout.ignored_table)
         lease.claim(note.work)
         yield mirror
@@ -175,7 +175,7 @@ def _take_over(url: StoreUrl, layout: RunLayout, store: ObjectStore, note: WorkN
         note.save(layout.root)
     found = store.read(layout.settings_file.name)
     named = RunLayout(layout.root, stored_structure(found[0])) if found else layout
-    files = Mirror(store, named, Ledger(layout.root / STORE / _LEDGER)).pull()
+    files = Mirror(store, named, SentObjects(layout.root / STORE / _SENT)).pull()
     if files:
         # A warning, as nothing else is shown before the run holds its folder: it has taken its time.
         _log.warning("%s: %d files fetched into %s; what was only in journals elsewhere is downloaded again",

@@ -69,7 +69,7 @@ HOMES = {
     # Results in an object store.
     "stores/base.py": "unit/stores/test_session.py",
     "stores/client.py": "http/test_object_store.py",
-    "stores/ledger.py": "unit/stores/test_session.py",
+    "stores/sent_objects.py": "unit/stores/test_session.py",
     "stores/published.py": "unit/stores/test_session.py",
     # A run that takes pictures from earlier ones.
     "output/reused.py": "unit/test_reuse.py",

@@ -13,9 +13,9 @@ import pytest
 from ray_downloader.config.settings import OutputStructure
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.stores.base import StoreError
-from ray_downloader.stores.ledger import Ledger
 from ray_downloader.stores.mirror import Mirror, etag_of
 from ray_downloader.stores.published import of_batch, published
+from ray_downloader.stores.sent_objects import SentObjects
 from tests.support.memory_store import Killed, MemoryStore, failing
 
 BATCH = "images/server_name=a.example%3A80/partition_id=0"
@@ -35,8 +35,8 @@ class Run:
 
     def open(self) -> None:
         """What a new process begins with."""
-        self.ledger = Ledger(self.layout.root / ".store" / "ledger.jsonl")
-        self.mirror = Mirror(self.store, self.layout, self.ledger)
+        self.sent_objects = SentObjects(self.layout.root / ".store" / "sent.jsonl")
+        self.mirror = Mirror(self.store, self.layout, self.sent_objects)
 
     def write(self, key: str, text: str) -> Path:
         path = self.layout.root / key
@@ -221,7 +221,7 @@ def test_after_a_failure_nothing_else_is_begun_and_the_failure_is_raised(run: Ru
 
 
 def test_nothing_is_sent_once_another_process_has_the_run(run: Run) -> None:
-    mirror = Mirror(run.store, run.layout, run.ledger, lambda: False)
+    mirror = Mirror(run.store, run.layout, run.sent_objects, lambda: False)
     with pytest.raises(StoreError, match="took over"):
         mirror.push_all()
     assert not run.store.objects
@@ -281,9 +281,9 @@ def test_a_file_that_the_store_no_longer_has_goes_from_a_copy(run: Run, tmp_path
     assert (copy.layout.root / "notes-of-mine.txt").exists()
 
 
-def test_a_cut_off_line_of_the_ledger_costs_nothing(run: Run) -> None:
+def test_a_cut_off_line_of_what_was_sent_costs_nothing(run: Run) -> None:
     run.mirror.push_all()
-    path = run.layout.root / ".store" / "ledger.jsonl"
+    path = run.layout.root / ".store" / "sent.jsonl"
     os.truncate(path, path.stat().st_size - 7)
     run.store.requests.clear()
     run.open()

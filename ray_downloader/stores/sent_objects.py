@@ -1,6 +1,6 @@
 """What this work folder knows to be in the store: one line per change, so that a kill costs nothing.
 
-An object is noted before it is sent, without an etag, and again when it is there. So the ledger has every object that
+An object is noted before it is sent, without an etag, and again when it is there. So it has every object that
 the run ever sent and did not remove, and what it does not have is not ours to remove.
 """
 
@@ -31,7 +31,7 @@ class Sent:
     etag: str = ""
 
 
-class Ledger:
+class SentObjects:
     """The objects of a run.
 
     Args:
