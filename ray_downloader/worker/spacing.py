@@ -11,8 +11,8 @@ from collections import deque
 
 #: Scales, as numbers of requests.
 SCALES = (1, 2, 3, 4, 5, 6, 7, 8, 13, 21)
-#: What comes this long after every other request is refused for another reason.
-APART_S = 2.0
+#: What comes this long after every other request is refused for another reason: few limits are below six a minute.
+APART_S = 10.0
 #: Spans that differ by less than this factor are the same pace.
 SAME_PACE = 1.25
 #: So many served requests are remembered.

@@ -607,6 +607,12 @@ def test_rows_that_a_limit_refuses_whenever_they_follow_another_are_not_at_fault
     assert kinds(run) == {"image": 15}
 
 
+def test_rows_that_a_limit_of_one_request_in_five_seconds_refuses_are_not_at_fault() -> None:
+    """Two seconds after another request they were taken to be refused for themselves: 24 of 60 were lost."""
+    run = run_world(one_server(*rows(60), limits=(Bucket(0.2),), rate_rps=3.0))
+    assert kinds(run) == {"image": 60}
+
+
 def test_a_row_that_the_end_of_a_deep_bucket_refuses_is_not_at_fault() -> None:
     limits = (Bucket(2.0, 5, 503, "10"),)
     run = held(one_server(*rows(1), *rows(3, Loops()), limits=limits))

@@ -153,7 +153,7 @@ DOCUMENTED = [
         evidence,
         {"SERVERS_FAULT_ROWS": 10, "CONTROLS_FOR_ODD": 2, "BY_CHANCE": 0.01, "MOST_REFUSALS": 8, "REMEMBERED": 200},
     ),
-    (spacing, {"APART_S": 2.0, "REMEMBERED": 32, "SAME_PACE": 1.25}),
+    (spacing, {"APART_S": 10.0, "REMEMBERED": 32, "SAME_PACE": 1.25}),
     (suspects, {"CAREFUL_FROM": 2, "BLAMED_AFTER": 3}),
     (crashes, {"MAX_CRASHES": 24, "ALONE_FROM": 2}),
     (head_watch, {"HEAD_PATIENCE_S": 6.0}),
