@@ -360,6 +360,14 @@ def test_a_server_that_refuses_all_is_refused_and_says_why() -> None:
     assert all("429" in message for message in run.messages.values())
 
 
+@pytest.mark.parametrize(("depth", "count"), [(1, 60), (5, 60), (5, 200)])
+def test_a_limit_of_one_request_in_five_seconds_is_found_and_kept(depth: int, count: int) -> None:
+    """Its rate was not lowered below 0.5/s for a refusal, so 147 of 347 requests were refused."""
+    run = run_world(one_server(*rows(count), limits=(Bucket(0.2, depth, 429),), rate_rps=5.0))
+    assert kinds(run) == {"image": count}
+    assert len(asked(run.arrivals[0])) <= count + 30
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_neighbours_that_are_refused_for_ever_among_good_rows(status: int) -> None:
     """14,035 requests for 1,144 rows: each time that a good one was served, the others had one more try."""

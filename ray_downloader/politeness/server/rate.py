@@ -66,8 +66,7 @@ COSTLY_PROBING_FACTOR = 10
 #: The estimate after a costly incident is this share of a rate with enough successes behind it, or of the fitted one.
 PROVEN_SHARE = 0.97
 PROVEN_SUCCESSES = 1000
-#: Trouble that is not known to be about the rate slows down to no less than this. Nor does a single refusal without
-#: `Retry-After`: another URL is requested seconds later, and if that is refused, too, the limit is estimated with care.
+#: Trouble that is not known to be about the rate slows down to no less than this.
 LEAST_SUSPECT_RPS = 0.5
 #: Refusals after fewer answers than this are not taken as the limit, unless there are this many in a row.
 MOST_INEXPLICABLE = 6
@@ -221,8 +220,7 @@ class AdaptiveRate:
         self.plateau_factor = self._next_plateau_factor(limit_rps, is_costly)
         self._remember(limit_rps, now_s)
         halved_rps = max(BACK_OFF * limit_rps, min(BACK_OFF * self.rate_rps, PLATEAU_SHARE * limit_rps))
-        least_rps = LEAST_SUSPECT_RPS if may_be_url and not is_costly else MIN_RATE_RPS
-        self.rate_rps = min(self.rate_rps, max(halved_rps, least_rps))
+        self.rate_rps = min(self.rate_rps, max(halved_rps, MIN_RATE_RPS))
         self._goodput.restart(max(now_s, resumes_s - REFILL_S), resumes_s)
         is_final = not is_measured or (is_costly and (is_first or is_proven))
         self._refines_s = math.inf if is_final else resumes_s
