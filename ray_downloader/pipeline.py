@@ -149,7 +149,7 @@ def run(settings: Settings, contact_rule: ContactRule = require_contact, again: 
 
 def _settled_rows(layout: RunLayout) -> int:
     """Rows of a run folder that had their result when it was last looked at."""
-    rows = (read_report(layout.progress_file) or {}).get("rows", {})
+    rows = (read_report(layout.progress_file) or {}).get("rows") or {}
     return int(rows.get("successes", 0) + rows.get("errors", 0))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,8 @@ def test_a_run_that_only_prepared_the_download_is_idle(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("a table")
         layout.progress_file.parent.mkdir()
-        layout.progress_file.write_text(f'{{"state": "stopped", "rows": {{"successes": {settled}, "errors": 0}}}}')
+        rows = {"input": 9, "rejected": 0, "successes": settled, "errors": 0, "left": 9 - settled}
+        layout.progress_file.write_text(json.dumps({"state": "stopped", "rows": rows}))
         raise StopRequested("SIGUSR1")
 
     assert run_until_stopped(work, options, lambda: _settled_rows(layout)) is ExitCode.STOPPED
