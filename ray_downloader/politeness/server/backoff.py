@@ -117,6 +117,7 @@ class Backoff:
         return {
             "pause_s": self.remaining_s(now_s),
             "pause_length_s": self.length_s,
+            "quiet_s": max(0.0, now_s - self._quiet_from_s),
             "is_asked": self.is_asked,
             "doublings": self.doublings,
             "incidents": self.incidents,
@@ -128,4 +129,6 @@ class Backoff:
         self.doublings, self.incidents = saved.count("doublings"), saved.count("incidents")
         self.is_asked = saved.flag("is_asked")
         self.length_s = saved.number("pause_length_s", pause_s)
-        self.until_s = self.epoch_s = self._quiet_from_s = now_s + pause_s
+        self.until_s = self.epoch_s = now_s + pause_s
+        quiet_s = saved.number("quiet_s", 0.0)
+        self._quiet_from_s = now_s - quiet_s - elapsed_s if quiet_s else self.until_s

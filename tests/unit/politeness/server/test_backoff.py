@@ -11,6 +11,7 @@ from ray_downloader.politeness.server.backoff import (
     MAX_SECONDS_S,
     Backoff,
 )
+from ray_downloader.politeness.server.snapshot import Reader
 
 
 def minutes(backoff: Backoff, now_s: float, jitter: float = 0.0) -> float:
@@ -54,6 +55,23 @@ def test_half_an_hour_of_quiet_forgives() -> None:
     minutes(backoff, 0.0)
     assert minutes(backoff, FIRST_PAUSE_S + FORGIVEN_AFTER_S) == 2 * FIRST_PAUSE_S
     assert minutes(backoff, 3 * FIRST_PAUSE_S + 2 * FORGIVEN_AFTER_S + 1) == FIRST_PAUSE_S
+
+
+@pytest.mark.parametrize(("quiet_s", "elapsed_s", "pause_s"), [(1200.0, 601.0, 60.0), (1200.0, 599.0, 120.0)])
+def test_quiet_time_counts_through_a_restart(quiet_s: float, elapsed_s: float, pause_s: float) -> None:
+    """A job that is requeued more often than twice an hour forgave nothing."""
+    before, after = Backoff(0.0), Backoff(50_000.0)
+    minutes(before, 0.0)
+    after.load(Reader(before.dump(FIRST_PAUSE_S + quiet_s)), elapsed_s, 50_000.0)
+    assert minutes(after, 50_000.0) == pause_s
+
+
+def test_a_pause_in_progress_is_no_quiet_time_after_a_restart() -> None:
+    before, after = Backoff(0.0), Backoff(50_000.0)
+    minutes(before, 0.0)
+    after.load(Reader(before.dump(20.0)), 10.0, 50_000.0)
+    assert after.remaining_s(50_000.0) == pytest.approx(30.0)
+    assert minutes(after, 50_000.0 + 30.0 + FORGIVEN_AFTER_S) == 2 * FIRST_PAUSE_S
 
 
 def test_a_server_that_says_how_long_is_believed_up_to_a_day() -> None:
