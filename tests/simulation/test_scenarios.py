@@ -368,7 +368,7 @@ def test_a_limit_of_one_request_in_five_seconds_is_found_and_kept(depth: int, co
     assert len(asked(run.arrivals[0])) <= count + 30
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [pytest.param(429, marks=pytest.mark.thorough), 503])
 def test_neighbours_that_are_refused_for_ever_among_good_rows(status: int) -> None:
     """14,035 requests for 1,144 rows: each time that a good one was served, the others had one more try."""
     run = run_world(one_server(*rows(500), *rows(144, Says(status)), *rows(500), rate_rps=4.0))

@@ -35,7 +35,9 @@ def test_everything_holds_of_generated_worlds(first: int) -> None:
     assert not failing, report(failing)
 
 
-@pytest.mark.parametrize("first", WIDE[::_CHUNK])
+@pytest.mark.parametrize(
+    "first", [WIDE[0], *(pytest.param(first, marks=pytest.mark.thorough) for first in WIDE[_CHUNK::_CHUNK])]
+)
 def test_everything_holds_of_worlds_with_more_behaviours(first: int) -> None:
     seeds = [seed for seed in range(first, first + _CHUNK) if seed not in WIDE_OPEN]
     failing = [seed for seed in seeds if found_in(world_of_seed(seed))]
