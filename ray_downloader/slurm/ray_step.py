@@ -18,6 +18,7 @@ from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import BinaryIO
 
 from ray_downloader.cluster.environment import environment_of_ray_processes
 from ray_downloader.cluster.head_watch import HeadWatch
@@ -289,9 +290,15 @@ def _await_head(step: RayStep, timeout_s: float) -> None:
 
 @contextmanager
 def _forwarded(process: subprocess.Popen[bytes]) -> Iterator[list[str]]:
-    """What `srun` says, up to its last words: its output may be closed only after they are read."""
+    """What `srun` says, up to its last words, for which it is waited a moment.
+
+    They are read from a descriptor of their own: `srun` may wait longer for a node without power, and `Popen` closes
+    its own while they are read.
+    """
     said: list[str] = []
-    forward = Thread(target=_forward, args=(process, said), daemon=True)
+    assert process.stderr is not None
+    output = os.fdopen(os.dup(process.stderr.fileno()), "rb")
+    forward = Thread(target=_forward, args=(output, said), daemon=True)
     forward.start()
     try:
         yield said
@@ -299,18 +306,18 @@ def _forwarded(process: subprocess.Popen[bytes]) -> Iterator[list[str]]:
         forward.join(_LAST_WORDS_S)
 
 
-def _forward(process: subprocess.Popen[bytes], said: list[str]) -> None:
+def _forward(output: BinaryIO, said: list[str]) -> None:
     """Keep and log what `srun` says, apart from its remarks about options that a site does not need.
 
     Why a task ended is in its node's log, and is logged from there.
     """
-    assert process.stderr is not None
-    for line in process.stderr:
-        words = line.decode("utf-8", "replace").strip()
-        if words and "lacks support for cpu binding" not in words:
-            said.append(words)
-            if not TASK_ENDED.search(words):
-                _log.info("%s", words)
+    with output:
+        for line in output:
+            words = line.decode("utf-8", "replace").strip()
+            if words and "lacks support for cpu binding" not in words:
+                said.append(words)
+                if not TASK_ENDED.search(words):
+                    _log.info("%s", words)
 
 
 def _label(host: str) -> str:

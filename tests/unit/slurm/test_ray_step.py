@@ -149,3 +149,18 @@ def test_the_last_words_of_srun_are_read_before_its_output_is_closed(monkeypatch
         with _forwarded(process) as words:
             end_by_input(process, 60)
     assert words == ["first", "last"]
+
+
+def test_words_that_come_late_are_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`srun` waits for a node without power; its output was closed meanwhile, with a traceback in the job's log."""
+    monkeypatch.setattr(ray_step, "_LAST_WORDS_S", 0.05)
+    program = "(sleep 0.5; echo late >&2; sleep 0.5; echo last >&2) & echo first >&2"
+    with (
+        subprocess.Popen(["sh", "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        _forwarded(process) as words,
+    ):
+        process.wait()
+    until_s = time.monotonic() + 20.0
+    while len(words) < 3 and time.monotonic() < until_s:
+        time.sleep(0.05)
+    assert words == ["first", "late", "last"]
