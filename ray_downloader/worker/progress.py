@@ -79,20 +79,7 @@ class Progress:
 
     def add(self, delta: ProgressDelta, now_s: float) -> None:
         """Count what one task reported."""
-        self.settled.update(delta.settled)
-        self.size_bytes += delta.size_bytes
-        self.disallowed.update(delta.disallowed)
-        self.answered += delta.answered
-        self.unreached.update(delta.unreached)
-        self.unresolved += delta.unresolved
-        self.turned_away += delta.turned_away
-        self.stored_bytes += delta.stored_bytes
-        self.statuses.update(delta.statuses)
-        for budget, seconds in delta.ttfb_s.items():
-            self.ttfb_s[budget] += seconds
-        self.decode_s += delta.decode_s
-        self.renditions.update(delta.renditions)
-        self.rendition_bytes.update(delta.rendition_bytes)
+        self._sum(delta)
         self.queues[delta.holder] = (now_s, delta.queues)
         for holder in [holder for holder, (at_s, _) in self.queues.items() if at_s < now_s - SILENT_S]:
             del self.queues[holder]
@@ -101,18 +88,21 @@ class Progress:
 
     def merge(self, other: Progress) -> None:
         """Add what another one counted; it is the later one."""
-        self.settled.update(other.settled)
-        self.size_bytes += other.size_bytes
-        self.disallowed.update(other.disallowed)
-        self.answered += other.answered
-        self.unreached.update(other.unreached)
-        self.unresolved += other.unresolved
-        self.turned_away += other.turned_away
-        self.stored_bytes += other.stored_bytes
-        self.statuses.update(other.statuses)
-        for budget, seconds in other.ttfb_s.items():
-            self.ttfb_s[budget] += seconds
-        self.decode_s += other.decode_s
-        self.renditions.update(other.renditions)
-        self.rendition_bytes.update(other.rendition_bytes)
+        self._sum(other)
         self.queues, self.busy_at_s = other.queues, other.busy_at_s
+
+    def _sum(self, more: ProgressDelta | Progress) -> None:
+        self.settled.update(more.settled)
+        self.size_bytes += more.size_bytes
+        self.disallowed.update(more.disallowed)
+        self.answered += more.answered
+        self.unreached.update(more.unreached)
+        self.unresolved += more.unresolved
+        self.turned_away += more.turned_away
+        self.stored_bytes += more.stored_bytes
+        self.statuses.update(more.statuses)
+        for budget, seconds in more.ttfb_s.items():
+            self.ttfb_s[budget] += seconds
+        self.decode_s += more.decode_s
+        self.renditions.update(more.renditions)
+        self.rendition_bytes.update(more.rendition_bytes)
