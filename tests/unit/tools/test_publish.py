@@ -56,8 +56,8 @@ def test_apply_drops_the_rows_and_undo_brings_every_byte_back(run: StoredRun) ->
     assert applied_tools(run.layout.tools) == []
 
 
-def test_an_exchange_that_was_killed_half_way_is_finished(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = staged(run, "size_based", threshold_size=91)
+def apply_half(folder: Path, run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`apply`, killed as it places the second batch."""
     link, links = os.link, []
 
     def killed_at_the_second(*arguments: str) -> None:
@@ -66,11 +66,15 @@ def test_an_exchange_that_was_killed_half_way_is_finished(run: StoredRun, monkey
             raise KeyboardInterrupt
         link(*arguments)
 
-    monkeypatch.setattr(os, "link", killed_at_the_second)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "link", killed_at_the_second)
         apply(folder, run.layout.images)
     assert is_half_applied(folder)
-    monkeypatch.setattr(os, "link", link)
+
+
+def test_an_exchange_that_was_killed_half_way_is_finished(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = staged(run, "size_based", threshold_size=91)
+    apply_half(folder, run, monkeypatch)
     assert apply(folder, run.layout.images) == 2
     assert not is_half_applied(folder)
     assert run.images() == {}
@@ -277,17 +281,7 @@ def test_an_exchange_that_was_killed_is_finished_or_undone_in_a_copy(
 ) -> None:
     before = sorted(contents(run).values())
     folder = staged(run, "size_based", threshold_size=91)
-    link, links = os.link, []
-
-    def killed_at_the_second(*arguments: str) -> None:
-        links.append(arguments)
-        if len(links) == 2:
-            raise KeyboardInterrupt
-        link(*arguments)
-
-    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
-        patched.setattr(os, "link", killed_at_the_second)
-        apply(folder, run.layout.images)
+    apply_half(folder, run, monkeypatch)
     finished, undone = _copy(run, tmp_path / "finished"), _copy(run, tmp_path / "undone")
     assert apply(finished.layout.tools / "size_based", finished.layout.images) == 2
     assert finished.images() == {}
