@@ -172,6 +172,12 @@ class RayLostError(UserError):
     exit_code = ExitCode.STOPPED
 
 
+class MachineError(UserError):
+    """This machine lacks what a run needs: room on scratch, memory, processes, open files. No row is to blame."""
+
+    exit_code = ExitCode.FAILED
+
+
 class StartError(UserError):
     """Ray did not start; not a mistake in the configuration, but no traceback would help."""
 

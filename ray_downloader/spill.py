@@ -31,7 +31,8 @@ class BodyFile:
         return f"<BodyFile of {self._size_bytes} bytes>"
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_file"):  # else it could not be opened
+            self.close()
 
     def write(self, chunk: bytes) -> None:
         """Append a piece.

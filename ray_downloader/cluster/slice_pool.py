@@ -18,7 +18,7 @@ from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.slices import Slice, work_slice
 from ray_downloader.config.secrets import secret_variables
-from ray_downloader.errors import RayLostError, RunFolderError
+from ray_downloader.errors import RayLostError, UserError
 from ray_downloader.run_folder.file_errors import file_error
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.ports import SliceReport, TimeSlice
@@ -75,7 +75,7 @@ class RaySlicePool:
         try:
             report: SliceReport = ray.get(handle)
         except RayTaskError as error:
-            told = error.cause if isinstance(error.cause, RunFolderError) else file_error(error.cause, self._root)
+            told = error.cause if isinstance(error.cause, UserError) else file_error(error.cause, self._root)
             if told is not None:
                 return SliceLost(str(told), holder=holder, failure=told)
             _log.error("a worker task failed, which is a fault of this program:\n%s", error)

@@ -7,7 +7,9 @@ follow redirects (each hop spends the budget of the server it leads to) and does
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from enum import Enum
 from typing import Protocol
 
 from ray_downloader.config.settings import NetworkSettings
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch.receiver import BodyRoom
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.registry import Registry
@@ -95,6 +97,7 @@ class FetchResult:
         is_refused: For `ErrorKind.CONNECT`: whether a public host that is no proxy refused it.
         tls: For `ErrorKind.TLS`: what is wrong with the certificate, in a few words.
         connection: The cost of its new connection; None if one was reused, or none was established.
+        lack: What this machine lacks, if that is why there is no file: the row is not settled by this.
     """
 
     token: int
@@ -114,6 +117,7 @@ class FetchResult:
     is_refused: bool = False
     tls: str = ""
     connection: NewConnection | None = None
+    lack: MachineError | None = None
 
     @property
     def content(self) -> Body:
@@ -126,6 +130,26 @@ class FetchResult:
         return len(self.content)
 
 
+#: What the system says when it is out of something, whatever was to be reached; and what helps.
+_OUT_OF = {
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "too many programs have files open",
+    errno.ENOMEM: "free memory",
+    errno.ENOBUFS: "free memory",
+}
+
+
+def lack_behind(error: BaseException | None) -> MachineError | None:
+    """What this machine lacks, if that is why something could not be fetched."""
+    number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno if isinstance(error, OSError) else None
+    if number not in _OUT_OF:
+        return None
+    return MachineError(
+        f"no connection can be made on this machine: {os.strerror(number)}; what was settled is safe: "
+        f"{_OUT_OF[number]}, and the same command continues"
+    )
+
+
 def internal_failure(token: int, error: Exception) -> FetchResult:
     """The result of a request for which the fetcher itself failed: one row's error. Each cause is logged once."""
     tail = traceback.extract_tb(error.__traceback__)[-1:]
@@ -133,7 +157,7 @@ def internal_failure(token: int, error: Exception) -> FetchResult:
     if cause not in _LOGGED:
         _LOGGED.add(cause)
         _log.error("a fetcher failed at one request; others like it are not logged again", exc_info=error)
-    return FetchResult(token, ErrorKind.INTERNAL, message=f"{type(error).__name__}: {error}")
+    return FetchResult(token, ErrorKind.INTERNAL, message=f"{type(error).__name__}: {error}", lack=lack_behind(error))
 
 
 class Fetcher(Protocol):

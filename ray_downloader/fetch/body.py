@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from ray_downloader.config.settings import NetworkSettings
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch.receiver import BodyRoom, Receiver
 from ray_downloader.spill import Body as BodyBytes
 from ray_downloader.spill import BodyFile
@@ -90,6 +90,7 @@ class Body:
     content: BodyBytes
     kind: ErrorKind | None = None
     message: str = ""
+    lack: MachineError | None = None
 
 
 def read_body(
@@ -155,7 +156,8 @@ def _received(receiver: Receiver, kind: ErrorKind | None, message: str) -> Body:
     if kind is not None and isinstance(content, BodyFile):
         content.close()
         content = b""
-    return Body(content, kind, message if kind is not None else "")
+    lack = None if receiver.problem is None else receiver.problem.lack
+    return Body(content, kind, message if kind is not None else "", lack)
 
 
 def speed_limit_of(network: NetworkSettings, sock: socket.socket | None) -> LowSpeedLimit:

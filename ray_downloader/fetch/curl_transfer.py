@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import pycurl
 
 from ray_downloader.config.settings import NetworkSettings
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch.addresses import is_public_address
 from ray_downloader.fetch.answer import (
     ERROR_PAGE_BYTES,
@@ -25,11 +25,12 @@ from ray_downloader.fetch.answer import (
     redirect_target,
     said_of,
 )
-from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult, NewConnection
+from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult, NewConnection, lack_behind
 from ray_downloader.fetch.curl_errors import (
     CERTIFICATE_REFUSED,
     COULD_NOT_CONNECT,
     KIND_OF_CODE,
+    OUT_OF_MEMORY,
     SENT_TWICE,
     TIMED_OUT,
     WRITE_REFUSED,
@@ -84,6 +85,7 @@ class Transfer:
         self.refused_address: str | None = None
         self.is_public = False
         self.socket_error = ""
+        self.lack: MachineError | None = None
         self.has_address = self.has_enough = self.is_sent = False
         easy = self.easy
         easy.setopt(pycurl.URL, request.url)
@@ -169,6 +171,7 @@ class Transfer:
             return _LentSocket(family, kind, protocol)
         except OSError as error:  # no IPv6 on this machine, or no file descriptor is left
             self.socket_error = f"{peer[0]}: {error.strerror}"
+            self.lack = lack_behind(error)
             return int(pycurl.SOCKET_BAD)
 
     def _before_sending(self, *_connection: object) -> int:
@@ -194,6 +197,7 @@ def result_of(transfer: Transfer, code: int, message: str, network: NetworkSetti
     # A refusal remains a refusal, whatever became of its error page.
     refusal = kind_of_status(status, headers) if status and (code == 0 or status >= 400) else None
     kind = said = None
+    lack = problem.lack if problem is not None else _lack(transfer, code)
     body: Body = b""
     if redirect_url is None:
         kind = refusal or (_kind(transfer, code, status, network) if code else None)
@@ -226,6 +230,7 @@ def result_of(transfer: Transfer, code: int, message: str, network: NetworkSetti
         is_refused=code == COULD_NOT_CONNECT and _is_refused(transfer) and not network.proxy,
         tls=certificate_verdict(easy.getinfo(pycurl.SSL_VERIFYRESULT)) if code == CERTIFICATE_REFUSED else "",
         connection=_new_connection(easy) if transfer.has_address else None,
+        lack=lack,
     )
 
 
@@ -242,6 +247,13 @@ def _kind(transfer: Transfer, code: int, status: int, network: NetworkSettings) 
     if code == TIMED_OUT:
         return kind_of_timeout(_progress(transfer, status), network.request_timeout_s)
     return KIND_OF_CODE.get(code, ErrorKind.INTERNAL)
+
+
+def _lack(transfer: Transfer, code: int) -> MachineError | None:
+    """What this machine lacks, if libcurl failed for that reason."""
+    if code == COULD_NOT_CONNECT:
+        return transfer.lack
+    return lack_behind(MemoryError()) if code == OUT_OF_MEMORY else None
 
 
 def _is_refused(transfer: Transfer) -> bool:

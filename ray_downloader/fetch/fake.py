@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult
 
 
@@ -37,6 +37,7 @@ class Reply:
     said: str = ""
     dns_failure: DnsFailure | None = None
     after_s: float = 0.0
+    lack: MachineError | None = None
 
 
 class FakeFetcher:
@@ -74,6 +75,7 @@ class FakeFetcher:
             dns_failure=reply.dns_failure,
             ttfb_s=reply.after_s,
             total_s=reply.after_s,
+            lack=reply.lack,
         )
         heapq.heappush(self._pending, (now_s + reply.after_s, len(self.started), result))
         self.most_in_flight = max(self.most_in_flight, len(self._pending))

@@ -1,11 +1,13 @@
 """Receives the body of one answer: takes off a gzip that nobody requested, and never holds more memory than there is.
 
 What is announced is charged before it comes, what is not as it grows. A body that is large, or that finds no memory
-left, continues in a file on scratch; once scratch is full too, all but one of such bodies wait.
+left, continues in a file on scratch; once scratch is full too, all but one of such bodies wait. If even that one does
+not fit, it is this machine that lacks room: no row ends because of it.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import zlib
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.spill import Body, BodyFile
 
 #: Larger bodies are written to a file at once: they are processed in the decoder process anyway.
@@ -22,6 +24,8 @@ MOST_IN_MEMORY_BYTES = 16 * 2**20
 #: 190, a picture up to 128.
 MEMORY_BYTES = 64 * 2**20
 SCRATCH_BYTES = 4 * 2**30
+#: With less room than this on its disk, scratch is full as well: other programs write there, too.
+LEAST_FREE_BYTES = 64 * 2**20
 
 GZIP_MAGIC = b"\x1f\x8b"
 #: zlib's window size for "gzip header and trailer expected".
@@ -55,7 +59,7 @@ class BodyRoom:
         self._lock = threading.Lock()
         self._in_memory_bytes = 0
         self._on_scratch_bytes = 0
-        self._growing: dict[int, None] = {}
+        self._growing: dict[int, int] = {}
 
     @property
     def in_memory_bytes(self) -> int:
@@ -91,22 +95,53 @@ class BodyRoom:
             of: Identifies the body until it `has_ended`.
 
         Raises:
-            OSError: Scratch cannot be written.
+            MachineError: Scratch cannot be written.
         """
-        file = BodyFile(self._scratch, self._free)
+        try:
+            file = BodyFile(self._scratch, self._free)
+        except OSError as error:
+            raise self._lack_of_room(error) from None
         with self._lock:
-            self._growing[of] = None
+            self._growing[of] = 0
         return file
 
     def may_grow(self, of: int) -> bool:
-        """Whether a file may grow now: scratch has room, or it is the oldest, so that not all wait for each other."""
-        with self._lock:
-            return self._on_scratch_bytes < self._scratch_bytes or next(iter(self._growing), of) == of
+        """Whether a file may grow now.
 
-    def grown(self, size_bytes: int) -> None:
-        """A file has grown."""
+        1. Scratch has room.
+        2. It is the oldest, so that not all wait for each other. On a disk that is nearly full it waits as well for
+           bodies that are complete: they will be gone soon.
+        """
+        is_disk_full = self._free_bytes() < LEAST_FREE_BYTES
         with self._lock:
-            self._on_scratch_bytes += size_bytes
+            if self._on_scratch_bytes < self._scratch_bytes and not is_disk_full:
+                return True
+            is_oldest = next(iter(self._growing), of) == of
+            return is_oldest and not (is_disk_full and self._on_scratch_bytes > sum(self._growing.values()))
+
+    def write(self, file: BodyFile, chunk: bytes, of: int) -> None:
+        """Append a piece to the file of a body.
+
+        Raises:
+            MachineError: Scratch cannot be written.
+        """
+        try:
+            file.write(chunk)
+        except OSError as error:
+            raise self._lack_of_room(error) from None
+        with self._lock:
+            self._on_scratch_bytes += len(chunk)
+            self._growing[of] += len(chunk)
+
+    def _free_bytes(self) -> int:
+        disk = os.statvfs(self._scratch)
+        return disk.f_bavail * disk.f_frsize
+
+    def _lack_of_room(self, error: OSError) -> MachineError:
+        return MachineError(
+            f"cluster.scratch={self._scratch} cannot take a large body: {error.strerror or error}; what was settled is "
+            "safe: make room there or name another folder, and the same command continues"
+        )
 
     def has_ended(self, of: int) -> None:
         """A body is complete, or given up."""
@@ -131,12 +166,9 @@ class BodyBuffer:
         self._chunks: list[bytes] = []
         self._size_bytes = 0
         self._file: BodyFile | None = None
-        self._charged_bytes = 0
         announced = announced_bytes or 0
-        if announced > MOST_IN_MEMORY_BYTES or not room.reserve(announced):
-            self._file = room.new_file(id(self))
-        else:
-            self._charged_bytes = announced
+        self._is_for_scratch = announced > MOST_IN_MEMORY_BYTES or not room.reserve(announced)
+        self._charged_bytes = 0 if self._is_for_scratch else announced
 
     def __len__(self) -> int:
         return self._size_bytes
@@ -150,16 +182,15 @@ class BodyBuffer:
         """Append a piece.
 
         Raises:
-            OSError: Scratch is full.
+            MachineError: Scratch is full.
         """
         self._size_bytes += len(chunk)
-        if self._file is None and not self._fits():
-            self._spill()
+        if self._file is None and (self._is_for_scratch or not self._fits()):
+            self._file = self._spilled()
         if self._file is None:
             self._chunks.append(chunk)
         else:
-            self._file.write(chunk)
-            self._room.grown(len(chunk))
+            self._room.write(self._file, chunk, id(self))
 
     def finish(self) -> Body:
         """All bytes. What was charged to memory is given back: whoever keeps them charges them anew."""
@@ -185,13 +216,13 @@ class BodyBuffer:
         self._charged_bytes += more
         return True
 
-    def _spill(self) -> None:
-        self._file = self._room.new_file(id(self))
+    def _spilled(self) -> BodyFile:
+        file = self._room.new_file(id(self))
         for chunk in self._chunks:
-            self._file.write(chunk)
-            self._room.grown(len(chunk))
+            self._room.write(file, chunk, id(self))
         self._chunks = []
         self._give_back()
+        return file
 
     def _give_back(self) -> None:
         self._room.release(self._charged_bytes)
@@ -204,10 +235,15 @@ class BodyBuffer:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why what arrived is not the file."""
+    """Why what arrived is not the file.
+
+    Args:
+        lack: What this machine lacks, if it is neither the server's fault nor that of the file.
+    """
 
     kind: ErrorKind
     message: str
+    lack: MachineError | None = None
 
 
 class Receiver:
@@ -247,6 +283,10 @@ class Receiver:
     def write(self, chunk: bytes) -> bool:
         """Take a piece; False if the rest is of no use (`problem`, `has_enough`)."""
         self.received_bytes += len(chunk)
+        self._take(chunk)
+        return self.problem is None and not self.has_enough
+
+    def _take(self, chunk: bytes) -> None:
         try:
             if self._start is not None:
                 chunk = self._begin(chunk)
@@ -254,15 +294,14 @@ class Receiver:
                 self._write(chunk)
             else:
                 self._inflate(self._inflater, chunk)
-        except OSError as error:
-            self.problem = Problem(ErrorKind.INTERNAL, f"cluster.scratch: {error.strerror or error}")
-        return self.problem is None and not self.has_enough
+        except MachineError as lack:
+            self.problem = Problem(ErrorKind.INTERNAL, str(lack), lack)
 
     def finish(self) -> Body:
         """What arrived, unpacked."""
-        if self._start:
-            self._buffer.write(self._start)
-            self._start = None
+        start, self._start = self._start, None
+        if start:
+            self._take(start)  # too short to be a gzip
         is_cut = self._inflater is not None and not self._inflater.is_whole and not self.has_enough
         if is_cut and self.problem is None:
             self.problem = Problem(ErrorKind.TRUNCATED, "the gzip in which it was sent ends early")

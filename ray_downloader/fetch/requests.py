@@ -38,7 +38,14 @@ from ray_downloader.fetch.answer import (
     redirect_target,
     said_of,
 )
-from ray_downloader.fetch.base import FETCHERS, FetchRequest, FetchResult, NewConnection, internal_failure
+from ray_downloader.fetch.base import (
+    FETCHERS,
+    FetchRequest,
+    FetchResult,
+    NewConnection,
+    internal_failure,
+    lack_behind,
+)
 from ray_downloader.fetch.body import Body, Room, Watch, read_body, speed_limit_of
 from ray_downloader.fetch.connector import ConnectionWatcher, HostRefusedError, UnknownNameError, connector_pools
 from ray_downloader.fetch.destination import Destination, Destinations, RefusedUrlError
@@ -254,7 +261,7 @@ def _file(result: FetchResult, body: Body) -> FetchResult:
     message = "" if kind is None else body.message or f"HTTP status {result.status}"
     if isinstance(body.content, BodyFile):
         return replace(result, kind=kind, file=body.content, message=message)
-    return replace(result, kind=kind, body=body.content, message=message)
+    return replace(result, kind=kind, body=body.content, message=message, lack=body.lack)
 
 
 def _failed(request: FetchRequest, error: Exception, watch: Watch) -> FetchResult:
@@ -262,6 +269,9 @@ def _failed(request: FetchRequest, error: Exception, watch: Watch) -> FetchResul
     if not watch.has_time_left():
         return FetchResult(request.token, ErrorKind.TIMEOUT, message="the time limit was reached before the answer")
     causes = list(_causes(error))
+    lack = next(filter(None, (lack_behind(one) for cause in causes for one in (cause, cause.__cause__))), None)
+    if lack is not None:
+        return FetchResult(request.token, ErrorKind.INTERNAL, message=str(lack), lack=lack)
     message = _message(causes[-1])
     for cause in causes:
         if isinstance(cause, UnknownNameError):

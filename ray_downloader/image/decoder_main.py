@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image.decoder_memory import available_bytes
-from ray_downloader.image.isolation import Answer, AsReceived, Question
+from ray_downloader.image.isolation import READY, Answer, AsReceived, Question
 from ray_downloader.image.model import ImageError, ImageOptions
 from ray_downloader.image.process import process_carefully
 from ray_downloader.spill import read_descriptor
@@ -27,6 +27,7 @@ _TIME_LIMIT_S = 30
 def serve(pipe: Connection) -> None:
     """Serve until the other end closes."""
     own_bytes = _address_space_bytes()
+    pipe.send(READY)
     while True:
         try:
             question: Question = pipe.recv()

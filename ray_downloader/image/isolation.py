@@ -1,8 +1,9 @@
 """A helper process that decodes what might kill a decoder, or take long. It starts when it is first needed.
 
 The helper limits its own address space, and an alarm ends it if one picture takes too long. The worker only sees the
-pipe close. It reports that row as `decode_failed` and starts another helper when it needs one. A thread talks to the
-helper, so whoever submits a body need not wait.
+pipe close. It reports that row as `decode_failed` and starts another helper when it needs one. If a helper ends before
+it is ready, this machine lacks something, and no picture is to blame. A thread talks to the helper, so whoever submits
+a body need not wait.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from multiprocessing.connection import Connection, Pipe
 from multiprocessing.reduction import send_handle
 from typing import TypeAlias
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.image.model import ImageError, ImageOptions, ProcessedImage
 from ray_downloader.spill import Body, BodyFile, read_descriptor
 
@@ -42,9 +43,14 @@ class AsReceived:
 #: What the helper returns: the result, or the kind and message of an `ImageError`.
 Answer: TypeAlias = "ProcessedImage | AsReceived | tuple[ErrorKind, str]"
 
+#: What a helper sends first, once it can decode.
+READY = "ready"
+
 #: Signals from outside (out-of-memory killer, batch system). The picture may be innocent, so it is tried once more.
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 _ATTEMPTS = 2
+#: Signals to the whole process group reach a helper while it starts, so it may start again.
+_STARTS = 3
 #: Memory is accounted by what the helper is promised: one arena, and no threads that each reserve a stack.
 _FRUGAL = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -91,7 +97,8 @@ class DecoderProcess:
         """`process_carefully` in the helper, after what was submitted before.
 
         Returns:
-            The picture, or `ImageError` as of `process`: `decode_failed` if this body killed the helper.
+            The picture, or `ImageError` as of `process`: `decode_failed` if this body killed the helper. `MachineError`
+            if no helper can be started.
         """
         self._is_closed = False
         future: Future[ProcessedImage] = Future()
@@ -141,7 +148,7 @@ class DecoderProcess:
             if helper is None or helper.popen.poll() is not None:
                 if helper is not None:
                     helper.end()
-                helper = self._helper = self._start()
+                helper = self._start()
             try:
                 _send(helper, job)
                 answer: Answer = helper.pipe.recv()
@@ -151,9 +158,36 @@ class DecoderProcess:
                 ending = helper.end()
                 if ending not in _FROM_OUTSIDE or self._is_closed:
                     break
-        return ErrorKind.DECODE_FAILED, f"the decoder {_manner(ending)}"
+        kind = ErrorKind.INTERNAL if ending in _FROM_OUTSIDE else ErrorKind.DECODE_FAILED
+        return kind, f"the decoder {_manner(ending)}"
 
     def _start(self) -> _Helper:
+        """A helper that is ready.
+
+        Raises:
+            MachineError: None can be started.
+        """
+        why = ""
+        for _ in range(_STARTS):
+            try:
+                helper = self._helper = self._spawn()
+            except OSError as error:
+                why = error.strerror or str(error)
+                break
+            try:
+                helper.pipe.recv()
+                return helper
+            except (EOFError, OSError):
+                self._helper = None
+                why = f"it {_manner(helper.end())}"
+                if self._is_closed:
+                    break
+        raise MachineError(
+            f"no decoder process can be started on this machine: {why}; what was settled is safe: free memory, or "
+            "allow more (ulimit -a), and the same command continues"
+        )
+
+    def _spawn(self) -> _Helper:
         ours, theirs = Pipe()
         environment = os.environ | _FRUGAL | {"PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
         command = [sys.executable, "-W", "ignore", "-m", self._module, str(theirs.fileno())]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from zlib import crc32
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch.base import DnsFailure, FetchResult
 from ray_downloader.fetch.cookies import RedirectCookies
 from ray_downloader.image import ImageError, ProcessedImage
@@ -176,6 +176,8 @@ class Worker:
         now_s = self._ports.clock()
         wake_at_s = self._advance_all(now_s)
         for ended in self._requests.poll(self._patience_s(now_s, wake_at_s)):
+            if ended.result.lack is not None:
+                raise ended.result.lack
             if isinstance(ended.work, RobotsRequest):
                 self._receive_robots(ended.queue, ended.work, ended.result)
             elif isinstance(ended.work, ControlRequest):
@@ -202,7 +204,7 @@ class Worker:
         """Whatever one answer or picture does, it only affects its own row."""
         try:
             handle(*arguments)
-        except (OSError, MemoryError):
+        except (OSError, MemoryError, MachineError):
             raise  # the journal cannot be written, or the machine is out of resources: not this row's fault
         except Exception as error:
             _log.exception("%s", without_user_info(row.identifier))

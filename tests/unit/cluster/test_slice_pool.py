@@ -20,7 +20,7 @@ from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.cluster.slice_pool import SILENT_INTERVAL_S, RaySlicePool
 from ray_downloader.cluster.slices import Slice
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import DamagedFileError, RayLostError, RunFolderError
+from ray_downloader.errors import DamagedFileError, MachineError, RayLostError, RunFolderError
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.schedule.planner import WorkItem
@@ -158,13 +158,14 @@ def test_a_crash_is_told_with_the_holder_whose_leases_are_to_be_freed(pooled: Po
         OSError(errno.ENOSPC, "No space left on device", "/out/x"),
         DamagedFileError("/out/urls/x is damaged", "/out/urls/x"),
         RunFolderError("/out/urls/x is missing"),
+        MachineError("cluster.scratch=/out/ cannot take a large body"),
     ],
-    ids=["full disk", "damaged file", "missing file"],
+    ids=["full disk", "damaged file", "missing file", "machine"],
 )
 def test_what_no_other_task_can_do_better_is_a_failure_of_the_run(pooled: Pooled, cause: Exception) -> None:
     lost = pooled.end(RayTaskError("work_slice", "traceback", cause))
     assert isinstance(lost, SliceLost)
-    assert isinstance(lost.failure, RunFolderError)
+    assert isinstance(lost.failure, RunFolderError | MachineError)
     assert lost.reason == str(lost.failure)
     assert "/out/" in lost.reason
     assert lost.holder == pooled.ray.slices[0].time_slice.holder

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, ExitCode
 from ray_downloader.fetch import base
-from ray_downloader.fetch.base import DnsFailure, FetchResult, internal_failure
+from ray_downloader.fetch.base import DnsFailure, FetchResult, internal_failure, lack_behind
 from ray_downloader.fetch.receiver import BodyRoom
 from tests.support.fetching import get
 
@@ -80,3 +81,29 @@ def test_the_content_of_a_result_is_where_its_body_is(tmp_path: Path) -> None:
     assert spilled.content is file
     assert spilled.size_bytes == 9
     file.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError(errno.EMFILE, "x"),
+            "Too many open files; what was settled is safe: allow more open files (ulimit -n)",
+        ),
+        (OSError(errno.ENFILE, "x"), "Too many open files in system"),
+        (OSError(errno.ENOMEM, "x"), "Cannot allocate memory"),
+        (OSError(errno.ENOBUFS, "x"), "No buffer space available"),
+        (MemoryError(), "Cannot allocate memory"),
+    ],
+    ids=["process", "machine", "memory", "buffers", "python"],
+)
+def test_what_this_machine_lacks_is_nobody_elses_fault(error: Exception, words: str) -> None:
+    lack = lack_behind(error)
+    assert lack is not None and lack.exit_code is ExitCode.FAILED
+    assert str(lack).startswith(f"no connection can be made on this machine: {words}")
+    assert str(internal_failure(1, error).lack) == str(lack)
+
+
+@pytest.mark.parametrize("error", [None, OSError(errno.ECONNREFUSED, "x"), OSError("x"), ValueError()], ids=repr)
+def test_other_failures_are_no_lack(error: Exception | None) -> None:
+    assert lack_behind(error) is None

@@ -10,9 +10,10 @@ import pytest
 from urllib3.exceptions import IncompleteRead, ProtocolError, ReadTimeoutError
 
 from ray_downloader.config.settings import NetworkSettings
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch import body
 from ray_downloader.fetch.body import Body, LowSpeedLimit, Room, Watch, kind_of_broken_read, read_body, speed_limit_of
+from ray_downloader.fetch.receiver import Problem
 
 
 class Clock:
@@ -206,7 +207,8 @@ def test_a_fast_start_does_not_pay_for_a_slow_end() -> None:
 def test_what_is_wrong_with_the_content_counts_unless_the_transfer_failed_first(
     before: ErrorKind | None, after: ErrorKind
 ) -> None:
-    problem = SimpleNamespace(kind=ErrorKind.TRUNCATED, message="a gzip without an end")
+    lack = MachineError("no room")
+    problem = Problem(ErrorKind.TRUNCATED, "a gzip without an end", lack)
     receiver = SimpleNamespace(finish=lambda: b"pix", problem=problem, has_enough=False)
     received = body._received(receiver, before, "late")  # type: ignore[arg-type]  # as far as it is used
-    assert (received.kind, received.content) == (after, b"pix")
+    assert (received.kind, received.content, received.lack) == (after, b"pix", lack)

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pycurl
@@ -396,7 +397,25 @@ def test_a_socket_that_cannot_be_made_is_named_and_not_connected(
     begin(transfer)
     address = (socket.AF_INET, socket.SOCK_STREAM, 6, ("93.184.216.34", 80))
     assert transfer._open_socket(0, address) == pycurl.SOCKET_BAD
-    assert result_of(transfer, 7).message == "93.184.216.34: Too many open files"
+    result = result_of(transfer, 7)
+    assert result.message == "93.184.216.34: Too many open files"
+    assert result.lack is not None and "ulimit -n" in str(result.lack)
+
+
+def test_libcurl_without_memory_is_a_lack_of_this_machine(transfer: Transfer) -> None:
+    begin(transfer)
+    assert "Cannot allocate memory" in str(result_of(transfer, 27).lack)
+    assert result_of(transfer, 7).lack is None
+
+
+def test_scratch_that_cannot_take_a_body_is_a_lack_of_this_machine(
+    transfer: Transfer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(transfer, "_room", BodyRoom(0, tmp_path / "missing"))
+    begin(transfer)
+    transfer.header_lines[:] = [b"HTTP/1.1 200 OK\r\n", b"content-length: 6\r\n"]
+    assert transfer._write(b"pixels") == 0
+    assert "cannot take a large body: No such file" in str(result_of(transfer, 23).lack)
 
 
 def test_a_page_of_exactly_400_is_a_refusal_though_it_broke_off(transfer: Transfer) -> None:

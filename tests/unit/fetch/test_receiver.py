@@ -123,16 +123,47 @@ def test_once_scratch_is_full_all_but_the_oldest_wait(tmp_path: Path) -> None:
     assert room.on_scratch_bytes == 0
 
 
-def test_scratch_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    class Full(BodyFile):
-        def write(self, chunk: bytes) -> None:
-            raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("announced", [None, 17 * MB], ids=["grows", "announced"])
+@pytest.mark.parametrize("body", [b"pixels", b"x"], ids=["body", "body of a byte"])
+def test_scratch_that_cannot_be_written_is_a_lack_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, announced: int | None
+) -> None:
+    def full(_file: BodyFile, _chunk: bytes) -> None:
+        raise OSError(28, "No space left on device")
 
+    for is_there in (True, False):
+        room = BodyRoom(0, tmp_path)
+        receiver = Receiver(room, announced, may_be_gzip=True, max_unpacked_bytes=100 * MB)
+        with monkeypatch.context() as patch:
+            if is_there:
+                patch.setattr(BodyFile, "write", full)
+            else:
+                tmp_path.rmdir()
+            receiver.write(body)
+            receiver.finish()
+        problem = receiver.problem
+        assert problem is not None and problem.lack is not None
+        assert (problem.kind, problem.message) == (ErrorKind.INTERNAL, str(problem.lack))
+        reason = "No space left on device" if is_there else "No such file or directory"
+        assert problem.message.startswith(f"cluster.scratch={tmp_path} cannot take a large body: {reason}; what was")
+        assert (room.in_memory_bytes, room.on_scratch_bytes) == (0, 0)
+
+
+def test_on_a_disk_that_is_nearly_full_bodies_go_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room = BodyRoom(0, tmp_path)
-    room.new_file = lambda of: Full(tmp_path)  # type: ignore[method-assign]  # the disk is full
-    problem = received(b"pixels", room=room)[0].problem
-    assert problem is not None
-    assert (problem.kind, problem.message) == (ErrorKind.INTERNAL, "cluster.scratch: No space left on device")
+    oldest, other = BodyBuffer(room, None), BodyBuffer(room, None)
+    for buffer in (oldest, other):
+        buffer.write(b"123456")
+    assert oldest.may_grow and other.may_grow
+    monkeypatch.setattr(room, "_free_bytes", lambda: module.LEAST_FREE_BYTES - 1)
+    assert oldest.may_grow and not other.may_grow
+    whole = oldest.finish()
+    assert isinstance(whole, BodyFile)
+    assert not other.may_grow, "the body that is complete will be gone soon"
+    whole.close()
+    assert other.may_grow
 
 
 def test_charges_add_up_whatever_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import time
 from collections.abc import Callable, Iterator
@@ -379,4 +380,24 @@ def test_each_failure_before_the_body_has_its_kind(
     with closing(RequestsFetcher(NetworkSettings(), AGENT, 3)) as fetcher:
         fetcher.start(get(4, "http://museum.org/"))
         result = ended(fetcher)
-    assert (result.token, result.kind, result.message) == (4, kind, message)
+    assert (result.token, result.kind, result.message, result.lack) == (4, kind, message, None)
+
+
+@pytest.mark.parametrize("is_wrapped", [True, False], ids=["urllib3's", "plain"])
+def test_a_machine_without_descriptors_is_no_failure_of_a_server(
+    monkeypatch: pytest.MonkeyPatch, is_wrapped: bool
+) -> None:
+    class Failing(NotedAdapter):
+        def send(self, *_arguments: Any) -> requests.Response:
+            error = OSError(errno.EMFILE, "Too many open files")
+            if not is_wrapped:
+                raise error
+            inner = NewConnectionError(None, "failed")  # type: ignore[arg-type]  # no pool
+            inner.__cause__ = error
+            raise requests.exceptions.ConnectionError(MaxRetryError(None, "/", inner))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ours, "_Adapter", Failing)
+    with closing(RequestsFetcher(NetworkSettings(), AGENT, 3)) as fetcher:
+        fetcher.start(get(4, "http://museum.org/"))
+        result = ended(fetcher)
+    assert result.lack is not None and "ulimit -n" in str(result.lack)

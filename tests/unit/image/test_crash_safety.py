@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import importlib
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.image import ImageError, ImageOptions, process
 from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.image.isolation import DecoderProcess
@@ -32,7 +34,7 @@ def hostile(body, options, **facts):
             pass
     if body.endswith(b"EATS"):
         bytearray(64 << 30)
-    if body.endswith(b"KILL") and not os.path.exists("MARK"):
+    if body.endswith(b"KILLS") or body.endswith(b"KILL") and not os.path.exists("MARK"):
         open("MARK", "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
     return harmless(body, options, **facts)
@@ -74,6 +76,56 @@ def test_a_decoder_killed_from_outside_gets_a_second_chance(
 ) -> None:
     assert process(save(photo, "GIF") + b"KILL", ImageOptions()).original_format == "gif"
     hostile.close()
+
+
+def test_a_decoder_that_is_always_killed_from_outside_may_be_tried_by_another_run(
+    hostile: DecoderProcess, photo: Pixels, save: Saver
+) -> None:
+    with pytest.raises(ImageError, match="SIGKILL") as caught:
+        process(save(photo, "GIF") + b"KILLS", ImageOptions())
+    assert caught.value.kind is ErrorKind.INTERNAL
+    hostile.close()
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        ("raise MemoryError", "it ended \\(exit code 1\\)"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGINT)", "it crashed \\(SIGINT\\)"),
+    ],
+    ids=["memory", "signal"],
+)
+def test_a_decoder_that_cannot_start_is_no_fault_of_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, reason: str
+) -> None:
+    (tmp_path / "no_decoder.py").write_text(start)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MachineError, match=f"no decoder process can be started on this machine: {reason}; what was"):
+        DecoderProcess("no_decoder").process(b"GIF89a", ImageOptions())
+
+
+def test_a_decoder_that_is_interrupted_while_it_starts_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Pixels, save: Saver
+) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "late_decoder.py").write_text(
+        f"import os, pathlib, signal\nmark = pathlib.Path({str(mark)!r})\n"
+        "if not mark.exists():\n    mark.touch()\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "from ray_downloader.image import decoder_main\ndecoder_main.main()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    decoder = DecoderProcess("late_decoder")
+    assert decoder.process(save(photo, "GIF"), ImageOptions()).original_format == "gif"
+    decoder.close()
+
+
+def test_a_machine_without_room_for_a_process_is_no_fault_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    with pytest.raises(MachineError, match="started on this machine: Resource temporarily unavailable"):
+        DecoderProcess().process(b"GIF89a", ImageOptions())
 
 
 def test_a_well_formed_jpeg_is_isolated_where_it_is_suspected(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader import image
-from ray_downloader.errors import ErrorKind
+from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
@@ -368,6 +368,31 @@ def test_a_picture_that_fails_elsewhere_costs_its_row(tmp_path: Path, kind: Erro
     run.slice()
     assert run.kinds() == {str(kind): 2}
     assert len(run.read(SUCCESSES, "uuid")) == 1
+
+
+@pytest.mark.parametrize("where", ["fetcher", "decoder"])
+def test_what_this_machine_lacks_settles_no_row(tmp_path: Path, where: str) -> None:
+    def script(request: FetchRequest) -> Reply:
+        if where == "fetcher" and is_lacking and request.url.endswith("/2.jpg"):
+            return Reply(ErrorKind.INTERNAL, lack=MachineError("no room on scratch"))
+        return found(request)
+
+    def process(body: bytes, is_complete: bool, is_suspect: bool) -> Future[image.ProcessedImage]:
+        future: Future[image.ProcessedImage] = Future()
+        if where == "decoder" and is_lacking:
+            future.set_exception(MachineError("no room on scratch"))
+        else:
+            future.set_result(image.process(body, image.ImageOptions()))
+        return future
+
+    is_lacking = True
+    run = Run(tmp_path, [f"http://a.example/{n}.jpg" for n in range(4)], script, process=process)
+    with pytest.raises(MachineError, match="no room on scratch"):
+        run.slice(holder="first")
+    assert run.kinds() == {}
+    is_lacking = False
+    run.slice(holder="second")
+    assert (run.kinds(), len(run.read(SUCCESSES, "uuid"))) == ({}, 4)
 
 
 def test_a_picture_that_is_still_decoded_when_a_drain_ends_is_fetched_again(tmp_path: Path) -> None:
