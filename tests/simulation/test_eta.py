@@ -34,8 +34,8 @@ from tests.simulation.world import (
     World,
 )
 
-#: The quickest twenty of thirty worlds; `make test-thorough` runs the others.
-QUICK = (0, 1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 14, 15, 16, 18, 20, 21, 23, 25, 28)
+#: The quickest ten of thirty worlds; `make test-thorough` runs the others.
+QUICK = (1, 2, 7, 8, 9, 11, 14, 15, 18, 25)
 SEEDS = [pytest.param(seed, marks=() if seed in QUICK else pytest.mark.thorough) for seed in range(30)]
 CAPACITY_RPS = 900.0
 

@@ -45,6 +45,7 @@ from tests.simulation.world import (
     WorkerKilled,
     World,
 )
+from tests.support.thorough import thorough
 
 
 def held(world: World) -> Run:
@@ -171,7 +172,7 @@ def _scattered(count: int, total: int, fate: Fate) -> tuple[Row, ...]:
 
 
 @pytest.mark.parametrize("retry_after", ["1", None])
-@pytest.mark.parametrize(("count", "total", "seconds"), [(6, 120, 20.0), (60, 1200, 130.0)])
+@pytest.mark.parametrize(("count", "total", "seconds"), [(6, 120, 20.0), thorough(60, 1200, 130.0)])
 def test_refusals_of_first_visits_scattered_over_a_list(
     retry_after: str | None, count: int, total: int, seconds: float
 ) -> None:
@@ -181,7 +182,7 @@ def test_refusals_of_first_visits_scattered_over_a_list(
     assert run.seconds < seconds
 
 
-@pytest.mark.parametrize("retry_after", ["1", None])
+@pytest.mark.parametrize("retry_after", [thorough("1"), None])
 def test_one_request_in_twenty_is_refused_whatever_the_rate(retry_after: str | None) -> None:
     """Each refusal halved the rate again: 12 hours, and 40 rows lost."""
     trouble = Trouble(0.0, FOREVER, 503, retry_after, share=0.05)
@@ -201,7 +202,12 @@ def test_odd_urls_that_say_come_back_tomorrow_do_not_put_their_server_off(count:
 
 @pytest.mark.parametrize(
     ("rate_rps", "faults"),
-    [(3.0, (Requeued(6.0, 1.0),)), (3.0, (WorkerKilled(6.0),)), (1.0, (Requeued(24.0, 1.0),)), (1.0, ())],
+    [
+        (3.0, (Requeued(6.0, 1.0),)),
+        (3.0, (WorkerKilled(6.0),)),
+        thorough(1.0, (Requeued(24.0, 1.0),)),
+        thorough(1.0, ()),
+    ],
 )
 def test_two_odd_urls_that_say_come_back_tomorrow_in_a_slice_of_their_own(
     rate_rps: float, faults: tuple[Fault, ...]
@@ -300,7 +306,7 @@ def test_bans_of_45_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "until_s"), [(600, 45.0), (600, 10.0), (60, 100.0), (30, 45.0), (3, 45.0), (2, 45.0)]
+    ("count", "until_s"), [thorough(600, 45.0), thorough(600, 10.0), (60, 100.0), (30, 45.0), (3, 45.0), (2, 45.0)]
 )
 def test_a_server_that_begins_with_403(count: int, until_s: float) -> None:
     """449 of 600 rows lost: nothing had been served, so each 403 was believed."""
@@ -360,7 +366,7 @@ def test_a_server_that_refuses_all_is_refused_and_says_why() -> None:
     assert all("429" in message for message in run.messages.values())
 
 
-@pytest.mark.parametrize(("depth", "count"), [(1, 60), (5, 60), (5, 200)])
+@pytest.mark.parametrize(("depth", "count"), [(1, 60), (5, 60), thorough(5, 200)])
 def test_a_limit_of_one_request_in_five_seconds_is_found_and_kept(depth: int, count: int) -> None:
     """Its rate was not lowered below 0.5/s for a refusal, so 147 of 347 requests were refused."""
     run = run_world(one_server(*rows(count), limits=(Bucket(0.2, depth, 429),), rate_rps=5.0))
@@ -368,7 +374,7 @@ def test_a_limit_of_one_request_in_five_seconds_is_found_and_kept(depth: int, co
     assert len(asked(run.arrivals[0])) <= count + 30
 
 
-@pytest.mark.parametrize("status", [pytest.param(429, marks=pytest.mark.thorough), 503])
+@pytest.mark.parametrize("status", [thorough(429), 503])
 def test_neighbours_that_are_refused_for_ever_among_good_rows(status: int) -> None:
     """14,035 requests for 1,144 rows: each time that a good one was served, the others had one more try."""
     run = run_world(one_server(*rows(500), *rows(144, Says(status)), *rows(500), rate_rps=4.0))
@@ -430,7 +436,7 @@ _ALL = tuple(Row(number % 6) for number in range(600))
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.DNS, ErrorKind.CONNECT])
-@pytest.mark.parametrize("seconds", [75.0, 95.0])
+@pytest.mark.parametrize("seconds", [thorough(75.0), 95.0])
 def test_no_network_for_a_while(kind: ErrorKind, seconds: float) -> None:
     """1,009 of 1,200 rows `server_dead`, exit 0."""
     run = held(World(_MANY, _ALL, (NetworkLost(5.0, 5.0 + seconds, kind),)))  # type: ignore[arg-type]

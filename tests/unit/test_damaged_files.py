@@ -26,6 +26,7 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from ray_downloader.run_folder.server_states import SAVED_AT, load_server_states
 from ray_downloader.worker.budgets import Budgets
+from tests.support.thorough import thorough
 from tests.unit.worker.worker_run import Run
 
 pytestmark = pytest.mark.stage
@@ -96,7 +97,7 @@ def garbage(path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 3)
 
 
-@pytest.mark.parametrize("damage", [empty, truncate, garbage])
+@pytest.mark.parametrize("damage", [thorough(empty), truncate, thorough(garbage)])
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file_is_named_and_made_anew(
     folder: Path, name: str, damage: Any, capsys: pytest.CaptureFixture[str]

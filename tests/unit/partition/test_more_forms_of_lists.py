@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lists import Partitioned, partitioned
+from tests.support.thorough import thorough
 
 pytestmark = pytest.mark.stage
 
@@ -53,7 +54,9 @@ def test_a_delimiter_of_several_characters_may_be_stated(tmp_path: Path) -> None
     assert _found(_read(tmp_path, "list.txt", text, dataset)) == ROWS
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"], ids=["comma", "semicolon", "tab", "bar"])
+@pytest.mark.parametrize(
+    "delimiter", [",", thorough(";"), "\t", thorough("|")], ids=["comma", "semicolon", "tab", "bar"]
+)
 @pytest.mark.parametrize(
     ("above", "lines"),
     [

@@ -262,6 +262,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("csv_small/HCGSD_testNA.csv", {"columns": {"identifier": "file_url"}}, 8, {"no_identifier": 2}),
     ],
 )
+@pytest.mark.thorough
 def test_real_lists(
     tmp_path: Path, name: str, dataset: dict[str, object], accepted: int, rejected: dict[str, int]
 ) -> None:

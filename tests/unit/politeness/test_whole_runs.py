@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.server.state import ServerState
+from tests.support.thorough import thorough
 from tests.unit.politeness.virtual_run import Server, SlidingWindow, TokenBucket, VirtualRun, widest_excess
 
 pytestmark = pytest.mark.stage
@@ -77,7 +78,7 @@ def test_a_server_that_refuses_everything_is_asked_next_to_nothing() -> None:
     assert len(run.arrivals_s) <= 4 * 4
 
 
-@pytest.mark.parametrize("depth", [1.0, 5.0, 30.0])
+@pytest.mark.parametrize("depth", [thorough(1.0), 5.0, thorough(30.0)])
 def test_a_server_that_says_no_retry_after_is_used_well(depth: float) -> None:
     run = VirtualRun(ServerPolicy(10.0, 200.0), TokenBucket(30.0, depth, retry_after_s=None), [15_000] * 2)
     run.run(1200.0)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from ray_downloader.config.settings import OutputStructure
 from ray_downloader.monitor.run_report import read_report
 from ray_downloader.monitor.summary import load_summary
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.shapes import read_progress, read_summary
-from tests.support.partitioned import partitioned_run
 
 ROWS = {"input": 3, "rejected": 0, "successes": 1, "errors": 1}
 WAIT = {"server": "a.example", "rows": 7, "reason": "outage", "until": None}
@@ -52,7 +52,7 @@ def test_more_than_is_needed_is_no_damage(read: Callable[[Path], dict[str, Any]]
     "place", ["state", "rows", "rows.left", "rows.errors", "waiting", "waiting.rows", "errors_by_kind", "pid"]
 )
 def test_progress_of_another_form_is_none(place: str, value: Any, tmp_path: Path) -> None:
-    _, layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])
+    layout = RunLayout(tmp_path, OutputStructure())
     layout.progress_file.parent.mkdir()
     layout.progress_file.write_text(json.dumps(with_value(PROGRESS, place, value)))
     fits = (place, value) in [("rows", None), ("waiting", []), ("state", "x"), *((p, 10**30) for p in NUMBERS)]
@@ -70,6 +70,6 @@ NUMBERS = ("rows.left", "rows.errors", "waiting.rows", "pid")
     "place", ["rows", "rows.errors", "unsettled_rows", "errors_by_kind", "servers", "download", "download.seconds"]
 )
 def test_a_summary_of_another_form_is_none(place: str, value: Any, tmp_path: Path) -> None:
-    layout = RunLayout.of(partitioned_run(tmp_path, ["http://a.example/1.jpg"])[0])
+    layout = RunLayout(tmp_path, OutputStructure())
     layout.summary_file.write_text(json.dumps(with_value(SUMMARY, place, value)))
     assert load_summary(layout) is None

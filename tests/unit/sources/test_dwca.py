@@ -9,6 +9,7 @@ import pytest
 
 from ray_downloader.errors import UserError
 from tests.support.lists import Partitioned, partitioned, shared_case
+from tests.support.thorough import thorough
 
 pytestmark = pytest.mark.stage
 
@@ -133,7 +134,7 @@ def test_a_column_that_is_named_counts_whatever_else_there_is(tmp_path: Path) ->
     assert _ids_and_urls(partitioned(tmp_path / "m.csv", tmp_path / "out", dataset)) == {("1", "t")}
 
 
-@pytest.mark.parametrize("name", ["gbif", "dwca", "generic"])
+@pytest.mark.parametrize("name", ["gbif", thorough("dwca"), thorough("generic")])
 @pytest.mark.parametrize(
     ("case", "rows", "rejected"),
     [
@@ -231,7 +232,7 @@ def test_what_a_descriptor_states_for_all_rows_counts(tmp_path: Path) -> None:
         '\ufeff"id","type","format","identifier","title"',
     ],
 )
-@pytest.mark.parametrize("name", ["dwca", "auto"])
+@pytest.mark.parametrize("name", [thorough("dwca"), "auto"])
 def test_broken_quotes_of_a_header_cost_no_row(tmp_path: Path, header: str, name: str) -> None:
     rows = (
         '1,StillImage,image/jpeg,http://a.example/1.jpg,"A ""t"", x"\n2,StillImage,image/jpeg,http://a.example/2.jpg,T\n'

@@ -10,6 +10,7 @@ from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import FakeFetcher, Reply
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.worker.suspects import BLAMED_AFTER, CAREFUL_FROM, Suspects
+from tests.support.thorough import thorough
 from tests.unit.worker.worker_run import Run, found
 
 pytestmark = pytest.mark.stage
@@ -32,7 +33,7 @@ def until_settled(run: Run, most_deaths: int) -> int:
     return deaths
 
 
-@pytest.mark.parametrize("culprits", [("0123",), ("0000",), ("0299", "0007")], ids="-".join)
+@pytest.mark.parametrize("culprits", [thorough(("0123",)), thorough(("0000",)), ("0299", "0007")], ids="-".join)
 def test_a_row_that_kills_its_process_outside_the_decoder_is_found_by_halving(
     tmp_path: Path, culprits: tuple[str, ...]
 ) -> None:
