@@ -188,6 +188,22 @@ def test_undo_leaves_nothing_of_the_result_behind(run: StoredRun) -> None:
     assert not (folder / "applied").exists()
     with pytest.raises(UserError, match="no result of duplication_based is in place"):
         undo(folder, run.layout.images)
+    assert any(folder.iterdir()), "what the tool found stays"
+
+
+def test_saved_images_without_a_manifest_are_no_exchange(run: StoredRun) -> None:
+    folder = staged(run)
+    (folder / "applied").mkdir()
+    assert not is_half_applied(folder)
+    assert applied_folders(run.layout.tools) == []
+
+
+def test_what_an_undo_left_behind_is_removed_by_the_next(run: StoredRun) -> None:
+    folder = staged(run)
+    (folder / ".undone" / "place").mkdir(parents=True)
+    apply(folder, run.layout.images)
+    assert undo(folder, run.layout.images) == 1
+    assert not (folder / ".undone").exists()
 
 
 def test_an_undo_that_was_killed_is_finished_by_the_same_command(

@@ -270,3 +270,18 @@ def test_lance_that_is_not_installed_is_one_sentence_before_anything_is_written(
     with pytest.raises(UserError, match=r"export_format=lance needs the package pylance: pip install"):
         run.tool("export", export_format="lance").work()
     assert not (run.layout.tools / "export" / "lance").exists()
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_what_was_written_before_a_lance_dataset_that_is_gone_is_written_again(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    monkeypatch.setattr("ray_downloader.tools.builtin.lance_dataset.find_spec", lambda name: name)
+    folder = run.layout.tools / "export" / "lance"
+    kept = folder / ".units" / "000000.json"
+    kept.mkdir(parents=True)
+    if is_written:
+        (folder / "images.lance" / "_versions").mkdir(parents=True)
+    (unit,) = run.tool("export", export_format="lance").work().units
+    assert unit.payload.target == folder / "fragments" / "000000.json"
+    assert kept.exists() is is_written

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.errors import UserError
 from ray_downloader.run_folder.layout import ERRORS
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, success_schema
 from ray_downloader.tools.placeholders import LEAST_ALIKE
@@ -108,3 +109,37 @@ def test_another_run_may_have_other_names_of_folders(tmp_path: Path) -> None:
     other.layout.images.rename(other.root / "pictures")
     (other.root / "settings.json").write_text(Settings.from_config(values).to_json())
     assert run_here(run.tool("link_health", runs=[str(other.root)]))["links"] == 2
+
+
+def test_a_run_without_images_has_no_links(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.layout.images.mkdir(parents=True)
+    tool = run.tool("link_health")
+    with pytest.raises(UserError, match="images"):
+        tool.finish({})
+    assert not (tool.context.folder / "index.html").exists()
+
+
+def test_the_page_shows_500_servers_and_140_examples(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    folder = run.add([row("x", received(1))]).parent
+    failed = [_failed(f"u{number}", "dns") for number in range(501)]
+    table = pa.Table.from_pylist(failed, schema=ERROR_SCHEMA)
+    names = pa.array([f"s{number:03d}.example" for number in range(501)])
+    pq.write_table(table.append_column("server_name", names), folder / ERRORS)
+    assert run_here(run.tool("link_health"))["dead"] == 501
+    page = (run.layout.tools / "link_health" / "index.html").read_text("utf-8")
+    servers, _, examples = page.partition("<h2>Examples</h2>")
+    assert (servers.count("<tr>"), examples.count("<tr>")) == (501, 141), "each has a head"
+    assert "s499.example" in servers and "s500.example" not in servers
+    assert len(rows_of(run.layout.tools / "link_health" / "link_health.csv")) == 502
+
+
+def test_a_publisher_and_server_have_three_examples_of_each_state(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    folder = run.add([row("x", received(1))]).parent
+    failed = [_failed(f"u{number}", kind) for number, kind in enumerate(["dns"] * 4 + ["timeout"] * 2)]
+    pq.write_table(pa.Table.from_pylist(failed, schema=ERROR_SCHEMA), folder / ERRORS)
+    run_here(run.tool("link_health"))
+    page = (run.layout.tools / "link_health" / "index.html").read_text("utf-8")
+    assert [name for name in range(6) if f"/u{name}.jpg" in page] == [0, 1, 2, 4, 5]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader.run_folder.schemas import success_schema
 from ray_downloader.tools.base import Unit
-from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, write_shard
+from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, ending_of, key_of, write_shard
 from ray_downloader.tools.context import finished_batches
 from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row
 
@@ -91,3 +94,79 @@ def test_a_shard_without_rows_is_a_shard(tmp_path: Path) -> None:
     run.add([])
     assert write_shard("parquet", unit_of(run, tmp_path / "shard.parquet")) == {}
     assert pq.read_table(tmp_path / "shard.parquet").num_rows == 0
+
+
+def test_a_label_is_a_column_and_a_number_and_those_without_one_are_minus_one(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    rows = [row(name, received(1), place=place) for name, place in (("a", "2"), ("b", None), ("c", "1"))]
+    run.add(rows, schema=success_schema(["place"]))
+    unit = unit_of(run, tmp_path / "shard.tar")
+    labelled = replace(unit, payload=replace(unit.payload, label="place", classes=("1", "2")))
+    write_shard("webdataset", labelled)
+    with tarfile.open(tmp_path / "shard.tar") as tar:
+        members = {name: tar.extractfile(name).read() for name in tar.getnames()}  # type: ignore[union-attr] # files
+    assert [members[f"{key}.cls"] for key in "abc"] == [b"1", b"-1", b"0"]
+    told = [json.loads(members[f"{key}.json"]) for key in "abc"]
+    assert [one["label"] for one in told] == ["2", "", "1"]
+    assert "place" not in told[0]
+    assert told[0]["uuid"] == "a"
+
+
+def test_a_tar_of_several_formats_has_one_ending(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("a", received(1)), row("b", received(2), encode="png")])
+    unit = unit_of(run, tmp_path / "shard.tar")
+    write_shard("webdataset", replace(unit, payload=replace(unit.payload, ending="webp")))
+    with tarfile.open(tmp_path / "shard.tar") as tar:
+        assert tar.getnames() == ["a.webp", "a.json", "b.webp", "b.json"]
+
+
+def test_a_seed_puts_the_pictures_of_a_shard_into_another_order(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    one = row("x", received(1))
+    run.add([{**one, "uuid": name} for name in "abcdefgh"])
+    unit = unit_of(run, tmp_path / "shard")
+    orders = []
+    for seed in ("1", "1", "2", None):
+        write_shard("parquet", replace(unit, payload=replace(unit.payload, seed=seed)))
+        orders.append("".join(pq.read_table(tmp_path / "shard")["uuid"].to_pylist()))
+    assert orders[0] == orders[1]
+    assert orders[3] == "abcdefgh"
+    assert len(set(orders)) == 3
+    assert {"".join(sorted(order)) for order in orders} == {"abcdefgh"}
+
+
+def test_pieces_are_parts_of_row_groups_in_the_order_given(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    one = row("x", received(1))
+    run.add([{**one, "uuid": name} for name in "abcdef"])  # groups of two
+    (batch,) = finished_batches(run.layout.images)
+    pieces = (Piece(batch, 2, 0, 1), Piece(batch, 0, 1, 1), Piece(batch, 1, 0, 2))
+    write_shard("parquet", Unit(tmp_path, (batch,), "", Shard(tmp_path / "s", pieces, None, (), frozenset(), None)))
+    assert pq.read_table(tmp_path / "s")["uuid"].to_pylist() == list("ebcd")
+
+
+@pytest.mark.parametrize(
+    ("uuid", "repeated", "key"),
+    [
+        ("a", (), "a"),
+        ("a.b", (), "a%2Eb"),
+        ("__a", (), "%5F_a"),
+        ("_a", (), "_a"),
+        ("x" * 80, (), "x" * 80),
+        ("x" * 81, (), f"{'x' * 40}-4d1f7bb876c6aae0"),
+        ("%" * 30, (), f"{'%25' * 13}-b728931b2fb3dac9"),
+        (None, (), "93e96c2c25a600d2"),
+        ("", ("",), "93e96c2c25a600d2"),
+        ("a", ("a",), "a-93e96c2c25a600d2"),
+        ("a", ("b",), "a"),
+    ],
+    ids=range(11),
+)
+def test_a_key_is_short_and_tells_pictures_apart(uuid: str | None, repeated: tuple[str, ...], key: str) -> None:
+    assert key_of(uuid, "http://a/1", repeated) == key
+
+
+def test_files_end_as_their_format_usually_does() -> None:
+    endings = {one: ending_of(one) for one in ("jpeg", "png", "webp", "gif", "raw")}
+    assert endings == {"jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "raw": "png"}
