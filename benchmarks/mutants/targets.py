@@ -13,6 +13,8 @@ PACKAGE = "ray_downloader"
 UNIT_TESTS = Path("tests", "unit")
 #: What everything uses is used by tests that say nothing of it: so many of them are tried, those of its room first.
 MOST_OTHERS = 12
+#: Writes out the constants of many modules; quick, and never left out.
+CONSTANTS = str(UNIT_TESTS / "test_constants.py")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Tree:
         near = str(Path(own).parent)
         name = name_of(module)
         direct = [path for path in self._tests if path != own and name in self._reached_by_test(path)]
-        direct.sort(key=lambda path: (not path.startswith(near), path))
+        direct.sort(key=lambda path: (path != CONSTANTS, not path.startswith(near), path))
         groups = [[own] if own in self._tests else [], direct[:MOST_OTHERS]]
         if own not in self._tests:
             room = (path for path in self._tests if path.startswith(near) and path not in direct)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.mutants.mutations import mutants_of
 from benchmarks.mutants.report import Judged, Row, rows_of
-from benchmarks.mutants.targets import Tree, name_of
+from benchmarks.mutants.targets import MOST_OTHERS, Tree, name_of
 
 
 def changes(source: str) -> set[str]:
@@ -112,6 +112,15 @@ def test_a_modules_own_tests_come_first_and_those_that_reach_it_by_helpers_next(
         ["tests/unit/fetch/test_other.py"],
     ]
     assert tree.tests_of("ray_downloader/fetch/high.py") == [["tests/unit/fetch/test_other.py"]]
+
+
+def test_where_many_tests_reach_a_module_that_of_constants_is_one_of_those_that_are_run(tree: Tree) -> None:
+    content = "from ray_downloader.fetch import high\n"
+    for name in ("test_constants.py", *(f"fetch/test_{number:02d}.py" for number in range(MOST_OTHERS + 3))):
+        (tree.root / "tests" / "unit" / name).write_text(content)
+    ((first, *others),) = tree.tests_of("ray_downloader/fetch/high.py")
+    assert (first, len(others)) == ("tests/unit/test_constants.py", MOST_OTHERS - 1)
+    assert others[0] == "tests/unit/fetch/test_00.py"
 
 
 def test_only_what_does_not_depend_on_the_module_is_imported_before(tree: Tree) -> None:

@@ -77,7 +77,12 @@ def test_states_that_are_none_are_learned_again(layout: RunLayout, state: object
 
 @pytest.mark.parametrize(
     ("bad", "words"),
-    [(1, "line 1"), (5, "line 1, 2, 3, 4, 5"), (7, "line 1, 2, 3, 4, 5 and 2 more")],
+    [
+        (1, "line 1"),
+        (5, "line 1, 2, 3, 4, 5"),
+        (6, "line 1, 2, 3, 4, 5 and 1 more"),
+        (7, "line 1, 2, 3, 4, 5 and 2 more"),
+    ],
 )
 def test_damaged_orders_are_left_out_and_the_others_apply(layout: RunLayout, bad: int, words: str) -> None:
     layout.orders_file.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +90,61 @@ def test_damaged_orders_are_left_out_and_the_others_apply(layout: RunLayout, bad
     (sentence,) = set_damaged_aside(layout)
     assert sentence == f"{layout.orders_file} is damaged ({words}): these orders are left out, the others apply"
     assert layout.orders_file.exists(), "it is the operator's"
+
+
+@pytest.mark.parametrize(
+    ("name", "consequence"),
+    [
+        ("settings_file", "it is written anew"),
+        ("run_file", "the list is compared with the rows of the run"),
+        ("checkpoint_file", "it is written anew"),
+        ("progress_file", "it is written anew"),
+        ("summary_file", "it is written anew"),
+        ("reset_file", "it only tells a requeued job that it was reset before"),
+        ("retry_order_file", "errors are retried only if retry_errors is given again"),
+        ("servers_state_file", "what was learned about servers is learned again"),
+        ("profiles_table", "the servers are profiled again"),
+    ],
+)
+def test_each_small_file_is_checked_and_its_loss_has_a_consequence(
+    layout: RunLayout, name: str, consequence: str
+) -> None:
+    path: Path = getattr(layout, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[1]")
+    (sentence,) = set_damaged_aside(layout)
+    assert sentence.startswith(f"{path} is damaged (") and sentence.endswith(f"): {consequence}")
+    assert [one.name for one in path.parent.iterdir() if one.is_file()] == [f"damaged-{path.name}"]
+    path.mkdir()
+    (sentence,) = set_damaged_aside(layout)
+    assert sentence == f"{path} is damaged (Is a directory): {consequence}"
+
+
+@pytest.mark.parametrize("name", ["urls", "schedules", "robots", "logs", "images", "tools", "manifests"])
+def test_whatever_is_in_the_place_of_a_folder_is_set_aside(layout: RunLayout, name: str) -> None:
+    path: Path = getattr(layout, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    aside = path.with_name(f"damaged-{path.name}")
+    assert set_files_aside(layout) == [f"{path} is not a folder, so it is damaged; it is {aside} now"]
+    assert aside.read_text() == "x"
+    path.mkdir()
+    assert set_files_aside(layout) == []
+
+
+def test_changes_of_states_that_are_no_file_are_set_aside(layout: RunLayout) -> None:
+    layout.server_changes_file.mkdir(parents=True)
+    (sentence,) = set_damaged_aside(layout)
+    assert sentence.startswith(f"{layout.server_changes_file} is damaged (it is not a file): it is ")
+    assert not layout.server_changes_file.exists()
+
+
+@pytest.mark.parametrize("state", [3, 3.5])
+def test_states_and_profiles_that_are_whole_stay(layout: RunLayout, state: float) -> None:
+    layout.servers_state_file.parent.mkdir(parents=True, exist_ok=True)
+    layout.servers_state_file.write_text(json.dumps({"a.org": {"saved_at_unix_s": state}}))
+    layout.profiles_table.write_text("server_name,rate_limit\na,1\n\nb,2,surplus\n")
+    assert list(set_damaged_aside(layout)) == []
 
 
 def test_what_is_not_a_folder_or_not_a_file_is_set_aside(layout: RunLayout) -> None:
