@@ -108,7 +108,7 @@ _ROBOTS = {
     "delay": "robots.txt: Crawl-delay is kept, and a file that names ray_downloader is obeyed; what others exclude is "
     "only counted (politeness.robots=delay). politeness.robots=obey leaves it out",
     "obey": "robots.txt: what it excludes is left out (politeness.robots=obey)",
-    "ignore": "robots.txt: not read (politeness.robots=ignore)",
+    "ignore": "robots.txt: only a file that names ray_downloader is obeyed (politeness.robots=ignore)",
 }
 #: Where `reset=batched` keeps documents until everything is checked.
 FRESH_MANIFESTS = ".manifests"

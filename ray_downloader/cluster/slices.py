@@ -35,6 +35,7 @@ from ray_downloader.worker.batch_work import BatchOptions, BatchWork
 from ray_downloader.worker.loop import MAX_IN_FLIGHT, Worker
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.robots_gate import RobotsGate
+from ray_downloader.worker.robots_store import RobotsStore
 from ray_downloader.worker.run_context import RunContext
 
 #: A worker without bodies: 190 MB with its imports, 128 for a picture, 18 for the journals.
@@ -106,8 +107,7 @@ def work_slice(work: Slice) -> SliceReport:
         )
         robots = RobotsGate(
             settings.politeness.robots,
-            context.layout.robots,
-            time.time(),
+            RobotsStore(context.layout.robots, time.time()),
             is_strict=settings.politeness.opt_out == "strict",
         )
         report = Worker(batches, context.requests, robots, ports, work.time_slice).run()

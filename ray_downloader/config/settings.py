@@ -356,7 +356,7 @@ class PolitenessSettings(_Group):
     max_rate_limit: PositiveFloat | None = None
     """Requests/s that no server ever exceeds."""
     robots: Literal["delay", "obey", "ignore"] = "delay"
-    """robots.txt: heed only its Crawl-delay, obey it, or ignore it."""
+    """robots.txt: heed only its Crawl-delay, obey it, or ignore it. One that names ray_downloader is obeyed always."""
     opt_out: Literal["default", "strict"] = "default"
     """What to leave out: what opt_out_directives name, or (strict) also what Content-Usage, Content-Signal, TDMRep or
     noml reserve. The column usage records it in any case; tdmrep.json is only requested if strict."""

@@ -30,6 +30,7 @@ from ray_downloader.worker.batch_work import BatchOptions, BatchWork
 from ray_downloader.worker.loop import MAX_IN_FLIGHT, Worker
 from ray_downloader.worker.ports import Ports, TimeSlice
 from ray_downloader.worker.robots_gate import RobotsGate
+from ray_downloader.worker.robots_store import RobotsStore
 from ray_downloader.worker.run_context import RunContext
 
 #: How often the budgets are looked after while all servers are waited for.
@@ -70,7 +71,7 @@ def _slice(context: RunContext, batches: list[BatchWork], holder: str, budgets: 
     agent = user_agent(settings.politeness.contact, settings.politeness.info_url)
     room = BodyRoom(_ROOM_BYTES, Path(settings.cluster.scratch))
     is_strict = settings.politeness.opt_out == "strict"
-    robots = RobotsGate(settings.politeness.robots, layout.robots, time.time(), is_strict=is_strict)
+    robots = RobotsGate(settings.politeness.robots, RobotsStore(layout.robots, time.time()), is_strict=is_strict)
     with closing(make_fetcher(settings.network, agent, MAX_IN_FLIGHT, room)) as fetcher:
         ports = Ports(fetcher, budgets, keep_document, rng=random.Random(holder), room=room)
         time_slice = TimeSlice(holder, settings.cluster.task_seconds)

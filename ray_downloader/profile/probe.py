@@ -21,9 +21,10 @@ from ray_downloader.fetch.base import Fetcher, FetcherFactory, FetchRequest, Fet
 from ray_downloader.partition.server_key import BadUrlError, RequestUrl
 from ray_downloader.politeness.headers.ratelimit import parse_ratelimit
 from ray_downloader.politeness.headers.retry_after import parse_retry_after
-from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState
+from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState, robots_text
 from ray_downloader.profile.estimate import Connection, RobotsFinding, Sample
 from ray_downloader.profile.pacer import ProbePacer
+from ray_downloader.worker.robots_store import KeptAnswer
 
 #: This much of an image is enough to know how fast a server sends.
 _MOST_SAMPLE_BYTES = 4 * 1024 * 1024
@@ -40,7 +41,7 @@ class ProbeOptions:
 
     Args:
         make_fetcher: The run's fetcher.
-        robots: The mode `politeness.robots`; "ignore" does not request robots.txt.
+        robots: The mode `politeness.robots`; also under "ignore" a group that names us counts.
         max_seconds: The longest time that one server may take.
     """
 
@@ -53,20 +54,28 @@ class ProbeOptions:
 
 @dataclass(frozen=True, slots=True)
 class ProbedServer:
-    """What the rules of the configuration say about the server that is probed."""
+    """What is known about the server that is probed: the rules of the configuration, and its robots.txt of today."""
 
     verify_tls: bool | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    robots: KeptAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFindings:
-    """What a session found out; `cut_short` says why it ended early, if it did."""
+    """What a session found out.
+
+    Args:
+        robots: What robots.txt says to us.
+        cut_short: Why it ended early, if it did.
+        answer: The robots.txt that was read, for the download.
+    """
 
     samples: tuple[Sample, ...]
     connection: Connection
     robots: RobotsFinding | None
     cut_short: str
+    answer: KeptAnswer | None = None
 
 
 def probe_server(
@@ -105,27 +114,29 @@ class _ProbeSession:
         self._tokens = count()
         self._samples: list[Sample] = []
         self._connection = Connection()
+        self._answer: KeptAnswer | None = None
 
     def run(self, identifiers: Sequence[str]) -> ProbeFindings:
         """Send all requests, in order."""
         urls = [url for url in map(_parsed, identifiers) if url]
-        robots = None
-        if urls and self._options.robots != "ignore":
-            rules, refusal = self._read_robots(urls[0])
-            robots = _finding(rules, urls) if rules else None
-            if refusal is not None:  # it refused a page that anybody may read
-                self._samples.append(refusal)
-                return self._findings(robots, f"stopped at status {refusal.http_status} of robots.txt")
-            if robots and robots.crawl_delay_s:
-                self._pacer.slow_down(robots.crawl_delay_s)
-            if robots and robots.is_unreachable and self._options.robots == "obey":
-                return self._findings(robots, "robots.txt could not be read")
-            if rules and (self._options.robots == "obey" or rules.names_us):
-                urls = [url for url in urls if rules.can_fetch(url.text)]
+        mode, rules = self._options.robots, None
+        if urls:
+            rules, obstacle = self._read_robots(urls[0])
+            if obstacle:
+                return self._findings(None, obstacle)
+        if rules is None or (mode == "ignore" and not rules.names_us):
+            return self._findings(None, self._ask_each(urls))
+        robots = _finding(rules, urls)
+        if robots.crawl_delay_s:
+            self._pacer.slow_down(robots.crawl_delay_s)
+        if robots.is_unreachable and mode == "obey":
+            return self._findings(robots, "robots.txt could not be read")
+        if mode == "obey" or rules.names_us:
+            urls = [url for url in urls if rules.can_fetch(url.text)]
         return self._findings(robots, self._ask_each(urls))
 
     def _findings(self, robots: RobotsFinding | None, cut_short: str) -> ProbeFindings:
-        return ProbeFindings(tuple(self._samples), self._connection, robots, cut_short)
+        return ProbeFindings(tuple(self._samples), self._connection, robots, cut_short, self._answer)
 
     def _ask_each(self, urls: Sequence[RequestUrl]) -> str:
         for url in urls:
@@ -145,16 +156,25 @@ class _ProbeSession:
             return f"stopped at {last.kind}"
         return ""
 
-    def _read_robots(self, url: RequestUrl) -> tuple[RobotsRules | None, Sample | None]:
-        """The rules, or None without an answer (the samples will show why); and the answer if it was throttled."""
+    def _read_robots(self, url: RequestUrl) -> tuple[RobotsRules | None, str]:
+        """The rules, or None without an answer (the samples will show why); and why no more is requested, if so."""
+        if (kept := self._server.robots) is not None:
+            return RobotsRules.from_answer(kept.status, (kept.text or "").encode(), self._options.user_agent), ""
         result = self._fetch_robots(RequestUrl.parse(f"{url.scheme}://{url.text.split('/', 3)[2]}/robots.txt"))
         if result is None or result.status is None:
-            return None, None
+            return None, ""
+        if result.redirect_url and _is_elsewhere(result.redirect_url, url):
+            return None, "robots.txt is on another server, which the download reads"
         sample = self._sample(result)
+        if sample.is_throttled and (self._options.robots != "ignore" or sample.retry_after_s):
+            self._samples.append(sample)  # it refused a page that anybody may read
+            return None, f"stopped at status {result.status} of robots.txt"
         is_whole = result.kind in {None, ErrorKind.EMPTY} or result.status >= 300
         status = result.status if is_whole and not sample.is_throttled else None
         rules = RobotsRules.from_answer(status, result.body, self._options.user_agent)
-        return rules, sample if sample.is_throttled else None
+        if rules.state is not RobotsState.UNREACHABLE:
+            self._answer = KeptAnswer(status, robots_text(status, result.body))
+        return rules, ""
 
     def _fetch_robots(self, at: RequestUrl) -> FetchResult | None:
         """The last answer on the way to robots.txt, following redirects only within its server."""
@@ -229,6 +249,11 @@ def _finding(rules: RobotsRules, urls: Sequence[RequestUrl]) -> RobotsFinding:
         return RobotsFinding(is_unreachable=True)
     disallowed = sum(not rules.can_fetch(url.text) for url in urls)
     return RobotsFinding(rules.crawl_delay_s, disallowed / len(urls), rules.names_us)
+
+
+def _is_elsewhere(redirect_url: str, url: RequestUrl) -> bool:
+    target = _parsed(redirect_url)
+    return target is not None and target.server != url.server
 
 
 def _parsed(text: str) -> RequestUrl | None:

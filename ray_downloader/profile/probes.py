@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -18,6 +20,7 @@ from ray_downloader.profile.pacer import ProbePacer
 from ray_downloader.profile.probe import ProbedServer, ProbeOptions, probe_server
 from ray_downloader.profile.workload import Rates, sample_urls
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.worker.robots_store import KeptAnswer, RobotsStore
 
 _log = logging.getLogger(__name__)
 #: Budgets that one rank probes at once. They mostly wait: for their turn, and for servers that hang.
@@ -36,6 +39,8 @@ class Probes:
         self._layout = layout
         self._samples = settings.profile.samples_per_server
         self._rates = Rates(settings)
+        self._robots = RobotsStore(layout.robots, time.time())
+        self._reading = threading.Lock()
         self._secrets = SecretHeaders.read(settings, os.environ)
         self._options = ProbeOptions(
             make_fetcher=signing(FETCHERS.get(settings.fetcher.name), settings.politeness),
@@ -66,9 +71,13 @@ class Probes:
                 return ServerProfile(job.server_name, len(job.batches), note="not probed: its budget has to wait")
             urls = sample_urls(self._layout, job, self._samples)
             server = ProbedServer(
-                self._rates.policies.policy(job.server_name).verify_tls, self._secrets.of(job.server_name)
+                self._rates.policies.policy(job.server_name).verify_tls,
+                self._secrets.of(job.server_name),
+                self._kept_robots(job.server_name),
             )
             found = probe_server(urls, pacer, self._options, server)
+            if found.answer is not None:
+                self._robots.keep("robots.txt", job.server_name, found.answer)
         except Exception as error:
             _log.exception("profile: the probe of %s failed", job.server_name)
             return ServerProfile(job.server_name, len(job.batches), note=f"the probe itself failed: {error!r}")
@@ -85,3 +94,9 @@ class Probes:
             if sample.is_throttled:  # the others of its budget wait as well
                 pacer.pause(sample.retry_after_s or LONGEST_SPACING_S)
         return estimate_profile(probe, self._rates.limits(job.server_name))
+
+    def _kept_robots(self, server: str) -> KeptAnswer | None:
+        """The server's robots.txt, if it was read today."""
+        with self._reading:
+            kept = self._robots.find("robots.txt", server)
+        return kept if kept is not None and kept.text is not None else None

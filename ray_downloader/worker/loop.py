@@ -114,7 +114,6 @@ class Worker:
         self._active: dict[str, ServerQueue] = {}
         self._bodies = BodyQueue(ports.room)
         self._decoding: deque[_Decoding] = deque()
-        self._rows_of_server: Counter[str] = Counter()
         self._settled_rows: Counter[tuple[str, str]] = Counter()
         self._answered = 0
         self._unreached: Counter[str] = Counter()
@@ -216,7 +215,6 @@ class Worker:
         for batch in [batch for batch in self._open if batch.wants_chunk or (is_idle and batch.has_room)]:
             rows = list(batch.next_rows())
             self._ports.rng.shuffle(rows)  # lists are sorted and neighbours fail together, which looks like the server
-            self._rows_of_server.update(row.server for row in rows)
             for row in rows:
                 if batch.is_blamed(row):
                     self._settle_error(row, Failure(ErrorKind.INTERNAL, BLAMED))
@@ -235,7 +233,7 @@ class Worker:
 
     def _admit(self, row: Row, route: Route) -> None:
         """Pass the row through the server's robots.txt, which may have to be fetched first."""
-        admission = self._robots.admit(row, route, self._rows_of_server[row.server])
+        admission = self._robots.admit(row, route)
         if admission is Admission.EXCLUDED:
             self._fail(row, Failure(ErrorKind.ROBOTS, self._robots.reason(route.server)))
         elif admission is Admission.RESERVED:
@@ -256,7 +254,7 @@ class Worker:
         if self._robots.needs_request(route.server):
             request = self._robots.file_request(route, file_route)
             if request is not None:
-                self._queue(request.route.budget).add_first(request)
+                self._queue(request.route.budget).add_file(request)
 
     def _obey(self, hosts: Mapping[str, Verdict]) -> None:
         """Apply the orders for single hosts of a group; the group's other rows continue."""
@@ -502,7 +500,8 @@ class Worker:
         _, outcome = self._read(queue, result)
         self._count_reach(request.route, result)
         is_trouble = self._robots.shows_trouble(request, result, queue.budget)
-        queue.finished(replace(_of_robots(outcome, queue), is_control=is_trouble), now_s)
+        is_own = self._robots.is_own_failure(outcome)
+        queue.finished(replace(_of_robots(outcome, queue), is_control=is_trouble, is_odd=is_own), now_s)
         route = self._policy.route(result.redirect_url) if result.redirect_url else None
         delay_s = self._robots.retry_delay_s(request, result, queue.budget)
         request.note(result)

@@ -1,27 +1,33 @@
-"""What robots.txt says about the rows of a task: fetched once per server, kept for a day (`robots_store.py`).
+"""What robots.txt says about the rows of a task: read before a server's first row, kept for a day (`robots_store.py`).
 
-`delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` requests nothing. A
-robots.txt that names us is obeyed wherever it is read. The request for robots.txt waits in the server's queue, so it
-spends the budget like any other. With `opt_out=strict` it is read in each mode, for what it reserves, and the server's
-`tdmrep.json` follows in the same way.
+`delay` honours Crawl-delay and counts what Disallow would exclude, `obey` excludes it, `ignore` sets aside what is said
+to others. A group that names us is obeyed in every mode. The request for robots.txt waits in the server's queue, so it
+spends the budget like any other. With `opt_out=strict` what robots.txt reserves counts in every mode, too, and the
+server's `tdmrep.json` is read after it in the same way.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
-from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState, robots_state
+from ray_downloader.politeness.headers.robots import (
+    RobotsRules,
+    RobotsState,
+    has_group_for,
+    robots_state,
+    robots_text,
+)
 from ray_downloader.politeness.headers.usage import TdmRepFile, Usage
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
-from ray_downloader.politeness.server.evidence import is_throttled
+from ray_downloader.politeness.messages import Outcome
+from ray_downloader.politeness.server.evidence import is_throttled, wait_asked_for_s
 from ray_downloader.worker.request_policy import Route
 from ray_downloader.worker.robots_store import KeptAnswer, RobotsStore
 from ray_downloader.worker.row import Row
@@ -30,8 +36,8 @@ Mode = Literal["delay", "obey", "ignore"]
 
 #: RFC 9309 section 2.3.1.2: at least five hops are followed.
 MAX_HOPS = 5
-#: In mode `delay` no robots.txt is requested for servers with fewer rows in a task: there is almost nothing to delay.
-WORTHWHILE_ROWS = 5
+#: Files that a task holds parsed (20 kB each for one of 2 kB); older ones are parsed again when they are needed.
+MOST_PARSED = 2_000
 #: RFC 9309 section 2.3.1.4: a robots.txt that cannot be reached forbids everything. That may be temporary, so under
 #: `obey` it is requested again after these waits. After them the server is in trouble, and its patience decides how
 #: long; in a group, whose other hosts may be well, its rows are excluded.
@@ -79,53 +85,58 @@ class _Known:
     unreadable: str = ""
 
 
+#: Shared by all servers to which they apply: most have no robots.txt.
+_NO_RULES = _Known(None)
+_NO_FILE = _Known(RobotsRules("", PRODUCT_TOKEN, RobotsState.UNAVAILABLE))
+
+
 class RobotsGate:
     """Admits rows of servers whose robots.txt is known, and holds the others until it is.
 
     Args:
         mode: `politeness.robots`.
-        folder: Where answers are kept, for all tasks and for later runs.
-        now_unix_s: Time of the start, to determine how old a kept answer is.
+        store: What servers have answered, to this task and others.
         is_strict: Whether uses that robots.txt reserves are respected (`politeness.opt_out=strict`).
     """
 
-    def __init__(self, mode: Mode, folder: Path, now_unix_s: float, *, is_strict: bool = False) -> None:
+    def __init__(self, mode: Mode, store: RobotsStore, *, is_strict: bool = False) -> None:
         #: Rows that Disallow would exclude, by server (mode `delay`).
         self.disallowed: Counter[str] = Counter()
         self._mode = mode
-        self._store = RobotsStore(folder, now_unix_s)
+        self._store = store
         self._is_strict = is_strict
         self._known: dict[str, _Known] = {}
+        self._parsed: deque[str] = deque()
         self._tdmrep: dict[str, TdmRepFile] = {}
         self._held: defaultdict[str, list[Row]] = defaultdict(list)
 
-    def admit(self, row: Row, route: Route, rows_of_server: int) -> Admission:
+    def admit(self, row: Row, route: Route) -> Admission:
         """Decide about a row; `learn` returns it if it is held."""
-        if not self._is_worth_asking(route.server, rows_of_server):
-            return Admission.ADMITTED
-        known = self._known.get(route.server)
-        if known is None:
+        known = self._known_about(route.server)
+        is_incomplete = self._is_strict and route.server not in self._tdmrep
+        if known is None or (known.rules and is_incomplete):
             self._held[route.server].append(row)
             return Admission.HELD
         if known.unreadable:
             return Admission.EXCLUDED
-        if known.rules and self._is_strict and route.server not in self._tdmrep:
-            self._held[route.server].append(row)
-            return Admission.HELD
         return self._by_rules(row, route, known.rules) if known.rules else Admission.ADMITTED
 
     def _by_rules(self, row: Row, route: Route, rules: RobotsRules) -> Admission:
         if self._is_strict and self.usage(route).reserved_by:
             return Admission.RESERVED
-        if rules.can_fetch(route.url):
+        if not self._counts(rules) or rules.can_fetch(route.url):
             return Admission.ADMITTED
         self.disallowed[row.server] += len(row.rows.numbers)
         is_obeyed = self._mode == "obey" or rules.names_us
         return Admission.EXCLUDED if is_obeyed else Admission.ADMITTED
 
+    def _counts(self, rules: RobotsRules) -> bool:
+        """Whether its Disallow and Crawl-delay are for us."""
+        return self._mode != "ignore" or rules.names_us
+
     def usage(self, route: Route | None) -> Usage:
         """What robots.txt and `tdmrep.json`, if they were read, state about uses of the file."""
-        known = self._known.get(route.server) if route else None
+        known = self._known_about(route.server) if route else None
         if not route or not known or not known.rules:
             return Usage()
         file = self._tdmrep.get(route.server, TdmRepFile())
@@ -142,12 +153,11 @@ class RobotsGate:
             return f"robots.txt of {server} could not be read ({known.unreadable}), which robots=obey takes as a no"
         return f"robots.txt of {server} excludes it"
 
-    def _is_worth_asking(self, server: str, rows: int) -> bool:
+    def _known_about(self, server: str) -> _Known | None:
+        """What this task knows, or another has kept; None: the file has to be requested, or is on its way."""
         if server not in self._known and server not in self._held:
             self._recall(server)
-        if self._mode == "obey" or self._is_strict:
-            return True
-        return self._mode == "delay" and (server in self._known or rows >= WORTHWHILE_ROWS)
+        return self._known.get(server)
 
     def needs_request(self, server: str) -> bool:
         """Whether the row just held is the server's first, so that the file for which it waits has to be fetched."""
@@ -181,6 +191,16 @@ class RobotsGate:
         tries = UNREACHED_TRIES if result.kind in _UNREACHED else len(RETRY_DELAYS_S) + 1
         return self._must_be_read(request, result) and _is_judged(request, budget) and request.tries >= tries
 
+    def is_own_failure(self, outcome: Outcome) -> bool:
+        """Whether a failure to deliver this file is no evidence about the server: under `ignore` nothing waits for it.
+
+        A refusal because of our rate, and a wait that it demands, are not about the file.
+        """
+        is_about_us = outcome.kind is ErrorKind.HTTP_429 or bool(
+            wait_asked_for_s(outcome.kind, outcome.http_status, outcome.retry_after_s)
+        )
+        return self._mode == "ignore" and outcome.kind is not None and not is_about_us
+
     def _must_be_read(self, request: RobotsRequest, result: FetchResult) -> bool:
         return self._mode == "obey" and not request.is_for_tdmrep and _is_unreachable(result)
 
@@ -192,14 +212,14 @@ class RobotsGate:
             self._tdmrep[request.server] = TdmRepFile(text)
             self._store.keep("tdmrep.json", request.server, KeptAnswer(200 if is_file else 404, text))
         elif result is None or result.kind in _UNREACHED:
-            self._known[request.server] = _Known(None)
+            self._known[request.server] = _NO_RULES
         elif _is_unreachable(result):
             said = str(result.status or result.kind)
             self._known[request.server] = _Known(None, said if self._mode == "obey" else "")
         else:
-            rules = RobotsRules.from_answer(result.status, result.body, PRODUCT_TOKEN)
-            self._known[request.server] = _Known(rules)
-            self._keep(request.server, result)
+            answer = self._answer(result)
+            self._store.keep("robots.txt", request.server, answer)
+            self._note(request.server, answer)
         return self._held.pop(request.server, [])
 
     def recall(self, request: RobotsRequest) -> list[Row]:
@@ -210,19 +230,37 @@ class RobotsGate:
 
     def crawl_delay_s(self, server: str) -> float | None:
         """Time between requests that the server demands."""
-        known = None if self._mode == "ignore" else self._known.get(server)
-        return known.rules.crawl_delay_s if known and known.rules else None
+        known = self._known_about(server)
+        return known.rules.crawl_delay_s if known and known.rules and self._counts(known.rules) else None
 
-    def _keep(self, server: str, result: FetchResult) -> None:
-        is_file = robots_state(result.status) is RobotsState.RULES
-        text = result.body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace") if is_file else ""
-        self._store.keep("robots.txt", server, KeptAnswer(result.status, text))
+    @property
+    def _reads_all(self) -> bool:
+        """Whether a file matters that does not name us."""
+        return self._mode != "ignore" or self._is_strict
+
+    def _answer(self, result: FetchResult) -> KeptAnswer:
+        """What is kept of an answer: the text only if it matters in this mode."""
+        text = robots_text(result.status, result.body)
+        return KeptAnswer(result.status, None if text and not self._matters(text) else text)
+
+    def _matters(self, text: str) -> bool:
+        return self._reads_all or has_group_for(PRODUCT_TOKEN, text)
 
     def _recall(self, server: str) -> None:
-        if (kept := self._store.find("robots.txt", server)) is not None:
-            self._known[server] = _Known(RobotsRules.from_answer(kept.status, kept.text.encode(), PRODUCT_TOKEN))
+        kept = self._store.find("robots.txt", server)
+        if kept is not None and (kept.text is not None or not self._reads_all):
+            self._note(server, kept)
         if self._is_strict and (kept := self._store.find("tdmrep.json", server)) is not None:
-            self._tdmrep[server] = TdmRepFile(kept.text)
+            self._tdmrep[server] = TdmRepFile(kept.text or "")
+
+    def _note(self, server: str, answer: KeptAnswer) -> None:
+        if not answer.text or not self._matters(answer.text):
+            self._known[server] = _NO_FILE if self._reads_all else _NO_RULES
+            return
+        self._known[server] = _Known(RobotsRules(answer.text, PRODUCT_TOKEN))
+        self._parsed.append(server)
+        if len(self._parsed) > MOST_PARSED:
+            self._known.pop(self._parsed.popleft(), None)
 
 
 def _is_judged(request: RobotsRequest, budget: str) -> bool:

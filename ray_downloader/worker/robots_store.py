@@ -11,7 +11,9 @@ import json
 import os
 import zlib
 from array import array
+from base64 import b85decode, b85encode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -23,16 +25,22 @@ KEEP_S = 24 * 3600.0
 FILES = 64
 
 Name = Literal["robots.txt", "tdmrep.json"]
+#: Characters from which on a text is compressed: one of 2 kB takes a fifth of its space, one of 200 hardly less.
+_WORTH_PACKING = 256
 _DIGEST_BYTES = 8
 _CHECKSUM_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """What a server answered; the text is empty unless it delivered the file."""
+    """What a server answered.
+
+    Args:
+        text: Empty unless it delivered the file; None if it did, and the text was not worth keeping: it names others.
+    """
 
     status: int | None
-    text: str
+    text: str | None
 
 
 @dataclass(slots=True)
@@ -79,24 +87,17 @@ class RobotsStore:
         self._indexes: dict[Path, _Index] = {}
 
     def keep(self, name: Name, server: str, answer: KeptAnswer) -> None:
-        """Add an answer.
-
-        Raises:
-            OSError: It could not be written.
-        """
+        """Add an answer; what cannot be written is requested again."""
         key = _key(name, server)
-        payload = b"[%b,%b]" % (key, json.dumps([self._now_unix_s, answer.status, answer.text]).encode())
+        payload = b"[%b,%b]" % (key, json.dumps([self._now_unix_s, answer.status, _packed(answer.text)]).encode())
         # What was torn before ends here, so it costs only itself.
         line = b"\n%08x %b\n" % (zlib.crc32(payload), payload)
         path = self._path(key, days_ago=0)
-        if not path.exists():
-            self._remove_old()
-            path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(descriptor, line)  # in one call, so that lines of several tasks do not mix
-        finally:
-            os.close(descriptor)
+        with suppress(OSError):
+            if not path.exists():
+                self._remove_old()
+                path.parent.mkdir(parents=True, exist_ok=True)
+            _append(path, line)
 
     def find(self, name: Name, server: str) -> KeptAnswer | None:
         """The newest answer; None if none is kept, or only one that is damaged or too old: it is requested again."""
@@ -122,7 +123,7 @@ class RobotsStore:
         if _key_in(line) != key or line[:_CHECKSUM_BYTES] != b"%08x" % zlib.crc32(payload):
             return None
         _, (fetched_at_unix_s, status, text) = json.loads(payload)
-        return KeptAnswer(status, text) if self._now_unix_s - fetched_at_unix_s < KEEP_S else None
+        return KeptAnswer(status, _unpacked(text)) if self._now_unix_s - fetched_at_unix_s < KEEP_S else None
 
     def _path(self, key: bytes, days_ago: int) -> Path:
         return self._folder / f"{self._day - days_ago}-{zlib.crc32(key) % FILES:02d}.log"
@@ -137,6 +138,25 @@ class RobotsStore:
         for path in self._folder.glob("*"):
             if not path.name.startswith(useful) and not path.is_dir():
                 path.unlink(missing_ok=True)
+
+
+def _append(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, line)  # in one call, so that lines of several tasks do not mix
+    finally:
+        os.close(descriptor)
+
+
+def _packed(text: str | None) -> str | list[str] | None:
+    """A text as it is written: a long one compressed, in a list."""
+    if text is None or len(text) < _WORTH_PACKING:
+        return text
+    return [b85encode(zlib.compress(text.encode())).decode()]
+
+
+def _unpacked(written: str | list[str] | None) -> str | None:
+    return zlib.decompress(b85decode(written[0])).decode() if isinstance(written, list) else written
 
 
 def _key(name: Name, server: str) -> bytes:

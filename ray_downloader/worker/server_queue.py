@@ -1,9 +1,9 @@
 """The rows of one budget in a task: what to fetch, when, and what is known about the budget.
 
-Plain state without clock or network: it answers the worker loop which row may start now and when to look again. Rows in
-progress (a robots.txt that others wait for, the next hop of a redirect) come before fresh ones, and fresh ones before
-those that failed, so that a failure is always retried after others had their turn. Only a row whose second answer shows
-whether the first was about it or about the server comes before fresh ones.
+Plain state without clock or network: it answers the worker loop which row may start now and when to look again. Work in
+progress (the next hop of a redirect) comes before fresh rows, those before the robots.txt of further hosts, and all of
+them before what failed, so that a failure is always retried after others had their turn. Only a row whose second answer
+shows whether the first was about it or about the server comes before fresh ones.
 """
 
 from __future__ import annotations
@@ -84,9 +84,11 @@ class ServerQueue:
         self._holder = holder
         self._alone_delay_s = min(ALONE_403_DELAY_S, patience_s / 2)
         self._first: deque[Work] = deque()
+        self._fresh: deque[Row] = deque()
+        #: Further hosts of a group are asked for theirs once the rows of those before them are under way.
+        self._files: deque[RobotsRequest] = deque()
         #: Those among the work that are not sent yet.
         self._robots: dict[RobotsRequest, None] = {}
-        self._fresh: deque[Row] = deque()
         self._deferred: list[tuple[float, int, Work]] = []
         self._held: list[tuple[Row, Failure, float]] = []
         self._served: dict[str, Route] = {}
@@ -106,7 +108,7 @@ class ServerQueue:
         self._may_start = True
 
     def __len__(self) -> int:
-        return len(self._first) + len(self._fresh) + len(self._deferred) + len(self._held)
+        return len(self._first) + len(self._fresh) + len(self._files) + len(self._deferred) + len(self._held)
 
     @property
     def verdict(self) -> Verdict:
@@ -150,8 +152,14 @@ class ServerQueue:
         self._fresh.append(row)
         self.wake_at_s = 0.0
 
+    def add_file(self, request: RobotsRequest) -> None:
+        """Add the request for a file for which rows of its server wait."""
+        self._files.append(request)
+        self._robots[request] = None
+        self.wake_at_s = 0.0
+
     def add_first(self, work: Work) -> None:
-        """Add work in progress: a further hop, or a request for which other rows of the server wait."""
+        """Add work in progress, such as a further hop."""
         self._first.append(work)
         self._note_robots(work)
         self.wake_at_s = 0.0
@@ -177,13 +185,14 @@ class ServerQueue:
         due = list(islice(self._robots, MOST_RECALLED))
         for request in due:
             self._robots[request] = self._robots.pop(request)
-        upcoming = self._first[0] if self._first else None
+        upcoming = next(iter(self._first or self._fresh or self._files), None)
         return due if not isinstance(upcoming, RobotsRequest) or upcoming in due else [upcoming, *due]
 
     def drop(self, request: RobotsRequest) -> None:
         """Another task has fetched that robots.txt."""
         del self._robots[request]
         self._first = deque(work for work in self._first if work is not request)
+        self._files = deque(work for work in self._files if work is not request)
         self._deferred = [entry for entry in self._deferred if entry[2] is not request]
         heapq.heapify(self._deferred)
 
@@ -226,7 +235,7 @@ class ServerQueue:
 
         They are too few to show by themselves that their server is at fault.
         """
-        if self._first or self._fresh or self._held or self.in_flight or self.is_troubled or self._is_comparing:
+        if self._has_untried or self._held or self.in_flight or self.is_troubled or self._is_comparing:
             return
         failing = [work for _, _, work in self._deferred if isinstance(work, Row) and self.judge.is_failing(work)]
         if len(failing) < LEAST_COMPARED or max(row.failed_at_s or 0.0 for row in failing) <= self._controlled_at_s:
@@ -309,7 +318,7 @@ class ServerQueue:
             return []
         if self.is_403_ban:
             self._wait_for_server(now_s)
-        elif not (self._first or self._fresh or self.in_flight or self._compares(now_s)):
+        elif not (self._has_untried or self.in_flight or self._compares(now_s)):
             return self._settle_last(now_s)
         return []
 
@@ -355,7 +364,7 @@ class ServerQueue:
         is_probe = self.lease is not None and self.lease.is_probe
         if not is_probe:
             self._advance_telling(now_s)
-        is_retry = not (self._first or self._fresh)
+        is_retry = not self._has_untried
         if is_retry and (self._awaits_comparison or not self._has_due_retry(now_s, is_probe)):
             return None
         counts_as_retry = is_retry and not is_probe and _is_retry(self._deferred[0][2])
@@ -373,6 +382,11 @@ class ServerQueue:
             del self._robots[work]
         self.judge.spacing.started(now_s)
         return work
+
+    @property
+    def _has_untried(self) -> bool:
+        """Whether there is work that has not failed."""
+        return bool(self._first or self._fresh or self._files)
 
     @property
     def _awaits_comparison(self) -> bool:
@@ -393,6 +407,8 @@ class ServerQueue:
             return self._first.popleft()
         if is_probe and self._deferred and self._probe_url is ProbeUrl.FAILED:
             return heapq.heappop(self._deferred)[2]
+        if not self._fresh:
+            return self._files.popleft()
         return self._fresh.pop() if is_probe else self._fresh.popleft()
 
     @property
@@ -472,14 +488,15 @@ class ServerQueue:
         """
         if self.verdict in FINAL_VERDICTS:
             held = (row for row, _, _ in self._held)
-            work = [*self._first, *self._fresh, *(one for _, _, one in self._deferred), *held]
+            work = [*self._first, *self._fresh, *self._files, *(one for _, _, one in self._deferred), *held]
             self._first.clear()
+            self._files.clear()
             self._fresh.clear()
             self._deferred.clear()
             self._held.clear()
             self._robots.clear()
             return work
-        has_others = bool(self._first or self._fresh or self.in_flight)
+        has_others = self._has_untried or self.in_flight > 0
         if has_others or not self._deferred or self._deferred[0][0] > now_s or not _is_retry(self._deferred[0][2]):
             return []
         is_refused = self._pacer.left(now_s) > 0 and not self._pacer.retries_left() and not self.is_troubled
@@ -559,7 +576,7 @@ class ServerQueue:
         """Requests that could start soon; a server in trouble is probed with any row, due or not."""
         if not self._may_start:
             return 0
-        ready = len(self._first) + len(self._fresh)
+        ready = len(self._first) + len(self._fresh) + len(self._files)
         if not ready and self.is_troubled:
             return min(1, len(self._deferred))
         return ready + sum(at_s <= now_s + REPORT_INTERVAL_S for at_s, _, _ in self._deferred)
@@ -602,7 +619,7 @@ class ServerQueue:
         return max(ready_at_s, due_at_s)
 
     def _ready_at_s(self, now_s: float) -> float:
-        if self._first or self._fresh or self._awaits_judgement:
+        if self._has_untried or self._awaits_judgement:
             return now_s
         if not self._deferred or self._awaits_comparison:
             return NEVER

@@ -56,8 +56,8 @@ def test_a_full_disk_is_one_sentence_and_costs_no_row(tmp_path: Path, small_disk
         assert full.returncode == 1, full.stderr
         assert "Traceback" not in full.stderr, full.stderr
         assert re.search(r"ray_downloader: .*no space or no inodes are left .*same command continues", full.stderr)
-        assert len(origin.seen()) < ROWS
-    assert origin.seen()
+        assert len(origin.files_seen()) < ROWS
+    assert origin.files_seen()
 
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     for name in ("settings.json", "run.json", "checkpoint.json", "logs/progress.json", "schedules/servers.json"):
@@ -70,6 +70,6 @@ def test_a_full_disk_is_one_sentence_and_costs_no_row(tmp_path: Path, small_disk
     assert {Path(name).name for name in named} >= {"settings.json", "run.json", "checkpoint.json", "servers.json"}
     assert out.summary["rows"] == {"input": ROWS, "rejected": 0, "successes": ROWS, "errors": 0}
     assert out.settled_uuids().total() == len(out.settled_uuids()) == ROWS
-    times = Counter(request.target for request in origin.seen())
+    times = Counter(request.target for request in origin.files_seen())
     again = sum(count - 1 for count in times.values())
     assert again <= ROWS // 3, f"{again} of {ROWS} were fetched again"

@@ -26,12 +26,12 @@ def test_a_later_run_asks_for_no_picture_that_it_has(tmp_path: Path, origin: Run
     done = run_program("path_to_input=march.txt", "path_to_output=march", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (tmp_path / "march").rename(tmp_path / "moved")
-    before = len(origin.seen())
+    before = len(origin.files_seen())
 
     linked = ["path_to_input=april.txt", "path_to_output=linked", "base=moved", *options]
     done = run_program(*linked, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert [seen.target for seen in origin.seen()[before:]] == ["/new.jpg"]
+    assert [seen.target for seen in origin.files_seen()[before:]] == ["/new.jpg"]
     out = RunFolder(tmp_path / "linked")
     assert out.summary["rows"] == {"input": 63, "rejected": 0, "successes": 63, "errors": 0}
     assert (out.summary["base"]["linked"], out.summary["base"]["vanished"]) == (62, 1)
@@ -39,10 +39,10 @@ def test_a_later_run_asks_for_no_picture_that_it_has(tmp_path: Path, origin: Run
     first = {row["identifier"]: row["image"] for row in RunFolder(tmp_path / "moved").successes().to_pylist()}
     assert all(first[row["identifier"]] == row["image"] for row in out.successes().to_pylist() if row["reused"])
 
-    before = len(origin.seen())
+    before = len(origin.files_seen())
     asked = ["path_to_input=april.txt", "path_to_output=asked", "base=moved", "refetch=changed", *options]
     with subprocess.Popen(command(*asked), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
-        while len(origin.seen()) < before + 15:
+        while len(origin.files_seen()) < before + 15:
             assert process.poll() is None
         process.kill()
     done = run_program(*asked, cwd=tmp_path)
@@ -50,6 +50,6 @@ def test_a_later_run_asks_for_no_picture_that_it_has(tmp_path: Path, origin: Run
     out = RunFolder(tmp_path / "asked")
     assert out.summary["rows"] == {"input": 63, "rejected": 0, "successes": 63, "errors": 0}
     assert out.summary["base"]["not_modified"] == 60
-    statuses = Counter(seen.status for seen in origin.seen()[before:])
+    statuses = Counter(seen.status for seen in origin.files_seen()[before:])
     assert 60 <= statuses[304] <= 60 + 20, "a kill costs what was in flight"
     assert statuses[200] <= 3 + 3

@@ -41,7 +41,7 @@ def test_a_running_job_obeys_orders(tmp_path: Path, origin: RunningOrigin, comma
         assert commands.run("ray_downloader.control", [str(out.root), *words], tmp_path).returncode == 0
 
     def asked(host: str) -> int:
-        return len(origin.seen(host))
+        return len(origin.files_seen(host))
 
     with subprocess.Popen(command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: all(asked(host) for host in hosts), 120)

@@ -47,7 +47,7 @@ def test_named_errors_are_retried_once_by_each_order_also_where_the_retry_is_sto
     order = "retry_errors=[not_image,http_5xx]"
 
     def asked() -> Counter[str]:
-        return Counter(request.target for request in origin.seen("again.example"))
+        return Counter(request.target for request in origin.files_seen("again.example"))
 
     # 1. All fail.
     assert run_program(*arguments, fast, cwd=tmp_path).returncode == 0

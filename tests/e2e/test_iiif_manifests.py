@@ -21,7 +21,7 @@ GONE = "http://lib.example/status/404/manifest.json"
 
 def documents(origin: RunningOrigin) -> list[str]:
     """The documents that were requested since the last call."""
-    seen = [entry.target for entry in origin.seen("lib.example") if "/images/" not in entry.target]
+    seen = [entry.target for entry in origin.files_seen("lib.example") if "/images/" not in entry.target]
     seen = [target for target in seen if "/placeholder/" not in target]
     origin.forget()
     return sorted(seen)
@@ -44,7 +44,7 @@ def test_manifests_of_a_list_become_images(tmp_path: Path, origin: RunningOrigin
     # 1. A plan fetches the manifests, and no image.
     assert "1 of 2 read" in " ".join(call("mode=plan").split())
     assert documents(origin) == ["/presentation/book/manifest.json?pages=3", "/status/404/manifest.json"]
-    assert not origin.seen()
+    assert not origin.files_seen()
     assert out.rejected().to_pylist() == [{
         "identifier": GONE, "source_id": None, "reason": "iiif_manifest", "file": str(tmp_path / "list.csv"),
         "line": 3, "detail": "http_4xx: HTTP status 404: status",

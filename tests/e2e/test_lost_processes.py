@@ -35,7 +35,7 @@ def test_what_is_killed_costs_what_was_in_flight_and_ray_is_started_once_more(
     log = tmp_path / "log"
 
     def asked() -> dict[str, int]:
-        hosts = [request.host for request in origin.seen()]
+        hosts = [request.host for request in origin.files_seen()]
         return {host: hosts.count(host) for host in set(hosts)}
 
     def goes_on_everywhere(count: int = 8) -> None:

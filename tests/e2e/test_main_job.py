@@ -73,7 +73,7 @@ def test_a_drained_and_then_a_killed_run_go_on_and_settle_each_row_once(
     )  # fmt: skip
 
     def asked() -> int:
-        return sum(request.host.startswith("kill-") for request in origin.seen())
+        return sum(request.host.startswith("kill-") for request in origin.files_seen())
 
     @contextmanager
     def running(until_asked: int) -> Iterator[subprocess.Popen[bytes]]:

@@ -43,6 +43,6 @@ def test_the_next_mirror_is_asked_where_one_fails(tmp_path: Path, origin: Runnin
         "nowhere": "http_4xx",
         "opted-out": "opted_out",
     }
-    asked = Counter(request.target for request in origin.seen("aws.example"))
+    asked = Counter(request.target for request in origin.files_seen("aws.example"))
     assert asked == {"/photo/2.jpg": 1, "/status/410/3.jpg": 1, "/status/404/4.jpg": 1}
     assert out.summary["rows"]["successes"] == 4

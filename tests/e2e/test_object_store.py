@@ -65,7 +65,7 @@ def test_a_killed_run_is_continued_by_a_fresh_machine_and_read_from_the_store(
     here, fresh = (f"cluster.work_folder={tmp_path / name}" for name in ("here", "fresh"))
 
     def asked() -> Counter[str]:
-        return Counter(request.target for request in origin.seen("stored.example"))
+        return Counter(request.target for request in origin.files_seen("stored.example"))
 
     # 1. Killed as soon as the first batch is in the store; meanwhile no other machine may take the run.
     with subprocess.Popen(

@@ -20,7 +20,7 @@ from tests.support.running import RunningOrigin, running_origin
 ROBOTS = "User-agent: *\nCrawl-delay: 0.2\nDisallow: /private/\n"
 OPTIONS = OriginOptions(
     tls=True,
-    limits={"*.limited.example": HostLimit(rate_rps=0.1, burst=2, retry_after_s=7.0)},
+    limits={"*.limited.example": HostLimit(rate_rps=0.1, burst=3, retry_after_s=7.0)},
     robots={
         "robots.example": ROBOTS,
         "names-us.example": "User-agent: ray_downloader\nDisallow: /private/\n",
@@ -136,9 +136,19 @@ def test_disallowed_rows_are_not_asked_for_where_robots_txt_is_obeyed(origin: Ru
     assert [entry.target for entry in origin.seen("robots.example")] == ["/robots.txt", "/a.jpg"]
 
 
-def test_robots_txt_is_not_asked_for_where_it_is_ignored(origin: RunningOrigin, fetcher_name: str) -> None:
-    probed(origin, fetcher_name, ["http://robots.example/a.jpg"], robots="ignore")
-    assert [entry.target for entry in origin.seen("robots.example")] == ["/a.jpg"]
+@pytest.mark.parametrize(("host", "asked"), [("robots", ["/private/b.jpg", "/a.jpg"]), ("names-us", ["/a.jpg"])])
+def test_where_robots_txt_is_ignored_only_a_group_that_names_us_counts(
+    origin: RunningOrigin, fetcher_name: str, host: str, asked: list[str]
+) -> None:
+    urls = [f"http://{host}.example/private/b.jpg", f"http://{host}.example/a.jpg"]
+    seen = probed(origin, fetcher_name, urls, robots="ignore")
+    assert [entry.target for entry in origin.seen(f"{host}.example")] == ["/robots.txt", *asked]
+    assert (seen.robots is not None) == (host == "names-us")
+
+
+def test_where_robots_txt_is_ignored_one_that_is_broken_stops_nobody(origin: RunningOrigin, fetcher_name: str) -> None:
+    probed(origin, fetcher_name, ["http://broken.example/a.jpg"], robots="ignore")
+    assert [entry.target for entry in origin.seen("broken.example")] == ["/robots.txt", "/a.jpg"]
 
 
 @pytest.mark.parametrize(

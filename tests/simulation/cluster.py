@@ -29,6 +29,7 @@ from ray_downloader.worker.loop import Worker
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.robots_gate import RobotsGate
+from ray_downloader.worker.robots_store import RobotsStore
 from ray_downloader.worker.run_context import RunContext
 from tests.simulation.network import Network, SimulatedFetcher
 from tests.simulation.origin import PICTURE
@@ -223,7 +224,7 @@ class Slice:
             rng=random.Random(self.holder),
             publish=RunsAtOnce,
         )
-        robots = RobotsGate(settings.politeness.robots, context.layout.robots, cluster.wall_clock())
+        robots = RobotsGate(settings.politeness.robots, RobotsStore(context.layout.robots, cluster.wall_clock()))
         time_slice = TimeSlice(self.holder, self.seconds)
         self._worker = Worker(batches, context.requests, robots, ports, time_slice)
         self._turn_at(cluster.scheduler.now_s)

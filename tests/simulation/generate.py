@@ -83,7 +83,16 @@ def widened(world: World, rng: random.Random) -> World:
     """The same world with two behaviours more, of those that came later: the numbers of older worlds stay theirs."""
     for add in rng.sample([_odd_headers, _scattered_refusals, _own_waits, _unreachable_urls, _odd_statuses], 2):
         world = add(world, rng)
-    return world
+    return _known_to_servers(world) if rng.random() < 0.3 else world
+
+
+def _known_to_servers(world: World) -> World:
+    """What their robots.txt says, they say to us."""
+    return replace(world, servers=tuple(replace(server, robots=_to_us(server.robots)) for server in world.servers))
+
+
+def _to_us(robots: Robots) -> Robots:
+    return replace(robots, text=robots.text.replace("User-agent: *", "User-agent: ray_downloader"))
 
 
 def _odd_headers(world: World, rng: random.Random) -> World:

@@ -151,10 +151,8 @@ def _is_forgotten(run: Run, learned_s: float, wait_s: float) -> bool:
 
 def every_crawl_delay_is_kept(run: Run) -> Iterator[str]:
     """Once robots.txt was read, requests keep the delay that it asks for."""
-    if run.world.politeness.get("robots", "delay") == "ignore":
-        return
     for server, log in zip(run.world.servers, run.arrivals, strict=True):
-        delay_s = oracle.crawl_delay_s(server)
+        delay_s = oracle.crawl_delay_s(run.world, server)
         read = [
             arrival for arrival in log if arrival.row is None and arrival.answer.status == 200 and not arrival.is_cut
         ]

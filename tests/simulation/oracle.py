@@ -293,8 +293,7 @@ def _requests(row: Row) -> list[tuple[int, float]]:
 
 def _rate_rps(world: World, server: Server) -> float:
     rates = [ceiling_rps(world), *(_allowed_rps(server, limit) for limit in server.limits)]
-    delay_s = crawl_delay_s(server)
-    if delay_s and world.politeness.get("robots", "delay") != "ignore":
+    if delay_s := crawl_delay_s(world, server):
         rates.append(1 / delay_s)
     return min(rates)
 
@@ -310,9 +309,10 @@ def _allowed_rps(server: Server, limit: Limit) -> float:
     return limit.requests / limit.seconds
 
 
-def crawl_delay_s(server: Server) -> float | None:
-    """What its robots.txt asks for."""
-    if server.robots.status != 200:
+def crawl_delay_s(world: World, server: Server) -> float | None:
+    """What its robots.txt asks of us: under `ignore` only what it says to us by name counts."""
+    is_ignored = world.politeness.get("robots") == "ignore" and "ray_downloader" not in server.robots.text
+    if server.robots.status != 200 or is_ignored:
         return None
     for line in server.robots.text.splitlines():
         name, _, value = line.partition(":")

@@ -6,6 +6,7 @@ Everything that must hold of any world is checked of these, too; the numbers are
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Literal
 
 import pytest
@@ -62,6 +63,8 @@ def one_server(*rows: Row, **given: object) -> World:
 
 
 _PICTURE = Picture()
+#: As `politeness=unlimited`.
+UNLIMITED: dict[str, object] = {"enabled": False, "adaptive": False, "max_connections": 64, "robots": "ignore"}
 
 
 def rows(count: int, fate: Fate = _PICTURE, server: int = 0) -> tuple[Row, ...]:
@@ -766,6 +769,38 @@ def test_under_obey_nothing_is_requested_of_a_server_whose_robots_txt_was_not_re
     run = run_world(one_server(*rows(20), **server, politeness={"robots": "obey"}))
     assert kinds(run) == {"robots": 20}
     assert asked(run.arrivals[0]) == []
+
+
+@pytest.mark.parametrize(
+    "politeness", [{"robots": "ignore"}, {"robots": "delay"}, UNLIMITED], ids=["ignore", "delay", "unlimited"]
+)
+def test_a_robots_txt_that_names_us_is_obeyed_by_a_list_of_one_row_a_server(politeness: dict[str, object]) -> None:
+    """It was not read under `ignore`, nor for fewer than five rows in a task."""
+    ours = Robots(200, "User-agent: ray_downloader\nDisallow: /\n")
+    servers = tuple(Server(f"s{number}.example", robots=ours if number % 3 else Robots(404)) for number in range(30))
+    run = run_world(World(servers, tuple(Row(number) for number in range(30)), politeness=politeness))
+    assert kinds(run) == {"robots": 20, "image": 10}
+    assert [len(log) for log in run.arrivals] == [1 if number % 3 else 2 for number in range(30)]
+    assert run.seconds < 30.0, "no row waited for another slice"
+
+
+@pytest.mark.parametrize("politeness", [{"robots": "ignore"}, UNLIMITED], ids=["ignore", "unlimited"])
+def test_the_delay_of_a_robots_txt_that_names_us_is_kept_under_ignore(politeness: dict[str, object]) -> None:
+    robots = Robots(200, "User-agent: ray_downloader\nCrawl-delay: 2\n\nUser-agent: *\nDisallow: /\n")
+    run = run_world(one_server(*rows(40), robots=robots, faults=_RESTARTS, task_seconds=20.0, politeness=politeness))
+    assert kinds(run) == {"image": 40}
+    times_s = [arrival.at_s for arrival in run.arrivals[0]][1:]
+    assert min(later - earlier for earlier, later in pairwise(times_s)) > 1.9
+
+
+@pytest.mark.parametrize("how", [ErrorKind.RESET, ErrorKind.TIMEOUT, 500, 503], ids=str)
+def test_under_ignore_a_robots_txt_that_cannot_be_read_costs_one_request(how: int | ErrorKind) -> None:
+    trouble = Trouble(0.0, 0.01, how, after_s=5.0 if isinstance(how, ErrorKind) else 0.01)
+    run = held(one_server(*rows(40), troubles=(trouble,), politeness={"robots": "ignore"}))
+    assert kinds(run) == {"image": 40}
+    assert len(run.arrivals[0]) == 41
+    (robots, first, *_) = run.arrivals[0]
+    assert first.at_s - robots.ended_s < 0.5
 
 
 def test_a_server_that_opts_out_is_soon_left_alone() -> None:

@@ -33,6 +33,7 @@ from ray_downloader.worker.loop import MAX_IN_FLIGHT, Worker
 from ray_downloader.worker.ports import Ports, TimeSlice
 from ray_downloader.worker.request_policy import RequestPolicy
 from ray_downloader.worker.robots_gate import RobotsGate
+from ray_downloader.worker.robots_store import RobotsStore
 from tests.support.local_budgets import LocalBudgets
 from tests.support.partitioned import partitioned_run
 
@@ -80,7 +81,7 @@ def main(folder: Path, address: str, fetcher_name: str, encode: str, urls: list[
         budgets = LocalBudgets(Budgets(policies, rng=random.Random(1)))
         process = partial(slices.process, image.ImageOptions.of(settings))
         batches = [BatchWork(layout, item, "task", BatchOptions()) for item in work]
-        robots = RobotsGate("ignore", layout.robots, 0.0)
+        robots = RobotsGate("ignore", RobotsStore(layout.robots, 0.0))
         worker = Worker(
             batches,
             RequestPolicy(settings, policies, ()),

@@ -50,6 +50,10 @@ class RunningOrigin:
         entries = [Seen(**entry) for entry in json.loads(self._ask("log"))]
         return [entry for entry in entries if host in {None, entry.host}]
 
+    def files_seen(self, host: str | None = None) -> list[Seen]:
+        """The same without robots.txt, which each run requests before the first file of a host."""
+        return [entry for entry in self.seen(host) if entry.target != "/robots.txt"]
+
     def forget(self) -> None:
         """Clear the log and the visit counts."""
         self._ask("forget")

@@ -34,6 +34,7 @@ from ray_downloader.worker.loop import Worker
 from ray_downloader.worker.ports import Ports, TimeSlice
 from ray_downloader.worker.request_policy import RequestPolicy
 from ray_downloader.worker.robots_gate import RobotsGate
+from ray_downloader.worker.robots_store import RobotsStore
 from tests.support.kills import Killed
 from tests.support.local_budgets import LocalBudgets
 from tests.unit.worker.worker_run import found
@@ -75,7 +76,7 @@ class Site:
         budgets = LocalBudgets(Budgets(policies, clock=clock, rng=random.Random(1)))
         ports = Ports(FakeFetcher(self, clock), budgets, process, clock, lambda: 1.8e9 + clock(), random.Random(2))
         batches = [BatchWork(layout, item, self._task, BatchOptions()) for item in status.work]
-        robots = RobotsGate(settings.politeness.robots, layout.robots, 1.8e9)
+        robots = RobotsGate(settings.politeness.robots, RobotsStore(layout.robots, 1.8e9))
         policy = RequestPolicy(settings, policies, ())
         assert not Worker(batches, policy, robots, ports, TimeSlice(self._task, 3600.0)).run().unfinished
         return DownloadResult(seconds=clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ray_downloader.politeness.server.snapshot import Reader
@@ -34,10 +35,10 @@ class Ceiling:
     @property
     def rps(self) -> float | None:
         """The strictest of the ceilings; None: no limit."""
-        if self._policy_rps is None:
-            return None
-        base_rps = self.ordered_rps or self._policy_rps
-        return min(base_rps, 1 / self.crawl_delay_s) if self.crawl_delay_s else base_rps
+        base_rps = self._policy_rps and (self.ordered_rps or self._policy_rps)
+        if not self.crawl_delay_s:
+            return base_rps
+        return min(base_rps or math.inf, 1 / self.crawl_delay_s)
 
     @property
     def keeps_distance(self) -> bool:
@@ -47,7 +48,7 @@ class Ceiling:
     @property
     def is_long_delay(self) -> bool:
         """Whether robots.txt is why requests are far apart."""
-        return self._policy_rps is not None and self.crawl_delay_s >= LONG_DELAY_S
+        return self.crawl_delay_s >= LONG_DELAY_S
 
     def note_crawl_delay(self, delay_s: float, now_s: float) -> None:
         """Record the distance that a robots.txt demands; of several hosts of a group the longest applies."""
@@ -67,5 +68,6 @@ class Ceiling:
         """Restore what `dump` returned `elapsed_s` ago."""
         self.ordered_rps = saved.number("ordered_rps", 0.0) or None
         age_s = saved.number("crawl_delay_age_s", 0.0) + elapsed_s
-        if age_s < CRAWL_DELAY_KEPT_S:
+        # Without a limit only a robots.txt that names us counts, and tasks report its delay before they send anything.
+        if age_s < CRAWL_DELAY_KEPT_S and self._policy_rps is not None:
             self.note_crawl_delay(saved.number("crawl_delay_s", 0.0), now_s - age_s)

@@ -377,9 +377,10 @@ class ServerState:
 
     def _interval_s(self, now_s: float) -> float:
         """Distance between requests: the strictest of the learned rate, the ceiling, the server's hint and bytes/s."""
-        if self._rate is None or self._ceiling.rps is None:
-            return self._byte_rate.interval_s
-        interval_s = max(1 / self._rate.rate_rps, spacing_s(self._ceiling.rps), self._byte_rate.interval_s)
+        least_s = spacing_s(self._ceiling.rps) if self._ceiling.rps else 0.0  # also without a limit: a Crawl-delay
+        if self._rate is None:
+            return max(least_s, self._byte_rate.interval_s)
+        interval_s = max(1 / self._rate.rate_rps, least_s, self._byte_rate.interval_s)
         return max(interval_s, 1 / self._hint_rps) if self._hint_rps and now_s < self._hint_until_s else interval_s
 
     def _apply_ceiling(self) -> None:

@@ -84,7 +84,7 @@ def test_a_slice_settles_its_rows_publishes_and_says_so(tmp_path: Path, monkeypa
     report = task.work(A_TOKEN="from the driver")
     ((_, counts),) = report.finished
     assert dict(counts.by_kind) == {"success": 12}
-    assert (report.unfinished, report.requests) == ([], 12)
+    assert (report.unfinished, report.requests) == ([], 1 + 12), "robots.txt, and each row"
     assert is_published(task.layout)
     assert os.environ.pop("A_TOKEN") == "from the driver"
     ((network, agent, connections, room),) = task.made

@@ -65,7 +65,8 @@ def test_robots_txt_comes_first_and_every_url_once() -> None:
 @pytest.mark.parametrize(
     ("mode", "group", "asked"),
     [
-        ("ignore", "*", ["/1.jpg", "/private/2.jpg", "/3.jpg"]),
+        ("ignore", "*", ["/robots.txt", "/1.jpg", "/private/2.jpg", "/3.jpg"]),
+        ("ignore", "ray_downloader", ["/robots.txt", "/1.jpg", "/3.jpg"]),
         ("delay", "*", ["/robots.txt", "/1.jpg", "/private/2.jpg", "/3.jpg"]),
         ("obey", "*", ["/robots.txt", "/1.jpg", "/3.jpg"]),
         ("delay", "ray_downloader", ["/robots.txt", "/1.jpg", "/3.jpg"]),
@@ -103,8 +104,8 @@ def test_robots_txt_is_followed_within_its_server_and_no_further() -> None:
     assert found.robots is not None
     assert found.robots.crawl_delay_s == 3.0
     away = Session(Reply(status=301, redirect_url="http://b.example/robots.txt"))
-    away.run()
-    assert away.asked == ["/robots.txt", "/1.jpg", "/private/2.jpg", "/3.jpg"]
+    assert "on another server" in away.run().cut_short
+    assert away.asked == ["/robots.txt"], "it may name us there"
     loop = Session(Reply(status=301, redirect_url="http://a.example/robots.txt"))
     loop.run()
     assert loop.asked.count("/robots.txt") == 6

@@ -154,6 +154,26 @@ def test_robots_txt_is_fetched_once_and_its_delay_kept(tmp_path: Path, mode: str
     assert all(later - earlier >= 1.9 for earlier, later in pairwise(times))
 
 
+OURS = b"User-agent: ray_downloader\nDisallow: /private/\n"
+
+
+def test_a_group_that_names_us_is_obeyed_for_each_host_of_a_group_and_its_rows_do_not_wait_for_other_hosts(
+    tmp_path: Path,
+) -> None:
+    """A budget for hundreds of hosts with a row each: their files came first, for as long as that took."""
+
+    def script(request: FetchRequest) -> Reply:
+        return Reply(body=OURS, after_s=0.01) if request.url.endswith("/robots.txt") else found(request)
+
+    urls = [f"http://c{host}.staticflickr.com/{path}/1.jpg" for host in range(40) for path in ("private", "open")]
+    run = Run(tmp_path, urls, script, asks_for_robots=True)
+    run.slice()
+    assert run.kinds() == {"robots": 40}
+    assert max(run.asked().values()) == 1
+    assert len(run.fetcher.started) == 80
+    assert any(request.url.endswith(".jpg") for _, request in run.fetcher.started[:4])
+
+
 def with_tdmrep(request: FetchRequest) -> Reply:
     if request.url.endswith("/.well-known/tdmrep.json"):
         return Reply(body=b'[{"location": "/private/", "tdm-reservation": 1}]')

@@ -10,17 +10,18 @@ import pytest
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import FetchResult
 from ray_downloader.partition.server_key import RequestUrl
+from ray_downloader.politeness.messages import Outcome
+from ray_downloader.worker import robots_gate
 from ray_downloader.worker.request_policy import Route
 from ray_downloader.worker.robots_gate import (
     MAX_HOPS,
     RETRY_DELAYS_S,
-    WORTHWHILE_ROWS,
     Admission,
     RobotsGate,
     RobotsRequest,
     robots_url,
 )
-from ray_downloader.worker.robots_store import KEEP_S
+from ray_downloader.worker.robots_store import KEEP_S, RobotsStore
 from tests.support.rows import a_row
 
 
@@ -28,8 +29,8 @@ def route(path: str = "/1.jpg") -> Route:
     return Route(RequestUrl.parse(f"http://a.example{path}"), "a.example")
 
 
-def admit(gate: RobotsGate, path: str = "/1.jpg", rows: int = 100) -> Admission:
-    return gate.admit(a_row(f"http://a.example{path}"), route(path), rows)
+def admit(gate: RobotsGate, path: str = "/1.jpg") -> Admission:
+    return gate.admit(a_row(f"http://a.example{path}"), route(path))
 
 
 def answered(gate: RobotsGate, **result: Any) -> int:
@@ -44,7 +45,7 @@ def answered_tdmrep(gate: RobotsGate, **result: Any) -> int:
 
 
 def test_the_first_row_asks_for_robots_txt_and_later_ones_wait(tmp_path: Path) -> None:
-    gate = RobotsGate("delay", tmp_path, 0.0)
+    gate = RobotsGate("delay", RobotsStore(tmp_path, 0.0))
     assert admit(gate) is Admission.HELD
     assert gate.needs_request("a.example")
     assert admit(gate) is Admission.HELD
@@ -66,38 +67,33 @@ def test_the_first_row_asks_for_robots_txt_and_later_ones_wait(tmp_path: Path) -
 def test_an_answer_without_a_file_is_taken_as_rfc_9309_says(
     tmp_path: Path, kind: ErrorKind, status: int | None, admission: Admission
 ) -> None:
-    gate = RobotsGate("obey", tmp_path, 0.0)
+    gate = RobotsGate("obey", RobotsStore(tmp_path, 0.0))
     admit(gate)
     answered(gate, kind=kind, status=status)
     assert admit(gate) is admission
 
 
-def test_few_rows_are_not_worth_the_question_unless_it_is_to_be_obeyed(tmp_path: Path) -> None:
-    assert admit(RobotsGate("delay", tmp_path, 0.0), rows=1) is Admission.ADMITTED
-    assert admit(RobotsGate("obey", tmp_path, 0.0), rows=1) is Admission.HELD
-    assert admit(RobotsGate("ignore", tmp_path, 0.0)) is Admission.ADMITTED
+@pytest.mark.parametrize("mode", ["delay", "obey", "ignore"])
+def test_the_file_is_read_before_the_first_row_in_each_mode(tmp_path: Path, mode: Any) -> None:
+    gate = RobotsGate(mode, RobotsStore(tmp_path, 0.0))
+    assert admit(gate) is Admission.HELD
+    assert gate.needs_request("a.example")
 
 
 def test_a_kept_file_counts_for_a_day(tmp_path: Path) -> None:
-    gate = RobotsGate("obey", tmp_path, 1000.0)
+    gate = RobotsGate("obey", RobotsStore(tmp_path, 1000.0))
     admit(gate)
     answered(gate, kind=None, status=200, body=b"User-agent: *\nDisallow: /private\n")
-    later = RobotsGate("obey", tmp_path, 1000.0 + KEEP_S - 1)
+    later = RobotsGate("obey", RobotsStore(tmp_path, 1000.0 + KEEP_S - 1))
     assert admit(later, "/private/1.jpg") is Admission.EXCLUDED
     assert later.disallowed == {"a.example": 1}
-    assert admit(RobotsGate("obey", tmp_path, 1000.0 + KEEP_S + 1)) is Admission.HELD
+    assert admit(RobotsGate("obey", RobotsStore(tmp_path, 1000.0 + KEEP_S + 1))) is Admission.HELD
 
 
 def test_published_constants() -> None:
     assert KEEP_S == 86_400.0, "RFC 9309 section 2.4"
     assert MAX_HOPS == 5, "RFC 9309 section 2.3.1.2"
-    assert WORTHWHILE_ROWS == 5
     assert RETRY_DELAYS_S == (2.0, 10.0, 30.0)
-
-
-def test_five_rows_are_worth_the_question(tmp_path: Path) -> None:
-    assert admit(RobotsGate("delay", tmp_path, 0.0), rows=4) is Admission.ADMITTED
-    assert admit(RobotsGate("delay", tmp_path, 0.0), rows=5) is Admission.HELD
 
 
 RULES = b"User-agent: *\nDisallow: /private\n"
@@ -111,12 +107,13 @@ OURS = b"User-agent: ray_downloader\nDisallow: /private\n\nUser-agent: *\nDisall
         ("delay", RULES, Admission.ADMITTED),
         ("delay", OURS, Admission.EXCLUDED),
         ("obey", OURS, Admission.EXCLUDED),
+        ("ignore", OURS, Admission.EXCLUDED),
     ],
 )
 def test_disallow_is_counted_and_obeyed_where_asked_or_where_it_names_us(
     tmp_path: Path, mode: Any, body: bytes, admission: Admission
 ) -> None:
-    gate = RobotsGate(mode, tmp_path, 0.0)
+    gate = RobotsGate(mode, RobotsStore(tmp_path, 0.0))
     admit(gate)
     answered(gate, kind=None, status=200, body=body)
     assert admit(gate, "/private/1.jpg") is admission
@@ -139,7 +136,7 @@ def test_disallow_is_counted_and_obeyed_where_asked_or_where_it_names_us(
 def test_under_obey_an_unreachable_file_becomes_its_servers_trouble_unless_that_is_a_group(
     tmp_path: Path, result: FetchResult, budget: str, waits: list[float | None], trouble_from: int | None
 ) -> None:
-    gate, request = RobotsGate("obey", tmp_path, 0.0), RobotsRequest("a.example", route("/robots.txt"))
+    gate, request = RobotsGate("obey", RobotsStore(tmp_path, 0.0)), RobotsRequest("a.example", route("/robots.txt"))
     seen, troubles = [], []
     for request.tries in range(1, 6):
         seen.append(gate.retry_delay_s(request, result, budget))
@@ -149,7 +146,7 @@ def test_under_obey_an_unreachable_file_becomes_its_servers_trouble_unless_that_
 
 
 def test_what_another_task_has_fetched_meanwhile_is_not_requested(tmp_path: Path) -> None:
-    early, late = RobotsGate("obey", tmp_path, 0.0), RobotsGate("obey", tmp_path, 0.0)
+    early, late = RobotsGate("obey", RobotsStore(tmp_path, 0.0)), RobotsGate("obey", RobotsStore(tmp_path, 0.0))
     request = RobotsRequest("a.example", route("/robots.txt"))
     admit(early)
     admit(late)
@@ -175,11 +172,12 @@ def test_only_what_may_pass_and_matters_is_requested_again(
     tmp_path: Path, mode: Any, result: FetchResult, is_again: bool
 ) -> None:
     request = RobotsRequest("a.example", route("/robots.txt"))
-    assert (RobotsGate(mode, tmp_path, 0.0).retry_delay_s(request, result, "a.example") is not None) is is_again
+    delay_s = RobotsGate(mode, RobotsStore(tmp_path, 0.0)).retry_delay_s(request, result, "a.example")
+    assert (delay_s is not None) is is_again
 
 
 def test_what_could_not_be_read_excludes_under_obey_with_its_reason_and_is_not_kept(tmp_path: Path) -> None:
-    gate = RobotsGate("obey", tmp_path, 0.0)
+    gate = RobotsGate("obey", RobotsStore(tmp_path, 0.0))
     admit(gate)
     assert answered(gate, kind=ErrorKind.HTTP_5XX, status=503) == 1
     assert admit(gate) is Admission.EXCLUDED
@@ -189,7 +187,7 @@ def test_what_could_not_be_read_excludes_under_obey_with_its_reason_and_is_not_k
 
 
 def test_what_could_not_be_read_stops_nobody_under_delay(tmp_path: Path) -> None:
-    gate = RobotsGate("delay", tmp_path, 0.0)
+    gate = RobotsGate("delay", RobotsStore(tmp_path, 0.0))
     admit(gate)
     answered(gate, kind=ErrorKind.HTTP_5XX, status=503)
     assert admit(gate) is Admission.ADMITTED
@@ -197,7 +195,7 @@ def test_what_could_not_be_read_stops_nobody_under_delay(tmp_path: Path) -> None
 
 
 def test_a_request_that_was_never_sent_holds_nobody(tmp_path: Path) -> None:
-    gate = RobotsGate("obey", tmp_path, 0.0)
+    gate = RobotsGate("obey", RobotsStore(tmp_path, 0.0))
     admit(gate)
     assert len(gate.learn(RobotsRequest("a.example", route("/robots.txt")), None)) == 1
     assert admit(gate) is Admission.ADMITTED
@@ -211,15 +209,15 @@ RESERVED = b"User-agent: *\nContent-Usage: /art/ train-ai=n\nLicense: https://a.
 
 
 def test_what_robots_txt_reserves_is_left_out_only_under_strict(tmp_path: Path) -> None:
-    gate = RobotsGate("delay", tmp_path, 0.0, is_strict=True)
-    assert admit(gate, rows=1) is Admission.HELD, "one row is worth the request, as it could be reserved"
+    gate = RobotsGate("delay", RobotsStore(tmp_path, 0.0), is_strict=True)
+    assert admit(gate) is Admission.HELD, "one row is worth the request, as it could be reserved"
     answered(gate, kind=None, status=200, body=RESERVED)
     assert admit(gate, "/art/1.jpg") is Admission.HELD, "for tdmrep.json"
     answered_tdmrep(gate, kind=ErrorKind.HTTP_4XX, status=404)
     assert admit(gate, "/art/1.jpg") is Admission.RESERVED
     assert "train-ai=n" in gate.reserved_by(route("/art/1.jpg"))
     assert admit(gate, "/1.jpg") is Admission.ADMITTED
-    plain = RobotsGate("delay", tmp_path, 0.0)
+    plain = RobotsGate("delay", RobotsStore(tmp_path, 0.0))
     assert admit(plain, "/art/1.jpg") is Admission.ADMITTED
     assert (
         plain.usage(route("/art/1.jpg")).text
@@ -229,25 +227,27 @@ def test_what_robots_txt_reserves_is_left_out_only_under_strict(tmp_path: Path) 
 
 
 def test_what_tdmrep_json_reserves_is_left_out_under_strict_and_known_for_a_day(tmp_path: Path) -> None:
-    gate = RobotsGate("delay", tmp_path, 1000.0, is_strict=True)
-    admit(gate, rows=1)
+    gate = RobotsGate("delay", RobotsStore(tmp_path, 1000.0), is_strict=True)
+    admit(gate)
     answered(gate, kind=ErrorKind.HTTP_4XX, status=404)
     assert admit(gate, "/art/1.jpg") is Admission.HELD
     assert gate.needs_request("a.example")
     body = b'[{"location": "/art/", "tdm-reservation": 1, "tdm-policy": "https://a.example/p"}]'
     assert answered_tdmrep(gate, kind=None, status=200, body=body) == 1
-    for one in (gate, RobotsGate("delay", tmp_path, 1000.0 + KEEP_S - 1, is_strict=True)):
+    for one in (gate, RobotsGate("delay", RobotsStore(tmp_path, 1000.0 + KEEP_S - 1), is_strict=True)):
         assert admit(one, "/art/1.jpg") is Admission.RESERVED
         assert admit(one, "/1.jpg") is Admission.ADMITTED
         assert one.usage(route("/art/1.jpg")).text == (
             "tdmrep.json tdm-reservation: 1; tdm-policy: https://a.example/p"
         )
-    assert admit(RobotsGate("delay", tmp_path, 1000.0, is_strict=False), "/art/1.jpg") is Admission.ADMITTED
+    assert (
+        admit(RobotsGate("delay", RobotsStore(tmp_path, 1000.0), is_strict=False), "/art/1.jpg") is Admission.ADMITTED
+    )
 
 
 @pytest.mark.parametrize("result", [None, FetchResult(0, ErrorKind.TIMEOUT), FetchResult(0, None, 200, body=b"<html>")])
 def test_a_tdmrep_json_that_cannot_be_read_reserves_nothing(tmp_path: Path, result: FetchResult | None) -> None:
-    gate = RobotsGate("obey", tmp_path, 0.0, is_strict=True)
+    gate = RobotsGate("obey", RobotsStore(tmp_path, 0.0), is_strict=True)
     admit(gate)
     answered(gate, kind=ErrorKind.HTTP_4XX, status=404)
     admit(gate)
@@ -259,8 +259,8 @@ def test_a_tdmrep_json_that_cannot_be_read_reserves_nothing(tmp_path: Path, resu
 
 
 def test_ignore_reads_the_files_only_for_what_opt_out_strict_respects(tmp_path: Path) -> None:
-    gate = RobotsGate("ignore", tmp_path, 0.0, is_strict=True)
-    assert admit(gate, rows=1) is Admission.HELD
+    gate = RobotsGate("ignore", RobotsStore(tmp_path, 0.0), is_strict=True)
+    assert admit(gate) is Admission.HELD
     rules = b"User-agent: *\nCrawl-delay: 9\nDisallow: /private/\nContent-Usage: /art/ train-ai=n\n"
     answered(gate, kind=None, status=200, body=rules)
     admit(gate)
@@ -268,3 +268,69 @@ def test_ignore_reads_the_files_only_for_what_opt_out_strict_respects(tmp_path: 
     assert admit(gate, "/art/1.jpg") is Admission.RESERVED
     assert admit(gate, "/private/1.jpg") is Admission.ADMITTED
     assert gate.crawl_delay_s("a.example") is None
+
+
+DELAYED = b"User-agent: ray_downloader\nCrawl-delay: 7\n\nUser-agent: *\nCrawl-delay: 9\nDisallow: /\n"
+
+
+@pytest.mark.parametrize(("body", "delay_s"), [(DELAYED, 7.0), (DELAYED.split(b"\n\n")[1], None)], ids=["us", "all"])
+def test_under_ignore_only_a_group_that_names_us_counts(tmp_path: Path, body: bytes, delay_s: float | None) -> None:
+    for gate in (RobotsGate("ignore", RobotsStore(tmp_path, at_s)) for at_s in (0.0, 1.0)):
+        if admit(gate) is Admission.HELD:
+            answered(gate, kind=None, status=200, body=body)
+        assert admit(gate) is Admission.ADMITTED
+        assert gate.crawl_delay_s("a.example") == delay_s
+        assert gate.disallowed == {}
+        assert gate.usage(route()).text is None
+
+
+def test_what_does_not_matter_under_ignore_is_not_kept_and_asked_for_where_it_does(tmp_path: Path) -> None:
+    gate = RobotsGate("ignore", RobotsStore(tmp_path, 0.0))
+    admit(gate)
+    answered(gate, kind=None, status=200, body=RULES + b"#" * 10_000)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 200
+    assert admit(RobotsGate("ignore", RobotsStore(tmp_path, 1.0))) is Admission.ADMITTED
+    assert admit(RobotsGate("delay", RobotsStore(tmp_path, 1.0))) is Admission.HELD
+    assert admit(RobotsGate("ignore", RobotsStore(tmp_path, 1.0), is_strict=True)) is Admission.HELD
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "status", "wait_s", "is_own"),
+    [
+        ("ignore", ErrorKind.HTTP_5XX, 503, None, True),
+        ("ignore", ErrorKind.HTTP_5XX, 500, 0.0, True),
+        ("ignore", ErrorKind.TIMEOUT, None, None, True),
+        ("ignore", ErrorKind.CONNECT, None, None, True),
+        ("ignore", ErrorKind.HTTP_5XX, 503, 9.0, False),
+        ("ignore", ErrorKind.HTTP_429, 429, None, False),
+        ("ignore", None, 200, None, False),
+        ("delay", ErrorKind.HTTP_5XX, 503, None, False),
+        ("obey", ErrorKind.HTTP_5XX, 503, None, False),
+    ],
+)
+def test_under_ignore_a_file_that_cannot_be_read_says_nothing_about_its_server(
+    tmp_path: Path, mode: Any, kind: ErrorKind | None, status: int | None, wait_s: float | None, is_own: bool
+) -> None:
+    outcome = Outcome(kind, status, retry_after_s=wait_s)
+    assert RobotsGate(mode, RobotsStore(tmp_path, 0.0)).is_own_failure(outcome) is is_own
+
+
+def test_of_many_files_only_the_latest_are_parsed_and_older_ones_are_known_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(robots_gate, "MOST_PARSED", 2)
+    gate = RobotsGate("delay", RobotsStore(tmp_path, 0.0))
+
+    def at(number: int) -> Route:
+        return Route(RequestUrl.parse(f"http://{number}.example/private/1.jpg"), "group")
+
+    for number in range(5):
+        assert gate.admit(a_row(at(number).url), at(number)) is Admission.HELD
+        rules = f"User-agent: *\nDisallow: /private\nCrawl-delay: {number + 1}\nContent-Usage: train-ai=n\n".encode()
+        gate.learn(RobotsRequest(f"{number}.example", at(number)), FetchResult(0, None, 200, body=rules))
+    assert len(gate._known) == 2
+    for number in range(5):
+        assert gate.usage(at(number)).text == "robots.txt content-usage: train-ai=n"
+        assert gate.crawl_delay_s(f"{number}.example") == number + 1
+        assert gate.admit(a_row(at(number).url), at(number)) is Admission.ADMITTED
+        assert len(gate._known) == 2

@@ -107,3 +107,20 @@ def test_a_file_that_became_shorter_gives_no_wrong_answer(tmp_path: Path) -> Non
     whole = the_file(tmp_path).read_bytes()
     the_file(tmp_path).write_bytes(whole[: len(whole) // 2])
     assert store.find("robots.txt", "a.example") == KeptAnswer(200, "# 0")
+
+
+def test_a_long_text_is_kept_small_and_as_it_was(tmp_path: Path) -> None:
+    store = RobotsStore(tmp_path, NOON)
+    text = "".join(f"Disallow: /päth/{number}/\r\n" for number in range(100))
+    for answer in (KeptAnswer(200, text), KeptAnswer(200, None), KeptAnswer(200, "")):
+        before = the_file(tmp_path).stat().st_size if any(tmp_path.iterdir()) else 0
+        store.keep("robots.txt", "a.example", answer)
+        assert RobotsStore(tmp_path, NOON).find("robots.txt", "a.example") == answer
+        assert the_file(tmp_path).stat().st_size - before < len(text) / 4
+
+
+def test_a_store_that_cannot_be_written_only_knows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "robots").touch()
+    store = RobotsStore(tmp_path / "robots", NOON)
+    store.keep("robots.txt", "a.example", RULES)
+    assert store.find("robots.txt", "a.example") is None

@@ -28,7 +28,9 @@ from ray_downloader.worker.loop import Worker
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.request_policy import RequestPolicy
 from ray_downloader.worker.robots_gate import RobotsGate
+from ray_downloader.worker.robots_store import RobotsStore
 from tests.support.local_budgets import LocalBudgets
+from tests.support.no_robots import NoRobotsTxt
 from tests.support.partitioned import partitioned_run
 
 POLITE = {"robots": "ignore", "max_rate_limit": 50.0}
@@ -55,6 +57,7 @@ class Run:
     groups: dict[str, Any] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     process: Callable[..., Any] | None = None
+    asks_for_robots: bool = False
 
     def __post_init__(self) -> None:
         groups = {"politeness": POLITE, **self.groups}
@@ -84,7 +87,12 @@ class Run:
         batch_options = BatchOptions(extra_columns=stored_columns(self.settings))
         batches = [BatchWork(self.layout, item, holder, batch_options) for item in self.work]
         is_strict = self.settings.politeness.opt_out == "strict"
-        robots = RobotsGate(self.settings.politeness.robots, self.layout.robots, 1.8e9, is_strict=is_strict)
+        mode = self.settings.politeness.robots
+        # Most scripts are about something else: under `ignore` it is known that no server has a robots.txt.
+        store = (NoRobotsTxt if mode == "ignore" and not self.asks_for_robots else RobotsStore)(
+            self.layout.robots, 1.8e9
+        )
+        robots = RobotsGate(mode, store, is_strict=is_strict)
         return Worker(batches, self.policy, robots, ports, TimeSlice(holder, seconds))
 
     def asked(self) -> Counter[str]:

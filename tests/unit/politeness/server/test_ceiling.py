@@ -20,12 +20,16 @@ def test_the_policy_holds_until_somebody_orders_otherwise() -> None:
     assert fast.rps == 0.25
 
 
-def test_without_a_limit_there_is_none() -> None:
+def test_without_a_limit_there_is_only_the_delay_of_a_robots_txt_that_a_task_obeys() -> None:
     free = Ceiling(None)
     free.ordered_rps = 3.0
-    free.note_crawl_delay(9.0, 0.0)
     assert free.rps is None
-    assert not free.is_long_delay
+    free.note_crawl_delay(9.0, 0.0)
+    assert free.rps == pytest.approx(1 / 9)
+    assert free.is_long_delay
+    again = Ceiling(None)
+    again.load(Reader(free.dump(1.0)), 1.0, 2.0)
+    assert again.rps is None, "whether it is still to be obeyed is for the tasks to say"
 
 
 @pytest.mark.parametrize(("delay_s", "is_long"), [(4.9, False), (5.0, True)])
