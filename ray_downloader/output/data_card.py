@@ -31,6 +31,9 @@ CARD = "README.md"
 DATA_FILES = f"*/*/{SUCCESSES}"
 _SHOWN_SERVERS = 20
 
+#: Of `datasets` 5.2: `Instruction "train" corresponds to no data!` for files without rows, too.
+_EMPTY = "`load_dataset` cannot read a folder without any image, and can once there is one."
+
 _READERS = """\
 ```python
 load_dataset("images")  # of the package datasets
@@ -110,6 +113,7 @@ def data_card(schema: pa.Schema, encode: str, summary: Mapping[str, Any], versio
         "",
         f"{rows['successes']:,} images of {rows['input']:,} rows; {rows['errors']:,} rows have an error beside them"
         f" (`errors.parquet`), {rows['rejected']:,} were rejected (`urls/rejected.parquet`).",
+        *([] if rows["successes"] else [_EMPTY]),
         f"Servers with few rows share the folder `server_name={POOLED}`, whose files have the server of each row.",
         "Each image has the licence and source of its row of the list, as far as that states them;",
         "`tool=attribution` lists whom to credit.",

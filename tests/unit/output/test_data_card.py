@@ -51,6 +51,15 @@ def test_the_text_counts_rows_and_the_biggest_servers() -> None:
     assert "| 4 more | | |" in text
 
 
+def test_the_card_of_a_run_without_images_says_that_datasets_cannot_load_it() -> None:
+    """`datasets` 5.2 has no empty splits, whatever files there are."""
+    rows = {**SUMMARY["rows"], "successes": 0}
+    assert "cannot read a folder without any image" in data_card(
+        SUCCESS_SCHEMA, "jpeg", {**SUMMARY, "rows": rows}, "v1"
+    )
+    assert "cannot read" not in data_card(SUCCESS_SCHEMA, "jpeg", SUMMARY, "v1")
+
+
 def test_a_run_without_images_has_no_card(tmp_path: Path) -> None:
     settings = Settings.from_config({"path_to_input": "x", "path_to_output": str(tmp_path)})
     layout = RunLayout.of(settings)
