@@ -84,6 +84,9 @@ class RobotsStore:
     def __init__(self, folder: Path, now_unix_s: float) -> None:
         self._folder = folder
         self._now_unix_s = now_unix_s
+        self._day = int(now_unix_s // KEEP_S)
+        #: Those of today, and of yesterday.
+        self._paths = [[folder / f"{self._day - ago}-{part:02d}.log" for part in range(FILES)] for ago in (0, 1)]
         self._indexes: dict[Path, _Index] = {}
 
     def keep(self, name: Name, server: str, answer: KeptAnswer) -> None:
@@ -96,7 +99,7 @@ class RobotsStore:
         with suppress(OSError):
             if not path.exists():
                 self._remove_old()
-                path.parent.mkdir(parents=True, exist_ok=True)
+                self._folder.mkdir(parents=True, exist_ok=True)
             _append(path, line)
 
     def find(self, name: Name, server: str) -> KeptAnswer | None:
@@ -106,9 +109,11 @@ class RobotsStore:
         return next((answer for answer in found if answer is not None), None)
 
     def _find_in(self, path: Path, key: bytes) -> KeptAnswer | None:
+        index = self._indexes.setdefault(path, _Index())
         try:
+            if path.stat().st_size == index.read_bytes and next(index.offsets_of(key), None) is None:
+                return None  # as for most servers that a task begins with: the file need not be opened
             with path.open("rb") as file:
-                index = self._indexes.setdefault(path, _Index())
                 index.read_on(file)
                 for offset in index.offsets_of(key):
                     file.seek(offset)
@@ -126,11 +131,7 @@ class RobotsStore:
         return KeptAnswer(status, _unpacked(text)) if self._now_unix_s - fetched_at_unix_s < KEEP_S else None
 
     def _path(self, key: bytes, days_ago: int) -> Path:
-        return self._folder / f"{self._day - days_ago}-{zlib.crc32(key) % FILES:02d}.log"
-
-    @property
-    def _day(self) -> int:
-        return int(self._now_unix_s // KEEP_S)
+        return self._paths[days_ago][zlib.crc32(key) % FILES]
 
     def _remove_old(self) -> None:
         """Remove what is of no use any more: files of earlier days, and those of earlier versions."""

@@ -43,7 +43,7 @@ class RobotsRules:
     def __init__(self, text: str, user_agent: str, state: RobotsState = RobotsState.RULES) -> None:
         self.state = state
         token = user_agent.partition("/")[0].lower()
-        plain, groups = _group_lines(token).subn(rf"\g<1>{token}", text)
+        plain, groups = _group_lines(token).subn(rf"\g<1>{token}", _with_newlines(text))
         #: Whether a group names us: it is obeyed whatever the settings say.
         self.names_us = groups > 0
         self._rules = Protego.parse(plain)
@@ -82,7 +82,12 @@ class RobotsRules:
 
 def has_group_for(user_agent: str, text: str) -> bool:
     """Whether a group of the file names us; much quicker than to parse the file."""
-    return _group_lines(user_agent.partition("/")[0].lower()).search(text) is not None
+    return _group_lines(user_agent.partition("/")[0].lower()).search(_with_newlines(text)) is not None
+
+
+def _with_newlines(text: str) -> str:
+    """The file with one kind of line ends: RFC 9309 allows a carriage return alone."""
+    return "\n".join(text.splitlines())
 
 
 def robots_text(status: int | None, body: bytes) -> str:

@@ -20,7 +20,8 @@ def find_opt_out(header: str | None, directives: Collection[str], product_token:
     """The first of `directives` that the header states for us, or None.
 
     A crawler's name (`otherbot: noai, noindex`) scopes the rest of its line; several headers are lines of `header`,
-    separated by newlines (joined by commas, a later unscoped one would be read as scoped).
+    separated by newlines (joined by commas, a later unscoped one would be read as scoped). Directives that only spaces
+    separate count as well.
 
     Args:
         header: Value of `X-Robots-Tag`, or None if it was not sent.
@@ -32,12 +33,14 @@ def find_opt_out(header: str | None, directives: Collection[str], product_token:
         is_ours = True
         for part in re.split("[,;]", line):
             scope, colon, rest = part.partition(":")
-            if colon and scope.strip() not in _VALUED:
-                is_ours, part = scope.strip().replace("-", "_") in names, rest  # noqa: PLW2901
-            word = part.strip()
-            word = _MEANS.get(word, word)
-            if is_ours and word in directives:
-                return word
+            if colon and scope.strip() in _VALUED:
+                continue
+            if colon:
+                is_ours = scope.partition("/")[0].strip().replace("-", "_") in names
+            words = [_MEANS.get(word, word) for word in (rest if colon else part).split()]
+            found = next((word for word in words if word in directives), None)
+            if is_ours and found:
+                return found
     return None
 
 

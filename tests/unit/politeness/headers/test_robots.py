@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from ray_downloader.politeness.headers.robots import MAX_ROBOTS_BYTES, RobotsRules, RobotsState, robots_state
+from ray_downloader.politeness.headers.robots import (
+    MAX_ROBOTS_BYTES,
+    RobotsRules,
+    RobotsState,
+    has_group_for,
+    robots_state,
+)
 
 AGENT = "ray_downloader/0.1 (+me@example.org)"
 BODY = b"""\
@@ -37,11 +43,13 @@ def test_the_group_of_our_product_token_is_ours() -> None:
         "Useragent: ray_downloader*",
         "User-agent: *\nUser-agent: ray_downloader (+https://example.org)",
         "User-agent: other\r\nUser-agent: ray_downloader\r",
+        "User-agent: other\rDisallow: /\r\rUser-agent: ray_downloader\rAllow: /\r",
     ],
 )
 def test_a_group_names_us_however_it_spells_our_name(line: str) -> None:
     named = rules(body=f"{line}\nDisallow: /ours\n\nUser-agent: *\nDisallow: /private\n".encode())
     assert named.names_us
+    assert has_group_for(AGENT, line)
     assert not named.can_fetch("http://a.org/ours/1.jpg")
 
 
@@ -51,6 +59,7 @@ def test_a_group_names_us_however_it_spells_our_name(line: str) -> None:
 def test_a_group_of_another_name_is_not_ours(name: str) -> None:
     others = rules(body=f"# for ray_downloader\nUser-agent: {name}\nDisallow: /x\nCrawl-delay: 7\n".encode())
     assert not others.names_us
+    assert not has_group_for(AGENT, f"# for ray_downloader\nUser-agent: {name}\n")
     assert others.can_fetch("http://a.org/x") == (name != "*")
     assert others.crawl_delay_s == (7.0 if name == "*" else None)
 

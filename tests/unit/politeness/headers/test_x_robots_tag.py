@@ -21,6 +21,8 @@ DIRECTIVES = ("noai", "noimageai", "noindex", "noimageindex")
         ("otherbot: noindex, ray_downloader: noai", "noai"),
         ("unavailable_after: 25 Jun 2010 15:00:00 PST, noindex", "noindex"),
         ("max-image-preview: large, noimageindex", "noimageindex"),
+        ("noindex noai", "noindex"),
+        ("ray_downloader/0.1: noai", "noai"),
     ],
 )
 def test_a_directive_for_us_is_found(header: str, found: str) -> None:
@@ -28,7 +30,17 @@ def test_a_directive_for_us_is_found(header: str, found: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "all", "nofollow", "otherbot: noai", "otherbot: nofollow, noindex", "noaifoo"]
+    "header",
+    [
+        None,
+        "",
+        "all",
+        "nofollow",
+        "otherbot: noai",
+        "otherbot: nofollow, noindex",
+        "noaifoo",
+        "max-image-preview: none",
+    ],
 )
 def test_what_is_not_for_us_does_not_exclude(header: str | None) -> None:
     assert find_opt_out(header, DIRECTIVES, "ray_downloader") is None
