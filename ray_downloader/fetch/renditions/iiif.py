@@ -20,8 +20,7 @@ _IMAGE = re.compile(
     r"(/!?(?:0|90|180|270)/(?:default|native|color|gray|grey|bitonal)\.(?:jpe?g|png|webp|tiff?)(?:\?[^#]*)?)",
     re.IGNORECASE,
 )
-#: With `^`, of version 3, a small picture may be enlarged.
-_SIZE = re.compile(r"\^?(?:(full|max)|(\d+),|,(\d+)|(!?)(\d+),(\d+))", re.IGNORECASE)
+_SIZE = re.compile(r"(full|max)|(\d+),|,(\d+)|(!?)(\d+),(\d+)", re.IGNORECASE)
 
 
 def iiif(url: str, least_px: int) -> Rendition | None:

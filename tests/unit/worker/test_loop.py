@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,8 @@ from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
+from ray_downloader.worker.loop import Worker
+from ray_downloader.worker.robots_gate import RobotsGate
 from tests.support.running import CHECKOUT
 from tests.unit.worker.worker_run import POLITE, Run, found, picture
 
@@ -172,6 +177,30 @@ def test_a_group_that_names_us_is_obeyed_for_each_host_of_a_group_and_its_rows_d
     assert max(run.asked().values()) == 1
     assert len(run.fetcher.started) == 80
     assert any(request.url.endswith(".jpg") for _, request in run.fetcher.started[:4])
+
+
+def test_servers_that_wait_for_room_in_their_worker_cost_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hundreds with a row each, all were looked at in each turn, and whether another task has their robots.txt."""
+    looked: Counter[str] = Counter()
+
+    def counting(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            looked[name] += 1
+            return original(*arguments)
+
+        return call
+
+    monkeypatch.setattr(Worker, "_advance", counting("servers", Worker._advance))
+    monkeypatch.setattr(RobotsGate, "recall", counting("files", RobotsGate.recall))
+    urls = [f"http://h{number}.example/1.jpg" for number in range(600)]
+    unlimited = {"enabled": False, "adaptive": False, "robots": "ignore"}
+    run = Run(tmp_path, urls, with_robots, {"politeness": unlimited}, asks_for_robots=True)
+    run.slice()
+    assert len(run.fetcher.started) == 1200
+    assert looked["files"] == 600
+    assert looked["servers"] < 10 * 600
 
 
 def with_tdmrep(request: FetchRequest) -> Reply:
