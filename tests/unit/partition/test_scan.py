@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -119,6 +120,27 @@ def sql_type(name: str, *members: tuple[str, SqlType]) -> SqlType:
             "identifier", ["http://a/1"],
         ),
         (pa.array([True]), sql_type("boolean"), "title", ["true"]),
+        (pa.array([1e38, 1e37, float("inf")]), sql_type("double"), "source_id", ["1e+38", str(int(1e37)), "inf"]),
+        (pa.array([b"\xff" * 16]), sql_type("blob"), "source_id", ["ffffffff-ffff-ffff-ffff-ffffffffffff"]),
+        (pa.array([bytes(range(16))]), sql_type("blob"), "uuid", ["00010203-0405-0607-0809-0a0b0c0d0e0f"]),
+        (pa.array([b"\xff" * 15]), sql_type("blob"), "uuid", ["ff" * 15]),
+        (pa.array([[1.0, 2.5]]), sql_type("list", ("child", sql_type("double"))), "title", ["1; 2.5"]),
+        (
+            pa.array([{"path": "p", "url": "http://a/1"}]), sql_type("struct", ("path", TEXT), ("url", TEXT)),
+            "identifier", ["http://a/1"],
+        ),
+        (
+            pa.array([{"the Image URL": {"path": "http://a/1"}}]),
+            sql_type("struct", ("the Image URL", sql_type("struct", ("path", TEXT)))), "identifier", ["http://a/1"],
+        ),
+        (
+            pa.array([[{"n": 1, "path": "http://a/1"}, {"n": 2, "path": "http://a/2"}]]),
+            sql_type("list", ("child", sql_type("struct", ("n", sql_type("bigint")), ("path", TEXT)))), "identifier",
+            [f"http://a/1{PART_MARK}http://a/2"],
+        ),
+        (pa.array([{"a": 1}]), sql_type("struct", ("a", sql_type("bigint"))), "title", ["{'a': 1}"]),
+        (pa.array(["x", None]).dictionary_encode(), sql_type("enum"), "title", ["x", None]),
+        (pa.array([" x ", "\u00a0", "\ufeffy", "z\u3000"]), TEXT, "title", ["x", None, "y", "z\u3000"]),
     ],
 )  # fmt: skip
 def test_values_of_parquet_become_text(
@@ -137,3 +159,47 @@ def test_a_decimal_has_no_point_where_it_is_whole(database: duckdb.DuckDBPyConne
     pq.write_table(pa.table({"n": pa.array([1, 2.5]).cast(pa.decimal128(6, 2))}), path)
     sql = scan_sql([Table(path, "", ("n",), None)], {"source_id": 0}, [SqlColumn("n", sql_type("decimal"))])
     assert cells(database, sql, "source_id") == [("1",), ("2.50",)]
+
+
+def test_an_escaped_quote_is_part_of_its_cell(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for content, form in (
+        ('"a ""b""",c\n', TextFormat(",", '"', 0)),
+        ('"a \\"b\\"",c\n', TextFormat(",", '"', 0, escape="\\")),
+    ):
+        table = text_table(tmp_path / "a.csv", content, ("x", "y"), form)
+        sql = scan_sql([table], {"title": 0, "license": 1}, scanned_columns(table))
+        assert cells(database, sql, "title, license") == [('a "b"', "c")]
+
+
+def test_a_row_with_more_cells_than_columns_is_noted_and_left_out(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    table = text_table(tmp_path / "a.csv", "a,b\nc,d,e\nf\n", ("x", "y"), TextFormat(",", '"', 0))
+    sql = scan_sql([table], {"title": 0}, scanned_columns(table))
+    assert cells(database, sql, "title") == [("a",)]
+    assert database.sql("SELECT line FROM reject_errors ORDER BY line").fetchall() == [(2,), (3,)]
+
+
+def test_keys_of_json_are_found_whatever_is_in_them(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    keys = ('a "b"', "back\\slash", "deep.er.key")
+    content = json.dumps({keys[0]: 1, keys[1]: 2, "deep": {"er": {"key": 3}}}) + "\n"
+    table = text_table(tmp_path / "a.jsonl", content, keys, TextFormat("\x1f", "", 0, is_json=True))
+    roles = {"source_id": 0, "title": 1, "license": 2}
+    sql = scan_sql([table], roles, scanned_columns(table))
+    assert cells(database, sql, "source_id, title, license, row_number") == [("1", "2", "3", None)]
+
+
+def test_a_line_of_json_may_have_pictures_in_it(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    content = json.dumps({"url": "http://a/1", "image": "x" * 3_000_000}) + "\n"
+    table = text_table(tmp_path / "a.jsonl", content, ("url", "image"), TextFormat("\x1f", "", 0, is_json=True))
+    sql = scan_sql([table], {"identifier": 0}, scanned_columns(table))
+    assert cells(database, sql, "identifier, is_completed") == [("http://a/1", False)]
+
+
+def test_several_files_are_one_scan_and_rows_know_theirs(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    texts = [
+        text_table(tmp_path / f"{n}.csv", f"h1,h2\nhttp://a/{n},t{n}\n", ("a", "b"), TextFormat(",", '"', 1))
+        for n in (1, 2)
+    ]
+    sql = scan_sql(texts, {"identifier": 0, "title": 1}, scanned_columns(texts[0]))
+    assert sorted(cells(database, sql, "title, file")) == [("t1", str(texts[0].path)), ("t2", str(texts[1].path))]
