@@ -7,7 +7,7 @@ import pytest
 from ray_downloader.errors import ErrorKind
 from ray_downloader.worker.evidence import SERVERS_FAULT_ROWS, Fault, FaultJudge, blames_server, is_own_fault
 from ray_downloader.worker.request_policy import Failure
-from ray_downloader.worker.row import Row
+from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
 from tests.support.rows import rows_of
 
 THROTTLED = Failure(ErrorKind.HTTP_429, "", 429)
@@ -244,3 +244,100 @@ def test_what_a_row_is_odd_for_does_not_change_with_what_it_fails_with_as_a_prob
     assert judge.judge(odd, lost, 2.0) is Fault.SERVER
     odd.failure, odd.is_probe = lost, False
     assert judge.judge(odd, lost, 3.0) is Fault.SERVER
+
+
+def test_what_was_served_counts_from_when_it_was_sent() -> None:
+    judge = FaultJudge()
+    judge.notice_served(2.0)
+    judge.notice_served(1.0)
+    assert [judge.has_served_since(at_s) for at_s in (1.9, 2.0, 2.1)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_failing"),
+    [
+        (BROKEN, True), (SLOW, True), (RESET, True), (GONE, True), (THROTTLED, True),
+        (Failure(ErrorKind.TOO_SLOW, ""), True), (Failure(ErrorKind.EMPTY, "", 200), False),
+        (Failure(ErrorKind.TRUNCATED, "", 200), False),
+    ],
+)  # fmt: skip
+def test_what_may_be_its_servers_is_failing_until_others_or_comparisons_have_shown(
+    failure: Failure, is_failing: bool
+) -> None:
+    judge, (row,) = FaultJudge(), rows_of(1)
+    assert not judge.is_failing(row), "it has not failed"
+    row.failure = failure
+    assert not judge.is_failing(row), "that is forgiven"
+    judge.judge(row, failure, 1.0)
+    assert judge.is_failing(row) is is_failing
+    row.controls = 1
+    assert judge.is_failing(row) is is_failing
+    row.controls = 2
+    assert not judge.is_failing(row)
+    row.controls = 0
+    judge.notice_served(2.0)
+    assert not judge.is_failing(row)
+
+
+def test_a_server_that_is_blamed_pays_for_what_failed_since_it_last_served() -> None:
+    judge, (first, torn, refused) = FaultJudge(), rows_of(3)
+    assert fail(judge, first, BROKEN) is Fault.ROW
+    judge.notice_served(1.0)
+    assert judge.judge(torn, BROKEN, 2.0) is Fault.ROW
+    torn.attempt = 2
+    judge.judge(refused, THROTTLED, 2.0)
+    refused.owes_attempt = True
+    judge.blame_server()
+    assert [row.attempt for row in (first, torn, refused)] == [2, 1, 1]
+    assert not refused.owes_attempt
+    judge.blame_server()
+    assert torn.attempt == 1, "once"
+
+
+def test_at_the_end_of_a_task_an_isolated_failure_stays_suspect_and_those_among_others_do_not() -> None:
+    judge, (alone, *_) = FaultJudge(), rows_of(1)
+    judge.judge(alone, THROTTLED, 1.0)
+    judge.give_back(alone)
+    assert (alone.owes_attempt, alone.failed_at_s) == (True, 1.0)
+    judge, rows = FaultJudge(), rows_of(3)
+    for row in rows:
+        judge.judge(row, THROTTLED, 1.0)
+    rows[1].controls = 2
+    rows[2].owes_attempt = False
+    for row in rows:
+        judge.give_back(row)
+    assert [(row.owes_attempt, row.failed_at_s) for row in rows] == [(False, None), (True, 1.0), (False, 1.0)]
+
+
+def test_a_refused_row_is_yet_to_be_compared_in_the_next_task() -> None:
+    judge, (refused, broken) = FaultJudge(), rows_of(2)
+    judge.judge(refused, THROTTLED, 1.0)
+    judge.judge(broken, BROKEN, 1.0)
+    judge.notice_served(2.0)
+    for row in (refused, broken):
+        judge.judge(row, THROTTLED if row is refused else BROKEN, 1.0)
+        judge.give_back(row)
+    assert (refused.failed_at_s, refused.is_odd) == (OTHERS_SERVED_SINCE, False)
+    assert (broken.failed_at_s, broken.is_odd) == (1.0, True)
+
+
+def test_answers_of_long_ago_count_half() -> None:
+    judge, rows = FaultJudge(), rows_of(150)
+    for row in rows[:100]:
+        judge.judge(row, THROTTLED, 1.0)
+    for number in range(100):
+        judge.notice_served(float(number))
+    assert (judge._refused, judge._served) == (100, 100)
+    judge.notice_served(101.0)
+    assert (judge._refused, judge._served) == (50, 50)
+    judge.notice_served(102.0, is_new=False)
+    assert (judge._refused, judge._served) == (50, 50), "it had been refused before"
+
+
+def test_a_row_is_comparable_at_once_unless_it_was_refused_a_few_times() -> None:
+    judge, (row,) = FaultJudge(), rows_of(1)
+    judge.spacing.started(1.0)
+    at_once = float("-inf")
+    for refusals, failed_at_s, expected in ((0, 1.0, at_once), (1, None, at_once), (8, 1.0, at_once), (7, 1.0, 11.0)):
+        row.refusals, row.failed_at_s = refusals, failed_at_s
+        assert judge.comparable_at_s(row) == expected

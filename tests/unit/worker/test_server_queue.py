@@ -10,7 +10,7 @@ import pytest
 from ray_downloader.errors import ErrorKind
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.politeness.leases.pacer import HEARTBEAT_S
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
+from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
@@ -618,3 +618,263 @@ def test_a_403_of_long_before_is_not_about_its_file_because_others_are_served_no
     assert queue.release_refused(45.0) == [(soon, FORBIDDEN)]
     assert (len(queue), long_ago.attempt) == (1, 2)
     assert queue.take_due(45.0) is long_ago
+
+
+# -- the last rows, which all failed ---------------------------------------------------------------------------------
+
+BROKEN = Failure(ErrorKind.HTTP_5XX, "", 500)
+SERVED_BEFORE = Route(RequestUrl.parse("http://a.example/served.jpg"), "a.example")
+
+
+def failing(queue: ServerQueue, count: int = 2, at_s: float = 5.0) -> list[Row]:
+    """Rows that failed one after the other, and may be retried at once."""
+    rows = [routed(row) for row in rows_of(count)]
+    for row in rows:
+        row.failure = BROKEN
+        queue.judge.judge(row, BROKEN, at_s)
+        queue.add_deferred(row, at_s)
+    return rows
+
+
+def test_before_the_last_rows_are_retried_a_url_that_was_served_is_requested_once() -> None:
+    queue, _ = a_queue()
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    rows = failing(queue)
+    queue.compare_failed(6.0)
+    queue.compare_failed(6.0)
+    control = queue.take_due(6.0)
+    assert isinstance(control, ControlRequest) and control.route is SERVED_BEFORE
+    assert queue.take_due(6.1) is None, "they wait for its answer"
+    assert queue.next_start_s(6.1) == NEVER
+    queue.went_out(6.0)
+    queue.finished(SERVED, 7.0)
+    queue.control_served(6.0)
+    assert [row.controls for row in rows] == [1, 1]
+    queue.compare_failed(7.0)
+    assert queue.take_due(7.0) in rows, "nothing failed since the last comparison"
+
+
+@pytest.mark.parametrize(
+    ("answer", "refunded"), [(ServerQueue.control_failed, True), (ServerQueue.control_told_nothing, False)]
+)
+def test_a_comparison_that_fails_is_the_servers_fault_and_one_that_tells_nothing_is_nobodys(
+    answer: Callable[[ServerQueue], None], refunded: bool
+) -> None:
+    queue, _ = a_queue()
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    rows = failing(queue)
+    for row in rows:
+        row.attempt = 2
+    queue.compare_failed(6.0)
+    queue.take_due(6.0)
+    queue.went_out(6.0)
+    queue.finished(SERVED, 7.0)
+    answer(queue)
+    assert [row.attempt for row in rows] == ([1, 1] if refunded else [2, 2])
+    for row in rows:
+        row.attempt = 2
+    queue.control_failed()
+    assert [row.attempt for row in rows] == [2, 2], "nothing was compared"
+    assert queue.take_due(7.0) in rows
+
+
+def in_trouble(queue: ServerQueue) -> None:
+    queue.granted(replace(FREE, reason=WaitReason.BACKOFF), 5.0)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda queue: queue.add(rows_of(1)[0]),
+        lambda queue: queue.add_first(rows_of(1)[0]),
+        lambda queue: queue.hold(rows_of(1)[0], FORBIDDEN, 5.0),
+        lambda queue: setattr(queue, "in_flight", 1),
+        in_trouble,
+        lambda queue: queue.judge.notice_served(5.5),
+    ],
+    ids=["fresh", "first", "held", "in flight", "in trouble", "served since"],
+)
+def test_nothing_is_compared_while_others_tell(act: Callable[[ServerQueue], None]) -> None:
+    queue, _ = a_queue()
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    failing(queue)
+    act(queue)
+    queue.compare_failed(6.0)
+    assert not any(isinstance(work, ControlRequest) for work in queue._first)
+
+
+def test_one_row_or_rows_of_a_host_that_served_nothing_are_not_compared() -> None:
+    for count, route in ((1, SERVED_BEFORE), (2, Route(RequestUrl.parse("http://b.example/1"), "a.example"))):
+        queue, _ = a_queue()
+        queue.notice_file(route, is_listed=True)
+        failing(queue, count)
+        queue.compare_failed(6.0)
+        assert not queue._first
+
+
+def test_rows_that_failed_after_a_comparison_are_compared_again() -> None:
+    queue, _ = a_queue()
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    rows = failing(queue)
+    queue.compare_failed(5.0)
+    queue.take_due(5.0)
+    queue.went_out(5.0)
+    queue.finished(SERVED, 5.0)
+    queue.control_told_nothing()
+    queue.compare_failed(5.5)
+    assert not queue._first
+    queue.judge.judge(rows[1], BROKEN, 6.0)
+    queue.compare_failed(6.5)
+    assert len(queue._first) == 1
+
+
+def test_a_url_that_was_served_to_another_task_is_one_to_compare_with_unless_there_is_one_of_our_own() -> None:
+    learned = Route(RequestUrl.parse("http://a.example/learned.jpg"), "a.example")
+    for own, expected in ((None, learned), (SERVED_BEFORE, SERVED_BEFORE)):
+        queue, _ = a_queue()
+        if own is not None:
+            queue.notice_file(own, is_listed=True)
+        queue.learn_control(learned)
+        failing(queue)
+        queue.compare_failed(6.0)
+        control = queue.take_due(6.0)
+        assert isinstance(control, ControlRequest) and control.route is expected
+
+
+def test_controls_are_reported_once_and_only_listed_urls_of_new_hosts() -> None:
+    queue, _ = a_queue()
+    for url, is_listed in (
+        ("http://a.example/1", True),
+        ("http://a.example/2", True),
+        ("http://b.example/target", False),
+    ):
+        queue.notice_file(Route(RequestUrl.parse(url), "a.example"), is_listed=is_listed)
+    assert queue.last_request(0.0).controls == ("http://a.example/1",)
+    assert queue.last_request(0.0).controls == ()
+
+
+def test_held_rows_are_compared_once_and_then_tried_again() -> None:
+    queue, _ = a_queue()
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    held = [routed(row) for row in rows_of(2)]
+    for row, at_s in zip(held, (3.0, 4.0), strict=True):
+        queue.hold(row, FORBIDDEN, at_s)
+    assert queue.settle_held(5.0) == []
+    assert isinstance(queue.take_due(5.0), ControlRequest)
+    queue.went_out(5.0)
+    queue.finished(Outcome(ErrorKind.HTTP_4XX, 404), 6.0)
+    queue.request(7.0)
+    queue.granted(FREE, 7.0)
+    assert queue.settle_held(7.0) == []
+    assert [entry[::2] for entry in sorted(queue._deferred)] == [(7.0 + ALONE_403_DELAY_S, row) for row in held]
+    assert [(row.failure, row.is_retry, row.attempt) for row in held] == [(FORBIDDEN, True, 2)] * 2
+
+
+def test_a_short_patience_shortens_the_delay_of_rows_that_have_no_others_and_each_attempt_lengthens_it() -> None:
+    queue = ServerQueue("a.example", "task", 20.0)
+    held = rows_of(2)
+    held[1].attempt = 2
+    for row in held:
+        queue.hold(row, FORBIDDEN, 0.0)
+    assert queue.settle_held(1.0) == []
+    assert [entry[0] for entry in sorted(queue._deferred)] == [11.0, 21.0]
+
+
+# -- the URL of a probe ----------------------------------------------------------------------------------------------
+
+
+def test_a_budget_that_wants_to_know_how_what_was_served_fares_gets_that() -> None:
+    queue, (fresh,) = a_queue(replace(PROBE, probe_url=ProbeUrl.SERVED), rows=1)
+    routed(fresh)
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    control = queue.take_due(0.0)
+    assert isinstance(control, ControlRequest) and control.route is SERVED_BEFORE
+    assert len(queue) == 1
+
+
+def test_a_budget_that_wants_what_was_served_gets_a_row_where_there_is_none() -> None:
+    queue, (fresh,) = a_queue(replace(PROBE, probe_url=ProbeUrl.SERVED), rows=1)
+    assert queue.take_due(0.0) is routed(fresh)
+    queue, (fresh,) = a_queue(replace(FREE, probe_url=ProbeUrl.SERVED), rows=1)
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    assert queue.take_due(0.0) is fresh, "it is no probe"
+
+
+@pytest.mark.parametrize(("url", "is_failed"), [(ProbeUrl.FAILED, True), (ProbeUrl.NEW, False)])
+def test_a_budget_that_wants_what_failed_gets_that_before_fresh_rows(url: ProbeUrl, is_failed: bool) -> None:
+    queue, (first, last) = a_queue(replace(PROBE, probe_url=url), rows=2)
+    row = failed(rows_of(1)[0], 99.0, queue)
+    assert queue.take_due(0.0) is (row if is_failed else last)
+    assert row.is_probe is is_failed
+    assert first in queue._fresh
+
+
+# -- rows that tell --------------------------------------------------------------------------------------------------
+
+
+def test_a_row_that_was_refused_twice_tells_again_only_after_others_were_served() -> None:
+    queue, (first, second) = a_queue(rows=2)
+    refused = failed(rows_of(1)[0], 0.0, queue)
+    refused.refusals, refused.failed_at_s = 2, None
+    queue.judge.has_delivered = True
+    queue._telling_s = 1.0
+    assert queue.take_due(2.0) is first
+    queue.judge.notice_served(1.5)
+    assert queue.take_due(2.0) is refused
+    assert queue._telling_s == 2.0
+    assert queue.take_due(2.0) is second
+
+
+def test_a_row_that_was_refused_twice_tells_where_no_fresh_one_is_left() -> None:
+    queue, _ = a_queue()
+    refused = failed(rows_of(1)[0], 0.0, queue)
+    refused.refusals, refused.failed_at_s = 2, None
+    queue.judge.has_delivered = True
+    queue._telling_s = 1.0
+    queue._advance_telling(2.0)
+    assert list(queue._first) == [refused]
+
+
+def test_while_a_server_forbids_everything_no_row_tells() -> None:
+    queue, (fresh,) = a_queue(replace(FREE, is_403_ban=True), rows=1)
+    failed(rows_of(1)[0], 0.0, queue)
+    queue.judge.has_delivered = True
+    assert queue.take_due(1.0) is fresh
+
+
+# -- the end of a task -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("others", "lease", "attempt"),
+    [
+        ("", FREE, 2),
+        ("fresh", FREE, 1),
+        ("deferred", FREE, 1),
+        ("first", FREE, 1),
+        ("robots", FREE, 2),
+        ("", replace(FREE, is_probe=True), 1),
+    ],
+    ids=["alone", "with a fresh row", "with a failed row", "with a hop", "with a robots.txt", "in trouble"],
+)
+def test_a_403_without_others_has_spent_an_attempt_when_the_task_ends(others: str, lease: Lease, attempt: int) -> None:
+    queue, _ = a_queue(lease)
+    (held, other) = rows_of(2)
+    queue.hold(held, FORBIDDEN, 0.0)
+    if others == "deferred":
+        queue.add_deferred(other, 9.0)
+    elif others:
+        {"fresh": queue.add, "first": queue.add_first, "robots": queue.add_first}[others](
+            robots() if others == "robots" else other  # type: ignore[arg-type] # which of them takes it
+        )
+    queue.give_back()
+    assert held.attempt == attempt
+
+
+def test_what_failed_in_a_task_is_judged_as_it_ends() -> None:
+    queue, _ = a_queue()
+    (row,) = failing(queue, 1, at_s=1.0)
+    queue.add_deferred(robots(), 0.0)
+    queue.judge.notice_served(2.0)
+    queue.give_back()
+    assert row.is_odd
