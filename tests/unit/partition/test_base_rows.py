@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader.errors import UserError
+from ray_downloader.output.batch_folder import BatchCounts
+from ray_downloader.output.parquet import write_parquet
+from ray_downloader.partition import base_rows
 from ray_downloader.partition.base_rows import plan_base
 from ray_downloader.run_folder.base_runs import BasePlan, load_base_plan
-from ray_downloader.run_folder.layout import ERRORS, RunLayout
+from ray_downloader.run_folder.identity import picture_keys, picture_note
+from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
+from ray_downloader.run_folder.markers import write_marker
 from tests.support.earlier_run import earlier_run, image_of
 from tests.support.partitioned import partitioned_run
 
@@ -155,3 +165,59 @@ def test_refetch_is_noted_and_an_old_plan_is_made_anew(tmp_path: Path) -> None:
     (layout.root / ".base" / "partition.duckdb").write_text("left by a kill")
     settings, _ = partitioned_run(tmp_path / "new", A[:5], base=[str(base.root)])
     assert plan_base(settings, layout, [base]).total == 5
+
+
+def test_the_database_is_the_users_alone_and_is_removed_whatever_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list may have passwords."""
+    base = earlier_run(tmp_path / "old", A)
+    settings, layout = partitioned_run(tmp_path / "new", A, base=[str(base.root)])
+    layout.base_file.write_text("of an earlier list")
+    seen: list[tuple[int, bool]] = []
+
+    @contextmanager
+    def full(folder: Path) -> Iterator[None]:
+        seen.append((folder.stat().st_mode & 0o777, layout.base_file.exists()))
+        (folder / "large").touch()
+        yield
+        raise duckdb.OutOfMemoryException("no more")
+
+    monkeypatch.setattr(base_rows, "open_database", full)
+    monkeypatch.setattr(base_rows, "_read", lambda *_: (_ for _ in ()).throw(duckdb.OutOfMemoryException("no more")))
+    with pytest.raises(UserError, match="there is not enough memory or disk to compare the list with base"):
+        plan_base(settings, layout, [base])
+    assert seen == [(0o700, False)], "a plan that is not true any more is removed first"
+    assert not (layout.root / ".base").exists()
+
+
+def rewritten(base: RunLayout, notes: list[str], *, is_confirmed: bool) -> None:
+    """The table of pictures, written anew by another hand."""
+    folder = base.batch_folder("a.example", 0)
+    table = pq.ParquetFile(folder / SUCCESSES).read()
+    schema = table.schema.remove_metadata()
+    write_parquet(folder / SUCCESSES, schema, table.replace_schema_metadata().to_batches()[:1], [*notes, *notes])
+    if is_confirmed:
+        write_marker(folder, BatchCounts({"a.example": {"success": table.num_rows}}).to_json())
+
+
+def test_a_table_that_is_not_as_its_marker_has_it_counts_for_nothing(tmp_path: Path) -> None:
+    base = earlier_run(tmp_path / "old", A)
+    rewritten(base, [], is_confirmed=False)
+    assert plan(tmp_path / "new", A, base)[0].total == 0
+
+
+@pytest.mark.parametrize(
+    ("notes", "total"),
+    [([], 12), (["same"], 12), (["other"], 0), (["same", "other"], 0), (["other", "same"], 0)],
+    ids=["none", "same", "other", "then another", "another before"],
+)
+def test_only_tables_whose_pictures_are_all_of_this_kind_are_taken(
+    tmp_path: Path, notes: list[str], total: int
+) -> None:
+    base = earlier_run(tmp_path / "old", A)
+    settings, _ = partitioned_run(tmp_path / "other", A)
+    kinds = {"same": picture_note(settings), "other": json.dumps({**picture_keys(settings), "image.quality": 1})}
+    rewritten(base, [kinds[name] for name in notes], is_confirmed=True)
+    found, _ = plan(tmp_path / "new", A, base)
+    assert (found.total, found.vanished) == (total, 0), "its rows are known all the same"
