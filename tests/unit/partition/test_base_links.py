@@ -33,5 +33,6 @@ def test_a_batch_has_the_links_within_its_rows_numbered_from_0(tmp_path: Path) -
 
 def test_a_table_of_links_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     layout = RunLayout(tmp_path, OutputStructure())
-    with pytest.raises(DamagedFileError, match=r"base\.parquet"):
+    with pytest.raises(DamagedFileError) as raised:
         links_of(layout, 0, 1)
+    assert str(raised.value).startswith(str(layout.base_table))
