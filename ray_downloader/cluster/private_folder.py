@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ray_downloader.errors import UserError
+from ray_downloader.run_folder.file_errors import lack_error
 
 
 def private_folder(scratch: Path) -> Path:
@@ -22,7 +23,7 @@ def private_folder(scratch: Path) -> Path:
     try:
         return path if _make(path) or _is_ours_alone(path) else Path(tempfile.mkdtemp(prefix="rd-", dir=scratch))
     except OSError as error:
-        raise UserError(
+        raise lack_error(error, scratch) or UserError(
             f"cluster.scratch={scratch} cannot be used: {error.strerror}; name a folder on each machine's own disk "
             "in which you may write"
         ) from None

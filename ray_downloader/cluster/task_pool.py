@@ -58,7 +58,7 @@ class TaskPool:
 
         Raises:
             RuntimeError: A unit's task died repeatedly.
-            UserError: `function` raised it.
+            UserError, OSError: `function` raised it.
             RayTaskError: `function` raised something else; the message is its traceback.
         """
         waiting = iter(units)
@@ -72,7 +72,11 @@ class TaskPool:
                         yield ray.get(ref)
                     except RayTaskError as error:
                         # The user's mistake is one sentence; anything else keeps the worker's traceback.
-                        raise (error.cause if isinstance(error.cause, UserError) else error) from None
+                        if isinstance(error.cause, UserError):
+                            raise error.cause from None
+                        if isinstance(error.cause, OSError):
+                            raise error.cause from error
+                        raise error from None
                     except RayError as error:
                         self._take_back(function, unit, error)
 

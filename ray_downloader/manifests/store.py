@@ -25,6 +25,7 @@ from ray_downloader.partition.row_uuid import row_uuid
 from ray_downloader.partition.rows import COMPRESSION, write_rows
 from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.run_folder.atomic import replacing
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 from ray_downloader.run_folder.schemas import URL_SCHEMA
 from ray_downloader.schedule.planner import WorkItem
@@ -116,6 +117,7 @@ def _rows_of(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
             for batch in file.iter_batches(_READ_DOCUMENTS, columns=columns):
                 yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
     except (pa.ArrowException, OSError) as error:
+        require_damage(error, path)
         raise DamagedFileError.of(path, error) from None
 
 

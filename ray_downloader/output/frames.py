@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ray_downloader.run_folder.file_errors import require_damage
+
 #: Magic, length of the payload, CRC-32 of both and of the payload.
 _HEADER = struct.Struct("<4sQI")
 _MAGIC = b"RDJ2"
@@ -62,10 +64,15 @@ class FrameWriter:
 
 
 def read_frames(path: Path) -> Iterator[bytes]:
-    """The payloads, up to the end or to the first frame that is not as it was written; none if it cannot be opened."""
+    """The payloads, up to the end or to the first frame that is not as it was written; none if it cannot be opened.
+
+    Raises:
+        RunFolderError: It is out of reach.
+    """
     try:
         file = path.open("rb")
-    except OSError:
+    except OSError as error:
+        require_damage(error, path)
         return
     with file:
         left = os.fstat(file.fileno()).st_size
@@ -75,7 +82,8 @@ def read_frames(path: Path) -> Iterator[bytes]:
                 if magic != _MAGIC or length > left:
                     return
                 payload = file.read(length)
-            except (OSError, struct.error):  # a bad block, or a file that has become shorter
+            except (OSError, struct.error) as error:  # a bad block, or a file that has become shorter
+                require_damage(error, path)
                 return
             if len(payload) != length or _checksum(payload) != checksum:
                 return

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from ray_downloader.output.frames import FrameWriter, read_frames
 from ray_downloader.output.parquet import with_notes
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.schemas import (
     ERROR_SCHEMA,
     ErrorRecord,
@@ -278,7 +279,8 @@ def _is_stream(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(_ARROW_STREAM)) == _ARROW_STREAM
-    except OSError:
+    except OSError as error:
+        require_damage(error, path)
         return False
 
 
@@ -295,5 +297,5 @@ def _read_stream(path: Path) -> Iterator[pa.RecordBatch]:
     with pa.OSFile(str(path)) as source:
         try:
             yield from pa.ipc.open_stream(source)
-        except (pa.ArrowException, OSError, ValueError):
-            return
+        except (pa.ArrowException, OSError, ValueError) as error:
+            require_damage(error, path)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.output.parquet import PICTURES
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.file_hash import sha256_of
 
 HASH = "hashsum_resized"
@@ -73,6 +74,7 @@ class FileFacts:
         except FileNotFoundError:
             return f"{path} is missing"
         except OSError as error:
+            require_damage(error, path)
             return f"{path} cannot be read ({error.strerror})"
         return "" if footer and _crc32(footer) == self.footer_crc32 else f"{path} is damaged at its end"
 
@@ -80,7 +82,8 @@ class FileFacts:
         """Whether all bytes of the file are as they were written."""
         try:
             return sha256_of(path) == self.sha256
-        except OSError:
+        except OSError as error:
+            require_damage(error, path)
             return False
 
 
@@ -91,6 +94,7 @@ def end_problem(path: Path) -> str:
     except FileNotFoundError:
         return f"{path} is missing"
     except OSError as error:
+        require_damage(error, path)
         return f"{path} cannot be read ({error.strerror})"
 
 
@@ -111,6 +115,9 @@ def sound_rows(
     Args:
         columns: The columns to return; all by default.
         needed: Columns of text that such a table has.
+
+    Raises:
+        RunFolderError: It is out of reach, so its rows may be sound.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file, pq.ParquetFile(path) as unchecked:
@@ -118,20 +125,21 @@ def sound_rows(
             if any(kinds.get(name) != pa.string() for name in needed):
                 return
             for group in range(file.num_row_groups):
-                for batch in _sound_rows_of(file, unchecked, group):
+                for batch in _sound_rows_of(file, unchecked, group, path):
                     yield batch.select(columns) if columns else batch
-    except (pa.ArrowException, OSError, ValueError):
-        return
+    except (pa.ArrowException, OSError, ValueError) as error:
+        require_damage(error, path)
 
 
-def _sound_rows_of(file: pq.ParquetFile, unchecked: pq.ParquetFile, group: int) -> Iterator[pa.RecordBatch]:
+def _sound_rows_of(file: pq.ParquetFile, unchecked: pq.ParquetFile, group: int, path: Path) -> Iterator[pa.RecordBatch]:
     names = file.schema_arrow.names
     has_pictures = PICTURES in names and HASH in names
     try:
         rows = file.read_row_group(group, [name for name in names if not (has_pictures and name == PICTURES)])
         if has_pictures:
             rows = rows.append_column(PICTURES, unchecked.read_row_group(group, [PICTURES]).column(PICTURES))
-    except (pa.ArrowException, OSError, ValueError):
+    except (pa.ArrowException, OSError, ValueError) as error:
+        require_damage(error, path)
         return
     for batch in rows.select(names).to_batches():
         if has_pictures:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ray_downloader.errors import DamagedFileError
 from ray_downloader.partition.batches import Batch
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import RunLayout
 
 
@@ -30,5 +31,6 @@ def links_of(layout: RunLayout, first: int, rows: int) -> pa.Table:
     try:
         found = pq.read_table(layout.base_table, filters=within)
     except (pa.ArrowException, OSError) as error:
+        require_damage(error, layout.base_table)
         raise DamagedFileError.of(layout.base_table, error) from None
     return found.set_column(0, "number", pc.subtract(found.column("number"), first))

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import UserError
 from ray_downloader.output.batch_folder import BatchFolder
 from ray_downloader.output.parquet import picture_notes
 from ray_downloader.partition.base_links import first_rows
@@ -89,7 +88,7 @@ def plan_base(settings: Settings, layout: RunLayout, bases: Sequence[RunLayout])
         bases: The earlier runs; of several that have a row, the first counts.
 
     Raises:
-        UserError: There is not enough memory, or a table of an earlier run cannot be read.
+        UserError: There is not enough memory or disk, or a table of an earlier run cannot be read.
     """
     tables = list(_tables(settings, bases))
     scratch = layout.root / _SCRATCH
@@ -105,8 +104,6 @@ def plan_base(settings: Settings, layout: RunLayout, bases: Sequence[RunLayout])
                     str(temp), compression="zstd", row_group_size=_GROUP_ROWS
                 )
             vanished = _write_vanished(connection, layout, tables)
-    except duckdb.OutOfMemoryException:
-        raise UserError(f"{layout.root}: there is not enough memory or disk to compare the list with base") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     files = tuple((table.run, str(table.path.relative_to(bases[table.run].root))) for table in tables)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import DamagedFileError, UserError
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import BATCH_SCHEMA, POOLED, URL_SCHEMA
 from ray_downloader.run_folder.small_tables import read_as, read_small_table
@@ -40,6 +41,7 @@ def load_batches(layout: RunLayout) -> list[Batch]:
     try:
         table = read_as(layout.batches_table, BATCH_SCHEMA)
     except (pa.ArrowException, OSError) as error:
+        require_damage(error, layout.batches_table)
         raise DamagedFileError.of(layout.batches_table, error) from None
     return [Batch(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
@@ -51,6 +53,7 @@ def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             rows = file.read_row_group(batch.row_group)
     except (pa.ArrowException, OSError, IndexError) as error:
+        require_damage(error, path)
         raise DamagedFileError.of(path, error) from None
     problem = _foreign(rows, batch)
     if problem:

@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import DownloaderParameters, Settings
-from ray_downloader.errors import UserError
 from ray_downloader.partition import DocumentReader, leave_unread, load_partition_summary, partition
 from ray_downloader.partition.batch_plan import plan_batches
 from ray_downloader.partition.batches import load_batches
@@ -126,11 +125,8 @@ def compare(run: RunLayout, listed: RunLayout) -> Comparison:
         run: The run.
         listed: What `partitioned` gave.
     """
-    try:
-        with _both(run, listed) as connection:
-            same, new, gone = map(int, connection.sql(_COUNTED_SQL).fetchall()[0])
-    except duckdb.OutOfMemoryException:
-        raise UserError(f"{run.root}: there is not enough memory or disk to compare the list with the run") from None
+    with _both(run, listed) as connection:
+        same, new, gone = map(int, connection.sql(_COUNTED_SQL).fetchall()[0])
     return Comparison(same, new, gone, load_partition_summary(listed).input_rows)
 
 

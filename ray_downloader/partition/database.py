@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from ray_downloader.errors import RunFolderError
+from ray_downloader.errors import MachineError, RunFolderError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.partition.row_uuid import ROW_UUID_MACRO
 
@@ -35,17 +35,38 @@ def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         # Order is stated where it matters; without this the reader would buffer rows to preserve theirs.
         "preserve_insertion_order": False,
     }
-    with duckdb.connect(folder / "partition.duckdb", config=config) as connection:
+    path, lacks = folder / "partition.duckdb", naming_lacks(folder, "the partition of the list")
+    with lacks, duckdb.connect(path, config=config) as connection:
         connection.execute("SET enable_progress_bar = false")  # it would draw over the caller's output
         connection.execute(ROW_UUID_MACRO)
-        try:
-            yield connection
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            if not _says_disk_is_full(error):
-                raise
+        yield connection
+
+
+@contextmanager
+def naming_lacks(folder: Path, purpose: str) -> Iterator[None]:
+    """A query that finds no room or no memory is one sentence.
+
+    Args:
+        folder: Where it writes.
+        purpose: What the query is for.
+
+    Raises:
+        RunFolderError: The disk is full.
+        MachineError: This process may not use as much memory as the query needs.
+    """
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        if _says_disk_is_full(error):
             raise RunFolderError(
-                f"{folder}: no space is left for the partition of the list; make room, and the same command continues"
+                f"{folder}: no space is left for {purpose}; make room, and the same command continues"
             ) from None
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise MachineError(
+                f"{folder}: {purpose} needs more memory than this process may use; allow it more (ulimit -v), or use a "
+                "machine with more, and the same command continues"
+            ) from None
+        raise
 
 
 def is_about_files(error: duckdb.Error) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.small_json import read_object
 
@@ -47,6 +48,7 @@ def load_partition_summary(layout: RunLayout) -> PartitionSummary:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the partition stage first") from None
     except (OSError, ValueError) as error:
+        require_damage(error, path)
         raise DamagedFileError.of(path, error) from None
 
 

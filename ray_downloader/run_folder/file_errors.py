@@ -16,6 +16,17 @@ _FULL = {
     errno.EFBIG: "a file may not become that large",
 }
 _TOO_MANY = {errno.EMFILE, errno.ENFILE}
+#: What the system says of itself, of a user's rights or of the way to a file. What is in the file may be sound.
+_OUT_OF_REACH = _TOO_MANY | {
+    errno.ENOMEM,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EAGAIN,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+}
 _AFTER = "what was settled is safe"
 
 
@@ -31,21 +42,44 @@ def file_error(error: BaseException | None, root: Path) -> RunFolderError | None
     """
     if not isinstance(error, OSError) or error.errno is None:
         return None
+    lack = lack_error(error, root)
+    if lack is not None:
+        return lack
     path = _named(error)
-    if error.errno in _FULL:
-        return RunFolderError(
-            f"{path or root}: {_FULL[error.errno]}; {_AFTER}: make room, and the same command continues"
-        )
-    if error.errno in _TOO_MANY:
-        return RunFolderError(
-            f"{path or root} cannot be opened, as too many files are open already; {_AFTER}: allow more (ulimit -n), "
-            "and the same command continues"
-        )
     if path is None or not path.is_relative_to(root):
         return None
     return RunFolderError(
         f"{path} cannot be used: {os.strerror(error.errno)}; {_AFTER}: put that right, and the same command continues"
     )
+
+
+def lack_error(error: OSError, root: Path) -> RunFolderError | None:
+    """The first two cases of `file_error`: nothing is wrong with what was asked for, only something has run out.
+
+    Args:
+        root: A folder, named if the error does not name a file.
+    """
+    path = _named(error) or root
+    if error.errno in _FULL:
+        return RunFolderError(f"{path}: {_FULL[error.errno]}; {_AFTER}: make room, and the same command continues")
+    if error.errno in _TOO_MANY:
+        return RunFolderError(
+            f"{path} cannot be opened, as too many files are open already; {_AFTER}: allow more (ulimit -n), and the "
+            "same command continues"
+        )
+    return None
+
+
+def require_damage(error: BaseException, path: Path) -> None:
+    """Check that an error says something about what is in a file, which may then be set aside or replaced.
+
+    Raises:
+        RunFolderError: The file is out of reach for now, so nothing is known about it.
+    """
+    if isinstance(error, OSError) and error.errno in _OUT_OF_REACH:
+        told = file_error(OSError(error.errno, os.strerror(error.errno), str(path)), path.parent)
+        assert told is not None
+        raise told from None
 
 
 def list_error(error: OSError, path_to_input: str) -> UserError | None:

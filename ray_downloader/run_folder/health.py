@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ray_downloader.partition.summary import load_partition_summary, read_partition_summary
 from ray_downloader.run_folder.atomic import set_aside
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import damaged_lines
 from ray_downloader.run_folder.server_states import SAVED_AT
@@ -116,6 +117,7 @@ def _problem(path: Path, check: Check) -> str:
     except UnicodeDecodeError:
         return "it is not text"
     except OSError as error:
+        require_damage(error, path)
         return error.strerror or str(error)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error, pa.ArrowException) as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -13,6 +13,7 @@ from typing import Any
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.small_json import parse_object, read_object
 
@@ -124,6 +125,7 @@ def load_identity(layout: RunLayout) -> tuple[RunIdentity | None, str]:
     except FileNotFoundError:
         return None, f"{layout.run_file} does not exist"
     except (OSError, ValueError) as error:
+        require_damage(error, layout.run_file)
         return None, f"{layout.run_file} is damaged ({error})"
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ray_downloader.errors import FolderBusyError, UserError
+from ray_downloader.run_folder.file_errors import lack_error
 from ray_downloader.run_folder.lease_file import REAL_TIME, HeldElsewhere, LeaseFile, Timing, holder_of
 
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
@@ -55,7 +56,7 @@ def holding(lock_file: Path, busy: str, timing: Timing = REAL_TIME) -> Iterator[
 
 def _unusable(folder: Path, error: OSError) -> UserError:
     name = f" ({Path(error.filename).name})" if error.filename else ""
-    return UserError(f"{folder} cannot be used: {error.strerror}{name}")
+    return lack_error(error, folder) or UserError(f"{folder} cannot be used: {error.strerror}{name}")
 
 
 def _lock(descriptor: int) -> bool:
@@ -86,6 +87,8 @@ def holding_run(root: Path, lock_file: Path) -> Iterator[None]:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"path_to_output={root} cannot be used: {error.strerror}") from None
+        raise (
+            lack_error(error, root) or UserError(f"path_to_output={root} cannot be used: {error.strerror}")
+        ) from None
     with holding(lock_file, f"another run holds {root}; choose another path_to_output"):
         yield

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.file_errors import require_damage
 
 COMPLETED = "_completed"
 _NAMES = (COMPLETED, "completed")
@@ -22,13 +23,18 @@ def find_marker(folder: Path) -> Path | None:
 
 
 def read_marker(folder: Path) -> str | None:
-    """The text of the folder's marker; empty if it cannot be read, None if there is none."""
+    """The text of the folder's marker; empty if it is damaged, None if there is none.
+
+    Raises:
+        RunFolderError: It is out of reach.
+    """
     for name in _NAMES:
         try:
             return (folder / name).read_text("utf-8", "replace")
         except FileNotFoundError:
             continue
-        except OSError:
+        except OSError as error:
+            require_damage(error, folder / name)
             return ""
     return None
 

@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ray_downloader.run_folder.file_errors import require_damage
+
 #: What a number has that is too large for a float; and how JSON escapes half of a character, of which two make one.
 _LARGE = re.compile(r"[eE]\+?\d{3}|\d{300}")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -50,10 +52,15 @@ def read_object(path: Path) -> dict[str, Any]:
     """As `parse_object`, of a file.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, and never will be.
+        RunFolderError: It is out of reach for now.
         ValueError: As `parse_object`, or it is empty.
     """
-    text = path.read_text("utf-8")
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        require_damage(error, path)
+        raise
     if not text.strip():
         raise ValueError("it is empty")
     return parse_object(text)

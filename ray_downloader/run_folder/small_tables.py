@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import DamagedFileError
+from ray_downloader.run_folder.file_errors import require_damage
 
 
 @contextmanager
@@ -21,7 +22,8 @@ def reading(path: Path) -> Iterator[None]:
     """What goes wrong while a table is read is about its file.
 
     Raises:
-        DamagedFileError: It cannot be read, or is another table.
+        DamagedFileError: It is damaged, or is another table.
+        RunFolderError: It is out of reach.
         FileNotFoundError: It is not there.
     """
     try:
@@ -29,6 +31,7 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, KeyError, IndexError) as error:
+        require_damage(error, path)
         raise DamagedFileError.of(path, error) from None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ray_downloader.errors import UserError
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.file_errors import lack_error
 from ray_downloader.run_folder.small_json import read_object
 
 #: Folder of what only the exchange with the store needs.
@@ -71,7 +72,10 @@ def make_private_base(base: Path) -> None:
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = base.lstat()
     except OSError as error:
-        raise UserError(f"{base} cannot be used for the run's work: {error.strerror}; {_OTHER}") from None
+        raise (
+            lack_error(error, base)
+            or UserError(f"{base} cannot be used for the run's work: {error.strerror}; {_OTHER}")
+        ) from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise UserError(f"{base} is not a folder of yours, so the run cannot work there; {_OTHER}")
     if stat.S_IMODE(found.st_mode) & 0o077:

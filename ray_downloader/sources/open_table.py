@@ -20,7 +20,7 @@ from ray_downloader.sources.locate import list_name
 from ray_downloader.sources.names import URL_NAMES, bare
 from ray_downloader.sources.tables import Evidence, Table
 from ray_downloader.sources.text import described_text_table, evidence_of, read_text_table
-from ray_downloader.sources.unpack import Scratch, decompress, file_kind
+from ray_downloader.sources.unpack import Scratch, decompress, file_kind, is_of_the_system
 
 _SAMPLE_ROWS = 200
 
@@ -85,6 +85,8 @@ class TableOpener:
                     for batch in () if hasattr(batches, "num_record_batches") else batches:
                         writer.write_batch(batch)
         except (pa.ArrowException, OSError, NotImplementedError) as error:
+            if is_of_the_system(error):
+                raise
             raise UserError(f"{shown} is not a sound Arrow file: {str(error).splitlines()[0]}") from None
         return self.parquet(target, shown, ("Arrow",))
 
@@ -102,6 +104,8 @@ class TableOpener:
                 types = tuple(str(kind) for kind in schema.types)
                 return Table(path, shown, tuple(schema.names), None, types, _evidence(file), tuple(read_as))
         except (pa.ArrowException, OSError) as error:
+            if is_of_the_system(error):
+                raise
             kinds = {None: "not a parquet file", "a parquet file": "a damaged parquet file"}
             kind = file_kind(path)
             raise UserError(f"{shown} is {kinds.get(kind, kind)}: {str(error).splitlines()[0]}") from None

@@ -123,11 +123,16 @@ def decompress(path: Path, shown: str, scratch: Scratch) -> Path:
             with _open_compressed(path, kind) as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
         except (gzip.BadGzipFile, EOFError, zlib.error, OSError, lzma.LZMAError, pa.ArrowException) as error:
-            if isinstance(error, PermissionError | FileNotFoundError):
+            if is_of_the_system(error):
                 raise
             raise UserError(f"{shown} is not a sound {kind} file: {error}") from None
         path = target
     return path
+
+
+def is_of_the_system(error: BaseException) -> bool:
+    """Whether the system refused to read or write (a full disk, no permission); other errors are about the content."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _compression(path: Path) -> str | None:

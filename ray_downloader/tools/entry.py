@@ -12,6 +12,7 @@ from rich.console import Console
 from ray_downloader.config.legacy_environment import legacy_environment
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.logs import start_logging
+from ray_downloader.run_folder.file_errors import file_error
 from ray_downloader.signals import run_until_stopped
 from ray_downloader.slurm.begin import require_job
 from ray_downloader.stores.session import results_of_tool
@@ -69,8 +70,14 @@ def apply_tool(context: ToolContext, config_path: Path | None = None) -> ExitCod
         console,
         context.settings.logging.format,
     )
-    if not is_custom(context.name):
-        return run_until_stopped(lambda: run_tool(context, console), context.settings)
-    file = config_path or context.layout.settings_file
-    os.environ.update(legacy_environment(context.settings, file, context.name))
-    return run_until_stopped(lambda: run_custom(context, file, console), context.settings)
+    try:
+        if not is_custom(context.name):
+            return run_until_stopped(lambda: run_tool(context, console), context.settings)
+        file = config_path or context.layout.settings_file
+        os.environ.update(legacy_environment(context.settings, file, context.name))
+        return run_until_stopped(lambda: run_custom(context, file, console), context.settings)
+    except OSError as error:
+        told = file_error(error, context.layout.root)
+        if told is None:
+            raise
+        raise told from None

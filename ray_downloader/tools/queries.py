@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
+from ray_downloader.partition.database import naming_lacks
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import SERVER_NAME
 from ray_downloader.sql import file_list, literal
@@ -52,7 +53,7 @@ def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[du
         "preserve_insertion_order": False,
     }
     try:
-        with duckdb.connect(config=config) as connection:
+        with naming_lacks(folder, "this tool"), duckdb.connect(config=config) as connection:
             connection.execute("SET enable_progress_bar = false")
             _register(connection, batches)
             yield connection

@@ -14,12 +14,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.output.batch_folder import BatchFolder, accept_version
 from ray_downloader.output.journal import Journal, Rows
 from ray_downloader.output.parquet import picture_notes
-from ray_downloader.output.stored_file import FileFacts, sound_rows
+from ray_downloader.output.stored_file import FileFacts, end_problem, sound_rows
 from ray_downloader.output.verify import verify
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
+from tests.support.out_of_reach import no_more_files
 from tests.unit.output.test_batch_folder import IMAGE, batch_inputs, error
 
 pytestmark = pytest.mark.stage
@@ -227,3 +229,34 @@ def test_what_is_no_parquet_has_no_sound_rows(tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(content)
         assert list(sound_rows(tmp_path / "file")) == []
         assert FileFacts(1, len(content), "", "").problem(tmp_path / "file")
+
+
+@pytest.mark.parametrize("is_finished", [True, False], ids=["finished", "journals"])
+def test_a_batch_whose_files_are_out_of_reach_is_neither_damaged_nor_replaced(
+    tmp_path: Path, folder: BatchFolder, is_finished: bool
+) -> None:
+    if not is_finished:
+        folder = BatchFolder(tmp_path / "other" / NAME)
+        settle(folder, list(range(ROWS)), "one")
+    inputs = batch_inputs(ROWS)
+    before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+    acts = (folder.problems, folder.counts, folder.final_counts, folder.verify) if is_finished else ()
+    for act in (*acts, lambda: folder.settled(inputs), lambda: folder.publish(inputs)):
+        with no_more_files(), pytest.raises((RunFolderError, OSError), match=r"too many files|Too many open files"):
+            act()
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+    assert mend(folder) == 0
+    assert is_as_it_was(folder)
+
+
+def test_a_table_that_becomes_out_of_reach_after_its_marker_was_read_is_not_replaced(folder: BatchFolder) -> None:
+    counts = folder.counts()
+    assert counts is not None
+    for facts in counts.files[SUCCESSES]:
+        with no_more_files(), pytest.raises(RunFolderError, match="too many files are open"):
+            facts.problem(folder.path / SUCCESSES)
+        with no_more_files(), pytest.raises(RunFolderError, match="too many files are open"):
+            facts.is_content_of(folder.path / SUCCESSES)
+    for read in (end_problem, lambda path: list(sound_rows(path))):
+        with no_more_files(), pytest.raises(RunFolderError, match="too many files are open"):
+            read(folder.path / SUCCESSES)

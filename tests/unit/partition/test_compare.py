@@ -121,8 +121,8 @@ def test_too_little_memory_is_one_sentence(lists: Lists, monkeypatch: pytest.Mon
     def full(_: object) -> None:
         raise duckdb.OutOfMemoryException("out of memory")
 
-    monkeypatch.setattr(compare, "open_database", full)
-    with pytest.raises(UserError, match="not enough memory or disk to compare the list with the run"):
+    monkeypatch.setattr(compare, "run_files", full)
+    with pytest.raises(UserError, match="the partition of the list needs more memory than this process may use"):
         compare.compare(run, listed)
 
 

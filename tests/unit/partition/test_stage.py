@@ -426,7 +426,7 @@ class Failing:
     [
         (duckdb.IOException("Could not write file: No space left on device"), "no space is left for the partition"),
         (duckdb.OutOfMemoryException("failed to offload data block"), "no space is left for the partition"),
-        (duckdb.OutOfMemoryException("could not allocate block"), "could not allocate block"),
+        (duckdb.OutOfMemoryException("could not allocate block"), "needs more memory than this process may use"),
         (duckdb.BinderException("no column x"), "no column x"),
         (duckdb.Error(""), "m.csv cannot be read: Error"),
     ],

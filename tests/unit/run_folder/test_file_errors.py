@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ray_downloader.errors import ExitCode
-from ray_downloader.run_folder.file_errors import file_error, list_error
+from ray_downloader.errors import ExitCode, RunFolderError
+from ray_downloader.run_folder.file_errors import file_error, list_error, require_damage
+from ray_downloader.run_folder.identity import load_identity
+from ray_downloader.run_folder.layout import OutputStructure, RunLayout
+from ray_downloader.run_folder.markers import read_marker
+from ray_downloader.run_folder.retry_order import load_retry_order
+from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.run_folder.small_tables import read_small_table
+from tests.support.out_of_reach import no_more_files
 
 ROOT = Path("/out")
 
@@ -76,3 +84,39 @@ def test_a_list_that_the_system_refuses_is_a_mistake_of_its_own(given: str, file
     assert list_error(OSError(errno.EACCES, "x", "/other"), given) is None
     assert list_error(OSError(errno.EACCES, "x"), given) is None
     assert list_error(OSError("without a number"), given) is None
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT],
+    ids=errno.errorcode.get,
+)
+def test_a_file_out_of_reach_is_not_damaged(number: int) -> None:
+    with pytest.raises(RunFolderError, match=r"^/out/run\.json cannot be (used|opened).*the same command continues"):
+        require_damage(OSError(number, "x"), ROOT / "run.json")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "x"), OSError(errno.EISDIR, "x"), OSError("no thrift"), ValueError("x")], ids=repr
+)
+def test_what_is_wrong_with_the_content_is_damage(error: Exception) -> None:
+    require_damage(error, ROOT / "run.json")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        load_identity,
+        load_retry_order,
+        load_server_states,
+        lambda layout: read_marker(layout.root),
+        lambda layout: read_small_table(layout.batches_table, ["batch_id"]),
+    ],
+    ids=["run.json", "retry.json", "servers.json", "marker", "batches.parquet"],
+)
+def test_readers_do_not_take_a_file_out_of_reach_for_a_damaged_one(
+    tmp_path: Path, read: Callable[[RunLayout], object]
+) -> None:
+    layout = RunLayout(tmp_path, OutputStructure())
+    with no_more_files(), pytest.raises(RunFolderError, match="too many files are open already"):
+        read(layout)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
@@ -115,6 +118,29 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(open_table, "file_kind", refuse)
     assert f"{path} may not be read" in _refusal(path, tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE], ids=["full disk", "open files"])
+@pytest.mark.parametrize("name", ["l.csv.gz", "l.arrow", "l.parquet"])
+def test_what_the_system_refuses_is_not_said_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, "the system refuses it")
+
+    table = pa.table({"url": [U.strip()]})
+    if name.endswith("gz"):
+        (tmp_path / name).write_bytes(gzip.compress(U.encode()))
+        monkeypatch.setattr(shutil, "copyfileobj", refuse)
+    elif name.endswith("arrow"):
+        feather.write_feather(table, str(tmp_path / name), compression="uncompressed")
+        monkeypatch.setattr(pq, "ParquetWriter", refuse)
+    else:
+        pq.write_table(table, tmp_path / name)
+        monkeypatch.setattr(pq, "ParquetFile", refuse)
+    with pytest.raises(OSError, match="the system refuses it") as refused:
+        _refusal(tmp_path / name, tmp_path)
+    assert refused.value.errno == number
 
 
 def test_a_path_to_nothing_is_named(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from rich.console import Console
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import ExitCode, UserError
+from ray_downloader.errors import ExitCode, RunFolderError, UserError
 from ray_downloader.tools import entry
+from ray_downloader.tools.builtin import size_based
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.entry import apply_tool
 from ray_downloader.tools.legacy import register
@@ -48,6 +51,44 @@ def test_a_tool_runs_and_its_messages_are_kept(run: StoredRun, capsys: pytest.Ca
     assert "size_based: too small: 1" in capsys.readouterr().err
     assert (run.layout.tools / "size_based" / "summary.json").exists()
     assert (run.layout.logs / "driver.log").exists()
+
+
+def test_a_full_disk_is_one_sentence(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(entry, "run_tool", full)
+    with pytest.raises(RunFolderError, match=f"{run.root}: no space or no inodes are left"):
+        apply_tool(context(run.root, "size_based", threshold_size=21))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (duckdb.IOException("Could not write file: No space left on device"), "no space is left for this tool; make"),
+        (duckdb.OutOfMemoryException("Allocation failure"), "this tool needs more memory than this process may use"),
+    ],
+    ids=["disk", "memory"],
+)
+def test_a_query_that_finds_no_room_is_one_sentence(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(size_based, "write_csv", full)
+    with pytest.raises(UserError, match=sentence) as told:
+        apply_tool(context(run.root, "size_based", threshold_size=21))
+    assert told.value.exit_code is ExitCode.FAILED
+
+
+def test_a_fault_of_a_tool_keeps_its_traceback(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    monkeypatch.setattr(entry, "run_tool", refused)
+    with pytest.raises(ConnectionResetError):
+        apply_tool(context(run.root, "size_based", threshold_size=21))
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(run: StoredRun) -> None:
