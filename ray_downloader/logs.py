@@ -1,4 +1,7 @@
-"""Where messages go: to the screen in short, to `logs/` in full, one file per process, as text or as JSON lines."""
+"""Where messages go: to the screen in short, to `logs/` in full, one file per process, as text or as JSON lines.
+
+Users and passwords of URLs are left out of all of them, at whatever level, and of tracebacks.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from typing import Literal
 
 from rich.console import Console
 from rich.logging import RichHandler
+
+from ray_downloader.partition.server_key import without_user_info
 
 Form = Literal["text", "json"]
 
@@ -35,7 +40,22 @@ class JsonLines(logging.Formatter):
         line = {"time": at, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps({**line, **getattr(record, FACTS, {})}, ensure_ascii=False, default=str)
+        return without_user_info(json.dumps({**line, **getattr(record, FACTS, {})}, ensure_ascii=False, default=str))
+
+
+class TextLines(logging.Formatter):
+    """A record as text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or several with a traceback."""
+        return without_user_info(super().format(record))
+
+
+def _leave_user_info_out(record: logging.LogRecord) -> bool:
+    """In a sentence, a URL with a blank in its user could not be told from words."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(without_user_info(one) if isinstance(one, str) else one for one in record.args)
+    return True
 
 
 def start_logging(folder: Path, level: str, console: Console, form: Form = "text") -> None:
@@ -64,6 +84,7 @@ def _send_to(level: str, *handlers: logging.Handler) -> None:
         handler.close()
     logger.setLevel(level)
     for handler in handlers:
+        handler.addFilter(_leave_user_info_out)
         logger.addHandler(handler)
     logger.propagate = False
 
@@ -78,16 +99,16 @@ class _FileHandler(RotatingFileHandler):
 def _file(path: Path, form: Form) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = _FileHandler(path, maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True)
-    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
     return handler
 
 
 def _screen(console: Console, form: Form) -> logging.Handler:
     """If nobody watches, a message stays on one line, however long: a job's log is searched by line."""
     if console.is_terminal and form == "text":
-        return RichHandler(console=console, show_path=False, show_level=False, log_time_format="[%X]", markup=False)
+        rich = RichHandler(console=console, show_path=False, show_level=False, log_time_format="[%X]", markup=False)
+        rich.setFormatter(TextLines("%(message)s"))
+        return rich
     plain = logging.StreamHandler(console.file)
-    plain.setFormatter(
-        JsonLines() if form == "json" else logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S")
-    )
+    plain.setFormatter(JsonLines() if form == "json" else TextLines("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S"))
     return plain
