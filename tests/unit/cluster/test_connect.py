@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from ray.exceptions import AuthenticationError
 
 from ray_downloader.cluster import connect
-from ray_downloader.cluster.connect import OBJECT_STORE_BYTES, running_cluster
+from ray_downloader.cluster.connect import LEAST_ADDRESS_SPACE_BYTES, OBJECT_STORE_BYTES, running_cluster
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters, Settings
 from ray_downloader.errors import ExitCode, StartError, UserError
 from ray_downloader.run_folder.layout import RunLayout
@@ -110,6 +111,23 @@ def test_an_embedded_ray_that_does_not_start_is_one_sentence(
     said = str(failure.value)
     assert said.startswith("Ray did not start on this machine: ") and f"/rd-{os.getuid()}/ray" in said
     assert "\n" not in said and failure.value.exit_code is ExitCode.FAILED
+
+
+def test_too_little_address_space_is_said_before_ray_aborts(
+    fake: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(limit_bytes: int) -> None:
+        monkeypatch.setattr(connect.resource, "getrlimit", lambda _: (limit_bytes, resource.RLIM_INFINITY))
+
+    limited(LEAST_ADDRESS_SPACE_BYTES - 1)
+    words = r"allows each process 3583 MB of address space \(ulimit -v\), and Ray needs 3584 or more"
+    with pytest.raises(StartError, match=words) as failure, cluster_of(tmp_path, name="local", scratch=str(tmp_path)):
+        pass
+    assert (failure.value.exit_code, fake.started) == (ExitCode.FAILED, [])
+    for enough in (LEAST_ADDRESS_SPACE_BYTES, resource.RLIM_INFINITY):
+        limited(enough)
+        with cluster_of(tmp_path, name="local", scratch=str(tmp_path)):
+            pass
 
 
 def test_the_callers_own_ray_is_used_and_not_ended(fake: FakeRay, tmp_path: Path) -> None:
