@@ -23,7 +23,7 @@ from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 from ray_downloader.profile.table import load_profiled_waits
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
-from ray_downloader.run_folder.server_states import load_server_states
+from ray_downloader.run_folder.server_states import StatesFile
 from ray_downloader.worker.budgets import BudgetReply, Budgets
 from ray_downloader.worker.news import ProgressNews, StateNews
 from ray_downloader.worker.progress import ProgressDelta
@@ -41,7 +41,7 @@ class BudgetActor:
         settings = context.settings
         log_to_file(context.layout.logs, "actor", settings.downloader_parameters.logger_level, settings.logging.format)
         incarnation = uuid.uuid4().int >> 65
-        self._budgets = Budgets(context.policies, load_server_states(context.layout), incarnation=incarnation)
+        self._budgets = Budgets(context.policies, StatesFile(context.layout).load_packed(), incarnation=incarnation)
         self._budgets.heed_probes(load_profiled_waits(context.layout))
         self._budgets.remember(OrderFile(context.layout.orders_file).new())
 

@@ -11,7 +11,6 @@ import string
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 from urllib.parse import quote
 
 from ray.util import metrics
@@ -129,7 +128,7 @@ class RunMetrics:
         waits_s = self._sums(
             (budget, spent - before.ttfb_s.get(budget, 0.0)) for budget, spent in progress.ttfb_s.items()
         )
-        rates = self._sums((budget, _rate_of(state)) for budget, state in view.learned.items())
+        rates = self._sums((budget, facts.rate_rps or 0.0) for budget, facts in view.learned.items())
         paused = self._sums((budget, 1) for budget in view.waiting)
         now_unix_s = self._wall_clock()
         for server in (*self._named, OTHER):
@@ -168,10 +167,6 @@ def _by(counts: Counter[tuple[str, str]], place: int) -> Counter[str]:
     for key, count in counts.items():
         sums[key[place]] += count
     return sums
-
-
-def _rate_of(state: Mapping[str, Any]) -> float:
-    return float(state.get("rate_rps") or 0.0)
 
 
 def _copy(progress: Progress) -> Progress:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from ray_downloader.errors import UserError
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.orders import ServerOrder
+from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.news import ProgressNews
 from ray_downloader.worker.ports import SliceReport
@@ -93,7 +94,7 @@ class BudgetActors(Protocol):
     def save(self) -> None:
         """Write what was learned to the run folder."""
 
-    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+    def learned(self) -> Mapping[str, LearnedFacts]:
         """What was learned about each budget, as last saved."""
 
 
@@ -104,14 +105,14 @@ class RunView:
     Args:
         progress: Sums of this run.
         waiting: Budgets that get no request now, and the reasons.
-        learned: What was learned about each budget, as last saved (`ServerState.snapshot`).
+        learned: What was learned about each budget, as last saved.
         is_final: Nothing follows.
     """
 
     progress: Progress
     mode: RunMode = RunMode()
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
-    learned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    learned: Mapping[str, LearnedFacts] = field(default_factory=dict)
     is_final: bool = False
 
 

@@ -12,8 +12,9 @@ from ray_downloader.cluster.ports import RunMode
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.orders import ServerOrder
+from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.run_folder.server_states import SAVED_AT, StatesFile, has_answered
+from ray_downloader.run_folder.server_states import SAVED_AT, StatesFile
 from ray_downloader.worker.news import ProgressNews
 from ray_downloader.worker.run_context import RunContext
 
@@ -53,7 +54,7 @@ class ServerActors(Generic[T]):
         self._calls = calls
         self._wall_clock = wall_clock
         self._file = StatesFile(context.layout)
-        self._snapshots = self._file.load()
+        self._snapshots = self._file.load_packed()
         #: Numbers of the last news of all actors.
         self._received: frozenset[int] = frozenset()
         self._mode = RunMode()
@@ -63,11 +64,11 @@ class ServerActors(Generic[T]):
     def expected_rate_rps(self, batch: Batch) -> float:
         """Requests/s that a batch's servers are expected to allow: learned, profiled or default."""
         policies = self._context.policies
-        learned = self._snapshots.get(policies.budget_key(batch.server_name), {}).get("rate_rps")
-        rate_rps = learned or policies.policy(batch.server_name).start_rate_rps
+        learned = self.learned().get(policies.budget_key(batch.server_name), LearnedFacts())
+        rate_rps = learned.rate_rps or policies.policy(batch.server_name).start_rate_rps
         if rate_rps is None:
             return math.inf
-        return float(rate_rps) * (batch.servers if batch.server_name == POOLED else 1)
+        return rate_rps * (batch.servers if batch.server_name == POOLED else 1)
 
     def progress(self, received: int | None) -> ProgressNews | None:
         """What tasks reported to the first shared actor since the last news; None while that one is restarting."""
@@ -88,8 +89,8 @@ class ServerActors(Generic[T]):
     def has_answered(self, server: str | None = None) -> bool:
         """Whether the server, or any server, ever answered: in this run (as last saved) or an earlier one."""
         if server is None:
-            return any(map(has_answered, self._snapshots.values()))
-        return has_answered(self._snapshots.get(self._context.policies.budget_key(server), {}))
+            return any(facts.has_answered for facts in self.learned().values())
+        return self.learned().get(self._context.policies.budget_key(server), LearnedFacts()).has_answered
 
     def order(self, order: ServerOrder) -> None:
         """Pass an operator's order to the actor with the server's budget; an order for a group's host reaches all.
@@ -129,18 +130,21 @@ class ServerActors(Generic[T]):
         # A restarted actor does not know the condition of the run; for the others it is nothing new.
         mode, self._mode = self._mode, RunMode()
         self.enter(mode)
-        changed: dict[str, dict[str, Any]] = {}
         is_more = True
         while is_more:
             now_unix_s = self._wall_clock()
             news = self._calls.request(self._directory.actors, "state_news", self._received)
             self._received = frozenset(one.number for one in news)
             is_more = any(one.is_more for one in news)
-            for one in news:
-                changed |= {budget: {**state, SAVED_AT: now_unix_s} for budget, state in one.states.items()}
-        self._snapshots |= changed
+            self._keep(
+                {budget: {**state, SAVED_AT: now_unix_s} for one in news for budget, state in one.states.items()}
+            )
+
+    def _keep(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
+        for budget, state in changed.items():
+            self._snapshots[budget] = state
         self._file.save(self._snapshots, changed)
 
-    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+    def learned(self) -> Mapping[str, LearnedFacts]:
         """What was learned about each budget, as last saved."""
-        return self._snapshots
+        return self._snapshots.facts

@@ -15,6 +15,7 @@ from ray_downloader.partition.summary import PartitionSummary
 from ray_downloader.politeness.messages import WaitReason
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.server.patience import NEVER_ANSWERED_S
+from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.schedule.eta import BudgetLoad, MeasuredRates, eta_s
 from ray_downloader.worker.progress import Progress
 
@@ -26,6 +27,7 @@ MOST_WAITING = 1_000
 MOST_SLOWEST = 20
 #: Conditions of a server (`politeness.server.condition`) in which it may be given up.
 _IN_TROUBLE = frozenset({"suspect", "throttled", "waiting", "unreachable"})
+_NOTHING = LearnedFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,14 @@ class Moment:
         now_s: Monotonic time, for measuring speed.
         now_unix_s: The time of day, for the ends of waits.
         waiting: Budgets that get no request.
-        learned: What was learned about budgets (`ServerState.snapshot`).
+        learned: What was learned about budgets.
         is_idle: Whether the run can only wait for servers in trouble.
     """
 
     now_s: float
     now_unix_s: float
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
-    learned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    learned: Mapping[str, LearnedFacts] = field(default_factory=dict)
     is_idle: bool = False
 
 
@@ -117,14 +119,14 @@ class RunEta:
         return [self._load(budget, rows, now, idle_s) for budget, rows in left]
 
     def _load(self, budget: str, rows: int, now: Moment, idle_s: float) -> BudgetLoad:
-        policy, wait, learned = self._policy(budget), now.waiting.get(budget), now.learned.get(budget, {})
+        policy, wait, learned = self._policy(budget), now.waiting.get(budget), now.learned.get(budget, _NOTHING)
         until_unix_s = wait.until_unix_s if wait else None
         wait_s = max(0.0, until_unix_s - now.now_unix_s) if until_unix_s is not None else 0.0
-        if learned.get("condition") in _IN_TROUBLE and not learned.get("successes"):
-            patience_s = policy.patience_s if learned.get("has_answered") else min(NEVER_ANSWERED_S, policy.patience_s)
+        if learned.condition in _IN_TROUBLE and not learned.has_served:
+            patience_s = policy.patience_s if learned.has_answered else min(NEVER_ANSWERED_S, policy.patience_s)
             self._idle_s[budget] += idle_s
             return BudgetLoad(budget, rows, math.inf, max(0.0, patience_s - self._idle_s[budget]), is_last=True)
-        expected_rps = learned.get("rate_rps") or policy.start_rate_rps or math.inf
+        expected_rps = learned.rate_rps or policy.start_rate_rps or math.inf
         is_busy = wait_s <= 0 and not self._rates.is_often_paused(budget)
         return BudgetLoad(budget, rows, self._rates.of(budget, expected_rps), wait_s, is_busy=is_busy)
 

@@ -1,7 +1,8 @@
 """What was learned about servers, kept in `schedules/servers.json` so that it outlives actors, runs and time limits.
 
 To write the states of 10^5 servers takes seconds, so those that have changed are appended to `servers.changes`, and all
-are written anew when that would have as many entries as there are servers. Some hundred are written anew each time.
+are written anew when that would have as many entries as there are servers. Some hundred are written anew each time. Of
+more than that, `servers.json` has a line for each, so it is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.atomic import replacing, write_text
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.small_json import read_object
+from ray_downloader.run_folder.packed_states import PackedStates
+from ray_downloader.run_folder.small_json import parse_object, read_object
 
 SAVED_AT = "saved_at_unix_s"
 #: So many states are written in 10 ms, so they are in one file that people can read.
@@ -41,13 +43,24 @@ class StatesFile:
 
         A change that is torn or damaged costs only itself: an older state of that budget counts.
         """
-        states = _whole_states(self._layout)
+        states: dict[str, dict[str, Any]] = {}
+        self._load_into(states)
+        return states
+
+    def load_packed(self) -> PackedStates:
+        """As `load`, in little memory."""
+        states = PackedStates()
+        self._load_into(states)
+        return states
+
+    def _load_into(self, states: dict[str, dict[str, Any]] | PackedStates) -> None:
+        for budget, state in _whole_states(self._layout):
+            states[budget] = state
         self._appended = 0
         for budget, state in _changes(self._layout):
             self._appended += 1
             if _time_of(state) >= _time_of(states.get(budget, {})):
                 states[budget] = state
-        return states
 
     def save(self, states: States, changed: States) -> None:
         """Save all states; only `changed` differ from what was saved or loaded before.
@@ -85,17 +98,43 @@ def has_answered(state: Mapping[str, Any]) -> bool:
 
 def save_server_states(layout: RunLayout, snapshots: States) -> None:
     """Write all snapshots, atomically; then no change is left over."""
-    indent = 1 if len(snapshots) <= FEW_STATES else None  # Python's own encoder, which indents, takes ten times as long
-    write_text(layout.servers_state_file, json.dumps(dict(sorted(snapshots.items())), indent=indent) + "\n")
+    if len(snapshots) <= FEW_STATES:
+        text = json.dumps({budget: dict(state) for budget, state in sorted(snapshots.items())}, indent=1)
+        write_text(layout.servers_state_file, text + "\n")
+    else:
+        with replacing(layout.servers_state_file) as temp, temp.open("w", encoding="utf-8") as file:
+            file.writelines(_lines_of(snapshots))
     layout.server_changes_file.unlink(missing_ok=True)
 
 
-def _whole_states(layout: RunLayout) -> dict[str, dict[str, Any]]:
+def _lines_of(snapshots: States) -> Iterator[str]:
+    """An object with a line for each state."""
+    separator = "{\n"
+    for budget in sorted(snapshots):
+        is_packed = isinstance(snapshots, PackedStates)
+        text = snapshots.text_of(budget) if is_packed else json.dumps(dict(snapshots[budget]))  # type: ignore[attr-defined] # checked
+        yield f"{separator}{json.dumps(budget)}: {text}"
+        separator = ",\n"
+    yield "\n}\n"
+
+
+def _whole_states(layout: RunLayout) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        states = read_object(layout.servers_state_file)
-        return {budget: state for budget, state in states.items() if isinstance(state, dict)}
+        with layout.servers_state_file.open(encoding="utf-8") as file:
+            has_lines = file.readline() == "{\n" and file.read(1) == '"'
+            file.seek(0)
+            states = _states_in(file) if has_lines else read_object(layout.servers_state_file).items()
+            yield from ((budget, state) for budget, state in states if isinstance(state, dict))
     except (OSError, ValueError):
-        return {}
+        return
+
+
+def _states_in(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """The states of a file with a line for each; a damaged line costs only itself."""
+    for line in lines:
+        if line.startswith('"'):
+            with suppress(ValueError):
+                yield from parse_object(f"{{{line.rstrip().rstrip(',')}}}").items()
 
 
 def _changes(layout: RunLayout) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -65,7 +65,7 @@ class Budgets:
         incarnation: int = 0,
     ) -> None:
         self._policies = policies
-        self._saved = dict(saved or {})
+        self._saved = saved or {}
         #: When anything was saved last. What was granted after that nobody knows any more.
         self._granted_until_unix_s = max(map(_saved_at, self._saved.values()), default=0.0)
         self._clock = clock
@@ -104,7 +104,7 @@ class Budgets:
         state = self._states.use(budget, now_s)
         if state is None:
             policy = self._policies.policy(budget)
-            snapshot = self._saved.pop(budget, None)
+            snapshot = self._saved.get(budget)
             state = self._restored(policy, snapshot, now_s) if snapshot else None
             if state is not None and snapshot:
                 self._saved_at_s[budget] = snapshot[SAVED_AT]

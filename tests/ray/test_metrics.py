@@ -44,6 +44,7 @@ def endpoint(ray_cluster: object) -> str:
     from ray_downloader.cluster.ports import RunView
     from ray_downloader.monitor.waiting import Waiting
     from ray_downloader.politeness.messages import WaitReason
+    from ray_downloader.run_folder.packed_states import LearnedFacts
     from ray_downloader.worker.progress import Progress, ProgressDelta
 
     rows = {"museum.example": 100, "herbarium.example": 10}
@@ -59,7 +60,7 @@ def endpoint(ray_cluster: object) -> str:
         15.0,
     )  # fmt: skip
     waiting = {"museum.example": Waiting(WaitReason.RETRY_AFTER, 1060.0)}
-    metrics.update(RunView(progress, waiting=waiting, learned={"museum.example": {"rate_rps": 4.0}}), now_s=20.0)
+    metrics.update(RunView(progress, waiting=waiting, learned={"museum.example": LearnedFacts(4.0)}), now_s=20.0)
     (node,) = ray.nodes()
     return f"{node['NodeManagerAddress']}:{node['MetricsExportPort']}"
 

@@ -14,6 +14,7 @@ from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import ServerOrder
+from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.news import ProgressNews
 from ray_downloader.worker.ports import SliceReport
@@ -148,7 +149,7 @@ class RememberedActors:
         self._remember("save", None)
         self.clock.sleep(self.saving_takes_s)
 
-    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+    def learned(self) -> Mapping[str, LearnedFacts]:
         return {}
 
     def _remember(self, what: str, value: Any) -> None:

@@ -12,6 +12,7 @@ from ray_downloader.cluster.metrics import COUNTERS, GAUGES, INTERVAL_S, NAMED_S
 from ray_downloader.cluster.ports import RunView
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.politeness.messages import WaitReason
+from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.worker.progress import Progress, ProgressDelta
 
 Tags = tuple[tuple[str, str], ...]
@@ -121,7 +122,7 @@ def test_it_is_published_every_five_seconds_and_at_the_end(published: Published)
 
 
 def test_a_server_is_shown_with_its_rate_and_how_much_of_it_is_used(published: Published) -> None:
-    view = RunView(progress_of(DELTA), learned={"a": {"rate_rps": 3.0}, "b": {"rate_rps": None}, "c": {}})
+    view = RunView(progress_of(DELTA), learned={"a": LearnedFacts(3.0), "b": LearnedFacts()})
     run_of({"a": 20, "b": 10}).update(view, now_s=10.0)
     shown = {
         name: [published.of(f"server_{name}", server=server) for server in ("a", "b", "other")]

@@ -12,6 +12,7 @@ from ray_downloader.output.batch_folder import SUCCESS
 from ray_downloader.partition import PartitionSummary
 from ray_downloader.politeness.messages import WaitReason
 from ray_downloader.politeness.policy import ServerPolicy
+from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.worker.progress import Progress
 
 PARTITION = PartitionSummary(
@@ -69,7 +70,7 @@ def test_the_whole_takes_at_least_as_long_as_the_cluster_needs() -> None:
 
 
 def test_a_server_that_never_answered_costs_its_patience_after_all_others() -> None:
-    trouble = {"b": {"condition": "unreachable"}}
+    trouble = {"b": LearnedFacts(condition="unreachable")}
     watched = figures({"a": 20, "b": 10_000})
     assert watched.of(Progress(), Moment(0.0, NOW, learned=trouble))["eta_s"] == 10 + 120
     watched.of(images(18), Moment(10.0, NOW, learned=trouble))

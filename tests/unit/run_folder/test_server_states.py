@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from ray_downloader.config.settings import OutputStructure
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.run_folder.server_states import (
     FEW_STATES,
     SAVED_AT,
@@ -138,3 +140,35 @@ def test_if_the_whole_file_is_lost_the_changes_still_count(tmp_path: Path) -> No
     run.change(range(3), 20.0)
     run.layout.servers_state_file.unlink()
     assert set(load_server_states(run.layout)) == {"s000000.example", "s000001.example", "s000002.example"}
+
+
+def test_states_are_packed_to_what_they_were_and_their_facts_are_beside_them(tmp_path: Path) -> None:
+    run = Saved(tmp_path)
+    odd = {"servér.example": {"said": 'a "quoted"\nword', SAVED_AT: 20.0, "successes": 3, "condition": "throttled"}}
+    run.states |= odd
+    run.file.save(run.states, odd)
+    for _ in range(2):
+        packed = StatesFile(run.layout).load_packed()
+        assert dict(packed) == run.states == load_server_states(run.layout)
+        assert packed.facts["s000001.example"] == LearnedFacts(1.0)
+        assert packed.facts["servér.example"] == LearnedFacts(None, "throttled", has_answered=True, has_served=True)
+        save_server_states(run.layout, packed)
+        assert json.loads(run.layout.servers_state_file.read_text("utf-8")) == run.states
+
+
+def test_a_damaged_line_of_the_file_costs_only_itself(tmp_path: Path) -> None:
+    run = Saved(tmp_path)
+    path = run.layout.servers_state_file
+    lines = path.read_bytes().split(b"\n")
+    lines[3] = b'"s000002.example": {"rate_'
+    path.write_bytes(b"\n".join(lines))
+    assert load_server_states(run.layout) == {
+        name: state for name, state in run.states.items() if name != "s000002.example"
+    }
+
+
+def test_the_file_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    """All states were in one line."""
+    run = Saved(tmp_path)
+    run.layout.servers_state_file.write_text(json.dumps(run.states) + "\n", "utf-8")
+    assert load_server_states(run.layout) == run.states == dict(StatesFile(run.layout).load_packed())
