@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from urllib.parse import unquote
 
 from ray_downloader.errors import UserError
 
@@ -23,10 +24,21 @@ _NOISE = re.compile(
     r"\b(?:version|v|[0-9]+(?:\.[0-9]+)?|licen[sc]ed?|legalcode|deed|international|generic|unported|universal|intl|igo|the|under"
     r"|a|an|de|us|uk|ca|au|nl|[a-z]{2}_[a-z]{2})\b"
 )
-_ELEMENTS = (("nc", r"\bnc\b|non ?commercial"), ("sa", r"\bsa\b|share ?alike"), ("nd", r"\bnd\b|no ?deriv"))
+#: Creative Commons' own names in English, German, French, Spanish, Portuguese, Italian and Dutch: a licence that calls
+#: itself "Attribution - Pas d'Utilisation Commerciale" must not pass for one without its condition.
+_BY = re.compile(r"\bby\b|attribution|atribuci[oó]n|atribui[cç][aã]o|attribuzione|namensnennung|naamsvermelding")
+_ELEMENTS = {
+    "nc": r"\bnc\b|non ?commercial|nicht ?kommerziell|keine kommerzielle|pas d.?utilisation commerciale"
+    r"|n[oã]o? ?comercial|niet ?commercieel",
+    "sa": r"\bsa\b|share ?alike|weitergabe|partage dans|compartir ?igual|compartilha ?igual|condividi allo"
+    r"|gelijk ?delen",
+    "nd": r"\bnd\b|no ?deriv|keine ?bearbeitung|pas de modification|sin ?(?:obra ?)?derivad|sem ?deriv|opere derivate"
+    r"|geen ?afgeleide",
+}
+_RESERVED = re.compile(r"\ball rights? reserved\b")
 _PHRASES = (
     ("cc0", re.compile(r"\bcc ?(?:0|zero)\b|\bcc 0\b|public domain dedication|\bzero 1")),
-    ("pdm", re.compile(r"public ?domain|\bpdm?\b|pd mark|publicdomain")),
+    ("pdm", re.compile(r"(?<!not )(?<!not in the )(?<!no )public ?domain|\bpdm?\b|pd mark|publicdomain")),
     ("no-known-copyright", re.compile(r"no known (?:copyright|restriction)|rightsstatements\.org/vocab/(?:nkc|noc)")),
     ("all-rights-reserved", re.compile(r"all rights? reserved|^(?:©|\(c\)|copyright)|rightsstatements\.org/vocab/inc")),
     ("us-gov", re.compile(r"united states government work|u\.?s\.? government work|usgov")),
@@ -36,15 +48,15 @@ _PHRASES = (
 
 def license_name(text: str) -> str | None:
     """One of `KNOWN`, or None if the text is none of them."""
-    lowered = text.strip().lower()
+    lowered = unquote(text).strip().lower()
     found = _URL.search(lowered)
     if found:
         return _of_url(found.group(1))
     plain = re.sub(r"[\s_\-/,;:+()\[\]]+", " ", lowered).strip()
     if _PHRASES[0][1].search(plain):
         return "cc0"
-    if (_CC.search(plain) and re.search(r"\bby\b|attribution", plain)) or _is_bare(plain):
-        return _of_elements(plain)
+    if (_CC.search(plain) and _BY.search(plain)) or _is_bare(plain):
+        return None if _RESERVED.search(plain) else _of_elements(plain)  # they exclude each other
     return next((name for name, phrase in _PHRASES if phrase.search(plain) or phrase.search(lowered)), None)
 
 
@@ -90,6 +102,6 @@ def _is_bare(plain: str) -> bool:
 
 
 def _of_elements(plain: str) -> str:
-    return "-".join(["cc-by", *(name for name, pattern in _ELEMENTS if re.search(pattern, plain))]).replace(
+    return "-".join(["cc-by", *(name for name, pattern in _ELEMENTS.items() if re.search(pattern, plain))]).replace(
         "-nc-sa-nd", "-nc-nd"
     )
