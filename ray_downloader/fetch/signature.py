@@ -21,6 +21,7 @@ from ray_downloader.errors import UserError
 from ray_downloader.fetch.base import Fetcher, FetcherFactory, FetchRequest, FetchResult
 from ray_downloader.fetch.receiver import BodyRoom
 from ray_downloader.machine import with_home
+from ray_downloader.partition.server_key import BadUrlError, RequestUrl, without_user_info
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 #: A signature is good for this long; the draft recommends no more than a day, and clocks differ.
 _VALID_S = 300
 _LABEL = "sig1"
+_SITE = (
+    "the https:// address of the site whose /.well-known/http-message-signatures-directory has the public key, such "
+    "as https://example.org"
+)
 
 
 class RequestSigner:
@@ -54,12 +59,11 @@ class RequestSigner:
         """
         if politeness.signature_key is None:
             return None
-        agent = politeness.signature_agent or politeness.info_url
-        if agent is None or not agent.startswith("https://"):
-            raise UserError(
-                "politeness.signature_key is set, so politeness.signature_agent is required: the https:// address of "
-                "the site whose /.well-known/http-message-signatures-directory has the public key"
-            )
+        agent = _address(politeness.signature_agent or politeness.info_url or "")
+        if agent is None:
+            given = politeness.signature_agent
+            problem = f"{without_user_info(given)!r} is not one" if given else "politeness.signature_key is set"
+            raise UserError(f"politeness.signature_agent is required to be {_SITE}: {problem}")
         return cls(_load(politeness.signature_key), agent)
 
     def headers(self, authority: str, now_unix_s: float, nonce: str) -> dict[str, str]:
@@ -131,6 +135,16 @@ def signing(make: FetcherFactory, politeness: PolitenessSettings) -> FetcherFact
         return SigningFetcher(make(network, user_agent, max_host_connections, room), signer)
 
     return make_signing
+
+
+def _address(agent: str) -> str | None:
+    """The address of a site as a header has it, in ASCII and without a password; None if it is not an https address."""
+    try:
+        url = RequestUrl.parse(agent)
+    except BadUrlError:
+        return None
+    text = without_user_info(url.text)
+    return (text if agent.rstrip().endswith("/") else text.rstrip("/")) if url.scheme == "https" else None
 
 
 def _load(path: Path) -> Ed25519PrivateKey:

@@ -99,6 +99,11 @@ def test_the_site_that_explains_the_run_is_the_agent_unless_another_is_named(tmp
     for politeness, agent in (
         (PolitenessSettings(signature_key=key, info_url="https://info.example/"), "https://info.example/"),
         (PolitenessSettings(signature_key=key, signature_agent=AGENT, info_url="https://info.example/"), AGENT),
+        (
+            PolitenessSettings(signature_key=key, signature_agent="HTTPS://bücher.example\n"),
+            "https://xn--bcher-kva.example",
+        ),
+        (PolitenessSettings(signature_key=key, signature_agent="https://me:s3cret@a.example/x"), "https://a.example/x"),
     ):
         signer = RequestSigner.of(politeness)
         assert signer is not None
@@ -110,6 +115,9 @@ def test_what_is_wrong_with_a_key_is_said_in_one_sentence(tmp_path: Path) -> Non
     for politeness in (
         PolitenessSettings(signature_key=key),
         PolitenessSettings(signature_key=key, info_url="http://plain.example/"),
+        PolitenessSettings(signature_key=key, signature_agent="https://"),
+        PolitenessSettings(signature_key=key, signature_agent="example.org"),
+        PolitenessSettings(signature_key=key, signature_agent="https://a b"),
     ):
         with pytest.raises(UserError, match=r"signature_agent is required"):
             RequestSigner.of(politeness)
