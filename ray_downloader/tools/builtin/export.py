@@ -31,7 +31,7 @@ from ray_downloader.sql import identifier
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit
 from ray_downloader.tools.builtin.export_card import write_card
 from ray_downloader.tools.builtin.lance_dataset import commit, is_there, require_lance
-from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, ending_of, write_shard
+from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, ending_of, label_of, write_shard
 from ray_downloader.tools.context import StoredBatch, fingerprint, stamp_of
 from ray_downloader.tools.queries import columns_of, images_database
 
@@ -109,12 +109,11 @@ class Export(Tool):
                 )
             repeated = frozenset(uuid for (uuid,) in connection.execute(_REPEATED_SQL).fetchall())
             column = identifier(label) if label else "NULL"
-            labels = connection.execute(
-                f"SELECT DISTINCT {column}::VARCHAR AS label FROM images WHERE {column} IS NOT NULL ORDER BY label"
-            ).fetchall()
+            values = connection.execute(f"SELECT DISTINCT {column} FROM images").fetchall()
             formats = connection.execute(_FORMATS_SQL).fetchall() if "image_format" in names else []
         ending = ending_of(formats[0][0]) if len(formats) > 1 else None
-        return repeated, tuple(text for (text,) in labels), ending
+        labels = {label for (value,) in values if (label := label_of(value)) is not None}
+        return repeated, tuple(sorted(labels)), ending
 
     def _pieces(self) -> list[Piece]:
         pieces = list(_row_groups(self.context.batches))

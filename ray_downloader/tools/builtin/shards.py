@@ -9,7 +9,7 @@ import random
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -131,23 +131,31 @@ def _counted(samples: Iterator[Sample], counts: Counter[str]) -> Iterator[Sample
 
 def _samples(shard: Shard, counts: Counter[str]) -> Iterator[Sample]:
     wanted = dict.fromkeys((*_COLUMNS, *([shard.label] if shard.label else [])))
+    numbers = {name: number for number, name in enumerate(shard.classes)}
     for chunk in _chunks(shard.pieces):
         there = [name for name in wanted if name in chunk.rows.schema.names]
         for columns, stored in zip(chunk.rows.select(there).to_pylist(), chunk.images(), strict=True):
             try:
-                yield _sample(shard, columns, _encoded(stored))
+                yield _sample(shard, numbers, columns, _encoded(stored))
             except ImageError:
                 counts["not_readable"] += 1
 
 
-def _sample(shard: Shard, columns: dict[str, Any], image: StoredImage) -> Sample:
+def _sample(shard: Shard, numbers: Mapping[str, int], columns: dict[str, Any], image: StoredImage) -> Sample:
     key = key_of(columns["uuid"], columns.get("identifier"), shard.repeated)
     ending = shard.ending or ending_of(image.image_format)
     if not shard.label:
         return Sample(key, ending, image.image, columns)
-    label = None if columns.get(shard.label) is None else str(columns[shard.label])
+    label = label_of(columns.get(shard.label))
     described = {name: value for name, value in columns.items() if name in _COLUMNS} | {LABEL: label}
-    return Sample(key, ending, image.image, described, _NO_LABEL if label is None else shard.classes.index(label))
+    return Sample(key, ending, image.image, described, _NO_LABEL if label is None else numbers[label])
+
+
+def label_of(value: object) -> str | None:
+    """A value of the label's column as a label: on one line, as in a list of classes; None if it says nothing."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(str("" if value is None else value).split()) or None
 
 
 def _chunks(pieces: Iterable[Piece]) -> Iterator[Chunk]:

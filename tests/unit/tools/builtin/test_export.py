@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import tarfile
+from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
 
@@ -225,6 +226,33 @@ def test_a_label_is_a_column_a_class_and_a_table_in_the_card(tmp_path: Path) -> 
     sheet = cv2.imread(str(folder / "parquet" / "contact_sheet.jpg"))
     assert sheet is not None
     assert sheet.shape == (256, 1024, 3)
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "numbers"),
+    [
+        ("odd", ["a b", "Äpfel/é"], [1, 0, 0, -1, -1, -1]),
+        ("is_license_full", ["false"], [0] * 6),
+        ("resized_size", ["[48, 64]"], [0] * 6),
+        ("fetched_at", ["2026-11-28 12:00:00+00:00"], [0] * 6),
+    ],
+)
+def test_any_column_can_be_the_label_and_a_class_is_a_line(
+    tmp_path: Path, label: str, classes: list[str], numbers: list[int]
+) -> None:
+    """Booleans ended the export; a label of two lines moved the numbers of those after it; spaces were a class."""
+    run = StoredRun(tmp_path / "out")
+    odd, at = ["Äpfel/é", "a\nb", " a b ", "", "  ", None], datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
+    rows = [row(f"u{number}", received(1), odd=value, fetched_at=at) for number, value in enumerate(odd)]
+    run.add(rows, schema=success_schema(["odd"]))
+    run_here(_export(run, label=label))
+    folder = run.layout.tools / "export" / "webdataset"
+    assert (folder / "classes.txt").read_text("utf-8").splitlines() == classes
+    found = []
+    for shard in sorted(folder.glob("shards/*.tar")):
+        with tarfile.open(shard) as tar:
+            found += [int(tar.extractfile(name).read()) for name in tar.getnames() if name.endswith(".cls")]  # type: ignore[union-attr] # files
+    assert found == numbers
 
 
 def test_a_label_that_does_not_exist_is_refused(tmp_path: Path) -> None:
