@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.addresses import is_public_name
+from ray_downloader.fetch.addresses import is_public_name, is_single_label
 from ray_downloader.partition.server_key import RequestUrl
 
 
@@ -83,10 +83,11 @@ class Destinations:
         """The destination of `url`.
 
         Raises:
-            RefusedUrlError: Its host is itself a private address.
+            RefusedUrlError: Its host is itself a private address, or a name that a proxy would complete.
         """
         destination = self.of_host(url.host, url.port)
-        if destination.is_guarded and not is_public_name(url.host):
+        is_completed = self._has_proxy and is_single_label(url.host)
+        if destination.is_guarded and (is_completed or not is_public_name(url.host)):
             raise RefusedUrlError(ErrorKind.FORBIDDEN_ADDRESS, f"{url.host} is not on the public internet")
         return destination
 

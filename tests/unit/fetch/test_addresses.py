@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from ray_downloader.fetch import addresses
-from ray_downloader.fetch.addresses import is_public_address, is_public_name, literal_address
+from ray_downloader.fetch.addresses import is_public_address, is_public_name, is_single_label, literal_address
 
 NOT_PUBLIC = [
     "127.0.0.1",
@@ -15,6 +15,7 @@ NOT_PUBLIC = [
     "172.31.255.255",
     "192.168.1.1",
     "169.254.169.254",
+    "168.63.129.16",
     "100.64.0.1",
     "0.0.0.0",
     "224.0.0.1",
@@ -117,13 +118,29 @@ def test_a_literal_address_is_recognised_in_every_spelling(host: str, address: s
     assert literal_address(host) == address
 
 
-@pytest.mark.parametrize("host", ["localhost", "a.localhost", "printer.local", "metadata.google.internal", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost", "a.localhost", "localhost.localdomain", "printer.local", "metadata.google.internal", "10.0.0.1",
+        "nas.home.arpa", "router.lan", "wiki.corp", "a.intranet", "a.private", "a.home",
+    ],
+)  # fmt: skip
 def test_names_of_local_things_are_not_public(host: str) -> None:
     assert not is_public_name(host)
 
 
 def test_any_other_name_may_be_public() -> None:
     assert is_public_name("localhost.example.org")
+    assert is_public_name("internal.org")
+    assert is_public_name("[2606:4700::1111]")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_single"),
+    [("metadata", True), ("a.example", False), ("2852039166", False), ("[2606:4700::1111]", False)],
+)
+def test_a_single_label_is_no_address(host: str, is_single: bool) -> None:
+    assert is_single_label(host) is is_single
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "134744072"])

@@ -86,3 +86,12 @@ def test_a_refusal_says_what_is_wrong() -> None:
 def test_a_name_that_a_proxy_looks_up_is_guarded_by_what_it_says() -> None:
     destination = Destinations(NetworkSettings(proxy="http://proxy:3128")).of(RequestUrl.parse("https://museum.org/"))
     assert (destination.is_guarded, destination.is_resolved_here) == (True, False)
+
+
+def test_a_single_label_is_not_handed_to_a_proxy_which_may_complete_it() -> None:
+    url = RequestUrl.parse("http://metadata/computeMetadata/v1/")
+    proxy = "http://proxy:3128"
+    with pytest.raises(RefusedUrlError, match="metadata is not on the public internet"):
+        Destinations(NetworkSettings(proxy=proxy)).of(url)
+    for network in (NetworkSettings(), NetworkSettings(proxy=proxy, allow_private_addresses=True)):
+        assert Destinations(network).of(url).host == "metadata"
