@@ -32,3 +32,16 @@ def file_list(paths: Iterable[Path]) -> str:
 def _matching_only(path: str) -> str:
     """The glob pattern that matches this path alone."""
     return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+
+def safe_columns(columns: Iterable[tuple[str, str]]) -> str:
+    """What to select so that no spreadsheet takes a cell for a formula (`csv_cells.py`).
+
+    Args:
+        columns: Names and types.
+    """
+    return ", ".join(_safe_text(identifier(name)) if kind == "VARCHAR" else identifier(name) for name, kind in columns)
+
+
+def _safe_text(column: str) -> str:
+    return f"CASE WHEN regexp_matches({column}, '^[=+@\\t\\r-]') THEN chr(39) || {column} ELSE {column} END AS {column}"

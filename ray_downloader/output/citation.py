@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from ray_downloader.csv_cells import safe_cell
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 
@@ -56,7 +57,7 @@ def write_citation(layout: RunLayout) -> int:
         with replacing(layout.root / CITATION) as temp, temp.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([_KEY, "count"])
-            writer.writerows(ordered)
+            writer.writerows((safe_cell(key), count) for key, count in ordered)
     return len(counts)
 
 

@@ -27,7 +27,7 @@ from ray_downloader.run_folder.base_runs import BasePlan, checksum_of_batches, s
 from ray_downloader.run_folder.identity import changed_keys, picture_keys
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 from ray_downloader.run_folder.markers import find_marker
-from ray_downloader.sql import file_list
+from ray_downloader.sql import file_list, safe_columns
 
 _SCRATCH = ".base"
 #: Rows of `base.parquet` per row group: whoever wants those of one batch reads one or two groups.
@@ -194,5 +194,7 @@ def _write_vanished(connection: duckdb.DuckDBPyConnection, layout: RunLayout, ta
         return 0
     rows = _ROWS_SQL.format(files=file_list(table.path for table in tables))
     with replacing(layout.vanished_file) as temp:
-        connection.sql(_VANISHED_SQL.format(place=_PLACE_SQL, rows=rows)).write_csv(str(temp))
+        vanished = connection.sql(_VANISHED_SQL.format(place=_PLACE_SQL, rows=rows))
+        columns = zip(vanished.columns, map(str, vanished.types), strict=True)
+        vanished.project(safe_columns(columns)).write_csv(str(temp))
     return int(count)

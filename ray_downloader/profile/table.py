@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ray_downloader.csv_cells import plain_cell, safe_cell
 from ray_downloader.errors import UserError
 from ray_downloader.profile.estimate import ServerProfile
 from ray_downloader.run_folder.atomic import write_text
@@ -96,9 +97,10 @@ def load_rows(layout: RunLayout) -> dict[str, Row]:
             missing = [column for column in _REQUIRED if column not in (reader.fieldnames or ())]
             if missing:
                 raise UserError(f"{path} has no column {missing[0]!r}; delete the file to profile the servers again")
-            return {row["server_name"]: {name: row.get(name) or "" for name in COLUMNS} for row in reader}
+            rows = [{name: plain_cell(row.get(name) or "") for name in COLUMNS} for row in reader]
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{path} is not a table ({error}); delete the file to profile the servers again") from None
+    return {row["server_name"]: row for row in rows}
 
 
 def row_of(profile: ServerProfile) -> Row:
@@ -111,7 +113,8 @@ def save_rows(layout: RunLayout, rows: Iterable[Row]) -> None:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: row["server_name"]))
+    for row in sorted(rows, key=lambda row: row["server_name"]):
+        writer.writerow({name: safe_cell(cell) for name, cell in row.items()})
     write_text(layout.profiles_table, text.getvalue())
 
 

@@ -19,8 +19,7 @@ from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.partition.database import naming_lacks
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import SERVER_NAME
-from ray_downloader.sql import file_list, literal
-from ray_downloader.sql import identifier as quoted
+from ray_downloader.sql import file_list, literal, safe_columns
 from ray_downloader.tools.context import StoredBatch
 
 #: Memory for DuckDB; what does not fit is spilled below the tool's folder.
@@ -68,17 +67,11 @@ def write_csv(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> 
         The number of rows.
     """
     names = [(name, kind) for name, kind, *_ in connection.execute(f"DESCRIBE ({query})").fetchall()]
-    cells = ", ".join(_safe_cell(name) if kind == "VARCHAR" else quoted(name) for name, kind in names)
+    cells = safe_columns(names)
     with replacing(path) as temp:
         copy = f"COPY (SELECT {cells} FROM ({query})) TO {literal(temp)} (FORMAT csv, HEADER)"
         (rows,) = connection.execute(copy).fetchall()[0]
     return int(rows)
-
-
-def _safe_cell(name: str) -> str:
-    """A column whose cells no spreadsheet takes for formulas (`rows.safe_cell`)."""
-    column = quoted(name)
-    return f"CASE WHEN regexp_matches({column}, '^[=+@\\t\\r-]') THEN chr(39) || {column} ELSE {column} END AS {column}"
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:

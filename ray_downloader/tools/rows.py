@@ -13,13 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_downloader.csv_cells import plain_cell, safe_cell
 from ray_downloader.image.stored import StoredImage
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import RAW
 
 CHUNK_ROWS = 256
-#: What spreadsheets take for the start of a formula, or skip before one.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: A unit's part of a list that the whole tool writes.
 PART = "part.csv"
 
@@ -55,20 +54,11 @@ def chunks_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[Chun
             start += batch.num_rows
 
 
-def safe_cell(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula: texts of strangers may begin like one. `read_rows` undoes it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
-
-
 def read_rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a CSV with a header, as they were before `safe_cell`."""
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            yield {name: _plain_cell(cell) for name, cell in row.items()}
-
-
-def _plain_cell(cell: str) -> str:
-    return cell[1:] if cell and cell.startswith("'") and cell[1:].startswith(_FORMULA_STARTS) else cell
+            yield {name: plain_cell(cell) for name, cell in row.items()}
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:

@@ -22,6 +22,13 @@ def test_datasets_are_counted_over_all_batches(tmp_path: Path) -> None:
     assert (tmp_path / CITATION).read_text("utf-8").split() == ["datasetKey,count", "k2,2", "k1,1"]
 
 
+def test_a_key_that_begins_like_a_formula_is_none(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path)
+    run.add([row("a", received(1), datasetKey="=cmd|x!A1")], schema=success_schema(["datasetKey"]))
+    assert write_citation(run.layout) == 1
+    assert "\n'=cmd|x!A1,1" in (tmp_path / CITATION).read_text("utf-8").replace("\r", "")
+
+
 def test_other_lists_have_no_such_file(tmp_path: Path) -> None:
     run = StoredRun(tmp_path)
     run.add([row("e", received(1))])

@@ -18,6 +18,7 @@ from ray_downloader.output.batch_folder import BatchCounts
 from ray_downloader.output.parquet import write_parquet
 from ray_downloader.partition import base_rows
 from ray_downloader.partition.base_rows import plan_base
+from ray_downloader.partition.database import open_database
 from ray_downloader.run_folder.base_runs import BasePlan, load_base_plan
 from ray_downloader.run_folder.identity import picture_keys, picture_note
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
@@ -73,6 +74,14 @@ def test_a_list_that_has_everything_leaves_no_table_of_what_vanished(tmp_path: P
     layout.vanished_file.write_text("of an earlier list")
     assert plan_base(settings, layout, [base]).vanished == 0
     assert not layout.vanished_file.exists()
+
+
+def test_what_vanished_has_no_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = earlier_run(tmp_path / "old", A)
+    named = base_rows._VANISHED_SQL.replace("SELECT source_id", "SELECT '=1+1' AS source_id")
+    monkeypatch.setattr(base_rows, "_VANISHED_SQL", named)
+    _, layout = plan(tmp_path / "new", A[1:], base)
+    assert [one["source_id"] for one in vanished(layout)] == ["'=1+1"]
 
 
 def test_without_finished_tables_nothing_is_linked(tmp_path: Path) -> None:
@@ -177,15 +186,15 @@ def test_the_database_is_the_users_alone_and_is_removed_whatever_happens(
     seen: list[tuple[int, bool]] = []
 
     @contextmanager
-    def full(folder: Path) -> Iterator[None]:
+    def full(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         seen.append((folder.stat().st_mode & 0o777, layout.base_file.exists()))
         (folder / "large").touch()
-        yield
-        raise duckdb.OutOfMemoryException("no more")
+        with open_database(folder) as connection:
+            yield connection
 
     monkeypatch.setattr(base_rows, "open_database", full)
     monkeypatch.setattr(base_rows, "_read", lambda *_: (_ for _ in ()).throw(duckdb.OutOfMemoryException("no more")))
-    with pytest.raises(UserError, match="there is not enough memory or disk to compare the list with base"):
+    with pytest.raises(UserError, match="the partition of the list needs more memory than this process may use"):
         plan_base(settings, layout, [base])
     assert seen == [(0o700, False)], "a plan that is not true any more is removed first"
     assert not (layout.root / ".base").exists()

@@ -108,3 +108,11 @@ def test_what_a_server_asked_the_probe_for_outlives_it(layout: RunLayout) -> Non
         "both.example": ProfiledWait(2.5, 1_764_275_123.0),
         "delay.example": ProfiledWait(10.0, None),
     }
+
+
+def test_no_cell_is_a_formula_and_all_come_back_as_they_were(layout: RunLayout) -> None:
+    odd = {**row("-1.example"), "note": "=HYPERLINK(0)"}
+    save_rows(layout, [odd])
+    assert "'-1.example," in layout.profiles_table.read_text("utf-8")
+    assert ",'=HYPERLINK(0)" in layout.profiles_table.read_text("utf-8")
+    assert load_rows(layout) == {"-1.example": odd}
