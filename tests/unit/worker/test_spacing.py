@@ -57,3 +57,24 @@ def test_what_was_long_ago_is_forgotten() -> None:
     spacing = spacing_of(starts_s, starts_s)
     assert min(after - before for before, after in pairwise(starts_s)) < 0.02
     assert spacing.comparable_at_s(FIRST) > starts_s[-1] + 0.5
+
+
+@pytest.mark.parametrize(("late_s", "is_known"), [(0.0, True), (0.9e-3, True), (1.1e-3, False)])
+def test_a_request_is_known_by_when_it_was_sent_within_a_millisecond(late_s: float, is_known: bool) -> None:
+    spacing = Spacing()
+    spacing.started(5.0)
+    spacing.served(5.0 - late_s)
+    assert spacing.comparable_at_s(FIRST) == 5.0 + APART_S, "nothing went before it"
+    assert bool(spacing._served) is is_known
+
+
+def test_the_first_request_of_all_followed_none() -> None:
+    spacing = spacing_of([5.0], [5.0])
+    assert spacing._served[0] == (5.0, (float("inf"),) * len(SCALES))
+    spacing.started(6.0)
+    spacing.served(6.0)
+    assert spacing._served[1] == (6.0, (1.0, *(float("inf"),) * (len(SCALES) - 1)))
+
+
+def test_scales_are_the_next_eight_requests_and_two_longer_ones() -> None:
+    assert SCALES == (1, 2, 3, 4, 5, 6, 7, 8, 13, 21)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ray_downloader import image
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.base import FetchRequest
+from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult
 from ray_downloader.fetch.fake import Reply
+from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
+from ray_downloader.worker.budgets import BudgetReply
 from ray_downloader.worker.loop import IDLE_POLL_S, MAX_IN_FLIGHT, PROGRESS_INTERVAL_S
-from tests.unit.worker.worker_run import POLITE, Run, found
+from ray_downloader.worker.progress import Progress, ProgressDelta
+from ray_downloader.worker.request_policy import Failure
+from tests.unit.worker.worker_run import POLITE, Run, found, picture
 
 pytestmark = pytest.mark.stage
 GONE = Reply(ErrorKind.HTTP_4XX, 404, after_s=0.01)
@@ -122,3 +128,87 @@ def test_a_worker_polls_briefly_while_an_answer_of_its_budget_is_on_its_way(tmp_
     assert worker._patience_s(10.0, 10.01) == pytest.approx(0.01)
     assert worker._patience_s(10.0, 10.0) == 0.003, "something waits for room, not for time"
     worker.finish()
+
+
+def test_what_a_task_reports_adds_up_to_what_it_did(tmp_path: Path) -> None:
+    def script(request: FetchRequest) -> Reply:
+        if "lost" in request.url:
+            return Reply(ErrorKind.DNS, None, dns_failure=DnsFailure.NO_ANSWER, after_s=0.01)
+        if "unknown" in request.url:
+            return Reply(ErrorKind.DNS, None, dns_failure=DnsFailure.NO_SUCH_NAME, after_s=0.01)
+        return replace(GONE, after_s=0.25) if "gone" in request.url else found(request)
+
+    run = Run(
+        tmp_path, [*urls(4), *urls(2, "gone.example"), *urls(1, "lost.example"), *urls(1, "unknown.example")], script
+    )
+    reports: list[ProgressDelta] = []
+    report = run.host.report
+
+    def noted(delta: ProgressDelta) -> BudgetReply:
+        reports.append(delta)
+        return report(delta)
+
+    run.host.report = noted  # type: ignore[method-assign] # to see what comes
+    run.slice(seconds=2.5)
+    total = Progress()
+    for number, one in enumerate(reports):
+        total.add(one, float(number))
+    images, gone = total.settled["a.example", ""], total.settled["gone.example", "http_4xx"]
+    assert (images, gone) == (4, 2)
+    assert total.answered == 6
+    assert total.unreached["lost.example"] == total.unresolved >= 1
+    assert total.unreached["unknown.example"] == total.turned_away >= 1
+    assert total.statuses["a.example", "200"] == 4 and total.statuses["gone.example", "404"] == 2
+    assert total.size_bytes == 4 * len(picture())
+    assert total.stored_bytes == 4 * len(image.process(picture(), image.ImageOptions.of(run.settings)).image)
+    assert total.ttfb_s["gone.example"] == pytest.approx(0.5)
+    assert {one.holder for one in reports} == {"task"}
+    assert reports[0].queues == (8, 0, 0), "nothing was assigned yet"
+    assert reports[-1].queues[1:] == (0, 0)
+    assert [one.is_busy for one in reports][-1] is False, "only servers in trouble are left"
+
+
+def test_an_answer_that_cannot_be_processed_costs_its_row_and_is_told_to_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path, urls(3))
+    read = run.policy.failure_of
+
+    def failing(result: FetchResult, *arguments: object, **options: bool) -> Failure | None:
+        if len(run.fetcher.started) == 2:
+            raise RuntimeError("a header that nobody expected")
+        return read(result, *arguments, **options)  # type: ignore[arg-type] # passed on
+
+    monkeypatch.setattr(run.policy, "failure_of", failing)
+    run.slice()
+    assert run.kinds() == {"internal": 1}
+    assert run.read(ERRORS, "error_msg") == ["RuntimeError('a header that nobody expected')"]
+    assert run.read(ERRORS, "http_status") == [200]
+    assert len(run.read(SUCCESSES, "uuid")) == 2
+    assert run.host.snapshots()["a.example"]["requests"] == 3
+
+
+@pytest.mark.parametrize(("hops", "kinds"), [(5, {}), (6, {"redirect_loop": 1})])
+def test_as_many_redirects_are_followed_as_may_be(tmp_path: Path, hops: int, kinds: dict[str, int]) -> None:
+    def script(request: FetchRequest) -> Reply:
+        number = int(request.url.rpartition("/")[2].partition(".")[0])
+        if number == hops:
+            return found(request)
+        return Reply(None, 302, redirect_url=f"http://a.example/{number + 1}.jpg", after_s=0.01)
+
+    run = Run(tmp_path, ["http://a.example/0.jpg"], script, {"network": {"max_redirects": 5}})
+    run.slice()
+    assert run.kinds() == kinds
+    assert len(run.fetcher.started) == 6
+    if kinds:
+        assert run.read(ERRORS, "error_msg") == ["over 5 redirects"]
+
+
+def test_a_403_that_stays_alone_is_believed_after_as_many_attempts_as_a_row_has(tmp_path: Path) -> None:
+    def script(request: FetchRequest) -> Reply:
+        return Reply(ErrorKind.HTTP_4XX, 403, after_s=0.01)
+
+    run = Run(tmp_path, ["http://a.example/0.jpg", "http://a.example/1.jpg"], script, {"network": {"max_attempts": 2}})
+    run.slice(seconds=100_000.0)
+    assert run.kinds() == {"http_4xx": 2}
+    assert set(run.asked().values()) == {2}
