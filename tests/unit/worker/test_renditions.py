@@ -13,7 +13,9 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import SUCCESSES
-from ray_downloader.worker.renditions import REFUSED_AFTER
+from ray_downloader.worker.renditions import REFUSED_AFTER, Renditions
+from ray_downloader.worker.row import Row
+from tests.support.rows import a_row
 from tests.unit.worker.worker_run import Run, found, picture
 
 BASE = "https://inaturalist-open-data.s3.amazonaws.com/photos"
@@ -139,3 +141,121 @@ def test_what_was_learned_about_a_row_travels_with_it_to_other_tasks(tmp_path: P
     assert run.read(SUCCESSES, "rendition") == ["iiif 1000,"] * 2
     assert max(run.asked().values()) == 1
     assert len(run.asked()) == 6
+
+
+# -- what a task has learned about a server --------------------------------------------------------------------------
+
+
+def _rows(count: int) -> list[Row]:
+    return [a_row(url, number) for number, url in enumerate(PICTURES[:count])]
+
+
+def _learned(direct: int = 0, sizes: int = 0) -> Renditions:
+    """What is known after so many rows were refused a version, and so many a version and its document."""
+    renditions = Renditions(448)
+    for number, row in enumerate(_rows(direct + sizes)):
+        renditions.choose(row)
+        row.has_asked_sizes = number >= direct
+        row.url = row.identifier
+        renditions.note_stored(row)
+    return renditions
+
+
+def _chosen(renditions: Renditions) -> Row:
+    row = a_row(PICTURES[19])
+    renditions.choose(row)
+    return row
+
+
+def test_a_row_begins_with_a_version_and_keeps_the_listed_picture_behind_it() -> None:
+    row = _chosen(Renditions(448))
+    assert row.asks_for_version and not row.has_asked_sizes
+    assert row.rendition is not None and row.rendition.sizes_url == f"{SERVICE}/19/info.json"
+    assert row.mirrors == [row.identifier]
+
+
+def test_without_a_wish_or_with_a_checksum_or_of_an_unknown_site_nothing_is_chosen() -> None:
+    assert _chosen(Renditions(0)).rendition is None
+    row = a_row(PICTURES[0])
+    row.listed = (None,)  # type: ignore[assignment] # any stands for a listed checksum
+    Renditions(448).choose(row)
+    assert row.rendition is None
+    row = a_row("http://a.example/1.jpg")
+    Renditions(448).choose(row)
+    assert row.rendition is None
+
+
+@pytest.mark.parametrize(("refused", "is_pointless"), [(2, False), (3, True)])
+def test_after_three_refusals_a_server_has_no_such_version(refused: int, is_pointless: bool) -> None:
+    row = _chosen(_learned(direct=refused))
+    assert row.asks_for_version is (not is_pointless or row.url == f"{SERVICE}/19/info.json")
+    assert row.asks_for_sizes is is_pointless, "its document may name another"
+    assert row.has_asked_sizes is is_pointless
+
+
+@pytest.mark.parametrize(("refused", "is_pointless"), [(2, False), (3, True)])
+def test_after_three_documents_in_vain_the_listed_picture_is_requested(refused: int, is_pointless: bool) -> None:
+    row = _chosen(_learned(sizes=refused))
+    assert (row.rendition is None) is is_pointless
+
+
+def test_a_document_that_names_nothing_is_not_asked_for_where_versions_are_served() -> None:
+    renditions = _learned(sizes=3)
+    served = a_row(PICTURES[10])
+    Renditions(448).choose(served)
+    assert renditions.note_stored(served), "a version was served, so others may choose again"
+    row = _chosen(renditions)
+    assert row.asks_for_version
+    assert row.rendition is not None and row.rendition.sizes_url == ""
+
+
+def test_what_is_learned_is_of_one_server() -> None:
+    renditions = _learned(sizes=3)
+    row = a_row(PICTURES[0])
+    row.server = "other.example"
+    renditions.choose(row)
+    assert row.asks_for_version
+
+
+def test_a_stored_picture_tells_something_new_only_when_something_changes() -> None:
+    renditions = Renditions(448)
+    told = []
+    for row in _rows(5):
+        renditions.choose(row)
+        row.url = row.identifier
+        told.append(renditions.note_stored(row))
+    assert told == [False, False, True, False, False]
+    assert not renditions.note_stored(a_row("http://a.example/1.jpg")), "without a version nothing is learned"
+
+
+def test_versions_by_document_show_that_others_are_not_there() -> None:
+    renditions = Renditions(448)
+    for row in _rows(REFUSED_AFTER):
+        renditions.choose(row)
+        row.has_asked_sizes = True
+        renditions.note_stored(row)
+    row = _chosen(renditions)
+    assert row.asks_for_sizes
+    assert not renditions.learn_sizes(row, b"{}")
+    assert renditions.learn_sizes(row, json.dumps(INFO).encode())
+    assert row.url == PICTURES[19].replace("full/full", "full/1000,")
+
+
+def test_rows_that_wait_go_past_what_their_server_was_found_not_to_have() -> None:
+    waiting = _chosen(Renditions(448))
+    Renditions(448).choose_again(waiting)
+    assert waiting.asks_for_version, "nothing is known"
+    _learned(direct=3).choose_again(waiting)
+    assert waiting.asks_for_sizes and waiting.has_asked_sizes
+    _learned(direct=3).choose_again(waiting)
+    assert waiting.asks_for_sizes, "that is still to be found out"
+    _learned(sizes=3).choose_again(waiting)
+    assert (waiting.url, waiting.mirrors) == (waiting.identifier, [])
+    both = _chosen(Renditions(448))
+    _learned(sizes=3).choose_again(both)
+    assert both.url == both.identifier
+    without = _chosen(Renditions(448))
+    assert without.rendition is not None
+    without.rendition = replace(without.rendition, sizes_url="")
+    _learned(direct=3).choose_again(without)
+    assert without.url == without.identifier
