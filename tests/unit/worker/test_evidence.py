@@ -341,3 +341,25 @@ def test_a_row_is_comparable_at_once_unless_it_was_refused_a_few_times() -> None
     for refusals, failed_at_s, expected in ((0, 1.0, at_once), (1, None, at_once), (8, 1.0, at_once), (7, 1.0, 11.0)):
         row.refusals, row.failed_at_s = refusals, failed_at_s
         assert judge.comparable_at_s(row) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "others"), [(THROTTLED, (BROKEN, GONE)), (BROKEN, (THROTTLED, GONE)), (GONE, (THROTTLED, BROKEN))]
+)
+def test_a_row_is_odd_for_one_sort_of_failure_only(first: Failure, others: tuple[Failure, ...]) -> None:
+    judge, (odd,) = FaultJudge(), rows_of(1)
+    judge.judge(odd, first, 0.0)
+    odd.failure = first
+    judge.notice_served(1.0)
+    judge.review(odd)
+    assert is_own_fault(odd, first) and is_own_fault(odd, None)
+    assert [is_own_fault(odd, other) for other in others] == [False, False]
+
+
+def test_a_url_that_is_served_again_ends_what_was_counted_before_it_was_asked() -> None:
+    judge, (before, after) = FaultJudge(), rows_of(2)
+    judge.judge(before, THROTTLED, 1.0)
+    judge.judge(after, THROTTLED, 3.0)
+    judge.notice_control([], 2.0)
+    judge.blame_server()
+    assert [row.owes_attempt for row in (before, after)] == [True, False]

@@ -103,3 +103,20 @@ def test_an_outage_that_a_packed_state_has_missed_is_made_up_for() -> None:
     assert not again.is_at_rest(LATER + 8.0) or awake.is_at_rest(LATER + 8.0)
     assert again.snapshot(LATER + 8.0) == awake.snapshot(LATER + 8.0)
     assert again.snapshot(LATER + 8.0)["condition"] == "healthy"
+
+
+def test_a_packed_state_takes_little_as_all_are_of_the_same_pieces() -> None:
+    found = kept(**{f"s{number}": a_state(SERVED) for number in range(4)})
+    using_another(found, LATER)
+    using_another(found, LATER)
+    sizes = [len(packed) for packed in found._packed.values()]
+    assert len(sizes) == 4 and max(sizes) < 500
+
+
+def test_states_are_packed_a_few_at_a_time_those_that_rest_longest_first() -> None:
+    found = KeptStates(0)
+    for number in range(6):
+        found.add(f"s{number}", a_state(SERVED), float(number))
+    assert using_another(found, 100.0) == ["s0", "s1", "s2", "s3"]
+    assert using_another(found, 100.0) == ["s0", "s1", "s2", "s3", "s4", "s5"]
+    assert found.use("nobody", 100.0) is None
