@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -293,13 +294,71 @@ def test_a_run_folder_of_the_legacy_project_is_left_alone(tmp_path: Path) -> Non
     assert older.exists()
 
 
-def test_ten_kinds_of_list_are_described_and_the_others_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kinds", "more"), [(10, []), (12, ["2 more kinds of list"])])
+def test_ten_kinds_of_list_are_described_and_the_others_counted(tmp_path: Path, kinds: int, more: list[str]) -> None:
     folder = tmp_path / "lists"
     folder.mkdir()
-    for number in range(12):
+    for number in range(kinds):
         (folder / f"{number:02}.csv").write_text(f"url,c{number}\nhttp://a.example/{number}.jpg,x\n")
     settings = Settings.from_config({"path_to_input": str(folder), "path_to_output": str(tmp_path / "out")})
     said: list[str] = []
     partition(settings, RunLayout.of(settings), said.append)
     assert sum("read as" in sentence for sentence in said) == 10
-    assert "2 more kinds of list" in said
+    assert [sentence for sentence in said if "more kinds" in sentence] == more
+
+
+def test_scratch_is_the_users_alone_holds_nothing_old_and_is_removed_whatever_happens(tmp_path: Path) -> None:
+    """It holds the whole list, which may have passwords."""
+    (tmp_path / "urls.txt").write_text(f"{U}\n{V}\n")
+    settings = Settings.from_config({"path_to_input": str(tmp_path / "urls.txt"), "path_to_output": tmp_path / "out"})
+    scratch = tmp_path / "out" / ".partition"
+    scratch.mkdir(parents=True)
+    (scratch / "old").touch()
+    seen: list[tuple[int, bool, list[str]]] = []
+
+    def look(first_urls: Callable[[], Iterable[str]]) -> None:
+        seen.append((scratch.stat().st_mode & 0o777, (scratch / "old").exists(), list(first_urls())))
+        raise UserError("it may not be")
+
+    for _ in range(2):
+        with pytest.raises(UserError, match="it may not be"):
+            partition(settings, RunLayout.of(settings), check_first=look)
+        assert not scratch.exists()
+    assert seen == [(0o700, False, [U, V])] * 2
+
+
+def test_what_is_left_of_an_earlier_partition_is_removed_before_the_list_is_read(tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").write_text(f"{U}\n")
+    out = tmp_path / "out"
+    result = partitioned(tmp_path / "urls.txt", out)
+    for name in ("rows-00007.parquet", "old.json", ".old.tmp"):
+        (out / "urls" / name).touch()
+    (out / "urls" / "mine.txt").touch()
+
+    def look(_first_urls: object) -> None:
+        assert [path.name for path in (out / "urls").iterdir()] == ["mine.txt"]
+
+    settings = Settings.from_config({"path_to_input": str(tmp_path / "urls.txt"), "path_to_output": out})
+    assert partition(settings, result.layout, check_first=look) == result.summary
+
+
+def test_a_list_without_rows_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").write_text("url\n")
+    with pytest.raises(UserError, match=r"urls\.txt has no rows$"):
+        partitioned(tmp_path / "urls.txt", tmp_path / "out", {"name": "generic"})
+
+
+def test_corrections_of_cells_are_reported_if_there_are_any(tmp_path: Path) -> None:
+    for content, said in (
+        (f"url\n{U}\n", []),
+        (f"url\n{U}|{V}\n//b.example/1.jpg\nc.example/1.jpg\n", [
+            "URLs without a scheme, completed with https://: 2",
+            "rows with several URLs: 1; each URL has a row of its own, 2 in all",
+        ]),
+    ):  # fmt: skip
+        (tmp_path / "urls.csv").write_text(content)
+        values = {"path_to_input": str(tmp_path / "urls.csv"), "path_to_output": tmp_path / "out"}
+        settings, told = Settings.from_config(values), []
+        partition(settings, RunLayout.of(settings), told.append)
+        assert told[1:] == said
+        assert told[0].startswith("urls.csv read as: ")

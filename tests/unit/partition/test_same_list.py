@@ -270,3 +270,63 @@ def test_what_was_found_is_reported_with_its_counts(run: Run) -> None:
     )
     (sentence,) = said
     assert sentence.startswith("the new rows of the list were added: 60 rows are the same, 40 are new, 0 are gone")
+
+
+def settled(run: Run, **groups: Any) -> list[str]:
+    """What is said when the list is settled."""
+    said: list[str] = []
+    given = {"path_to_input": str(run.list), "path_to_output": run.folder / "out", **groups}
+    settings = Settings.from_config(given)
+    same_list.settle_list(settings, RunLayout.of(settings), ".trash", said.append)
+    return said
+
+
+def test_a_list_that_was_touched_and_has_the_same_rows_is_said_once(run: Run) -> None:
+    assert settled(run) == []
+    run.list.write_text("\n".join(reversed(run.list.read_text().splitlines())) + "\n", "utf-8")
+    assert settled(run) == [
+        "the list was touched, and its rows are those of this run: 60 rows are the same, 0 are new, 0 are gone"
+    ]
+    assert settled(run) == []
+
+
+def test_a_list_that_only_became_shorter_leaves_a_run_that_may_be_extended_as_it_is(run: Run) -> None:
+    layout = run.call()
+    rejected, before = layout.rejected_table.read_bytes(), index(run)
+    run.list.write_text("\n".join([*urls(range(50)), "nonsense"]) + "\n", "utf-8")
+    (sentence,) = settled(run, list="extend")
+    assert sentence.endswith("50 rows are the same, 0 are new, 10 are gone")
+    assert (layout.rejected_table.read_bytes(), index(run)) == (rejected, before)
+    assert settled(run, list="extend") == settled(run, list="keep") == settled(run) == []
+    identity, _ = load_identity(layout)
+    assert identity is not None and identity.listed.rows == 52
+
+
+def test_a_run_of_an_earlier_version_knows_its_list_by_its_settings(run: Run) -> None:
+    out = run.folder / "out"
+    (out / "run.json").unlink()
+    run.list.unlink()
+    (sentence,) = settled(run)
+    assert sentence == f"path_to_input={run.list} does not exist any more; the run continues with its own rows"
+    with pytest.raises(UserError, match="does not exist"):
+        settled(run, path_to_input=str(run.folder / "other.txt"))
+    (out / "settings.json").write_text("damaged")
+    with pytest.raises(UserError, match="does not exist"):
+        settled(run)
+
+
+def test_why_a_list_is_compared_with_the_rows_of_a_run_without_a_note_is_said(run: Run) -> None:
+    (run.folder / "out" / "run.json").unlink()
+    why, found = settled(run)
+    assert why.endswith(": the list is compared with the rows of the run")
+    assert found.startswith("the list was touched, and its rows are those of this run: 60 rows are the same")
+
+
+def test_an_extension_is_noted_with_the_number_of_rows_that_it_has(run: Run) -> None:
+    run.write(range(100))
+    settled(run, list="extend")
+    known = json.loads((run.folder / "out" / "run.json").read_text("utf-8"))
+    assert known["list"]["rows"] == 101
+    assert known["batches"]["extended"] is True
+    assert known["batches"]["accepted_rows"] == 100
+    assert not [path.name for path in (run.folder / "out").iterdir() if path.name.startswith(".a")]
