@@ -210,3 +210,26 @@ def test_a_rejected_row_of_an_earlier_version_has_no_detail(lists: Lists) -> Non
     pq.write_table(table.drop_columns(["detail"]), run.rejected_table)
     lists.add([*of("a", 1, 3), "2,mailto:x"], run)
     assert rejected(run) == [("2", "mailto:x")]
+
+
+def test_what_a_kill_left_beside_a_run_is_removed_first_and_nothing_is_left_after(lists: Lists) -> None:
+    run = lists.run_of(["1,http://a.example/1.jpg"])
+    for name in (STAGED, ADDED):
+        (run.root / name).mkdir()
+        (run.root / name / "old").touch()
+    settings = lists.settings(["1,http://a.example/1.jpg", "2,http://a.example/2.jpg"])
+    with partitioned(settings, run, lambda _: None) as listed:
+        assert listed.urls == run.root / STAGED
+        assert not (listed.urls / "old").exists()
+        assert list(added_rows(run, listed, settings.downloader_parameters))[-1] == f"{ADDED}/batches.parquet"
+        assert not (run.root / ADDED / "old").exists()
+    assert not (run.root / STAGED).exists()
+    with pytest.raises(UserError), partitioned(lists.settings(["1,nonsense"]), run, lambda _: None):
+        pytest.fail("there is nothing to download")
+    assert not (run.root / STAGED).exists()
+
+
+def test_a_comparison_is_equal_if_nothing_is_new_or_gone() -> None:
+    assert [Comparison(1, new, gone, 1).is_equal for new, gone in ((0, 0), (1, 0), (0, 1), (1, 1))] == [
+        True, False, False, False,
+    ]  # fmt: skip

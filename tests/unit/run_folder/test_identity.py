@@ -15,6 +15,7 @@ from ray_downloader.run_folder.identity import (
     batch_keys,
     changed_keys,
     cut_as_before,
+    earlier_pictures,
     load_identity,
     picture_keys,
     picture_note,
@@ -100,3 +101,39 @@ def test_a_run_with_another_list_keeps_what_else_is_known_of_it() -> None:
     assert (now.listed, now.rows) == (LISTED, row_keys(settings()))
     assert (now.pictures, now.batches, now.others) == (before.pictures, before.batches, before.others)
     assert with_list(None, LISTED, settings()) == RunIdentity(LISTED, row_keys(settings()))
+
+
+def test_a_note_about_pictures_is_their_keys_in_a_fixed_order() -> None:
+    note = picture_note(settings())
+    assert json.loads(note) == picture_keys(settings())
+    assert list(json.loads(note)) == sorted(picture_keys(settings()))
+
+
+def test_pictures_of_a_run_without_a_note_are_known_by_its_settings(layout: RunLayout) -> None:
+    assert earlier_pictures(layout) == {}
+    document = {"image": {"quality": 90, "encode": "webp"}, "downloader_parameters": {"image_size": 99, "other": 1}}
+    layout.settings_file.write_text(json.dumps(document))
+    assert earlier_pictures(layout) == {
+        "image.quality": 90, "image.encode": "webp", "downloader_parameters.image_size": 99,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"image": 3, "downloader_parameters": {"image_size": 1}}', '{"image": {}}']
+)
+def test_settings_that_do_not_say_what_pictures_are_say_nothing(layout: RunLayout, text: str) -> None:
+    layout.settings_file.write_text(text)
+    assert earlier_pictures(layout) == {}
+
+
+def test_rows_are_cut_again_as_they_were_and_as_far_as_that_is_known() -> None:
+    now = settings(downloader_parameters={"batch_size": 10, "pool_below": 20, "image_size": 64})
+    again = cut_as_before(now, {"batch_size": 7, "accepted_rows": 3, "extended": True}).downloader_parameters
+    assert (again.batch_size, again.pool_below, again.image_size) == (7, 20, 64)
+    assert cut_as_before(now, {}) == now
+    assert batch_keys(now, 3) == {"batch_size": 10, "pool_below": 20, "accepted_rows": 3}
+
+
+def test_a_header_of_http_is_none_of_the_list() -> None:
+    for header, key in ((True, True), (False, False), ("X-A: b", None)):
+        assert row_keys(settings(downloader_parameters={"header": header}))["downloader_parameters.header"] is key
