@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -14,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ray_downloader.output.parquet import MAX_GROUP_BYTES, MAX_GROUP_ROWS, MIN_GROUP_ROWS, row_groups, write_parquet
+from ray_downloader.output.parquet import (
+    MAX_GROUP_BYTES,
+    MAX_GROUP_ROWS,
+    MIN_GROUP_ROWS,
+    picture_notes,
+    row_groups,
+    with_notes,
+    write_parquet,
+)
 
 SCHEMA = pa.schema(
     [
@@ -187,3 +196,58 @@ def test_words_are_kept_in_dictionaries_and_numbers_and_pictures_are_not(tmp_pat
 
 def test_groups_are_bounded_by_what_a_worker_can_hold() -> None:
     assert (MIN_GROUP_ROWS, MAX_GROUP_ROWS, MAX_GROUP_BYTES) == (100, 1_000, 33_554_432)
+
+
+def test_leaves_of_nested_pictures_are_treated_as_their_column(tmp_path: Path) -> None:
+    schema = pa.schema(
+        [
+            ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+            ("boxes", pa.list_(pa.struct([("name", pa.string()), ("at", pa.list_(pa.int32()))]))),
+        ]
+    )
+    row = {"image": {"bytes": b"x", "path": "a.jpg"}, "boxes": [{"name": "n", "at": [1, 2]}]}
+    write_parquet(tmp_path / "x.parquet", schema, [pa.RecordBatch.from_pylist([row] * 3, schema=schema)])
+    columns = columns_of(tmp_path / "x.parquet")
+    assert {name: one.compression for name, one in columns.items()} == {
+        "image.bytes": "UNCOMPRESSED", "image.path": "UNCOMPRESSED",
+        "boxes.list.element.name": "ZSTD", "boxes.list.element.at.list.element": "ZSTD",
+    }  # fmt: skip
+    assert pq.read_table(tmp_path / "x.parquet").to_pylist() == [row] * 3
+
+
+@pytest.mark.parametrize("counts", [[1000], [1099], [1100], [1101], [100, 1000], [2100], [999, 1], [1, 999, 100, 1]])
+def test_groups_at_the_edges_of_their_length(counts: list[int]) -> None:
+    groups = list(row_groups(batches_of(counts)))
+    names = [name for group in groups for name in group.column("uuid").to_pylist()]
+    assert names == [f"uuid-{row:06d}" for row in range(sum(counts))]
+    assert all(100 <= group.num_rows <= 1_000 for group in groups)
+
+
+def test_a_picture_as_large_as_a_group_is_written_before_the_next_is_read() -> None:
+    """Of several such pictures only one is held."""
+    read: list[int] = []
+
+    def pictures() -> Iterator[pa.RecordBatch]:
+        for number in range(3):
+            read.append(number)
+            yield rows(number, 1, image_bytes=MAX_GROUP_BYTES)
+
+    for number, group in enumerate(row_groups(pictures())):
+        assert (group.num_rows, read) == (1, list(range(number + 1)))
+
+
+def test_small_rows_before_and_after_a_large_one_are_groups_of_their_own() -> None:
+    batches = [rows(0, 5), rows(5, 1, image_bytes=MAX_GROUP_BYTES), rows(6, 5)]
+    assert [group.num_rows for group in row_groups(batches)] == [5, 1, 5]
+
+
+def test_notes_about_pictures_are_read_as_they_were_written(tmp_path: Path) -> None:
+    assert picture_notes(None) == picture_notes({}) == []
+    schema = with_notes(pa.schema([("a", pa.int64())], metadata={"mine": "x"}), ["one", "two"])
+    assert picture_notes(schema.metadata) == ["one", "two"]
+    assert schema.metadata[b"mine"] == b"x"
+    for notes in ([], ["one"]):
+        write_parquet(tmp_path / "x.parquet", SCHEMA, [rows(0, 1)], notes)
+        metadata = pq.read_metadata(tmp_path / "x.parquet").metadata
+        assert picture_notes(metadata) == notes
+        assert (b"ray_downloader.pictures" in metadata) is bool(notes)

@@ -39,3 +39,13 @@ def test_a_tool_that_only_counts_has_no_units_and_nothing_to_publish(run: Stored
     assert tool.work() is None
     with pytest.raises(UserError, match=r"tool=stats changes no images.*apply"):
         tool.staged()
+
+
+@pytest.mark.parametrize(
+    "marker", ["", "[]", "{", '{"counts": {}}', '{"stamp": "one"}', '{"stamp": "one", "counts": 3}']
+)
+def test_a_unit_whose_marker_is_damaged_is_done_again(tmp_path: Path, marker: str) -> None:
+    unit = Unit(tmp_path / "unit", (), "one")
+    unit.complete({})
+    (tmp_path / "unit" / "_completed").write_text(marker)
+    assert unit.counts() is None

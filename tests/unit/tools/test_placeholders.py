@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -136,3 +137,21 @@ def test_link_health_counts_what_was_rejected_as_replaced(tmp_path: Path) -> Non
     after = run_here(run.tool("link_health"))
     assert before["replaced"] == after["replaced"] == LEAST_ALIKE
     assert after["no_image"] == 0
+
+
+def test_a_run_without_images_has_no_placeholders_and_notes_none(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "out")
+    assert reject_placeholders(run.layout) == 0
+    assert not run.layout.placeholders_file.exists()
+
+
+def test_what_was_found_is_kept_by_server_and_a_damaged_file_of_it_is_as_good_as_none(tmp_path: Path) -> None:
+    run = _run(tmp_path / "out")
+    run.layout.placeholders_file.write_text("[1]")
+    reject_placeholders(run.layout)
+    ((server, hashsum),) = json.loads(run.layout.placeholders_file.read_text())
+    assert server == "a.example" and len(hashsum) == 32
+    run.layout.placeholders_file.write_text(json.dumps([["z.example", "0"], [server, hashsum]]))
+    before = run.layout.placeholders_file.read_text()
+    assert reject_placeholders(run.layout) == 0
+    assert run.layout.placeholders_file.read_text() == before, "nothing new was found"
