@@ -107,6 +107,7 @@ def test_a_drained_and_then_a_killed_tool_continue_and_the_result_can_be_applied
     assert {path: path.read_bytes() for path in run.layout.images.rglob("*.parquet")} == before
 
 
+@pytest.mark.thorough
 def test_a_custom_tool_of_three_classes_works_from_a_file_and_from_python(run: StoredRun, tmp_path: Path) -> None:
     (tmp_path / "my_custom_tools.py").write_text(CUSTOM)
     config = tmp_path / "config.yaml"

@@ -140,7 +140,7 @@ def test_a_timeout_on_a_kept_connection_says_nothing_of_the_server() -> None:
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.DNS, ErrorKind.CONNECT])
-@pytest.mark.parametrize("place", [0, 150, 299])
+@pytest.mark.parametrize("place", [0, thorough(150), 299])
 def test_a_url_whose_port_nobody_listens_on_among_good_ones(kind: ErrorKind, place: int) -> None:
     """Asked for 2,389 times: of one host, `https:` was dead and `http:` alive."""
     fates = [Row(0)] * 300
@@ -377,7 +377,7 @@ def test_a_limit_of_one_request_in_five_seconds_is_found_and_kept(depth: int, co
     assert len(asked(run.arrivals[0])) <= count + 30
 
 
-@pytest.mark.parametrize("status", [thorough(429), 503])
+@pytest.mark.parametrize("status", [thorough(429), thorough(503)])
 def test_neighbours_that_are_refused_for_ever_among_good_rows(status: int) -> None:
     """14,035 requests for 1,144 rows: each time that a good one was served, the others had one more try."""
     run = run_world(one_server(*rows(500), *rows(144, Says(status)), *rows(500), rate_rps=4.0))

@@ -11,7 +11,7 @@ from tests.simulation.world import World
 
 WORLDS = 300
 #: So many of them in `make test`; the others in `make test-thorough`.
-QUICK_WORLDS = 60
+QUICK_WORLDS = 40
 #: Worlds of which something does not hold yet; `python -m tests.simulation SEED` shows it.
 #: 106: 692 s where 671 are allowed. 235: 722 s where 682 are. In both most rows refuse their first visits.
 OPEN = {106, 235}

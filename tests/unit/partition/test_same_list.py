@@ -24,6 +24,7 @@ from ray_downloader.run_folder.identity import load_identity
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.moves import Moves, finish_moves, make_moves
 from tests.support.kills import Killed, killed_at
+from tests.support.thorough import thorough
 
 pytestmark = pytest.mark.stage
 
@@ -200,7 +201,9 @@ def test_keys_that_choose_the_same_rows_change_nothing_and_others_are_named(run:
 NOTE_OF_ANOTHER_VERSION = '{"version": 99, "list": {"color": 1}, "x": 2}'
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"list": 3}', NOTE_OF_ANOTHER_VERSION])
+@pytest.mark.parametrize(
+    "content", [None, thorough(""), thorough("{"), "[]", thorough('{"list": 3}'), NOTE_OF_ANOTHER_VERSION]
+)
 def test_a_run_without_a_usable_note_of_what_it_is_is_adopted_if_the_rows_agree(run: Run, content: str | None) -> None:
     note = run.folder / "out" / "run.json"
     note.unlink() if content is None else note.write_text(content)

@@ -12,7 +12,7 @@ import pytest
 from ray_downloader.errors import UserError
 from tests.support.lists import Partitioned, partitioned, real_data
 
-pytestmark = pytest.mark.stage
+pytestmark = [pytest.mark.stage, pytest.mark.thorough]
 
 IMG = "http://img.example.org/img/"
 A, B = f"{IMG}a.jpg", f"{IMG}b.jpg"
