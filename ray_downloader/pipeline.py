@@ -178,7 +178,7 @@ def _run_held(
     SecretHeaders.read(settings, os.environ)  # better to report a missing variable now than in a worker
     if settings.mode == "run" and "download" in settings.stages:
         require_free_port(settings.cluster)  # likewise
-    settings = settings.model_copy(update={"base": tuple(str(whole_run(path)) for path in settings.base)})
+    settings = settings.model_copy(update={"base": tuple(str(whole_run(path, "base")) for path in settings.base)})
     require_base(settings, layout)
     finish_moves(layout.root)
     for folder in (layout.root, layout.urls, layout.schedules, layout.robots, layout.logs):
@@ -435,7 +435,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
     before = None if result.seconds else load_summary(layout)
     summary = summarise(listed, status, figures, before)
     if settings.base and (plan := load_base_plan(layout)) is not None:
-        summary["base"] = base_figures(plan, status.reused, layout.vanished_file.name)
+        summary["base"] = base_figures(replace(plan, runs=plan.places), status.reused, layout.vanished_file.name)
     if citation := cite(layout, settings.path_to_input, (load_summary(layout) or {}).get("citation")):
         summary["citation"] = citation
         _say_how_to_cite(citation)

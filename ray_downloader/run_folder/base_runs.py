@@ -18,6 +18,7 @@ from ray_downloader.run_folder.identity import RunIdentity, changed_keys, earlie
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.run_folder.stored_structure import stored_structure
+from ray_downloader.run_folder.work_folder import shown_place
 
 _VERSION = 1
 #: The column that says how a picture came into a run with `base`; null for those that were fetched.
@@ -52,6 +53,11 @@ class BasePlan:
     def total(self) -> int:
         """How many rows of the list earlier runs have."""
         return sum(self.rows.values())
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The runs as a user calls them: one in an object store was read in a folder of this machine."""
+        return tuple(shown_place(Path(run)) for run in self.runs)
 
     def is_for(self, settings: Settings, layout: RunLayout) -> bool:
         """Whether it is about these earlier runs, to be used in this way, and the batches as they are now."""
@@ -108,32 +114,33 @@ def base_layouts(settings: Settings) -> list[RunLayout]:
 
 
 def _checked(settings: Settings, root: Path) -> RunLayout:
+    place = shown_place(root)
     if not root.is_dir():
         raise UserError(
-            f"base={root} is not a folder: name the path_to_output of an earlier run (its new place, if it was moved), "
-            "or leave base out to fetch everything"
+            f"base={place} is not a folder: name the path_to_output of an earlier run (its new place, if it was "
+            "moved), or leave base out to fetch everything"
         )
     if root.resolve() == settings.path_to_output.resolve():
-        raise UserError(f"base={root} is the path_to_output of this run; name the folder of an earlier run")
+        raise UserError(f"base={place} is the path_to_output of this run; name the folder of an earlier run")
     if any((root / "urls").glob("server_name=*")):
         raise UserError(
-            f"base={root} is a run folder of distributed-downloader, whose pictures are stored differently; the tool "
+            f"base={place} is a run folder of distributed-downloader, whose pictures are stored differently; the tool "
             "merge_base compares a run with it"
         )
     structure = _structure_of(root)
     layout = RunLayout(root, structure or OutputStructure())
     if structure is None or not layout.images.is_dir():
-        raise UserError(f"base={root} is not a run folder: it has no settings.json or no {layout.images.name} folder")
+        raise UserError(f"base={place} is not a run folder: it has no settings.json or no {layout.images.name} folder")
     pictures = (load_identity(layout)[0] or RunIdentity()).pictures or earlier_pictures(layout)
     if not pictures:
-        raise UserError(f"base={root}: {layout.settings_file} does not say what its pictures are; leave base out")
+        raise UserError(f"base={place}: {layout.settings_file} does not say what its pictures are; leave base out")
     changed = changed_keys(pictures, picture_keys(settings))
     if changed:
         values = "; ".join(f"{key}={old} there, {new} here" for key, (old, new) in changed.items())
         as_there = " ".join(f"{key}={old}" for key, (old, _) in changed.items())
         raise UserError(
-            f"base={root} holds pictures of another kind ({values}): store pictures as there with {as_there}, or leave "
-            "base out to fetch everything"
+            f"base={place} holds pictures of another kind ({values}): store pictures as there with {as_there}, or "
+            "leave base out to fetch everything"
         )
     return layout
 

@@ -93,14 +93,20 @@ def find_run(out: str) -> FoundRun:
     return FoundRun(folder, str(url), store, is_copy=True)
 
 
-def whole_run(out: str) -> Path:
+def whole_run(out: str, key: str) -> Path:
     """The folder of a run at a path or URL, with all its files here.
+
+    Args:
+        key: The setting that names it, for what is said about it.
 
     Raises:
         UserError: The URL is not usable, or no run is there.
     """
-    found = find_run(out)
-    found.refresh(all_files)
+    try:
+        found = find_run(out)
+        found.refresh(all_files)
+    except UserError as error:
+        raise UserError(f"{key}: {str(error).removeprefix('path_to_output=')}") from None
     return found.folder
 
 

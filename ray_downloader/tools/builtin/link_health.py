@@ -78,7 +78,11 @@ class LinkHealth(Tool):
     def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
         """Query the columns of images, errors and list."""
         folder = self.context.folder
-        runs = [self.context.layout, *(self._other_run(path) for path in self.context.parameters.runs)]
+        others = (self._other_run(path) for path in self.context.parameters.runs)
+        by_folder = {
+            run.root.resolve(): run for run in (self.context.layout, *others)
+        }  # one that is named twice is one
+        runs = list(by_folder.values())
         batches = [batch for run in runs for batch in finished_batches(run.images)]
         self.context.require_batches()
         with images_database(folder, batches) as connection:
@@ -93,14 +97,15 @@ class LinkHealth(Tool):
         }
 
     def _other_run(self, path: str) -> RunLayout:
-        folder = with_home(whole_run(path)).absolute()
-        if not folder.is_dir():
-            raise UserError(f"tools_parameters.runs: {path} is not a folder; name the path_to_output of a run")
+        folder = with_home(whole_run(path, "tools_parameters.runs")).absolute()
         try:
             structure = stored_structure((folder / "settings.json").read_text("utf-8"))
         except (OSError, ValueError, AttributeError):
             structure = None
-        return RunLayout(folder, structure or OutputStructure())
+        layout = RunLayout(folder, structure or OutputStructure())
+        if not layout.images.is_dir():
+            raise UserError(f"tools_parameters.runs: {path} is not a run; name the path_to_output of one")
+        return layout
 
 
 def _create_links(connection: duckdb.DuckDBPyConnection, runs: Sequence[RunLayout]) -> None:

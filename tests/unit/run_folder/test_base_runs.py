@@ -22,6 +22,7 @@ from ray_downloader.run_folder.base_runs import (
 )
 from ray_downloader.run_folder.identity import RunIdentity, picture_keys, save_identity
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.run_folder.work_folder import WorkNote
 
 PLAN = BasePlan(("old",), "aa", ((0, "images/x.parquet"),), {"a.example": 3, "b.example": 2}, 4, refetch="changed")
 
@@ -104,6 +105,14 @@ def test_what_is_no_earlier_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "predecessor" / "urls" / "server_name=a").mkdir(parents=True)
     with pytest.raises(UserError, match="merge_base compares a run with it"):
         base_layouts(settings(tmp_path, tmp_path / "predecessor"))
+
+
+def test_a_run_in_a_store_is_called_by_its_url_and_not_by_the_folder_in_which_it_was_read(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    WorkNote.new("s3://lab/run").save(tmp_path / "work")
+    assert BasePlan((str(tmp_path / "work"), str(tmp_path))).places == ("s3://lab/run", str(tmp_path))
+    with pytest.raises(UserError, match="base=s3://lab/run is not a run folder"):
+        base_layouts(settings(tmp_path, tmp_path / "work"))
 
 
 def test_settings_of_another_version_do_not_stand_in_the_way(tmp_path: Path) -> None:

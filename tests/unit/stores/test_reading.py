@@ -77,13 +77,15 @@ def keys_below(folder: Path) -> set[str]:
 
 def test_a_path_is_the_run_itself(tmp_path: Path) -> None:
     assert find_run(str(tmp_path)).folder == tmp_path
-    assert whole_run(str(tmp_path / "missing")) == tmp_path / "missing", "whoever reads it says that it is missing"
+    assert whole_run(str(tmp_path / "missing"), "base") == tmp_path / "missing", (
+        "whoever reads it says that it is missing"
+    )
     assert work_folder_of("out") == Path("out")
 
 
 def test_a_work_folder_that_can_be_seen_is_read_and_nothing_is_fetched(stores: Stores) -> None:
     stores.store.requests.clear()
-    assert whole_run(URL) == stores.work.root
+    assert whole_run(URL, "base") == stores.work.root
     assert work_folder_of(URL) == stores.work.root
     assert stores.store.requests == []
 
@@ -96,7 +98,7 @@ def test_elsewhere_status_fetches_the_small_files_only(stores: Stores, capsys: p
     assert keys_below(folder) == {"settings.json", "run.json", "protocols/progress.json", "schedules/servers.json"}
     assert shown_place(folder) == URL
     assert folder.stat().st_uid == os.getuid()
-    assert whole_run(URL) == folder
+    assert whole_run(URL, "base") == folder
     assert keys_below(folder) == FILES.keys()
     assert status.main([URL, "--server", "a"]) == ExitCode.USAGE
     assert "use it where the run works" in capsys.readouterr().err
@@ -115,7 +117,7 @@ def test_elsewhere_a_run_lives_as_long_as_its_hold_is_renewed(
         return found and (found[0], StoredObject(key, len(found[0]), found[1].etag, renewed_at))
 
     monkeypatch.setattr(stores.store, "read", read_at)
-    report = read_report(whole_run(URL) / "protocols/progress.json")
+    report = read_report(whole_run(URL, "base") / "protocols/progress.json")
     assert report is not None and report["state"] == state
 
 

@@ -33,9 +33,9 @@ def unchanged(request: FetchRequest) -> Reply:
     return found(request)
 
 
-def refetching(tmp_path: Path, script: Any, urls: list[str] = URLS, earlier: list[str] = URLS) -> Run:
+def refetching(tmp_path: Path, script: Any, urls: list[str] = URLS, earlier: list[str] = URLS, **options: Any) -> Run:
     base = earlier_run(tmp_path / "old", earlier)
-    run = Run(tmp_path / "new", urls, script, groups={"base": [str(base.root)], "refetch": "changed"})
+    run = Run(tmp_path / "new", urls, script, groups={"base": [str(base.root)], "refetch": "changed"}, **options)
     find_base_rows(run.settings, run.layout)
     take_base(run.settings, run.layout, NO_RETRY, Console(file=io.StringIO()))
     return run
@@ -142,3 +142,17 @@ def test_an_opt_out_that_comes_with_304_holds(tmp_path: Path) -> None:
     run = refetching(tmp_path, script, URLS[:1])
     run.slice()
     assert run.kinds() == {"opted_out": 1}
+
+
+def test_whether_a_picture_has_changed_is_not_asked_where_robots_txt_names_us(tmp_path: Path) -> None:
+    """Under `ignore`, too."""
+
+    def script(request: FetchRequest) -> Reply:
+        is_file = request.url.endswith("/robots.txt")
+        return Reply(body=b"User-agent: ray_downloader\nDisallow: /0\n") if is_file else unchanged(request)
+
+    run = refetching(tmp_path, script, asks_for_robots=True)
+    run.slice()
+    assert run.kinds() == {"robots": 10}
+    assert run.fetcher.started[0][1].url == "http://a.example/robots.txt"
+    assert sorted(run.asked()) == [*URLS[10:], "http://a.example/robots.txt"]

@@ -68,6 +68,26 @@ def test_several_runs_are_one_report(tmp_path: Path) -> None:
     assert (counts["links"], counts["publishers"]) == (19, 2)
 
 
+def test_a_run_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    run, other = StoredRun(tmp_path / "out"), _run(tmp_path / "other")
+    run.add([row("x", received(9))])
+    (tmp_path / "link").symlink_to(other.root)
+    names = [str(run.root), str(other.root), f"{other.root}/", str(tmp_path / "link")]
+    assert run_here(run.tool("link_health", runs=names))["links"] == 19
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("", "is not a run"), ("missing", "is not a run"), ("ftp://a/b", r"tools_parameters\.runs: ftp")]
+)
+def test_what_is_no_run_is_said_with_the_setting_that_names_it(tmp_path: Path, name: str, said: str) -> None:
+    run = StoredRun(tmp_path / "out")
+    run.add([row("x", received(9))])
+    path = name if "://" in name else str(tmp_path / name)
+    with pytest.raises(UserError, match=said) as refusal:
+        run_here(run.tool("link_health", runs=[path]))
+    assert "path_to_output=" not in str(refusal.value)
+
+
 def _day(number: int) -> datetime:
     return datetime(2026, 11, number, tzinfo=timezone.utc)
 
