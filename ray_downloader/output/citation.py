@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -51,7 +52,8 @@ def write_citation(layout: RunLayout) -> int:
         with pq.ParquetFile(path) as file:
             if _KEY in file.schema_arrow.names:
                 counts.update(file.read([_KEY]).column(_KEY).to_pylist())
-    counts.pop(None, None)
+    for nothing in (None, ""):
+        counts.pop(nothing, None)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     if ordered:
         with replacing(layout.root / CITATION) as temp, temp.open("w", encoding="utf-8", newline="") as file:
@@ -69,8 +71,8 @@ def download_doi(path_to_input: str) -> str | None:
             text = (path / _METADATA).read_bytes()[:_MOST_BYTES]
         else:
             text = _zipped(path if zipfile.is_zipfile(path) else None) or (path.parent / _METADATA).read_bytes()
-    except (OSError, zipfile.BadZipFile):
-        return None
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None  # whatever may be wrong with an archive: the run is finished, and this is only about its list
     found = _DOI.search(text[:_MOST_BYTES].decode("utf-8", "replace"))
     return found[0].lower() if found else None
 
@@ -80,4 +82,7 @@ def _zipped(path: Path | None) -> bytes:
         return b""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if PurePosixPath(name).name == _METADATA]
-        return archive.read(names[0]) if names else b"-"
+        if not names:
+            return b"-"
+        with archive.open(names[0]) as file:
+            return file.read(_MOST_BYTES)

@@ -12,6 +12,7 @@ from ray_downloader.profile import probe, run_profile
 from ray_downloader.profile.estimate import ServerProfile
 from ray_downloader.profile.table import append_part, load_profiled_rates, load_rows, row_of
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.worker.robots_store import KeptAnswer, RobotsStore
 from tests.support.log import excess_over_budget
 from tests.support.options import HostLimit, OriginOptions
 from tests.support.partitioned import partitioned_run
@@ -63,6 +64,8 @@ def test_a_probe_stays_within_the_budget_of_its_server(origin: RunningOrigin, tm
         seen = origin.seen(host)
         assert len(seen) == 6  # robots.txt and five samples
         assert excess_over_budget(seen, rate_rps=20.0 * 1.1, burst=2) <= 0  # the origin's clock starts late at times
+        kept = RobotsStore(layout.robots, time.time()).find("robots.txt", host)
+        assert kept == KeptAnswer(404, ""), "the download does not ask again"
 
 
 def test_servers_that_share_a_budget_share_its_pace(origin: RunningOrigin, tmp_path: Path) -> None:

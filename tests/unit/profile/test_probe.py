@@ -14,6 +14,7 @@ from ray_downloader.fetch.base import Fetcher, FetchRequest
 from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
 from ray_downloader.profile.pacer import ProbePacer
 from ray_downloader.profile.probe import ProbedServer, ProbeFindings, ProbeOptions, probe_server
+from ray_downloader.worker.robots_store import KeptAnswer
 
 URLS = ["http://a.example/1.jpg", "http://a.example/private/2.jpg", "not a url", "http://a.example/3.jpg"]
 IMAGE = Reply(body=b"pixels", headers={"content-type": "image/jpeg"})
@@ -37,10 +38,12 @@ class Session:
         self.fetchers.append(fetcher)
         return fetcher
 
-    def run(self, robots: Any = "delay", urls: list[str] = URLS, **server: Any) -> ProbeFindings:
+    def run(
+        self, robots: Any = "delay", urls: list[str] = URLS, robots_known: KeptAnswer | None = None, **server: Any
+    ) -> ProbeFindings:
         options = ProbeOptions(self.make_fetcher, NetworkSettings(), "ray_downloader/1", robots, 30.0)
         self.pacer = ProbePacer(0.0, lambda: 0.0, lambda _: None)
-        return probe_server(urls, self.pacer, options, ProbedServer(**server))
+        return probe_server(urls, self.pacer, options, ProbedServer(**server, robots=robots_known))
 
     @property
     def asked(self) -> list[str]:
@@ -77,6 +80,17 @@ def test_what_robots_txt_excludes_is_asked_for_where_it_is_not_obeyed(mode: str,
     session = Session(rules(f"User-agent: {group}", "Disallow: /private"))
     session.run(mode)
     assert session.asked == asked
+
+
+def test_what_was_read_today_is_not_requested_again_and_what_is_read_is_for_the_download() -> None:
+    lines = ("User-agent: ray_downloader", "Disallow: /private")
+    found = Session(rules(*lines)).run("ignore")
+    assert found.answer == KeptAnswer(200, "\n".join(lines))
+    again = Session(NO_ROBOTS)
+    assert again.run("ignore", robots_known=found.answer).answer is None
+    assert again.asked == ["/1.jpg", "/3.jpg"]
+    assert Session(NO_ROBOTS).run().answer == KeptAnswer(404, "")
+    assert Session(Reply(ErrorKind.HTTP_5XX, status=500)).run().answer is None, "the download asks again"
 
 
 def test_a_crawl_delay_slows_the_whole_budget_down() -> None:
