@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.attacks import attacking_server
 from tests.support.job import RunFolder, as_override, run_program
 from tests.support.running import RunningOrigin
 
@@ -73,3 +74,26 @@ def test_a_full_disk_is_one_sentence_and_costs_no_row(tmp_path: Path, small_disk
     times = Counter(request.target for request in origin.files_seen())
     again = sum(count - 1 for count in times.values())
     assert again <= ROWS // 3, f"{again} of {ROWS} were fetched again"
+
+
+def test_scratch_without_room_for_a_body_is_one_sentence_and_costs_no_row(tmp_path: Path, small_disk: Path) -> None:
+    urls = [f"http://large.example/announced-150mb/{n}" for n in range(2)]
+    urls += [f"http://small.example/good/{n}" for n in range(30)]
+    (tmp_path / "list.txt").write_text("\n".join(urls) + "\n")
+    out = RunFolder(tmp_path / "out")
+    with attacking_server() as address:
+        arguments = (
+            f"path_to_input={tmp_path / 'list.txt'}", f"path_to_output={out.root}", "stages=[partition,download]",
+            "politeness=unlimited", "politeness.robots=ignore", "cluster.num_cpus=1",
+            as_override("network.connect_to", {"*:80": address}),
+        )  # fmt: skip
+        full = run_program(*arguments, f"cluster.scratch={small_disk}", cwd=tmp_path)
+        assert full.returncode == 1, full.stderr
+        assert "Traceback" not in full.stderr, full.stderr
+        sentence = rf"ray_downloader: cluster\.scratch={small_disk} cannot take a large body: No space left on device"
+        assert re.search(sentence, full.stderr)
+        assert not list(small_disk.iterdir()), "files of bodies have no names"
+        done = run_program(*arguments, f"cluster.scratch={tmp_path}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert out.summary["rows"] == {"input": 32, "rejected": 0, "successes": 32, "errors": 0}
+    assert out.settled_uuids().total() == len(out.settled_uuids()) == 32
