@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ray_downloader.run_folder.atomic import replacing, write_text
+from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.packed_states import PackedStates
 from ray_downloader.run_folder.small_json import parse_object, read_object
@@ -125,8 +126,8 @@ def _whole_states(layout: RunLayout) -> Iterator[tuple[str, dict[str, Any]]]:
             file.seek(0)
             states = _states_in(file) if has_lines else read_object(layout.servers_state_file).items()
             yield from ((budget, state) for budget, state in states if isinstance(state, dict))
-    except (OSError, ValueError):
-        return
+    except (OSError, ValueError) as error:
+        require_damage(error, layout.servers_state_file)
 
 
 def _states_in(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
