@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import socketserver
 import struct
 import threading
@@ -14,6 +15,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from PIL import Image
 
 MB = 2**20
 _PIECE = bytes(MB)
@@ -37,6 +39,41 @@ def png(width: int, height: int, bits: int, colour: int, *, has_pixels: bool) ->
     packed = b"".join(packer.compress(row) for _ in range(height if has_pixels else 1)) + packer.flush()
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+#: Begin, begin, step, step of each pass of an interlaced PNG: across, down.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+@cache
+def interlaced(side: int) -> bytes:
+    """A black interlaced PNG with transparency."""
+    packer = zlib.compressobj(1)
+    packed = b""
+    for left, top, across, down in _PASSES:
+        row = bytes(1 + 4 * len(range(left, side, across)))
+        packed += b"".join(packer.compress(row) for _ in range(top, side, down))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 1))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", packed + packer.flush()) + chunk(b"IEND", b"")
+
+
+@cache
+def frames(image_format: str, side: int, count: int) -> bytes:
+    """A picture with many frames or pages."""
+    first, *others = [Image.new("L", (side, side), number) for number in range(count)]
+    body = io.BytesIO()
+    first.save(body, image_format, save_all=True, append_images=others, method=0)  # WebP: the fastest
+    return body.getvalue()
+
+
+@cache
+def texts(unpacked_mb: int) -> bytes:
+    """A small PNG with texts and a profile that unfold."""
+    body = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(body, "PNG")
+    packed, begin = zlib.compress(bytes(unpacked_mb * MB), 1), len(b"\x89PNG\r\n\x1a\n") + 25
+    bombs = chunk(b"zTXt", b"a\0\0" + packed) + chunk(b"iCCP", b"a\0\0" + packed)
+    return body.getvalue()[:begin] + bombs + body.getvalue()[begin:]
 
 
 @cache
@@ -89,6 +126,11 @@ ATTACKS: dict[str, Callable[[], Iterator[bytes]]] = {
     "rgb8-13000": lambda: _announced(png(13000, 13000, 8, 2, has_pixels=False)),
     "ff01-3mb": lambda: _announced(b"\xff\xd8\xff" + b"\xff\x01" * (3 * MB // 2)),
     "scans-2000": lambda: _announced(scans(2000, 500)),
+    "interlaced-9000": lambda: _announced(interlaced(9000)),
+    "webp-12-frames": lambda: _announced(frames("WEBP", 1500, 12)),
+    "gif-12-frames": lambda: _announced(frames("GIF", 2000, 12)),
+    "tiff-30-pages": lambda: _announced(frames("TIFF", 1500, 30)),
+    "png-texts-500mb": lambda: _announced(texts(500)),
     "header-1mb": lambda: _raw(_OK + b"X: " + b"x" * MB + b"\r\nContent-Length: 1\r\n\r\nx"),
     "headers-100000": lambda: _raw(_OK, *[b"X-%d: y\r\n" % n for n in range(100_000)], b"Content-Length: 1\r\n\r\nx"),
     "interim-2000": lambda: _raw(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000, *_announced(picture())),
