@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mutants.__main__ import CHECKOUT, equivalents
 from benchmarks.mutants.mutations import mutants_of
 from benchmarks.mutants.report import Judged, Row, rows_of
 from benchmarks.mutants.targets import MOST_OTHERS, Tree, name_of
@@ -140,3 +141,13 @@ def test_the_share_is_of_what_can_be_killed() -> None:
     assert (row, row.share) == (Row("a.py", 15, 9, 1, 5), 0.9)
     assert total.name == "**all**"
     assert Row("empty.py", 0, 0, 0, 0).share == 1.0
+
+
+def test_mutants_that_are_known_to_change_nothing_are_mutants_of_the_code_as_it_is() -> None:
+    known = equivalents()
+    made = {
+        (module, change.function, change.description)
+        for module in {module for module, _, _ in known}
+        for change in mutants_of((CHECKOUT / module).read_text("utf-8"))
+    }
+    assert known <= made, f"the code has changed: {sorted(known - made)}"

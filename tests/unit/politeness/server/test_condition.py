@@ -572,3 +572,17 @@ def test_a_url_that_is_refused_again_after_its_own_wait_makes_a_suspect_and_no_m
     assert condition.name is Condition.WAITING
     refused(condition, 30.0, 1)
     assert condition.name is Condition.SUSPECT
+
+
+def test_a_server_that_was_in_trouble_uses_up_its_patience_from_where_it_continues() -> None:
+    condition = a_condition(files=3)
+    refused(condition, 0.0, 1)
+    refused(condition, 2.0, 2)
+    again = a_condition()
+    again.load(Reader(condition.dump(12.0)), 20.0, 500.0)
+    again.patience.note_idle(True, 500.0)
+    assert again.patience.last_probe_s(500.0) is not None, "its time runs"
+    well = a_condition()
+    well.load(Reader(a_condition(files=3).dump(12.0)), 20.0, 500.0)
+    well.patience.note_idle(True, 500.0)
+    assert well.patience.last_probe_s(500.0) is None

@@ -16,7 +16,7 @@ from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.server.backoff import FIRST_SECONDS_S
 from ray_downloader.politeness.server.rate import COSTLY_PLATEAU_FACTOR
 from ray_downloader.politeness.server.runs import UNREACHED_RUN
-from ray_downloader.politeness.server.state import ServerState
+from ray_downloader.politeness.server.state import MAX_HINT_S, ServerState
 
 POLICY = ServerPolicy(10.0, 100.0)
 SUCCESS = Outcome(None, 200, 1000)
@@ -422,3 +422,37 @@ def test_a_server_whose_answers_take_no_time_has_a_turn_of_one_connection() -> N
 
 def test_a_ceiling_without_a_rate_limits_nothing() -> None:
     assert ask(ServerState(ServerPolicy(None, 10.0), 0.0), 0.0).permits > 1
+
+
+@pytest.mark.parametrize("hint_rps", [0.0, 0.5])
+def test_a_hint_of_the_server_applies_after_a_restart_for_what_is_left_of_it(hint_rps: float) -> None:
+    state = ServerState(POLICY, 0.0)
+    ask(state, 0.0, Outcome(None, 200, ratelimit_rps=hint_rps, ratelimit_reset_s=60.0))
+    again = ServerState.restore(POLICY, state.snapshot(2.0), 3.0, 100.0)
+    assert again.snapshot(100.0)["hint_s"] == pytest.approx(55.0)
+    lease = ask(again, 110.0)  # when no lease from before the restart is valid any more
+    if hint_rps:
+        assert lease.interval_s == pytest.approx(2.0)
+    else:
+        assert lease.request_again_in_s == pytest.approx(45.0)
+    later = ServerState.restore(POLICY, state.snapshot(2.0), 59.0, 100.0)
+    assert later.snapshot(100.0)["hint_s"] == 0.0
+    assert ask(later, 110.0).permits > 0
+
+
+def test_a_hint_that_was_saved_for_longer_than_a_hint_may_apply_is_cut() -> None:
+    saved = ServerState(POLICY, 0.0).snapshot(0.0)
+    again = ServerState.restore(POLICY, {**saved, "hint_rps": 1.0, "hint_s": 1e9}, 0.0, 50.0)
+    assert again.snapshot(50.0)["hint_s"] == MAX_HINT_S
+
+
+def test_while_our_own_network_is_down_no_name_is_found_not_to_exist() -> None:
+    state = ServerState(POLICY, 0.0)
+    gone = Outcome(ErrorKind.DNS, is_no_such_name=True)
+    state.note_outage(True, 0.0)
+    for at_s in (0.0, 20.0, 40.0):
+        assert not ask(state, at_s, gone).is_no_such_name
+    state.note_outage(False, 50.0)
+    for at_s in (60.0, 80.0):
+        assert not ask(state, at_s, gone).is_no_such_name, "only what is seen now counts"
+    assert ask(state, 100.0, gone).is_no_such_name
