@@ -36,6 +36,8 @@ from tests.support.earlier_run import FETCHED_AT, earlier_run, finish, picture_o
 from tests.support.kills import Killed, killed_at
 from tests.support.partitioned import partitioned_run
 
+pytestmark = pytest.mark.stage
+
 OLD = [f"http://{server}.example/{number:03d}.jpg" for server in ("a", "b") for number in range(30)]
 NEW = ["http://a.example/new.jpg", "http://c.example/new.jpg"]
 

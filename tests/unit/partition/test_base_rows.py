@@ -26,6 +26,8 @@ from ray_downloader.run_folder.markers import write_marker
 from tests.support.earlier_run import earlier_run, image_of
 from tests.support.partitioned import partitioned_run
 
+pytestmark = pytest.mark.stage
+
 A = [f"http://a.example/{number:02d}.jpg" for number in range(12)]
 B = [f"http://b.example/{number:02d}.jpg" for number in range(12)]
 

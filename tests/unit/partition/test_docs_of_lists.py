@@ -10,6 +10,8 @@ import pytest
 from tests.support.lists import partitioned
 from tests.support.running import CHECKOUT
 
+pytestmark = pytest.mark.stage
+
 _EXAMPLE = re.compile(r'```\w+ title="([^"]+)"\n(.*?)```\n```result\n(.*?)```', re.DOTALL)
 _TEXT = (CHECKOUT / "docs" / "lists.md").read_text("utf-8")
 EXAMPLES = [(found[1], found[2], found[3]) for found in _EXAMPLE.finditer(_TEXT)]

@@ -8,12 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.partition import partition
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.sources.iiif_documents import IIIF_COLUMNS
 from tests.support.lists import Partitioned
+
+pytestmark = pytest.mark.stage
 
 A, B, C = (f"https://lib.example/{name}/manifest.json" for name in "abc")
 
