@@ -57,6 +57,7 @@ def test_readers_find_the_data_of_each_form(run: StoredRun, shown: list[int], fo
     head = yaml.safe_load(_card(run, form).split("---\n")[1])
     assert [one["data_files"] for one in head["configs"]] == [files]
     assert head["tags"] == ["image", "ray_downloader"]
+    assert list(head) == ["configs", "tags"]
     assert shown == [5]
 
 

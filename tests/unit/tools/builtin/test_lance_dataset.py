@@ -70,17 +70,20 @@ def test_lance_is_asked_for_by_its_name(monkeypatch: pytest.MonkeyPatch, is_inst
 
 def test_a_dataset_consists_of_what_its_shards_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lance = _Lance(monkeypatch)
-    targets = [tmp_path / "fragments" / f"{number}.json" for number in range(2)]
+    folder = tmp_path / "export" / "lance"
+    targets = [folder / "fragments" / f"{number}.json" for number in range(2)]
     for target in targets:
-        target.parent.mkdir(exist_ok=True)
         write_fragments(target, SCHEMA, [pa.record_batch([[target.stem]], schema=SCHEMA)])
-    dataset = str(tmp_path / "images.lance")
+    dataset = str(folder / "images.lance")
     assert [(rows, at) for rows, at, _ in lance.written] == [([{"uuid": "0"}], dataset), ([{"uuid": "1"}], dataset)]
     assert all(schema == SCHEMA for *_, schema in lance.written)
     assert Path(dataset).is_dir()
-    commit(tmp_path, targets)
-    assert lance.committed == [(dataset, SCHEMA, [{"id": 1}, {"id": 1}])], "files without rows are left out"
-    assert lance.cleaned == [(timedelta(0), True)]
+    commit(folder, targets)
+    commit(folder, targets[:1])
+    assert [committed[:2] for committed in lance.committed] == [(dataset, SCHEMA)] * 2
+    parts = [found for *_, found in lance.committed]
+    assert parts == [[{"id": 1}, {"id": 1}], [{"id": 1}]], "files without rows are left out"
+    assert lance.cleaned == [(timedelta(0), True)] * 2
 
 
 def test_an_export_of_nothing_has_no_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
