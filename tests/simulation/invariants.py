@@ -28,6 +28,8 @@ from tests.simulation.world import (
 LEASE_S = 2.6
 #: An order reaches all of them: the driver looks for it twice a second.
 ORDER_S = LEASE_S + 1.0
+#: Faults that end tasks where they are.
+_KILLS = (WorkerKilled, NodeLost, Requeued)
 #: What an actor learned after its last save is lost with it.
 SAVED_S = 6.0
 #: Permits due in the same moment: floats.
@@ -123,7 +125,7 @@ def every_retry_after_is_kept(run: Run) -> Iterator[str]:
                 continue  # a URL that fails while others are served does not speak for its server
             if len(told) < 2 and not arrival.answer.is_of_url and oracle.refuses_by_url(run.world, server):
                 continue  # nor does any single one where so many are refused for themselves
-            if arrival.answer.is_of_url and any(isinstance(one, WorkerKilled) for one in run.world.faults):
+            if arrival.answer.is_of_url and any(isinstance(one, _KILLS) for one in run.world.faults):
                 continue  # what a row has learned is lost with its task
             if not wait_s or arrival.is_cut or _is_forgotten(run, arrival.ended_s, wait_s):
                 continue
