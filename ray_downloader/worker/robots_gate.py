@@ -45,6 +45,10 @@ RETRY_DELAYS_S = (2.0, 10.0, 30.0)
 #: A server that cannot be reached at all is in trouble after fewer tries.
 UNREACHED_TRIES = 2
 _UNREACHED = frozenset({ErrorKind.DNS, ErrorKind.CONNECT, ErrorKind.TLS, ErrorKind.FORBIDDEN_ADDRESS})
+#: Statuses from here on say that there is no file, whatever becomes of their bodies.
+_NOT_A_FILE = 300
+#: A longer file is cut where it may be.
+_WHOLE = frozenset({None, ErrorKind.EMPTY, ErrorKind.TOO_LARGE})
 
 
 class Admission(Enum):
@@ -211,16 +215,20 @@ class RobotsGate:
             text = result.body.decode("utf-8-sig", "replace") if result is not None and is_file else ""
             self._tdmrep[request.server] = TdmRepFile(text)
             self._store.keep("tdmrep.json", request.server, KeptAnswer(200 if is_file else 404, text))
-        elif result is None or result.kind in _UNREACHED:
-            self._known[request.server] = _NO_RULES
-        elif _is_unreachable(result):
-            said = str(result.status or result.kind)
-            self._known[request.server] = _Known(None, said if self._mode == "obey" else "")
+        elif result is None or result.kind in _UNREACHED or _is_unreachable(result):
+            self._learn_failure(request.server, result)
         else:
             answer = self._answer(result)
             self._store.keep("robots.txt", request.server, answer)
             self._note(request.server, answer)
         return self._held.pop(request.server, [])
+
+    def _learn_failure(self, server: str, result: FetchResult | None) -> None:
+        self._known[server] = _NO_RULES
+        if self._mode != "obey":
+            self._store.keep("robots.txt", server, KeptAnswer(None, ""))
+        elif result is not None and result.kind not in _UNREACHED:
+            self._known[server] = _Known(None, str(result.status or result.kind))
 
     def recall(self, request: RobotsRequest) -> list[Row]:
         """The rows held for a file that another task has fetched meanwhile; none: it must be requested."""
@@ -248,7 +256,10 @@ class RobotsGate:
 
     def _recall(self, server: str) -> None:
         kept = self._store.find("robots.txt", server)
-        if kept is not None and (kept.text is not None or not self._reads_all):
+        if kept is not None and kept.status is None:
+            if self._mode != "obey":
+                self._known[server] = _NO_RULES
+        elif kept is not None and (kept.text is not None or not self._reads_all):
             self._note(server, kept)
         if self._is_strict and (kept := self._store.find("tdmrep.json", server)) is not None:
             self._tdmrep[server] = TdmRepFile(kept.text or "")
@@ -280,4 +291,6 @@ def tdmrep_url(url: str) -> str:
 
 
 def _is_unreachable(result: FetchResult) -> bool:
-    return robots_state(result.status) is RobotsState.UNREACHABLE
+    """Whether the server did not say what its file is: half of one may lack the group that names us."""
+    is_whole = result.kind in _WHOLE or (result.status or 0) >= _NOT_A_FILE
+    return not is_whole or robots_state(result.status) is RobotsState.UNREACHABLE

@@ -21,6 +21,9 @@ from typing import BinaryIO, Literal
 
 #: RFC 9309 section 2.4: a cached robots.txt should not be used for longer than a day.
 KEEP_S = 24 * 3600.0
+#: What could not be read is requested again after this. If each task did so, a file that takes longer than a task would
+#: leave no time for its server's rows.
+KEEP_FAILURE_S = 600.0
 #: Files of one day. A task with one of 10^6 servers reads a 64th of what is known before its first request.
 FILES = 64
 
@@ -36,6 +39,7 @@ class KeptAnswer:
     """What a server answered.
 
     Args:
+        status: None if the file could not be read.
         text: Empty unless it delivered the file; None if it did, and the text was not worth keeping: it names others.
     """
 
@@ -128,7 +132,8 @@ class RobotsStore:
         if _key_in(line) != key or line[:_CHECKSUM_BYTES] != b"%08x" % zlib.crc32(payload):
             return None
         _, (fetched_at_unix_s, status, text) = json.loads(payload)
-        return KeptAnswer(status, _unpacked(text)) if self._now_unix_s - fetched_at_unix_s < KEEP_S else None
+        keep_s = KEEP_FAILURE_S if status is None else KEEP_S
+        return KeptAnswer(status, _unpacked(text)) if self._now_unix_s - fetched_at_unix_s < keep_s else None
 
     def _path(self, key: bytes, days_ago: int) -> Path:
         return self._paths[days_ago][zlib.crc32(key) % FILES]

@@ -71,7 +71,7 @@ ROOMS = ("politeness", "worker", "schedule", "fetch", "partition", "output", "ru
 PUBLISHED = [
     (robots, {"MAX_ROBOTS_BYTES": 512_000}),  # RFC 9309, section 2.5
     (robots_gate, {"MAX_HOPS": 5}),  # RFC 9309, section 2.3.1.2
-    (robots_store, {"KEEP_S": 86_400.0, "FILES": 64}),  # RFC 9309, section 2.4
+    (robots_store, {"KEEP_S": 86_400.0, "KEEP_FAILURE_S": 600.0, "FILES": 64}),  # RFC 9309, section 2.4
     (server_key, {"_MAX_HOST_LENGTH": 253}),  # RFC 1035, section 2.3.4
     (cookies, {"MAX_COOKIE_BYTES": 4096, "MAX_COOKIES": 50}),  # RFC 6265, section 6.1
     (quota, {"HOUR_S": 3600.0, "HOURS_KEPT": 24}),

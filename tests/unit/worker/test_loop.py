@@ -179,6 +179,25 @@ def test_a_group_that_names_us_is_obeyed_for_each_host_of_a_group_and_its_rows_d
     assert any(request.url.endswith(".jpg") for _, request in run.fetcher.started[:4])
 
 
+@pytest.mark.parametrize("mode", ["delay", "ignore"])
+def test_a_robots_txt_that_takes_longer_than_a_task_costs_its_server_one_attempt(tmp_path: Path, mode: str) -> None:
+    """Each task asked again, and had no time left for the rows."""
+
+    def script(request: FetchRequest) -> Reply:
+        return (
+            Reply(ErrorKind.TIMEOUT, status=None, after_s=100.0)
+            if request.url.endswith("/robots.txt")
+            else found(request)
+        )
+
+    urls = [f"http://a.example/{number}.jpg" for number in range(5)]
+    run = Run(tmp_path, urls, script, {"politeness": {**POLITE, "robots": mode}}, asks_for_robots=True)
+    for number in range(3):
+        run.slice(seconds=20.0, holder=f"task-{number}")
+    assert len(run.read(SUCCESSES, "uuid")) == 5
+    assert run.asked()["http://a.example/robots.txt"] == 1
+
+
 def test_servers_that_wait_for_room_in_their_worker_cost_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -334,3 +334,29 @@ def test_of_many_files_only_the_latest_are_parsed_and_older_ones_are_known_all_t
         assert gate.crawl_delay_s(f"{number}.example") == number + 1
         assert gate.admit(a_row(at(number).url), at(number)) is Admission.ADMITTED
         assert len(gate._known) == 2
+
+
+@pytest.mark.parametrize("mode", ["delay", "ignore"])
+def test_what_could_not_be_read_is_requested_again_after_ten_minutes_unless_it_must_be_read(
+    tmp_path: Path, mode: Any
+) -> None:
+    gate = RobotsGate(mode, RobotsStore(tmp_path, 1000.0))
+    admit(gate)
+    answered(gate, kind=ErrorKind.TIMEOUT, status=None)
+    assert admit(RobotsGate(mode, RobotsStore(tmp_path, 1599.0))) is Admission.ADMITTED
+    assert admit(RobotsGate(mode, RobotsStore(tmp_path, 1600.0))) is Admission.HELD
+    assert admit(RobotsGate("obey", RobotsStore(tmp_path, 1001.0))) is Admission.HELD
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.TRUNCATED, ErrorKind.TIMEOUT, ErrorKind.TOO_SLOW, ErrorKind.RESET], ids=str)
+def test_half_a_file_is_none_and_is_not_kept_as_one(tmp_path: Path, kind: ErrorKind) -> None:
+    """It was believed for a day, whatever was to follow."""
+    result = FetchResult(0, kind, 200, body=b"User-agent: *\nDisallow: /priv")
+    for mode, admission in (("delay", Admission.ADMITTED), ("obey", Admission.EXCLUDED)):
+        gate = RobotsGate(mode, RobotsStore(tmp_path / mode, 0.0))  # type: ignore[arg-type] # one of the modes
+        request = RobotsRequest("a.example", route("/robots.txt"))
+        admit(gate)
+        assert (gate.retry_delay_s(request, result, "a.example") is not None) == (mode == "obey")
+        gate.learn(request, result)
+        assert admit(gate, "/private/1.jpg") is admission
+        assert admit(RobotsGate(mode, RobotsStore(tmp_path / mode, 700.0))) is Admission.HELD  # type: ignore[arg-type] # likewise
