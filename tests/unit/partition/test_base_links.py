@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.config.settings import OutputStructure
-from ray_downloader.errors import DamagedFileError
+from ray_downloader.errors import DamagedFileError, RunFolderError
 from ray_downloader.partition.base_links import first_rows, links_of
 from ray_downloader.partition.batches import Batch
 from ray_downloader.run_folder.layout import RunLayout
@@ -31,8 +32,25 @@ def test_a_batch_has_the_links_within_its_rows_numbered_from_0(tmp_path: Path) -
     ]  # fmt: skip
 
 
-def test_a_table_of_links_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_a_table_of_links_that_is_damaged_or_missing_is_named(tmp_path: Path) -> None:
     layout = RunLayout(tmp_path, OutputStructure())
-    with pytest.raises(DamagedFileError) as raised:
+    layout.urls.mkdir()
+    for content in (None, b"damaged"):
+        if content is not None:
+            layout.base_table.write_bytes(content)
+        with pytest.raises(DamagedFileError, match=r"base\.parquet is damaged") as raised:
+            links_of(layout, 0, 1)
+        assert str(raised.value).startswith(str(layout.base_table))
+
+
+def test_a_table_of_links_that_is_out_of_reach_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = RunLayout(tmp_path, OutputStructure())
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(pq, "read_table", refused)
+    with pytest.raises(RunFolderError) as raised:
         links_of(layout, 0, 1)
-    assert str(raised.value).startswith(str(layout.base_table))
+    assert not isinstance(raised.value, DamagedFileError)
+    assert str(layout.base_table) in str(raised.value)
