@@ -38,6 +38,11 @@ CONTROLS_FOR_ODD = 2
 #: A row that is refused while others are served is odd once chance would refuse it so often, and once more, at most so
 #: rarely, given the share of refusals among the other rows.
 BY_CHANCE = 0.01
+#: It ends with its error once chance would have refused it each time at most so rarely: so many good rows are lost
+#: where refusals come at random. An odd row costs requests, but neither pauses nor rate, so this can be stricter.
+LOST_BY_CHANCE = 1e-4
+#: For that, a task that has seen few others assumes that one in twelve is refused: as if it had seen so many.
+ASSUMED_ROWS, ASSUMED_REFUSED = 6.0, 0.5
 #: ... and in any case after so many refusals.
 MOST_REFUSALS = 8
 #: Counts of answers are halved beyond this, so that what a server did long ago is forgotten.
@@ -118,9 +123,12 @@ class FaultJudge:
     def comparable_at_s(self, row: Row) -> float:
         """When a row that was refused can be compared with others: not sooner after other requests than those served.
 
-        A refusal before that may be one that any row would have met.
+        A refusal before that may be one that any row would have met. An odd row was compared before, so where this task
+        has served none, the pace of its permits is enough: else the last rows, if all are odd, are retried one by one.
         """
         if row.failed_at_s is None or not 0 < row.refusals < MOST_REFUSALS:
+            return float("-inf")
+        if row.is_odd and not self.has_delivered:
             return float("-inf")
         return self.spacing.comparable_at_s(row.failed_at_s)
 
@@ -128,9 +136,25 @@ class FaultJudge:
         """Whether its server refuses so many others that the row's refusals show nothing about it."""
         if not row.refusals or row.refusals >= MOST_REFUSALS:
             return False
-        others = max(0, self._refused - 1)
-        share = others / (others + self._served + 1)
-        return bool(share ** (row.refusals + 1) > BY_CHANCE)
+        return bool(self._share ** (row.refusals + 1) > BY_CHANCE)
+
+    def is_lost_by_chance(self, row: Row) -> bool:
+        """Whether chance may be all that refused an odd row in each of its attempts, so that it deserves another."""
+        return 0 < row.refusals < MOST_REFUSALS and self._assumed_share**row.refusals > LOST_BY_CHANCE
+
+    @property
+    def _others_refused(self) -> int:
+        return max(0, self._refused - 1)
+
+    @property
+    def _share(self) -> float:
+        """The share of refusals among the other rows."""
+        return self._others_refused / (self._others_refused + self._served + 1)
+
+    @property
+    def _assumed_share(self) -> float:
+        others = self._others_refused
+        return (others + ASSUMED_REFUSED) / (others + self._served + ASSUMED_ROWS)
 
     def _count(self, *, served: int = 0, refused: int = 0) -> None:
         self._served += served
@@ -209,12 +233,13 @@ class FaultJudge:
         Args:
             others: Requests to its server that are still under way: a reset may mean one connection too many.
         """
+        is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
         if is_own_fault(row, failure):
             row.failed_at_s = now_s
+            row.refusals += is_refusal
             return Fault.ROW
         if not row.is_probe:
             row.is_odd, row.odd_sort = False, ""
-        is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
         row.refusals = row.refusals + 1 if is_refusal else 0
         self._count(refused=row.refusals == 1)
         if row.is_probe:

@@ -582,6 +582,8 @@ class Worker:
             delay_s: float | None = self._policy.own_wait_s(failure)  # else the server's budget decides when
             row.is_retry = False
         else:
+            if row.is_odd and queue.judge.is_lost_by_chance(row):
+                row.attempt = max(1, min(row.attempt, self._policy.max_attempts - 1))
             delay_s = self._policy.retry_delay_s(failure, row.attempt, self._ports.rng, is_odd=row.is_odd)
             row.attempt += delay_s is not None
             row.is_retry = True

@@ -373,7 +373,9 @@ class ServerQueue:
         self.in_flight += 1
         self._unsent += 1
         self._started_at_s = now_s
-        work = self._take_control(is_probe) or (self._take_failed(is_probe) if is_retry else self._take(is_probe))
+        work = self._take_control(is_probe) or (
+            self._take_failed(is_probe) if is_retry else self._take(is_probe, now_s)
+        )
         if isinstance(work, Row):
             if self.judge.comparable_at_s(work) <= now_s:
                 self.judge.review(work)
@@ -401,11 +403,12 @@ class ServerQueue:
         control = self._control_of(row) if row else None
         return ControlRequest(control) if control else None
 
-    def _take(self, is_probe: bool) -> Work:
+    def _take(self, is_probe: bool, now_s: float) -> Work:
         """Choose a row; for a probe one that is far from those that failed: lists are sorted, and neighbours alike."""
         if self._first:
             return self._first.popleft()
-        if is_probe and self._deferred and self._probe_url is ProbeUrl.FAILED:
+        wants_failed = is_probe and bool(self._deferred) and self._probe_url is ProbeUrl.FAILED
+        if wants_failed and self._probe_at_s(self._deferred[0][0], self._deferred[0][2]) <= now_s:
             return heapq.heappop(self._deferred)[2]
         if not self._fresh:
             return self._files.popleft()
@@ -459,7 +462,13 @@ class ServerQueue:
             return False
         not_before_s, _, work = self._deferred[0]
         has_budget = not _is_retry(work) or self._pacer.retries_left() > 0 or is_probe
-        return has_budget and (is_probe or self._retry_at_s(not_before_s, work) <= now_s)
+        at_s = self._probe_at_s(not_before_s, work) if is_probe else self._retry_at_s(not_before_s, work)
+        return has_budget and at_s <= now_s
+
+    def _probe_at_s(self, not_before_s: float, work: Work) -> float:
+        """When failed work may be a probe: at once, unless its own answer wants it to wait and no other URL will do."""
+        is_told = isinstance(work, Row) and work.failure is not None and bool(work.failure.retry_after_s)
+        return not_before_s if is_told and self._control() is None else float("-inf")
 
     def _retry_at_s(self, not_before_s: float, work: Work) -> float:
         """When failed work may be retried: a refused row once it can be compared with others that were served."""
@@ -624,7 +633,7 @@ class ServerQueue:
         if not self._deferred or self._awaits_comparison:
             return NEVER
         at_s, _, work = self._deferred[0]
-        return now_s if self.is_troubled else self._retry_at_s(at_s, work)
+        return self._probe_at_s(at_s, work) if self.is_troubled else self._retry_at_s(at_s, work)
 
 
 def _is_retry(work: Work) -> bool:

@@ -101,6 +101,10 @@ class Backoff:
         self.epoch_s = min(self.epoch_s, sent_s)
         self.until_s = min(self.until_s, sent_s)
 
+    def forgive(self) -> None:
+        """The refusals before were not about the number of requests: the next pause is as long as the first."""
+        self.doublings = 0
+
     def _forgive(self, now_s: float) -> None:
         """Suspicions of seconds, which may be about single URLs, do not interrupt the quiet time."""
         if now_s - self._quiet_from_s > FORGIVEN_AFTER_S:

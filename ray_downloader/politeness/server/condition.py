@@ -25,6 +25,7 @@ from ray_downloader.politeness.messages import ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.server.backoff import Backoff
 from ray_downloader.politeness.server.events import Condition, Consequence, Entry, Event
 from ray_downloader.politeness.server.evidence import Evidence
+from ray_downloader.politeness.server.first_visits import FirstVisits
 from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.probe import Probe
 from ray_downloader.politeness.server.runs import DistinctUrls, Runs
@@ -84,7 +85,10 @@ class ServerCondition:
         "_new_in_a_row",
         "_probes_failed",
         "_strikes",
+        "_tried_second_visit",
+        "_tries_second_visit",
         "backoff",
+        "first_visits",
         "knows_control",
         "log",
         "name",
@@ -100,12 +104,15 @@ class ServerCondition:
         self.patience = patience
         self.probe = Probe()
         self.runs = Runs()
+        self.first_visits = FirstVisits()
         self.said = ""
         self.log: deque[Entry] = deque(maxlen=LOGGED)
         self._delays_s = probe_delays_s
         self._culprits = DistinctUrls()
         self._strikes = self._alone = self._new_in_a_row = self._hops = self._probes_failed = 0
         self._has_waited = False
+        #: Whether the next probe goes to a URL that was refused before, and whether one did in this trouble.
+        self._tries_second_visit = self._tried_second_visit = False
         self._last_is_answer = False
         #: Whether a URL is known that was served before.
         self.knows_control = False
@@ -138,6 +145,12 @@ class ServerCondition:
         """Record that a URL failed while others were served: its refusals are its own."""
         self.runs.own.was_odd(url_hash, is_forbidden=is_forbidden)
 
+    def note_noise(self, is_noise: bool) -> None:
+        """Record whether refusals come at random: if so, those before were no reason for longer and longer pauses."""
+        if is_noise and not self.runs.own.is_noise:
+            self.backoff.forgive()
+        self.runs.own.is_noise = is_noise
+
     def replay(self, events: Iterable[Event]) -> None:
         """Process logged events again."""
         for event in events:
@@ -145,6 +158,7 @@ class ServerCondition:
 
     def _take(self, event: Event) -> Consequence:
         evidence = event.evidence
+        is_expected = self.first_visits.note(evidence, event.url_hash, event.sent_s)
         ends_run = self.runs.is_complete_with(evidence, event.url_hash)
         if evidence in {Evidence.SERVED, Evidence.ANSWERED, Evidence.HOP}:
             self._on_answer(evidence, event)
@@ -160,7 +174,7 @@ class ServerCondition:
         self._last_is_answer, self.said = event.is_answer, event.said or self.said
         self._is_forbidden &= evidence is Evidence.FORBIDDEN
         if evidence is Evidence.REFUSED:
-            return self._on_refusal(event)
+            return self._on_refusal(event, is_expected=is_expected)
         if self.name is Condition.UNREACHABLE and event.is_answer:
             self._recover()
             ends_run = self.runs.is_complete_with(evidence, event.url_hash)
@@ -203,14 +217,18 @@ class ServerCondition:
         else:
             self._wait_as_asked(event)
 
-    def _on_refusal(self, event: Event) -> Consequence:
+    def _on_refusal(self, event: Event, *, is_expected: bool) -> Consequence:
         """Process 429, 503 and the like.
 
+        0. It refuses first visits, as expected, and was well: nothing follows.
         1. It states how long to wait: one such answer is enough.
         2. It refuses at random now and then, and does so less often than it would in trouble: it continues.
         3. It was well until now: this may be about the URL, so another one is requested after seconds.
         4. It was already in trouble: a failed probe.
         """
+        if is_expected and not self.is_trouble and event.wait_s is None:
+            self.backoff.forgive()
+            return Consequence.NONE
         self.runs.own.refused(event.url_hash)
         if event.wait_s is not None and not self._needs_confirmation(event.wait_s):
             was_asked_as_usual = not self.needs_probe
@@ -254,6 +272,9 @@ class ServerCondition:
         if self.name is Condition.UNREACHABLE:
             self._probes_failed += 1
             self.backoff.pause_for(event.now_s, self._delay_s(), event.free_s)
+        elif self._should_try_second_visit(event, is_other):
+            self._tries_second_visit = self._tried_second_visit = True
+            self.backoff.pause_seconds(event.now_s, event.free_s)
         elif event.is_control or self._is_server_wide(is_other, event.evidence):
             if self.name is Condition.SUSPECT and event.evidence in _PUSHED_BACK:
                 consequence = Consequence.REFUSED_FOR_LONG
@@ -264,6 +285,15 @@ class ServerCondition:
             self.backoff.pause_seconds(event.now_s, event.free_s)
         self._judge(event)
         return consequence
+
+    def _should_try_second_visit(self, event: Event, is_other: bool) -> bool:
+        """Whether a URL that was refused before is requested seconds later, once in each trouble.
+
+        New URLs are still refused after a minute's pause, and the server may refuse nothing but first visits.
+        """
+        is_refusal = is_other and event.evidence is Evidence.REFUSED and event.wait_s is None and not event.is_control
+        is_known = self._tried_second_visit or self.runs.own.knows_refused
+        return self.name is Condition.THROTTLED and is_refusal and not is_known
 
     def _is_server_wide(self, is_other: bool, evidence: Evidence) -> bool:
         """Whether a failed probe is about the server: proven before, other URLs failed, or there is only this one."""
@@ -280,6 +310,7 @@ class ServerCondition:
         self._strikes += is_other
         self._alone = 0 if is_other else self._alone + 1
         self._new_in_a_row = self._new_in_a_row + 1 if is_other else 0
+        self._tries_second_visit = False
         return is_other
 
     def _suspect(self, event: Event) -> None:
@@ -287,6 +318,7 @@ class ServerCondition:
         self._culprits.clear()
         self._culprits.add(event.url_hash)
         self._comparisons = 0
+        self._tries_second_visit = self._tried_second_visit = False
         self._strikes = self._alone = self._new_in_a_row = self._hops = 0
         self.probe.clear()
         self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
@@ -364,7 +396,8 @@ class ServerCondition:
         if self._is_unconfirmed or self._comparisons or (self.name is Condition.SUSPECT and self._is_forbidden):
             return ProbeUrl.SERVED
         is_deaf = self.name is Condition.THROTTLED and self._new_in_a_row >= NEW_PROBES
-        return ProbeUrl.FAILED if is_deaf else ProbeUrl.NEW
+        is_second_visit = self._tries_second_visit or self.first_visits.may_be_refused
+        return ProbeUrl.FAILED if is_deaf or is_second_visit else ProbeUrl.NEW
 
     @property
     def reason(self) -> WaitReason | None:

@@ -23,6 +23,8 @@ TIE_SHARE = 1e-6
 MIN_ANSWERED = 12
 #: Only the answers since the third refusal before this one are compared: the limit may have fallen since.
 REFUSALS_BACK = 3
+#: ... but at least so many: where refusals are frequent, few answers come between three of them.
+LEAST_COMPARED = 16
 #: Log-likelihoods. Of refusals that are noise about 40 % are not too close; of a limiter's about 2 % seem so.
 UNEXPLAINED, EXPLAINED = 3.0, -0.5
 IS_NOISE, LEAST_SCORE, MOST_SCORE = 3.0, -3.0, 6.0
@@ -70,7 +72,9 @@ class RefusalNoise:
             return None
         at_s = self._refused_s[-1]
         since_s = self._refused_s[0] if len(self._refused_s) > REFUSALS_BACK else float("-inf")
-        compared_s = answered_s[bisect_left(answered_s, since_s) : bisect_left(answered_s, at_s)]
+        before = bisect_left(answered_s, at_s)
+        first = min(bisect_left(answered_s, since_s), max(0, before - LEAST_COMPARED))
+        compared_s = answered_s[first:before]
         if len(compared_s) < MIN_ANSWERED:
             return None
         is_explained = _is_closest(compared_s, at_s)

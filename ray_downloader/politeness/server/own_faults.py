@@ -71,6 +71,11 @@ class OwnFaults:
         return max(least, min(MOST_NEEDED, math.ceil(math.log(ACCIDENT) / math.log(share))))
 
     @property
+    def knows_refused(self) -> bool:
+        """Whether there are URLs that are refused while others are served."""
+        return self._own[Evidence.REFUSED] > 0
+
+    @property
     def is_used_to_refusals(self) -> bool:
         """Whether another refusal is more likely about its URL."""
         return self.odd_in_a_row >= USED_TO_IT

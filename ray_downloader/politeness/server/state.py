@@ -185,7 +185,7 @@ class ServerState:
             self._busy_s += BUSY_WEIGHT * (busy_s - self._busy_s)
         if self._rate and self._policy.adaptive:
             self._rate.on_success(ended_s, outcome.ttfb_s)
-            self._condition.runs.own.is_noise = self._rate.noise.is_noise
+            self._condition.note_noise(self._rate.noise.is_noise)
 
     def _take_hint(self, outcome: Outcome, ended_s: float) -> None:
         if outcome.ratelimit_rps is not None:

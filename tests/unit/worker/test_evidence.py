@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from ray_downloader.errors import ErrorKind
-from ray_downloader.worker.evidence import SERVERS_FAULT_ROWS, Fault, FaultJudge, blames_server, is_own_fault
+from ray_downloader.worker.evidence import (
+    LOST_BY_CHANCE,
+    MOST_REFUSALS,
+    SERVERS_FAULT_ROWS,
+    Fault,
+    FaultJudge,
+    blames_server,
+    is_own_fault,
+)
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
 from tests.support.rows import rows_of
@@ -363,3 +371,31 @@ def test_a_url_that_is_served_again_ends_what_was_counted_before_it_was_asked() 
     judge.notice_control([], 2.0)
     judge.blame_server()
     assert [row.owes_attempt for row in (before, after)] == [True, False]
+
+
+def test_an_odd_row_is_not_lost_to_refusals_that_chance_brings() -> None:
+    """Where one request in five is refused at random, three of 300 good rows ended with an error."""
+    judge, (odd, *others) = FaultJudge(), rows_of(30)
+    for number in range(80):
+        judge.notice_served(float(number))
+    for other in others[:20]:
+        judge.judge(other, THROTTLED, 100.0)
+    odd.is_odd, odd.odd_sort, odd.attempt = True, "refused", 2
+    for refusals in range(1, 8):
+        assert judge.judge(odd, THROTTLED, 200.0) is Fault.ROW
+        assert odd.refusals == refusals
+        assert judge.is_lost_by_chance(odd) is ((19.5 / 105) ** refusals > LOST_BY_CHANCE)
+    odd.refusals = MOST_REFUSALS
+    assert not judge.is_lost_by_chance(odd)
+    assert [FaultJudge().is_lost_by_chance(odd) for odd.refusals in range(6)] == [False, True, True, True, False, False]
+
+
+def test_odd_rows_of_a_task_that_has_served_nothing_need_not_be_far_apart() -> None:
+    judge, (odd,) = FaultJudge(), rows_of(1)
+    odd.refusals, odd.failed_at_s = 1, 10.0
+    judge.spacing.started(20.0)
+    assert judge.comparable_at_s(odd) == 30.0
+    odd.is_odd = True
+    assert judge.comparable_at_s(odd) == float("-inf")
+    judge.has_delivered = True
+    assert judge.comparable_at_s(odd) == 30.0

@@ -809,6 +809,22 @@ def test_a_budget_that_wants_what_failed_gets_that_before_fresh_rows(url: ProbeU
     assert first in queue._fresh
 
 
+def test_a_probe_leaves_a_row_alone_that_was_told_to_wait() -> None:
+    """It was requested ten seconds before its own `Retry-After` was over."""
+    queue, (_, last) = a_queue(replace(PROBE, probe_url=ProbeUrl.FAILED), rows=2)
+    row = failed(rows_of(1)[0], 99.0, queue)
+    row.failure = Failure(ErrorKind.HTTP_429, "", 429, 99.0)
+    assert queue.take_due(0.0) is last
+
+
+def test_nor_is_it_the_probe_if_it_is_the_last() -> None:
+    queue, _ = a_queue(PROBE, rows=0)
+    row = failed(rows_of(1)[0], 99.0, queue)
+    row.failure = Failure(ErrorKind.HTTP_429, "", 429, 99.0)
+    assert queue.take_due(98.0) is None
+    assert queue.take_due(99.0) is row
+
+
 # -- rows that tell --------------------------------------------------------------------------------------------------
 
 

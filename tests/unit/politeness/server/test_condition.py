@@ -58,8 +58,11 @@ def test_a_second_url_that_is_refused_makes_it_minutes_and_twice_as_long_each_ti
     refused(condition, 0.0, 1)
     assert refused(condition, 2.0, 2) is Consequence.REFUSED_FOR_LONG
     assert (condition.name, condition.pause_s(2.0)) == (Condition.THROTTLED, 60.0)
-    assert refused(condition, 62.0, 3) is Consequence.NONE
-    assert condition.pause_s(62.0) == 120.0
+    assert (refused(condition, 62.0, 3), condition.probe_url) == (Consequence.NONE, ProbeUrl.FAILED)
+    assert condition.pause_s(62.0) == 4.0, "once in each trouble a URL is tried again: first visits may be refused"
+    for url, now_s, pause_s in ((1, 66.0, 120.0), (4, 186.0, 240.0), (5, 426.0, 480.0)):
+        assert refused(condition, now_s, url) is Consequence.NONE
+        assert condition.pause_s(now_s) == pause_s
 
 
 def test_the_same_url_again_stays_a_matter_of_seconds_until_there_is_no_other() -> None:
@@ -171,6 +174,60 @@ def test_if_new_urls_are_refused_again_and_again_one_is_tried_that_was_before() 
         refused(condition, 1000.0 * number, 1 if is_again else number)
     new, failed = ProbeUrl.NEW, ProbeUrl.FAILED
     assert urls == [new, new, new, failed, new, new, failed]
+
+
+def test_refusals_of_first_visits_cost_no_pause_once_that_is_known() -> None:
+    """A server that refuses each URL once kept 200 rows for ten hours: each second new URL began a longer pause."""
+    condition = a_condition()
+    refused(condition, 0.0, 1)
+    refused(condition, 2.0, 2)
+    assert refused(condition, 62.0, 3) is Consequence.NONE
+    assert condition.backoff.doublings == 1
+    for url in (1, 2, 3):
+        tell(condition, Evidence.SERVED, 200.0 + url, url)
+    assert condition.name is Condition.HEALTHY
+    assert refused(condition, 204.0, 4) is Consequence.NONE
+    assert (condition.name, condition.backoff.doublings) == (Condition.HEALTHY, 0)
+    assert refused(condition, 205.0, 5, 30.0) is Consequence.REFUSED, "a Retry-After is obeyed all the same"
+    assert condition.name is Condition.WAITING
+
+
+def test_a_second_visit_that_is_refused_ends_what_was_known_of_first_ones() -> None:
+    condition = a_condition()
+    for url, now_s in ((1, 0.0), (2, 2.0), (3, 62.0)):
+        refused(condition, now_s, url)
+    for url in (1, 2, 3):
+        tell(condition, Evidence.SERVED, 200.0 + url, url)
+    refused(condition, 204.0, 4)
+    assert refused(condition, 205.0, 4) is Consequence.REFUSED
+    assert condition.name is Condition.SUSPECT
+
+
+def test_pauses_are_short_again_once_refusals_are_known_to_be_noise() -> None:
+    condition = a_condition()
+    for url, now_s in ((1, 0.0), (2, 2.0), (3, 62.0), (4, 66.0)):
+        refused(condition, now_s, url)
+    condition.note_noise(is_noise=False)
+    assert condition.backoff.doublings == 2
+    condition.note_noise(is_noise=True)
+    assert (condition.backoff.doublings, condition.runs.own.is_noise) == (0, True)
+    condition.backoff.pause_minutes(1000.0, 1000.0, 0.0)
+    condition.note_noise(is_noise=True)
+    assert condition.backoff.doublings == 1, "those since then count"
+
+
+def test_where_urls_are_refused_whatever_we_do_those_are_not_the_first_probes() -> None:
+    condition = a_condition()
+    for url in range(2):
+        refused(condition, 0.0, url + 100)
+        tell(condition, Evidence.SERVED, 100.0, 98)
+        condition.was_odd(url + 100)
+    urls = []
+    for number in range(1, 60):
+        if condition.name is Condition.THROTTLED:
+            urls.append(condition.probe_url)
+        refused(condition, 1000.0 * number, 1 if condition.probe_url is ProbeUrl.FAILED else number)
+    assert urls[:3] == [ProbeUrl.FAILED, ProbeUrl.NEW, ProbeUrl.NEW]
 
 
 def test_probes_of_a_server_that_is_not_reached_are_further_and_further_apart() -> None:

@@ -7,7 +7,14 @@ import random
 import pytest
 
 from ray_downloader.politeness.server import noise as noise_module
-from ray_downloader.politeness.server.noise import IS_NOISE, LEAST_SCORE, MIN_ANSWERED, MOST_SCORE, RefusalNoise
+from ray_downloader.politeness.server.noise import (
+    IS_NOISE,
+    LEAST_COMPARED,
+    LEAST_SCORE,
+    MIN_ANSWERED,
+    MOST_SCORE,
+    RefusalNoise,
+)
 from ray_downloader.politeness.server.rate import AdaptiveRate
 from tests.unit.politeness.virtual_run import SlidingWindow, TokenBucket
 
@@ -64,6 +71,22 @@ def test_a_limit_that_falls_is_soon_not_taken_for_noise() -> None:
     assert judged[4:] == [True] * 4
 
 
+def test_where_every_second_request_is_refused_earlier_answers_are_compared() -> None:
+    """Fewer than twelve answers came between three refusals, so it was never known whether they were noise."""
+    noise = RefusalNoise()
+    answered_s = [0.5 * number for number in range(LEAST_COMPARED)]
+    for number in range(3):
+        now_s = 100.0 + 10.0 * number
+        noise.refused(now_s)
+        assert noise.judge(answered_s) is False
+        answered_s.append(now_s + 5.0)
+    assert noise.is_noise
+    answered_s = [number / 80 for number in range(100)] + [10.0 + number for number in range(LEAST_COMPARED)]
+    for now_s in (25.1, 25.2, 25.3, 25.4):
+        noise.refused(now_s)
+    assert noise.judge(answered_s) is True, "no more than these: the limit may have fallen"
+
+
 def test_few_answers_are_no_comparison() -> None:
     noise = RefusalNoise()
     assert noise.judge([]) is None
@@ -108,3 +131,4 @@ def test_scales_reach_from_one_request_to_hundreds() -> None:
     assert noise_module._SCALES[-1] == 418
     assert (noise_module.UNEXPLAINED, noise_module.EXPLAINED) == (3.0, -0.5)
     assert (IS_NOISE, LEAST_SCORE, MOST_SCORE) == (3.0, -3.0, 6.0)
+    assert LEAST_COMPARED == 16

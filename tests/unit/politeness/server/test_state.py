@@ -157,7 +157,9 @@ def test_a_first_refusal_costs_seconds_and_only_another_url_makes_it_minutes_tha
     ask(state, 8.0, named(2))
     assert 60.0 <= pause_of(state, 8.0) <= 66.0
     ask(state, 80.0, named(3))
-    assert 120.0 <= pause_of(state, 80.0) <= 132.0
+    assert pause_of(state, 80.0) < 60.0, "a URL that was refused before is tried again once"
+    ask(state, 100.0, named(1))
+    assert 120.0 <= pause_of(state, 100.0) <= 132.0
     ask(state, 300.0, named(4, kind=None, status=200))
     assert condition_of(state) == "healthy"
 
