@@ -205,7 +205,7 @@ def test_no_row_is_lost_where_a_share_of_requests_is_refused_at_random(share: fl
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(3, 90.0), (20, 100.0), (200, 250.0)])
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 503, 500])
 def test_a_server_that_refuses_the_first_visit_of_every_url(count: int, seconds: float, status: int) -> None:
     """Thumbnails that are made on demand. Each probe was another first visit: all rows were lost.
 

@@ -59,6 +59,8 @@ FORBIDDEN_SAMPLE = 40
 MOST_COMPARISONS = 2
 #: Answers with which a server says that it wants no requests now.
 _PUSHED_BACK = frozenset({Evidence.REFUSED, Evidence.FORBIDDEN})
+#: Answers that a server may give to the first request for a file only.
+_MAY_BE_FIRST_VISIT = frozenset({Evidence.REFUSED, Evidence.FAILED})
 #: Trouble that was shown by distinct URLs, or that does not depend on URLs.
 _SERVER_WIDE = frozenset({Condition.THROTTLED, Condition.UNREACHABLE})
 
@@ -180,7 +182,8 @@ class ServerCondition:
             ends_run = self.runs.is_complete_with(evidence, event.url_hash)
         if self.is_trouble:
             return self._on_failed_probe(event)
-        return self._on_run(evidence, event) if ends_run or event.is_control else Consequence.NONE
+        is_run = ends_run and not is_expected
+        return self._on_run(evidence, event) if is_run or event.is_control else Consequence.NONE
 
     def _on_answer(self, evidence: Evidence, event: Event) -> None:
         """The server is not refusing; but a redirect or robots.txt alone does not show that it delivers files."""
@@ -291,7 +294,9 @@ class ServerCondition:
 
         New URLs are still refused after a minute's pause, and the server may refuse nothing but first visits.
         """
-        is_refusal = is_other and event.evidence is Evidence.REFUSED and event.wait_s is None and not event.is_control
+        is_refusal = (
+            is_other and event.evidence in _MAY_BE_FIRST_VISIT and event.wait_s is None and not event.is_control
+        )
         is_known = self._tried_second_visit or self.runs.own.knows_refused
         return self.name is Condition.THROTTLED and is_refusal and not is_known
 

@@ -1,9 +1,9 @@
 """Whether a server refuses each URL when it is requested for the first time, and serves it after that. Pure.
 
-Servers that make thumbnails on demand, or fetch from an archive, answer 503 at first. Neither a lower rate nor a pause
-helps there: only the second request does. A limiter of any kind may look like that as well, if second requests come
-after long pauses. So what counts is a URL that was refused before, and is served at most half as long after another
-request as URLs that were refused at their first visit.
+Servers that make thumbnails on demand, or fetch from an archive, answer 503 or 504 at first. Neither a lower rate nor a
+pause helps there: only the second request does. A limiter of any kind may look like that as well, if second requests
+come after long pauses. So what counts is a URL that was refused before, and is served at most half as long after
+another request as URLs that were refused at their first visit.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FirstVisits:
         """Take in one answer; returns True for a refusal that was to be expected."""
         after_s = sent_s - self._last_s if self._last_s is not None else 0.0
         self._last_s = sent_s
-        if evidence is Evidence.REFUSED:
+        if evidence in {Evidence.REFUSED, Evidence.FAILED}:
             return self._on_refusal(url_hash, after_s)
         if evidence is Evidence.SERVED:
             self._on_file(url_hash, after_s)

@@ -52,6 +52,12 @@ def test_what_speaks_against_it_ends_it(answer: tuple[Evidence, int, float]) -> 
     assert not (visits.are_refused or visits.may_be_refused)
 
 
+def test_a_500_for_a_first_visit_is_like_a_refusal() -> None:
+    failed = Evidence.FAILED
+    visits = told((failed, 1, 0.0), (failed, 2, 60.0), (SERVED, 1, 62.0), (SERVED, 2, 64.0))
+    assert visits.note(failed, 3, 66.0)
+
+
 def test_other_answers_only_count_as_requests() -> None:
     visits = told((REFUSED, 1, 0.0), (REFUSED, 2, 60.0), (Evidence.HOP, 2, 90.0), (SERVED, 1, 120.0))
     assert visits.may_be_refused, "30 s after the last request"
