@@ -24,6 +24,7 @@ from ray.exceptions import AuthenticationError
 from ray_downloader.cluster.environment import address_of, as_ray_process, refuse_silent, starts_own_nodes
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.private_folder import private_folder
+from ray_downloader.cluster.sessions import removing_sessions
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import RayLostError, StartError, UserError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
@@ -95,9 +96,13 @@ def running_cluster(
             # The caller's own Ray is neither restarted nor ended, whatever `cluster` says.
             yield _measure(options, parameters, namespace, None)
             return
+        # Below a private folder, as Ray opens its own to everybody.
+        folder = private_folder(_short(options.scratch)) / "ray" if options.name == "local" else None
+        if folder:
+            stack.enter_context(removing_sessions(folder))
         stack.callback(_leave_ray)
-        if options.name == "local":
-            dashboard = _start_embedded(options, namespace)
+        if folder:
+            dashboard = _start_embedded(options, namespace, folder)
         elif step:
             dashboard = _join_step(step, namespace, options)
             stack.enter_context(step.watched())
@@ -133,9 +138,8 @@ def _leave_ray() -> None:
         ray.shutdown()
 
 
-def _start_embedded(options: ClusterSettings, namespace: str) -> str | None:
-    """Start Ray in this process; returns the address of the dashboard, if there is one."""
-    folder = private_folder(_short(options.scratch)) / "ray"  # Ray opens it to everybody
+def _start_embedded(options: ClusterSettings, namespace: str, folder: Path) -> str | None:
+    """Start Ray in this process, with its files in `folder`; returns the address of the dashboard, if there is one."""
     with keeping_handlers(), as_ray_process(), _starting(folder):
         context = ray.init(
             address="local",

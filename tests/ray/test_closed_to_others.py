@@ -54,6 +54,7 @@ def test_ray_is_closed_to_other_users_and_machines_and_asks_nobody(tmp_path: Pat
     above = Path(found["session"]).parents[1]
     assert above.stat().st_mode & 0o077 == 0
     assert above.stat().st_uid == os.getuid()
+    assert not Path(found["session"]).exists(), "removed after a run that ended well"
     assert set(found["listens"]) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert found["proxy"] == PROXY, "a tool of the user may need it"
     assert not (tmp_path / ".ray").exists(), "no token is written where others can read it"
