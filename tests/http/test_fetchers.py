@@ -422,7 +422,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
 
 
 def test_a_name_that_does_not_exist_is_remembered(make_fetcher: MakeFetcher, resolver: Resolver) -> None:
-    fetcher = make_fetcher(connect_to=None)
+    fetcher = make_fetcher(connect_to=None, connect_timeout_s=20.0)
     asked = resolver(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
     results = [fetch(fetcher, "http://no-such-host.invalid/a.jpg") for _ in range(2)]
     assert [result.kind for result in results] == [ErrorKind.DNS] * 2

@@ -18,6 +18,9 @@ pytestmark = pytest.mark.stage
 
 Saver = Callable[..., bytes]
 
+#: A shell that starts this in the background lets its children ignore SIGINT.
+AS_BY_DEFAULT = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+
 #: A decoder process in which some bodies meet a decoder that crashes, hangs or eats memory.
 HOSTILE = """
 import ctypes, os, signal
@@ -91,7 +94,7 @@ def test_a_decoder_that_is_always_killed_from_outside_may_be_tried_by_another_ru
     ("start", "reason"),
     [
         ("raise MemoryError", "it ended \\(exit code 1\\)"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGINT)", "it crashed \\(SIGINT\\)"),
+        (f"{AS_BY_DEFAULT}; os.kill(os.getpid(), signal.SIGINT)", "it crashed \\(SIGINT\\)"),
     ],
     ids=["memory", "signal"],
 )
@@ -109,7 +112,7 @@ def test_a_decoder_that_is_interrupted_while_it_starts_starts_again(
 ) -> None:
     mark = tmp_path / "mark"
     (tmp_path / "late_decoder.py").write_text(
-        f"import os, pathlib, signal\nmark = pathlib.Path({str(mark)!r})\n"
+        f"{AS_BY_DEFAULT}\nimport pathlib\nmark = pathlib.Path({str(mark)!r})\n"
         "if not mark.exists():\n    mark.touch()\n    os.kill(os.getpid(), signal.SIGINT)\n"
         "from ray_downloader.image import decoder_main\ndecoder_main.main()\n"
     )
