@@ -160,7 +160,7 @@ class ServerCondition:
 
     def _take(self, event: Event) -> Consequence:
         evidence = event.evidence
-        is_expected = self.first_visits.note(evidence, event.url_hash, event.sent_s)
+        is_expected = self.first_visits.note(event)
         ends_run = self.runs.is_complete_with(evidence, event.url_hash)
         if evidence in {Evidence.SERVED, Evidence.ANSWERED, Evidence.HOP}:
             self._on_answer(evidence, event)

@@ -48,6 +48,7 @@ class Event:
         is_answer: Whether the server answered; a time-out is not an answer.
         said: The server's words, if it refused.
         is_control: Whether the URL was served before, so that its failure is about the server.
+        http_status: Of the answer, if there was one.
     """
 
     evidence: Evidence
@@ -61,6 +62,7 @@ class Event:
     is_answer: bool = False
     said: str = ""
     is_control: bool = False
+    http_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,19 +286,25 @@ class AdaptiveRate:
         if not self._taught or is_explained is None:
             return
         if self.noise.is_noise:
-            self._way_back_rps = max(lesson.rate_rps for lesson in self._taught)
-            lesson, others = self._taught[0], list(self._taught)
-            for other in others:
-                self._fit.was_not_refused(other.sent_s)
-            self._taught.clear()
+            self.take_back_all()
         elif not is_explained:
+            self._refines_s = math.inf
             lesson = self._taught.pop()
-        else:
-            if self.noise.is_certainly_none:
-                self._taught.clear()
+            self._take_back(lesson, BACK_OFF * lesson.rate_rps)
+        elif self.noise.is_certainly_none:
+            self._taught.clear()
+
+    def take_back_all(self) -> None:
+        """The last refusals were not about the rate: what they taught is forgotten, and the way back is fast."""
+        if not self._taught:
             return
+        self._way_back_rps = max(lesson.rate_rps for lesson in self._taught)
+        for lesson in self._taught:
+            self._fit.was_not_refused(lesson.sent_s)
+        first = self._taught[0]
+        self._taught.clear()
         self._refines_s = math.inf
-        self._take_back(lesson, BACK_OFF * lesson.rate_rps)
+        self._take_back(first, BACK_OFF * first.rate_rps)
 
     def _refine(self) -> None:
         """After the pause all holders have reported what was answered before it: now the limit can be fitted."""

@@ -54,6 +54,7 @@ class OutcomeReader:
             is_answer=outcome.http_status is not None,
             said=outcome.said or (outcome.kind.value if outcome.kind else ""),
             is_control=outcome.is_control,
+            http_status=outcome.http_status,
         )
 
     def open_with(self, outcome: Outcome) -> int:

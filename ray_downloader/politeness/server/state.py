@@ -153,8 +153,10 @@ class ServerState:
         if outcome.kind is ErrorKind.RESET or event.evidence is Evidence.CROWDED:
             self._connections.lost_one(self._reader.open_with(outcome), event.sent_s, now_s)
         self._counted["throttled"] += event.evidence is Evidence.REFUSED
-        was_trouble = self._condition.is_trouble
+        was_trouble, refused_first_visits = self._condition.is_trouble, self._condition.first_visits.are_refused
         self._draw(self._condition.on(event), event)
+        if self._rate and self._condition.first_visits.are_refused and not refused_first_visits:
+            self._rate.take_back_all()
         if self._rate and was_trouble and not self._condition.is_trouble:
             self._rate.on_recovery(event.sent_s)
         if outcome.is_odd and outcome.kind:

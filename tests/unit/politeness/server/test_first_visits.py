@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import pytest
 
+from ray_downloader.politeness.server.events import Event
 from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.first_visits import REMEMBERED, FirstVisits
 
 REFUSED, SERVED = Evidence.REFUSED, Evidence.SERVED
 
 
+def note(visits: FirstVisits, evidence: Evidence, url: int, at_s: float, http_status: int = 503) -> bool:
+    return visits.note(Event(evidence, at_s, at_s, at_s, url, http_status=http_status))
+
+
 def told(*answers: tuple[Evidence, int, float]) -> FirstVisits:
     visits = FirstVisits()
     for evidence, url, at_s in answers:
-        assert not visits.note(evidence, url, at_s)
+        assert not note(visits, evidence, url, at_s)
     return visits
 
 
 def test_urls_that_are_served_sooner_than_others_were_refused_show_it() -> None:
     visits = told((REFUSED, 1, 0.0), (REFUSED, 2, 60.0), (SERVED, 1, 180.0))
     assert not visits.may_be_refused, "a limiter with a memory of two minutes would do the same"
-    visits.note(SERVED, 2, 182.0)
+    note(visits, SERVED, 2, 182.0)
     assert (visits.may_be_refused, visits.are_refused) == (True, False)
-    assert not visits.note(REFUSED, 3, 184.0)
-    visits.note(SERVED, 3, 186.0)
+    assert not note(visits, REFUSED, 3, 184.0)
+    note(visits, SERVED, 3, 186.0)
     assert visits.are_refused
-    assert visits.note(REFUSED, 4, 186.5), "as expected"
-    visits.note(SERVED, 4, 187.0)
+    assert note(visits, REFUSED, 4, 186.5), "as expected"
+    note(visits, SERVED, 4, 187.0)
     assert visits.are_refused
 
 
@@ -41,21 +46,39 @@ def test_sooner_means_after_half_the_time(after_s: float, is_shown: bool) -> Non
     [
         pytest.param((REFUSED, 3, 200.0), id="a second visit is refused"),
         pytest.param((REFUSED, 0, 200.0), id="a URL without identity is refused"),
-        pytest.param((SERVED, 9, 200.0), id="a first visit is served"),
     ],
 )
 def test_what_speaks_against_it_ends_it(answer: tuple[Evidence, int, float]) -> None:
     visits = told((REFUSED, 1, 0.0), (REFUSED, 2, 60.0), (SERVED, 1, 62.0), (SERVED, 2, 64.0))
     assert visits.are_refused
-    visits.note(REFUSED, 3, 66.0)
-    assert not visits.note(*answer)
+    note(visits, REFUSED, 3, 66.0)
+    assert not note(visits, *answer)
     assert not (visits.are_refused or visits.may_be_refused)
+
+
+def test_where_only_some_first_visits_are_refused_it_stays_known() -> None:
+    """Half of 200 first visits were refused: each that was served began the search anew, and it took 38 minutes."""
+    visits = told((REFUSED, 1, 0.0), (REFUSED, 2, 60.0), (SERVED, 1, 62.0), (SERVED, 9, 64.0), (SERVED, 2, 66.0))
+    assert (visits.shown, visits.widest_s) == (1, 0.0), "only what was refused since then is compared"
+    for evidence, url, at_s in ((REFUSED, 3, 126.0), (SERVED, 3, 130.0), (SERVED, 10, 131.0)):
+        note(visits, evidence, url, at_s)
+    assert visits.are_refused
+
+
+def test_refusals_with_another_status_are_no_first_visits() -> None:
+    """The server also has a limit, and says so with 429."""
+    visits = told((REFUSED, 1, 0.0), (REFUSED, 2, 60.0), (SERVED, 1, 62.0), (SERVED, 2, 64.0))
+    assert not note(visits, REFUSED, 3, 65.0, 429)
+    assert note(visits, REFUSED, 4, 66.0)
+    note(visits, REFUSED, 5, 126.0)
+    note(visits, SERVED, 3, 127.0)
+    assert (visits.shown, visits.http_status) == (1, 429), "unless second visits after those are served as well"
 
 
 def test_a_500_for_a_first_visit_is_like_a_refusal() -> None:
     failed = Evidence.FAILED
     visits = told((failed, 1, 0.0), (failed, 2, 60.0), (SERVED, 1, 62.0), (SERVED, 2, 64.0))
-    assert visits.note(failed, 3, 66.0)
+    assert note(visits, failed, 3, 66.0)
 
 
 def test_other_answers_only_count_as_requests() -> None:
@@ -65,7 +88,7 @@ def test_other_answers_only_count_as_requests() -> None:
 
 def test_a_file_shows_it_once_and_only_so_many_refusals_are_remembered() -> None:
     visits = told((REFUSED, 1, 0.0), (REFUSED, 2, 60.0), (SERVED, 1, 62.0), (SERVED, 1, 64.0))
-    assert not visits.may_be_refused, "its second file was not refused before"
+    assert visits.shown == 1, "its second file was not refused before"
     visits = told(*((REFUSED, url, 60.0 * url) for url in range(1, REMEMBERED + 2)))
-    visits.note(SERVED, 1, 60.0 * REMEMBERED + 61.0)
+    note(visits, SERVED, 1, 60.0 * REMEMBERED + 61.0)
     assert not visits.may_be_refused
