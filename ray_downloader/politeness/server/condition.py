@@ -25,7 +25,7 @@ from ray_downloader.politeness.messages import ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.server.backoff import Backoff
 from ray_downloader.politeness.server.events import Condition, Consequence, Entry, Event
 from ray_downloader.politeness.server.evidence import Evidence
-from ray_downloader.politeness.server.first_visits import FirstVisits
+from ray_downloader.politeness.server.first_visits import MAY_BE_FIRST_VISIT, FirstVisits
 from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.probe import Probe
 from ray_downloader.politeness.server.runs import DistinctUrls, Runs
@@ -59,8 +59,6 @@ FORBIDDEN_SAMPLE = 40
 MOST_COMPARISONS = 2
 #: Answers with which a server says that it wants no requests now.
 _PUSHED_BACK = frozenset({Evidence.REFUSED, Evidence.FORBIDDEN})
-#: Answers that a server may give to the first request for a file only.
-_MAY_BE_FIRST_VISIT = frozenset({Evidence.REFUSED, Evidence.FAILED})
 #: Trouble that was shown by distinct URLs, or that does not depend on URLs.
 _SERVER_WIDE = frozenset({Condition.THROTTLED, Condition.UNREACHABLE})
 
@@ -294,9 +292,7 @@ class ServerCondition:
 
         New URLs are still refused after a minute's pause, and the server may refuse nothing but first visits.
         """
-        is_refusal = (
-            is_other and event.evidence in _MAY_BE_FIRST_VISIT and event.wait_s is None and not event.is_control
-        )
+        is_refusal = is_other and event.evidence in MAY_BE_FIRST_VISIT and event.wait_s is None and not event.is_control
         is_known = self._tried_second_visit or self.runs.own.knows_refused
         return self.name is Condition.THROTTLED and is_refusal and not is_known
 
@@ -448,6 +444,8 @@ class ServerCondition:
             "has_answered": self.patience.has_answered,
             "files": self.runs.files,
             "probes_failed": self._probes_failed,
+            "first_visits_shown": self.first_visits.shown,
+            "first_visits_status": self.first_visits.http_status,
             "log": [str(entry) for entry in list(self.log)[-LOG_SHOWN:]],
             **self.backoff.dump(now_s),
         }
@@ -463,5 +461,7 @@ class ServerCondition:
         self.runs.files = saved.count("files") or saved.count("successes")
         self._is_forbidden, self._is_unconfirmed = saved.flag("is_forbidden"), saved.flag("is_unconfirmed")
         self._probes_failed = saved.count("probes_failed")
+        self.first_visits.shown = saved.count("first_visits_shown")
+        self.first_visits.http_status = saved.count("first_visits_status") or None
         self.patience.has_answered = saved.flag("has_answered") or self.runs.files > 0
         self._note_trouble(now_s)

@@ -17,7 +17,8 @@ SHOWN = 2
 SOONER_SHARE = 0.5
 #: Refused URLs that are remembered.
 REMEMBERED = 256
-_REFUSALS = frozenset({Evidence.REFUSED, Evidence.FAILED})
+#: Answers that a server may give to the first request for a file only.
+MAY_BE_FIRST_VISIT = frozenset({Evidence.REFUSED, Evidence.FAILED})
 
 
 class FirstVisits:
@@ -49,7 +50,7 @@ class FirstVisits:
         """Take in one answer; returns True for a refusal that was to be expected."""
         after_s = event.sent_s - self._last_s if self._last_s is not None else 0.0
         self._last_s = event.sent_s
-        if event.evidence in _REFUSALS:
+        if event.evidence in MAY_BE_FIRST_VISIT:
             return self._on_refusal(event, after_s)
         if event.evidence is Evidence.SERVED:
             self._on_file(event.url_hash, after_s)

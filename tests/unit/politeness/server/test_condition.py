@@ -192,6 +192,16 @@ def test_refusals_of_first_visits_cost_no_pause_once_that_is_known() -> None:
     assert condition.name is Condition.WAITING
 
 
+def test_what_is_known_of_first_visits_outlives_a_restart() -> None:
+    condition = a_condition()
+    condition.first_visits.shown, condition.first_visits.http_status = 2, 503
+    restored = a_condition()
+    restored.load(Reader(condition.dump(0.0)), 0.0, 0.0)
+    assert (restored.first_visits.are_refused, restored.first_visits.http_status) == (True, 503)
+    restored.load(Reader({"first_visits_status": "often"}), 0.0, 0.0)
+    assert (restored.first_visits.shown, restored.first_visits.http_status) == (0, None)
+
+
 def test_a_second_visit_that_is_refused_ends_what_was_known_of_first_ones() -> None:
     condition = a_condition()
     for url, now_s in ((1, 0.0), (2, 2.0), (3, 62.0)):
