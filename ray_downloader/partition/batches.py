@@ -35,14 +35,11 @@ def load_batches(layout: RunLayout) -> list[Batch]:
 
     Raises:
         UserError: The partition stage has not ended in this folder.
+        DamagedFileError: The index cannot be read.
     """
     if not layout.batches_table.is_file():
         raise UserError(f"{layout.batches_table} does not exist; run the partition stage first")
-    try:
-        table = read_as(layout.batches_table, BATCH_SCHEMA)
-    except (pa.ArrowException, OSError) as error:
-        require_damage(error, layout.batches_table)
-        raise DamagedFileError.of(layout.batches_table, error) from None
+    table = read_as(layout.batches_table, BATCH_SCHEMA)
     return [Batch(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
 

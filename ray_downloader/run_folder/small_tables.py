@@ -49,15 +49,15 @@ def read_as(path: Path, schema: pa.Schema) -> pa.Table:
     """A parquet file with the columns of `schema`; those that an earlier version did not write are null.
 
     Raises:
-        As `reading`, also if it lacks all of them.
+        As `reading`, also if it lacks all of them, or one has values of another type.
     """
     with reading(path), pq.ParquetFile(path) as file:
         table = file.read()
-    there = set(table.schema.names)
-    if there.isdisjoint(schema.names):
-        raise DamagedFileError.of(path, ValueError(f"it has no column {schema.names[0]!r}"))
-    columns = [
-        table.column(field.name).cast(field.type) if field.name in there else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
+        there = set(table.schema.names)
+        if there.isdisjoint(schema.names):
+            raise DamagedFileError.of(path, ValueError(f"it has no column {schema.names[0]!r}"))
+        columns = [
+            table.column(field.name).cast(field.type) if field.name in there else pa.nulls(table.num_rows, field.type)
+            for field in schema
+        ]
     return pa.table(columns, schema=schema)

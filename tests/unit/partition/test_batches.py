@@ -56,6 +56,15 @@ def test_an_index_that_is_damaged_is_named(layout: RunLayout) -> None:
     assert damage.value.path == str(layout.batches_table)
 
 
+def test_an_index_with_values_of_another_kind_is_damaged_too(layout: RunLayout) -> None:
+    table = pq.read_table(layout.batches_table)
+    rows = pa.array(["six"] * table.num_rows)
+    pq.write_table(table.set_column(table.schema.get_field_index("rows"), "rows", rows), layout.batches_table)
+    with pytest.raises(DamagedFileError, match=r"batches\.parquet is damaged") as damage:
+        load_batches(layout)
+    assert damage.value.path == str(layout.batches_table)
+
+
 def test_rows_are_checked_against_the_checksums_of_their_pages(layout: RunLayout) -> None:
     path = layout.urls / "rows-00000.parquet"
     batch = Batch(0, "a.example", 0, path.name, 0, 2, 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +14,7 @@ import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
-from ray_downloader.partition import load_partition_summary, partition
+from ray_downloader.partition import load_partition_summary, partition, run
 from ray_downloader.partition.batches import load_batches, read_batch
 from ray_downloader.partition.row_uuid import row_uuid
 from ray_downloader.run_folder.layout import RunLayout
@@ -362,3 +364,46 @@ def test_corrections_of_cells_are_reported_if_there_are_any(tmp_path: Path) -> N
         partition(settings, RunLayout.of(settings), told.append)
         assert told[1:] == said
         assert told[0].startswith("urls.csv read as: ")
+
+
+def test_how_a_file_is_read_follows_from_the_dataset_where_that_is_said(tmp_path: Path) -> None:
+    """A list of no stated kind is read as what it is; that of a stated kind as that kind is written."""
+    text = f'URL\tTEXT\tSAMPLE_ID\n{U}\t"a\tb"\t1\n'
+    (tmp_path / "list.tsv").write_text(text)
+    quoted = partitioned(tmp_path / "list.tsv", tmp_path / "generic", {"columns": {"title": "TEXT"}})
+    assert [row["title"] for row in quoted.rows()] == ["a\tb"]
+    with zipfile.ZipFile(tmp_path / "list.zip", "w") as archive:
+        archive.writestr("list.tsv", text)
+    for dataset in ("auto", "laion"):
+        zipped = partitioned(tmp_path / "list.zip", tmp_path / dataset, {"name": dataset})
+        assert zipped.identifiers() == [U], "a list that was only zipped for its way here"
+    with pytest.raises(UserError, match=r"list\.zip"):
+        partitioned(tmp_path / "list.zip", tmp_path / "gbif", GBIF)
+
+
+@pytest.mark.parametrize(("name", "accepted"), [("generic", [U, V]), ("dwca", [U, V])])
+def test_occurrences_of_an_archive_list_pictures_themselves(tmp_path: Path, name: str, accepted: list[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("occurrence.txt", f"id\tassociatedMedia\n1\t{U} | {V}\n")
+    assert partitioned(tmp_path / "archive.zip", tmp_path / name, {"name": name}).identifiers() == accepted
+
+
+def test_rows_with_passwords_are_never_open_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not while they are written, nor for the moment between the making of a folder and its change of mode."""
+    (tmp_path / "urls.txt").write_text("http://me:secret@a.example/1.jpg\n")
+    urls, modes = tmp_path / "out" / "urls", []
+    change, write = Path.chmod, run.write_rows
+
+    def chmod(path: Path, mode: int) -> None:
+        if path == urls:
+            modes.append(path.stat().st_mode & 0o7777)
+        change(path, mode)
+
+    def write_rows(*arguments: Any) -> Any:
+        modes.append(urls.stat().st_mode & 0o7777)
+        return write(*arguments)
+
+    monkeypatch.setattr(Path, "chmod", chmod)
+    monkeypatch.setattr(run, "write_rows", write_rows)
+    partitioned(tmp_path / "urls.txt", tmp_path / "out")
+    assert modes == [0o700] * 3

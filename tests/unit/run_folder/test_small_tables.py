@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from ray_downloader.errors import DamagedFileError
 from ray_downloader.run_folder.small_tables import read_as, read_small_table
 
 
@@ -25,6 +27,35 @@ def test_a_column_that_an_earlier_version_did_not_write_is_null(tmp_path: Path) 
     table = read_as(path, schema)
     assert table.schema == schema
     assert table.to_pydict() == {"new": [None, None], "a": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        (pa.table({"odd": [1]}), "it has no column 'new'"),
+        (pa.table({"a": ["one"]}), "one"),
+    ],
+    ids=["another table", "values of another type"],
+)
+def test_a_table_that_is_another_one_is_damaged(tmp_path: Path, table: pa.Table, why: str) -> None:
+    path = tmp_path / "batches.parquet"
+    pq.write_table(table, path)
+    with pytest.raises(DamagedFileError, match=why) as damage:
+        read_as(path, pa.schema([("new", pa.string()), ("a", pa.int32())]))
+    assert damage.value.path == str(path)
+
+
+def test_a_table_that_is_not_there_is_said_not_to_be(tmp_path: Path) -> None:
+    """Whoever reads it knows what that means: nothing is damaged."""
+    with pytest.raises(FileNotFoundError):
+        read_small_table(tmp_path / "servers.parquet", ["a"])
+
+
+def test_a_table_without_the_wanted_column_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "servers.parquet"
+    pq.write_table(pa.table({"a": [1, 2]}), path)
+    with pytest.raises(DamagedFileError, match=r"servers\.parquet is damaged"):
+        read_small_table(path, ["b"])
 
 
 def test_pandas_is_not_imported(tmp_path: Path) -> None:
