@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import DnsFailure
-from ray_downloader.fetch.connector import HostRefusedError, UnknownNameError, connector_pools
+from ray_downloader.fetch.connector import HostRefusedError, UnknownNameError, _first_connected, connector_pools
 from ray_downloader.fetch.destination import Destinations, RefusedUrlError
 from tests.unit.fetch.connecting import Connecting
 
@@ -176,6 +177,13 @@ def test_all_addresses_and_the_look_up_share_the_time(connect: Connect, far_ends
         connect("museum.org")
     first, second = far_ends.timeouts
     assert 3.0 < second <= first <= 3.5
+
+
+def test_an_address_whose_time_is_over_is_still_tried_for_a_moment(far_ends: Connecting) -> None:
+    """A timeout of 0 would mean not to wait at all, and a negative one is an error."""
+    addresses: list[Any] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))]
+    _first_connected(addresses, time.monotonic() - 5).close()
+    assert far_ends.timeouts == [0.001]
 
 
 def test_a_watcher_sees_the_set_up_and_the_socket_on_which_the_answer_is_waited_for(far_ends: Connecting) -> None:

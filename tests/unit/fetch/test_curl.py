@@ -213,6 +213,8 @@ def test_an_idle_poll_sleeps_to_the_fraction_of_a_millisecond(
     assert fetcher._wait(0.0057) == []
     assert waits == [0.005, 0], "epoll counts whole milliseconds, and would round up"
     assert slept == [pytest.approx(0.0057)]
+    assert fetcher._wait(3.0) == []
+    assert waits[2:] == [3, 0]
 
 
 def test_transfers_of_many_servers_are_under_way_at_once_and_end_apart(make_fetcher: MakeFetcher, wire: Wire) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -435,3 +436,25 @@ def test_an_error_page_is_not_unpacked(make_fetcher: MakeFetcher, wire: Wire) ->
     assert (result.kind, result.status) == (ErrorKind.HTTP_4XX, 404)
     transferred = answered(make_fetcher(), wire, answer_of(gzip.compress(b"x" * 10), "200 OK"))
     assert transferred.body == gzip.compress(b"x" * 10), "nothing says that it is packed"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [
+        ("200 OK", None, b"pix"),
+        ("203 From a Proxy", None, b"pix"),
+        ("299 Fine", None, b"pix"),
+        ("404 Not Found", ErrorKind.HTTP_4XX, b""),
+    ],
+)
+def test_a_file_that_is_needed_in_part_is_cut_there_and_counts_as_complete(
+    make_fetcher: MakeFetcher, wire: Wire, status: str, kind: ErrorKind | None, body: bytes
+) -> None:
+    """As a robots.txt is: without it, a long one would be taken for unreadable."""
+    fetcher = make_fetcher()
+    fetcher.start(replace(get(1, "http://museum.org/robots.txt"), enough_bytes=3))
+    fetcher.poll(0.0)
+    wire.read()
+    wire.answer(answer_of(b"pixels", status))
+    result = ended(fetcher)
+    assert (result.kind, result.body) == (kind, body)

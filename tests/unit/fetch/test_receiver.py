@@ -69,6 +69,14 @@ def test_a_bomb_is_left_at_the_limit_and_the_ratio() -> None:
     assert receiver.received_bytes <= 16_384 * 2
 
 
+@pytest.mark.parametrize("content", [random.Random(1).randbytes(MB) + bytes(2 * MB), bytes(MB)], ids=["3:1", "small"])
+def test_what_is_no_bomb_is_whole_whatever_its_size(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below a size the ratio does not matter, and below a ratio the size does not."""
+    monkeypatch.setattr(module, "ANY_RATIO_BYTES", MB)
+    receiver, found = received(gzip.compress(content, 1), 65_536)
+    assert (receiver.problem, found == content) == (None, True)
+
+
 def test_what_is_enough_is_cut_there_whether_packed_or_not() -> None:
     for body, packed in ((b"pixels" * 9, False), (gzip.compress(b"pixels" * 9), True)):
         receiver, content = received(body, may_be_gzip=packed, enough_bytes=10)
