@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.mutants.mutations import Change, mutants_of
-from benchmarks.mutants.report import GOAL, Judged, as_json, rows_of, survivors, table
+from benchmarks.mutants.report import GOAL, Judged, entries, measured, rows_of, survivors, table
 from benchmarks.mutants.running import ModuleRun, copy_of, import_libraries, move_into, run_module
 from benchmarks.mutants.targets import Tree
 
@@ -120,7 +120,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="draws other mutants (default: 1)")
     parser.add_argument("--sample", type=int, default=8, help="mutants of each module (default: 8; 0: all)")
     parser.add_argument("--module", action="append", default=[], metavar="PATH", help="only files whose path begins so")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write counts and survivors there, too")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="keep counts and survivors of these modules there, too"
+    )
     arguments = parser.parse_args()
     chosen = tuple(arguments.module) or ("",)
     modules = [module for module in Tree(CHECKOUT).modules() if module.startswith(chosen)]
@@ -135,8 +137,11 @@ def main() -> int:
     print("\n".join(broken))
     print(f"\nseed {arguments.seed}, {arguments.sample or 'all'} mutants of each module, {seconds:.0f} s")
     if arguments.json:
-        kept = as_json(judged, arguments.seed, arguments.sample, seconds)
+        before = json.loads(arguments.json.read_text("utf-8")) if arguments.json.exists() else {}
+        kept = {**before, **entries(judged, arguments.seed)}
+        kept = {module: kept[module] for module in sorted(kept) if (CHECKOUT / module).exists()}
         arguments.json.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+        print(f"\n{measured(kept)}")
     return int(bool(broken) or any(row.share < GOAL for row in rows))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+#: Of each module: the seed, the counts, and the survivors.
+Kept = dict[str, dict[str, Any]]
 #: The share of non-equivalent mutants that each module is to kill.
 GOAL = 0.9
 
@@ -39,6 +41,12 @@ class Row:
         verdicts = [mutant.verdict for mutant in judged]
         counts = (verdicts.count(verdict) for verdict in ("killed", "survived", "equivalent"))
         return cls(name, len(verdicts), *counts)
+
+    @classmethod
+    def sum_of(cls, name: str, rows: Iterable[Row]) -> Row:
+        """The counts of several together."""
+        counts = zip(*((row.mutants, row.killed, row.survived, row.equivalent) for row in rows), strict=True)
+        return cls(name, *map(sum, counts))
 
     @property
     def share(self) -> float:
@@ -74,13 +82,35 @@ def survivors(judged: Iterable[Judged]) -> str:
     return "\n".join(parts)
 
 
-def as_json(judged: Sequence[Judged], seed: int, sample: int, seconds: float) -> dict[str, Any]:
-    """What is kept of a run."""
-    left = [mutant for mutant in judged if mutant.verdict == "survived"]
+def entries(judged: Sequence[Judged], seed: int) -> Kept:
+    """What is kept of a run, by module; without the diffs, which are long and drawn again by the seed."""
     return {
-        "seed": seed,
-        "sample": sample,
-        "seconds": round(seconds),
-        "modules": [{**asdict(row), "share": round(row.share, 3)} for row in rows_of(judged)],
-        "survivors": [{name: value for name, value in asdict(mutant).items() if name != "seconds"} for mutant in left],
+        row.name: {
+            "seed": seed,
+            **{name: count for name, count in asdict(row).items() if name != "name"},
+            "survivors": [
+                {"line": mutant.line, "function": mutant.function, "description": mutant.description}
+                for mutant in judged
+                if mutant.module == row.name and mutant.verdict == "survived"
+            ],
+        }
+        for row in rows_of(judged)[:-1]
     }
+
+
+def measured(kept: Kept) -> str:
+    """The latest state of every module as two tables in Markdown, by room and by module."""
+    rows = {
+        name: Row(
+            name.partition("/")[2], *(entry[column] for column in ("mutants", "killed", "survived", "equivalent"))
+        )
+        for name, entry in sorted(kept.items())
+    }
+    rooms: dict[str, list[Row]] = {}
+    for row in rows.values():
+        rooms.setdefault(row.name.partition("/")[0], []).append(row)
+    sums = [Row.sum_of(f"{room} ({len(of)} modules)", of) for room, of in rooms.items()]
+    by_room = table([*sums, Row.sum_of(f"**all** ({len(rows)} modules)", rows.values())])
+    lines = [f"{row.line()} {kept[name]['seed']} |" for name, row in rows.items()]
+    head = "| module | mutants | killed | survived | equivalent | killed of the rest | seed |"
+    return "\n".join([by_room, "", head, "|---|---:|---:|---:|---:|---:|---:|", *lines])

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.mutants.__main__ import CHECKOUT, equivalents
 from benchmarks.mutants.mutations import mutants_of
-from benchmarks.mutants.report import Judged, Row, rows_of
+from benchmarks.mutants.report import Judged, Row, entries, measured, rows_of
 from benchmarks.mutants.targets import MOST_OTHERS, Tree, name_of
 
 
@@ -141,6 +141,23 @@ def test_the_share_is_of_what_can_be_killed() -> None:
     assert (row, row.share) == (Row("a.py", 15, 9, 1, 5), 0.9)
     assert total.name == "**all**"
     assert Row("empty.py", 0, 0, 0, 0).share == 1.0
+
+
+def test_the_latest_state_of_each_module_is_kept_and_shown() -> None:
+    def judged(module: str, *verdicts: str) -> list[Judged]:
+        return [Judged(module, "f", f"{n} -> 0", n, verdict, 0.5, "-a\n+b") for n, verdict in enumerate(verdicts)]
+
+    first, second = "ray_downloader/fetch/a.py", "ray_downloader/fetch/b.py"
+    kept = entries([*judged(second, "killed"), *judged(first, "killed", "survived", "equivalent")], 7)
+    assert kept[first] == {
+        "seed": 7, "mutants": 3, "killed": 1, "survived": 1, "equivalent": 1,
+        "survivors": [{"line": 1, "function": "f", "description": "1 -> 0"}],
+    }  # fmt: skip
+    kept |= entries(judged(second, "killed", "killed"), 8)
+    shown = measured(kept).splitlines()
+    assert "| fetch (2 modules) | 5 | 3 | 1 | 1 | 75% |" in shown
+    assert "| **all** (2 modules) | 5 | 3 | 1 | 1 | 75% |" in shown
+    assert shown[-2:] == ["| fetch/a.py | 3 | 1 | 1 | 1 | 50% | 7 |", "| fetch/b.py | 2 | 2 | 0 | 0 | 100% | 8 |"]
 
 
 def test_mutants_that_are_known_to_change_nothing_are_mutants_of_the_code_as_it_is() -> None:
