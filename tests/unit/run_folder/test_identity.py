@@ -10,6 +10,7 @@ import pytest
 
 from ray_downloader.config.settings import OutputStructure, Settings
 from ray_downloader.run_folder.identity import (
+    UNKNOWN_LIST,
     ListIdentity,
     RunIdentity,
     batch_keys,
@@ -50,6 +51,14 @@ def test_what_another_version_wrote_is_kept_and_what_it_left_out_is_unknown() ->
     found = RunIdentity.parse('{"version": 7, "list": {"sha256": "aa", "color": 3}, "color": 1}')
     assert found == RunIdentity(ListIdentity("aa"), others={"color": 1})
     assert json.loads(found.to_json())["version"] == 1
+
+
+def test_nothing_is_known_of_a_list_that_was_never_read() -> None:
+    assert UNKNOWN_LIST == ListIdentity(sha256="", size_bytes=0, rows=0, path="", stamp="")
+    assert json.loads(RunIdentity().to_json()) == {
+        "version": 1, "rows": {}, "pictures": {}, "batches": {},
+        "list": {"sha256": "", "size_bytes": 0, "rows": 0, "path": "", "stamp": ""},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"list": 3}', '{"list": {}, "rows": 3}'])

@@ -88,3 +88,5 @@ def test_a_run_knows_what_it_lists_the_groups_of_these_and_where_redirects_led(t
 
     save_server_states(layout, {})
     assert KnownServers.of_run(layout, policies).find(group) == group, "the group of a server not yet met"
+    others = policies.groups - {group}
+    assert others and known.unknown(others) == sorted(others), "no server of this run is in one of them"

@@ -95,6 +95,7 @@ def test_another_process_counts_the_changes_that_it_finds(tmp_path: Path) -> Non
 def test_few_states_are_one_file_that_people_can_read(tmp_path: Path) -> None:
     run = Saved(tmp_path, servers=FEW_STATES)
     run.change(range(1), 20.0)
+    assert run.layout.servers_state_file.read_text("utf-8").count("\n") == 4 * FEW_STATES + 2, "a value on each line"
     assert not run.layout.server_changes_file.exists()
     assert load_server_states(run.layout) == run.states
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ray_downloader import image
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult
 from ray_downloader.fetch.fake import Reply
+from ray_downloader.politeness.messages import Lease, Verdict
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.worker.budgets import BudgetReply
 from ray_downloader.worker.loop import IDLE_POLL_S, MAX_IN_FLIGHT, PROGRESS_INTERVAL_S
@@ -212,3 +214,43 @@ def test_a_403_that_stays_alone_is_believed_after_as_many_attempts_as_a_row_has(
     run.slice(seconds=100_000.0)
     assert run.kinds() == {"http_4xx": 2}
     assert set(run.asked().values()) == {2}
+
+
+def test_neighbours_of_the_list_are_not_requested_one_after_the_other(tmp_path: Path) -> None:
+    """They fail together, as the pictures of one collection do, and that looks like trouble of the server."""
+    run = Run(tmp_path, urls(30))
+    run.slice()
+    asked = [request.url for _, request in run.fetcher.started]
+    assert sorted(asked) == urls(30)
+    assert sum(one < two for one, two in pairwise(asked)) < 25
+
+
+TIMEOUT = Failure(ErrorKind.TIMEOUT, "no answer")
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_retry", "verdict", "kind"),
+    [
+        (TIMEOUT, True, Verdict.DEAD, "timeout"),
+        (TIMEOUT, True, Verdict.REFUSED, "timeout"),
+        (TIMEOUT, False, Verdict.DEAD, "server_dead"),
+        (TIMEOUT, False, Verdict.OPEN, "timeout"),
+        (TIMEOUT, True, Verdict.BANNED, "ignored_server"),
+        (TIMEOUT, True, Verdict.OPTED_OUT, "opted_out"),
+        (None, True, Verdict.DEAD, "server_dead"),
+        (None, False, Verdict.REFUSED, "server_refused"),
+    ],
+)
+def test_a_row_that_is_given_up_with_its_server_keeps_a_failure_of_its_own(
+    tmp_path: Path, failure: Failure | None, is_retry: bool, verdict: Verdict, kind: str
+) -> None:
+    """Unless it was decided that nothing of that server is wanted: then it does not matter how a row failed."""
+    run = Run(tmp_path, urls(1))
+    worker = run.worker()
+    (row,) = worker._open[0].next_rows()
+    row.failure, row.is_retry = failure, is_retry
+    queue = worker._queue("a.example")
+    queue.granted(Lease("a.example", 0, verdict=verdict), 0.0)
+    worker._abandon(row, queue)
+    worker.finish()
+    assert run.kinds() == {kind: 1}

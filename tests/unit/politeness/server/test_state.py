@@ -458,3 +458,57 @@ def test_while_our_own_network_is_down_no_name_is_found_not_to_exist() -> None:
     for at_s in (60.0, 80.0):
         assert not ask(state, at_s, gone).is_no_such_name, "only what is seen now counts"
     assert ask(state, 100.0, gone).is_no_such_name
+
+
+def reports(state: ServerState, holder: str, in_flight: int, *outcomes: Outcome, now_s: float = 0.0) -> Lease:
+    """What a holder with open connections says; it wants more."""
+    return state.handle(LeaseRequest("s", holder, 9, in_flight, 0, outcomes), now_s, RNG)
+
+
+def test_a_reset_counts_the_connections_of_all_workers() -> None:
+    """A server that takes five from all of them together must not be sent six because each has but three."""
+    state = ServerState(ServerPolicy(50.0, 50.0, max_connections=8), 0.0)
+    for holder in ("a", "b"):
+        reports(state, holder, 3)
+    reports(state, "a", 3, Outcome(ErrorKind.RESET, connections=3), now_s=1.0)
+    assert state.snapshot(1.0)["connections"] == 5
+
+
+def test_a_reset_of_the_only_connection_takes_back_what_others_of_the_same_moment_taught() -> None:
+    """All of them broke, and none brought a file: their number was not the reason."""
+    state = ServerState(ServerPolicy(50.0, 50.0, max_connections=4), 0.0)
+    for were_open in (4, 1):
+        reports(state, "a", 0, Outcome(ErrorKind.RESET, connections=were_open, total_s=1.0), now_s=1.0)
+        assert state.snapshot(1.0)["connections"] == {4: 3, 1: None}[were_open]
+
+
+def test_a_server_is_at_rest_if_only_a_worker_or_an_order_can_change_it() -> None:
+    """What is at rest is packed away and not looked at; anything else has to be."""
+    policy = ServerPolicy(10.0, 10.0, patience_s=100.0)
+    state = ServerState(policy, 0.0)
+    assert state.is_at_rest(0.0)
+    reports(state, "a", 1)
+    assert not state.is_at_rest(0.0), "a connection that is never reported again is given up after a time"
+    asked = ServerState(policy, 0.0)
+    ask(asked, 0.0, refused(60.0), wanted=0)
+    assert not asked.is_at_rest(1.0), "it waits for a time"
+    assert not asked.is_at_rest(61.0), "it is in trouble, and to be probed"
+    dead = ServerState(replace(policy, dead_probe_delays_s=(5.0,), patience_s=4.0), 0.0)
+    dead.note_idle(True, 0.0)
+    ask(dead, 0.0, *[Outcome(ErrorKind.CONNECT)] * UNREACHED_RUN, wanted=0)
+    ask(dead, 5.0)
+    assert ask(dead, 6.0, Outcome(ErrorKind.CONNECT), wanted=0).verdict is Verdict.DEAD
+    assert not dead.is_at_rest(60.0), "that depends on whether the run has other work"
+    paused = ServerState(policy, 0.0)
+    paused.order("pause")
+    assert not paused.is_at_rest(0.0), "it is shown to wait"
+
+
+def test_a_wait_is_told_by_what_is_left_of_it() -> None:
+    state = ServerState(ServerPolicy(10.0, 10.0), 0.0)
+    ask(state, 1000.0, refused(60.0))
+    assert [state.snapshot(1000.0 + passed_s)["waiting"]["wait_s"] for passed_s in (0.0, 20.0)] == [
+        pytest.approx(60.0, rel=0.1), pytest.approx(40.0, rel=0.1),
+    ]  # fmt: skip
+    state.order("pause")
+    assert state.snapshot(1000.0)["waiting"] == {"reason": "paused_by_operator", "wait_s": None, "said": ""}
