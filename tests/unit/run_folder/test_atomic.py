@@ -111,3 +111,13 @@ def test_what_killed_writes_left_is_removed_and_nothing_else(tmp_path: Path) -> 
     remove_temps(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "table", "table.tmp"]
     remove_temps(tmp_path / "not there")
+
+
+def test_a_temp_file_that_is_gone_before_it_is_removed_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that find the same left-overs may remove them at the same time."""
+    monkeypatch.setattr(Path, "glob", lambda folder, _: [folder / ".0123-node-1-7-0.tmp", folder / ".left.tmp"])
+    (tmp_path / ".left.tmp").touch()
+    remove_temps(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -123,3 +123,36 @@ def test_settings_of_another_version_do_not_stand_in_the_way(tmp_path: Path) -> 
     (old / "images").rename(old / "pictures")
     (layout,) = base_layouts(settings(tmp_path, old))
     assert layout.images == old / "pictures"
+
+
+def test_what_pictures_are_is_said_by_the_run_or_else_by_its_settings(tmp_path: Path) -> None:
+    """Settings are written anew by each call; a run that was continued with others has pictures as it began."""
+    old = earlier_run(tmp_path / "old")
+    document = json.loads((old / "settings.json").read_text())
+    document["image"]["quality"] = 80
+    (old / "settings.json").write_text(json.dumps(document))
+    assert [layout.root for layout in base_layouts(settings(tmp_path, old))] == [old]
+    (old / "run.json").unlink()
+    with pytest.raises(UserError, match=r"image\.quality=80 there, 95 here"):
+        base_layouts(settings(tmp_path, old))
+    del document["image"]
+    (old / "settings.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match=r"settings\.json does not say what its pictures are; leave base out"):
+        base_layouts(settings(tmp_path, old))
+
+
+def test_a_folder_that_lacks_pictures_or_settings_is_no_run(tmp_path: Path) -> None:
+    old = earlier_run(tmp_path / "old")
+    (old / "images").rmdir()
+    with pytest.raises(UserError, match=r"it has no settings\.json or no images folder"):
+        base_layouts(settings(tmp_path, old))
+    (old / "images").mkdir()
+    (old / "settings.json").write_text("{")
+    with pytest.raises(UserError, match=r"it has no settings\.json or no images folder"):
+        base_layouts(settings(tmp_path, old))
+
+
+def test_columns_that_were_asked_for_are_stored_with_and_without_a_base(tmp_path: Path) -> None:
+    image = {"extra_columns": ["exif"]}
+    assert stored_columns(settings(tmp_path, image=image)) == ("exif",)
+    assert stored_columns(settings(tmp_path, tmp_path / "old", image=image)) == ("exif", "reused")

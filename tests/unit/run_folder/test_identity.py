@@ -54,7 +54,7 @@ def test_what_another_version_wrote_is_kept_and_what_it_left_out_is_unknown() ->
 
 
 def test_nothing_is_known_of_a_list_that_was_never_read() -> None:
-    assert UNKNOWN_LIST == ListIdentity(sha256="", size_bytes=0, rows=0, path="", stamp="")
+    assert ListIdentity(sha256="", size_bytes=0, rows=0, path="", stamp="") == UNKNOWN_LIST
     assert json.loads(RunIdentity().to_json()) == {
         "version": 1, "rows": {}, "pictures": {}, "batches": {},
         "list": {"sha256": "", "size_bytes": 0, "rows": 0, "path": "", "stamp": ""},

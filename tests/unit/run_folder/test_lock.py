@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,53 @@ def test_a_folder_that_cannot_be_made_is_a_mistake_of_the_user(tmp_path: Path) -
     sentence = f"^path_to_output={root} cannot be used: Not a directory"
     with pytest.raises(UserError, match=sentence), holding_run(root, root / ".lock"):
         raise AssertionError("it was held")
+
+
+def refusing(number: int) -> Callable[[int, int], None]:
+    """A file system that answers each attempt to lock a file so."""
+
+    def flock(_descriptor: int, _how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return flock
+
+
+@pytest.mark.parametrize("number", [errno.EWOULDBLOCK, errno.EACCES], ids=["would block", "NFS"])
+def test_a_lock_that_another_process_has_is_called_so_whatever_the_file_system_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / ".lock-lease").write_text('{"pid": 12, "host": "node-1"}')
+    monkeypatch.setattr(fcntl, "flock", refusing(number))
+    closed: list[int] = []
+    close = os.close
+    monkeypatch.setattr(os, "close", lambda descriptor: closed.append(descriptor) or close(descriptor))
+    refused = pytest.raises(FolderBusyError, match=r"^busy, or wait for it to end \(process 12 on node-1\)$")
+    with refused, holding(tmp_path / ".lock", "busy"):
+        raise AssertionError("it was held")
+    assert len(closed) == 1
+    (tmp_path / ".lock-lease").unlink()
+    with pytest.raises(FolderBusyError, match=r"^busy, or wait for it to end$"), holding(tmp_path / ".lock", "busy"):
+        raise AssertionError("it was held")
+
+
+def test_a_lock_that_fails_for_another_reason_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.EIO))
+    sentence = f"^{tmp_path} cannot be used: Input/output error$"
+    with pytest.raises(UserError, match=sentence), holding(tmp_path / ".lock", "busy"):
+        raise AssertionError("it was held")
+    assert not (tmp_path / ".lock-lease").exists()
+
+
+@pytest.mark.parametrize(
+    "number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL], ids=errno.errorcode.get
+)
+def test_where_there_are_no_locks_a_folder_is_held_by_its_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(number))
+    with holding(tmp_path / ".lock", "busy"):
+        assert (tmp_path / ".lock-lease").exists()
+    assert not (tmp_path / ".lock-lease").exists()
 
 
 def is_free(lock_file: Path) -> bool:
