@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import TRANSIENT_KINDS, DamagedFileError, ErrorKind
@@ -22,12 +21,12 @@ from ray_downloader.output.batch_folder import BatchFolder
 from ray_downloader.partition.batch_plan import plan_batches
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.partition.row_uuid import row_uuid
-from ray_downloader.partition.rows import COMPRESSION, write_rows
+from ray_downloader.partition.rows import write_rows
 from ray_downloader.partition.server_key import without_user_info
-from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 from ray_downloader.run_folder.schemas import URL_SCHEMA
+from ray_downloader.run_folder.small_tables import opened, write_small_table
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.schedule.run_status import scan
 
@@ -70,8 +69,7 @@ class DocumentStore:
         rows = sorted((server, url) for url, server in servers.items())
         plan = plan_batches(Counter(servers.values()), _BATCH_DOCUMENTS, pool_below=len(rows) + 1)
         index = write_rows(part.urls, iter([_rows(rows)]), plan.batches)
-        with replacing(part.batches_table) as temp:
-            pq.write_table(index, temp, compression=COMPRESSION)
+        write_small_table(part.batches_table, index)
 
     def work(self) -> list[tuple[RunLayout, WorkItem]]:
         """What is left to fetch."""
@@ -113,10 +111,10 @@ def _rows_of(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
         DamagedFileError: It cannot be read; without it, the next call fetches its documents again.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with opened(path) as file:
             for batch in file.iter_batches(_READ_DOCUMENTS, columns=columns):
                 yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         require_damage(error, path)
         raise DamagedFileError.of(path, error) from None
 

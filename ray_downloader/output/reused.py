@@ -16,8 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.output.batch_folder import with_shown_identifiers
 from ray_downloader.output.frames import FrameWriter, read_frame
 from ray_downloader.output.journal import HELD, HELD_INDEX, ROW
@@ -25,6 +25,7 @@ from ray_downloader.output.parquet import picture_notes, with_notes
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.base_runs import LINKED, NOT_MODIFIED, REUSED
 from ray_downloader.run_folder.schemas import ImageRecord, kept_column, kept_names, success_schema
+from ray_downloader.run_folder.small_tables import opened, read_small_table, write_small_table
 
 #: A journal of successes, by its name, of rows that are settled.
 TAKEN = "successes-base.arrows"
@@ -99,8 +100,8 @@ def take(folder: Path, inputs: pa.Table, taking: Taking) -> Taken:
         else:
             writer.close()
         if taking.is_held:
-            with replacing(folder / HELD_INDEX) as temp_index:
-                pq.write_table(pa.concat_tables([_INDEX_SCHEMA.empty_table(), *index]).sort_by("row"), temp_index)
+            held = pa.concat_tables([_INDEX_SCHEMA.empty_table(), *index]).sort_by("row")
+            write_small_table(folder / HELD_INDEX, held)
     return Taken(rows, tuple(problems))
 
 
@@ -127,7 +128,7 @@ class _Found:
 def _found(path: Path, links: pa.Table, inputs: pa.Table, problems: list[str]) -> Iterator[tuple[_Found, list[str]]]:
     """The rows that a file still has as they are linked, a row group at a time."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with opened(path) as file:
             notes = picture_notes(file.metadata.metadata)
             first = 0
             for group in range(file.num_row_groups):
@@ -139,7 +140,7 @@ def _found(path: Path, links: pa.Table, inputs: pa.Table, problems: list[str]) -
                 if here.num_rows:
                     try:
                         found = _same(file.read_row_group(group), here, first, inputs)
-                    except (pa.ArrowException, OSError) as error:
+                    except (pa.ArrowException, OSError, ValueError) as error:
                         problems.append(f"{path}: {here.num_rows} pictures cannot be read ({_line(error)})")
                     else:
                         if found.numbers:
@@ -147,7 +148,7 @@ def _found(path: Path, links: pa.Table, inputs: pa.Table, problems: list[str]) -
                         if len(found.numbers) < here.num_rows:
                             problems.append(f"{path}: {here.num_rows - len(found.numbers)} rows are not there any more")
                 first += rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         problems.append(f"{path}: {links.num_rows} pictures cannot be read ({_line(error)})")
 
 
@@ -245,8 +246,8 @@ class HeldPictures:
         if not self._is_there:
             return {}
         try:
-            table = pq.read_table(self._index)
-        except (pa.ArrowException, OSError):
+            table = read_small_table(self._index, _INDEX_SCHEMA.names)
+        except (RunFolderError, FileNotFoundError):
             return {}
         wanted = table.filter(pc.is_in(table.column("row"), pa.array(numbers, ROW.type)))
         held = {}

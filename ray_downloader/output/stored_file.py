@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ray_downloader.output.parquet import PICTURES
+from ray_downloader.output.parquet import PICTURES, picture_notes
 from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.file_hash import sha256_of
+from ray_downloader.run_folder.small_tables import opened
 
 HASH = "hashsum_resized"
 _MAGIC = b"PAR1"
@@ -120,7 +121,8 @@ def sound_rows(
         RunFolderError: It is out of reach, so its rows may be sound.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file, pq.ParquetFile(path) as unchecked:
+        with opened(path) as file, pq.ParquetFile(path) as unchecked:
+            picture_notes(file.metadata.metadata)
             kinds = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
             if any(kinds.get(name) != pa.string() for name in needed):
                 return

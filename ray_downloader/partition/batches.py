@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.run_folder.file_errors import require_damage
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import BATCH_SCHEMA, POOLED, URL_SCHEMA
-from ray_downloader.run_folder.small_tables import read_as, read_small_table
+from ray_downloader.run_folder.small_tables import opened, read_as, read_small_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +46,9 @@ def read_batch(layout: RunLayout, batch: Batch) -> pa.Table:
     """The rows of one batch, sorted by (server_name, identifier): `schemas.URL_SCHEMA` and the kept columns."""
     path = layout.urls / batch.file
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with opened(path) as file:
             rows = file.read_row_group(batch.row_group)
-    except (pa.ArrowException, OSError, IndexError) as error:
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
         require_damage(error, path)
         raise DamagedFileError.of(path, error) from None
     problem = _foreign(rows, batch)

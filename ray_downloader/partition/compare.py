@@ -23,11 +23,11 @@ from ray_downloader.partition import DocumentReader, leave_unread, load_partitio
 from ray_downloader.partition.batch_plan import plan_batches
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.partition.database import open_database
-from ray_downloader.partition.rows import COMPRESSION, write_rows
+from ray_downloader.partition.rows import write_rows
 from ray_downloader.partition.summary import PartitionSummary, save_partition_summary
-from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import BATCH_SCHEMA, REJECTED_SCHEMA
+from ray_downloader.run_folder.small_tables import write_small_table
 from ray_downloader.sql import file_list
 
 #: Folder of the partition of a list that is compared with the run's, or that will replace it.
@@ -142,9 +142,9 @@ def added_rows(run: RunLayout, listed: RunLayout, parameters: DownloaderParamete
     with _both(run, listed) as connection:
         connection.execute(_NEW_SQL)
         rejected = connection.sql(_REJECTED_SQL).to_arrow_table().cast(REJECTED_SCHEMA)
-        _write(added.rejected_table, rejected)
+        write_small_table(added.rejected_table, rejected)
         index, servers = _write_new_rows(connection, run, added, parameters)
-    _write(added.servers_table, servers)
+    write_small_table(added.servers_table, servers)
     before = load_partition_summary(listed)
     accepted = sum(index.column("rows").to_pylist())
     save_partition_summary(
@@ -159,7 +159,7 @@ def added_rows(run: RunLayout, listed: RunLayout, parameters: DownloaderParamete
             before.read_as,
         ),
     )
-    _write(added.batches_table, index)
+    write_small_table(added.batches_table, index)
     names = sorted((path.name for path in added.urls.iterdir()), key=lambda name: name == added.batches_table.name)
     return {f"{ADDED}/{name}": f"{run.structure.urls_folder}/{name}" for name in names}
 
@@ -241,8 +241,3 @@ def _scratch(listed: RunLayout) -> Path:
 def run_files(layout: RunLayout) -> Iterator[Path]:
     """The files with the rows of the run's batches."""
     return (layout.urls / name for name in dict.fromkeys(batch.file for batch in load_batches(layout)))
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    with replacing(path) as temp:
-        pq.write_table(table, temp, compression=COMPRESSION)

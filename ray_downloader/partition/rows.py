@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from ray_downloader.partition.batch_plan import PlannedBatch
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import BATCH_SCHEMA, URL_SCHEMA
+from ray_downloader.run_folder.small_tables import COMPRESSION
 
 #: Row groups per file: enough to keep files few, and few enough to keep the footer, which every reader of a batch
 #: parses, below half a megabyte.
 ROW_GROUPS_PER_FILE = 256
-COMPRESSION = "zstd"
 #: Columns whose values hardly repeat: a dictionary of them would be built and thrown away, a quarter of the time.
 _DISTINCT = frozenset({"uuid", "source_id", "identifier"})
 

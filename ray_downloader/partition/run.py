@@ -26,7 +26,7 @@ from ray_downloader.partition.kept import columns_to_keep
 from ray_downloader.partition.license_gate import reject_unwanted_licenses
 from ray_downloader.partition.line_numbers import LineNumbers
 from ray_downloader.partition.parts import DIVIDED
-from ray_downloader.partition.rows import COMPRESSION, write_rows
+from ray_downloader.partition.rows import write_rows
 from ray_downloader.partition.server_key import USER_INFO
 from ray_downloader.partition.servers import name_servers, order_servers
 from ray_downloader.partition.stage import Reading, Staged, first_urls, stage_rows
@@ -35,6 +35,7 @@ from ray_downloader.run_folder.atomic import PRIVATE, replacing
 from ray_downloader.run_folder.guards import refuse_legacy_run
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import REJECTED_SCHEMA, kept_column, url_schema
+from ray_downloader.run_folder.small_tables import COMPRESSION, write_small_table
 from ray_downloader.sources.choose import UNDECIDED, choose_sources, opening_source, table_names
 from ray_downloader.sources.dialect import TextRules
 from ray_downloader.sources.inputs import InputReader
@@ -105,7 +106,7 @@ def run_partition(
             parameters = settings.downloader_parameters
             plan = plan_batches(rows_of_server, parameters.batch_size, parameters.pool_below)
             index = _write_accepted(connection, layout, plan, kept)
-    _write_table(layout.servers_table, _servers_table(plan, rows_of_server))
+    write_small_table(layout.servers_table, _servers_table(plan, rows_of_server))
     summary = PartitionSummary(
         accepted + sum(rejected.values()),
         accepted,
@@ -116,7 +117,7 @@ def run_partition(
         tuple(staged.read_as),
     )
     save_partition_summary(layout, summary)
-    _write_table(layout.batches_table, index)
+    write_small_table(layout.batches_table, index)
     if is_private:
         _close_to_others(layout.urls)
     return summary
@@ -194,7 +195,7 @@ def _write_rejected(connection: duckdb.DuckDBPyConnection, layout: RunLayout, li
     rows = connection.sql(_REJECTED_SQL).to_arrow_reader(_CHUNK_ROWS)
     with (
         replacing(layout.rejected_table) as temp,
-        pq.ParquetWriter(temp, REJECTED_SCHEMA, compression=COMPRESSION) as file,
+        pq.ParquetWriter(temp, REJECTED_SCHEMA, compression=COMPRESSION, write_page_checksum=True) as file,
     ):
         for chunk in rows:
             file.write_batch(_with_lines(chunk, lines))
@@ -239,8 +240,3 @@ def _servers_table(plan: PartitionPlan, rows_of_server: dict[str, int]) -> pa.Ta
             "batches": pa.array(plan.batches_of_server, pa.int32()),
         }
     )
-
-
-def _write_table(path: Path, table: pa.Table) -> None:
-    with replacing(path) as temp:
-        pq.write_table(table, temp, compression=COMPRESSION)

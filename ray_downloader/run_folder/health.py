@@ -23,6 +23,7 @@ from ray_downloader.run_folder.orders import damaged_lines
 from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.run_folder.shapes import read_progress, read_summary
 from ray_downloader.run_folder.small_json import read_object
+from ray_downloader.run_folder.small_tables import opened
 
 
 def set_files_aside(layout: RunLayout) -> list[str]:
@@ -144,7 +145,8 @@ def _is_profiles(path: Path) -> None:
 
 
 def _has_columns(path: Path, columns: Sequence[str]) -> None:
-    table = pq.read_table(path)
+    with opened(path) as file:
+        table = file.read()
     missing = sorted(set(columns) - set(table.schema.names))
     if missing:
         raise ValueError(f"it has no column {missing[0]!r}")
@@ -152,7 +154,7 @@ def _has_columns(path: Path, columns: Sequence[str]) -> None:
 
 def _has_groups(path: Path, groups: Mapping[int, int]) -> None:
     """Whether each part of a file has its rows."""
-    with pq.ParquetFile(path) as file:
+    with opened(path) as file:
         if file.num_row_groups <= max(groups):
             raise ValueError(f"{file.num_row_groups} of its {max(groups) + 1} parts are left")
         for group, rows in groups.items():

@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -52,7 +53,7 @@ NAME = "server_name=a.example/partition_id=0"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = BatchFolder(tmp_path_factory.mktemp("run") / NAME)
-    settle(folder, list(range(ROWS)), "one")
+    settle(folder, list(range(ROWS)), "one", '{"size": 1}')
     folder.publish(batch_inputs(ROWS))
     return folder.path
 
@@ -64,14 +65,24 @@ def folder(finished: Path, tmp_path: Path) -> BatchFolder:
 
 
 def is_as_it_was(folder: BatchFolder) -> bool:
-    successes = pq.read_table(folder.path / SUCCESSES, columns=["uuid", "image", "hashsum_resized"]).to_pylist()
-    errors = pq.read_table(folder.path / ERRORS, columns=["uuid"])["uuid"].to_pylist()
+    successes, errors = pq.read_table(folder.path / SUCCESSES), pq.read_table(folder.path / ERRORS)
     expected = {f"uuid-{row}": picture(row) for row in range(ROWS) if row % 10}
+    rows = successes.to_pylist()
     return (
-        {row["uuid"]: row["image"] for row in successes} == expected
-        and all(md5(row["image"]).hexdigest() == row["hashsum_resized"] for row in successes)
-        and sorted(errors) == sorted(f"uuid-{row}" for row in range(0, ROWS, 10))
+        {row["uuid"]: row["image"] for row in rows} == expected
+        and len(rows) == len(expected)
+        and all(md5(row["image"]).hexdigest() == row["hashsum_resized"] for row in rows)
+        and sorted(errors["uuid"].to_pylist()) == sorted(f"uuid-{row}" for row in range(0, ROWS, 10))
+        and all(row["source_id"] == row["uuid"].replace("uuid", "id") for row in (*rows, *errors.to_pylist()))
+        and all(has_one_value(successes, name) for name in ("source", "license", "final_url", "fetched_at"))
+        and all(has_one_value(errors, name) for name in ("error_kind", "error_msg", "http_status", "fetched_at"))
     )
+
+
+def has_one_value(table: pa.Table, column: str) -> bool:
+    """Whether each row has the same value, as those that `settle` makes."""
+    values = table[column]
+    return values.null_count == 0 and len(values.unique()) == 1
 
 
 def mend(folder: BatchFolder) -> int:
@@ -166,6 +177,23 @@ def test_flipped_bytes_are_found_by_verify_and_cost_the_rows_that_they_hit(folde
         (problems,) = verify([folder.path])
         assert len(problems) == 1 and str(folder.path / name) in problems[0], place
         assert folder.final_counts() is None
+        mend(folder)
+
+
+@pytest.mark.parametrize("name", [SUCCESSES, ERRORS])
+def test_a_flipped_bit_in_a_footer_costs_no_column(folder: BatchFolder, name: str) -> None:
+    content = (folder.path / name).read_bytes()
+    marker = (folder.path / "_completed").read_bytes()
+    begin = len(content) - int.from_bytes(content[-8:-4], "little")
+    named = (b"source_id", b"fetched_at", *((b'["{',) if name == SUCCESSES else ()))  # the last one begins the notes
+    places = [content.index(one, begin) for one in named]
+    for place in [*places, *range(begin, len(content), (len(content) - begin) // 20)]:
+        damaged = bytearray(content)
+        damaged[place] ^= 0x08
+        (folder.path / name).write_bytes(damaged)
+        (folder.path / "_completed").write_bytes(marker)
+        (problems,) = verify([folder.path])
+        assert len(problems) == 1 and str(folder.path / name) in problems[0], place
         mend(folder)
 
 

@@ -78,6 +78,10 @@ def test_rows_are_checked_against_the_checksums_of_their_pages(layout: RunLayout
     path.write_bytes(sound[:-20])
     with pytest.raises(DamagedFileError, match="is damaged"):
         read_batch(layout, batch)
+    at = sound.index(b"identifier", len(sound) - 8 - int.from_bytes(sound[-8:-4], "little"))
+    path.write_bytes(sound[:at] + b"idemtifier" + sound[at + 10 :])
+    with pytest.raises(DamagedFileError, match="contradicts itself about the columns"):
+        read_batch(layout, batch)
     path.write_bytes(sound)
     with pytest.raises(DamagedFileError, match="is damaged"):
         read_batch(layout, replace(batch, row_group=1))

@@ -132,6 +132,18 @@ def test_whatever_is_in_the_place_of_a_folder_is_set_aside(layout: RunLayout, na
     assert set_files_aside(layout) == []
 
 
+@pytest.mark.parametrize("name", ["batches.parquet", "servers.parquet", "rejected.parquet"])
+def test_a_flipped_bit_anywhere_in_a_table_of_urls_is_noticed_or_changes_nothing(tmp_path: Path, name: str) -> None:
+    urls = [*(f"http://s{n % 7}.example/p/{n}.jpg" for n in range(70)), "ftp://x.example/y", "nope"]
+    _, layout = partitioned_run(tmp_path, urls, downloader_parameters={"pool_below": 5, "batch_size": 5})
+    path = layout.urls / name
+    sound, content = pq.read_table(path), path.read_bytes()
+    for place in range(len(content) % 7, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
+        if not list(damaged_url_tables(layout)):
+            assert pq.read_table(path).equals(sound), place
+
+
 def test_changes_of_states_that_are_no_file_are_set_aside(layout: RunLayout) -> None:
     layout.server_changes_file.mkdir(parents=True)
     (sentence,) = set_damaged_aside(layout)

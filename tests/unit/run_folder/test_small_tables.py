@@ -1,4 +1,4 @@
-"""Small tables are read without what takes longer to import than they take to read."""
+"""Small tables: what is damaged is noticed, and they are read without what takes long to import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.errors import DamagedFileError
-from ray_downloader.run_folder.small_tables import read_as, read_small_table
+from ray_downloader.run_folder.small_tables import read_as, read_small_table, write_small_table
 
 
 def test_columns_are_read_in_the_order_in_which_they_are_wanted(tmp_path: Path) -> None:
@@ -67,3 +67,26 @@ def test_pandas_is_not_imported(tmp_path: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(tmp_path: Path, bit: int) -> None:
+    path = tmp_path / "servers.parquet"
+    table = pa.table({"server_name": ["a.example", "b.example"], "rows": [7, 11]})
+    write_small_table(path, table)
+    content = path.read_bytes()
+    noticed = 0
+    for place in range(bit, len(content), 2):
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :])
+        try:
+            assert read_small_table(path, ["server_name", "rows"]).equals(table), place
+            assert read_as(path, table.schema).equals(table), place
+        except DamagedFileError:
+            noticed += 1
+    assert noticed > len(content) / 8
+
+
+def test_tables_without_checksums_or_a_second_description_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "servers.parquet"
+    pq.write_table(pa.table({"a": [1, 2]}), path, store_schema=False)
+    assert read_small_table(path, ["a"]).to_pydict() == {"a": [1, 2]}
