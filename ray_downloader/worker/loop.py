@@ -102,7 +102,7 @@ class Worker:
         time_slice: TimeSlice,
     ) -> None:
         self._policy = policy
-        self._renditions = Renditions(policy.least_px)
+        self._renditions = Renditions(policy.least_px, policy.least_shorter_px)
         self._ports = ports
         self._holder = time_slice.holder
         self._open = [batch for batch in batches if batch.left]
@@ -436,6 +436,8 @@ class Worker:
         queue.finished(_of_row(outcome, row, queue, result, failure), now_s)
         if failure is None:
             self._take_answer(queue, row, result, now_s)
+        elif self._renditions.may_be_missing(row, failure):
+            self._fail(row, failure)
         elif row.has_expired_redirect(failure, now_s):
             row.start_over()
             self._send_to(row, row.url)
@@ -633,6 +635,9 @@ class Worker:
         self._store(decoding.row, decoding.result, image, decoding.checksum_ok)
 
     def _store(self, row: Row, result: FetchResult, image: ProcessedImage, checksum_ok: Sequence[bool | None]) -> None:
+        if self._renditions.is_too_narrow(row, image.original_size):
+            self._fail(row, Failure(ErrorKind.NOT_IMAGE, "this version is narrower than what is stored", result.status))
+            return
         record = image_record(row, result, image, self._now(), self._robots.usage(row.route))
         row.batch.settle_image(row, record, checksum_ok)
         if self._renditions.note_stored(row):

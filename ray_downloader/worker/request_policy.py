@@ -28,6 +28,8 @@ from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.politeness.retry import TRANSIENT, GiveUp, decide
 from ray_downloader.run_folder.schemas import ErrorRecord
 
+#: Ways to resize for which the shorter side counts.
+_BY_SHORTER_SIDE = frozenset({"keep_ratio_shortest", "center_crop"})
 #: A row that fails while others are served is retried after this long, and then after twice as long.
 ODD_DELAY_S = 10.0
 
@@ -145,6 +147,7 @@ class RequestPolicy:
         self._directives = settings.politeness.opt_out_directives
         self._is_strict = settings.politeness.opt_out == "strict"
         self.least_px = least_px_of(settings)
+        self.least_shorter_px = least_shorter_px_of(settings)
         self._policies = policies
         self._ignored = frozenset(ignored)
         self._secrets = secrets
@@ -233,11 +236,21 @@ class RequestPolicy:
 
 
 def least_px_of(settings: Settings) -> int:
-    """The longer side that a rendition needs; 0 if listed pictures are requested as they are."""
+    """The longer side that a rendition needs; 0 if listed pictures are requested as they are.
+
+    Of pictures that are stored at their shorter side it is that of one whose sides are 2:1.
+    """
     image = settings.image
     if image.renditions == "off" or image.encode == "original" or image.resize == "none":
         return 0
-    return math.ceil(settings.downloader_parameters.image_size * image.fast_gap)
+    ratio = 2 if image.resize in _BY_SHORTER_SIDE else 1
+    least_px = math.ceil(settings.downloader_parameters.image_size * image.fast_gap) * ratio
+    return max(least_px, image.min_size or 0)
+
+
+def least_shorter_px_of(settings: Settings) -> int:
+    """The shorter side that a rendition needs so that no more is stored of the listed picture; 0 if any will do."""
+    return settings.downloader_parameters.image_size if settings.image.resize in _BY_SHORTER_SIDE else 0
 
 
 def _is_same_server(target: RequestUrl, start: str) -> bool:

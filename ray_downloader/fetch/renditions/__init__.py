@@ -21,7 +21,8 @@ def find_rendition(url: str, least_px: int) -> Rendition | None:
     """The smallest version of the picture at `url` whose longer side has at least `least_px` pixels, if it is smaller.
 
     Args:
-        url: As listed.
+        url: As listed; a fragment is no part of what is requested.
         least_px: What the stored picture needs.
     """
-    return next((found for scheme in _SCHEMES if (found := scheme(url, least_px))), None)
+    requested = url.partition("#")[0]
+    return next((found for scheme in _SCHEMES if (found := scheme(requested, least_px))), None)

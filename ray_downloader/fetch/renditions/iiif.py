@@ -35,7 +35,7 @@ def iiif(url: str, least_px: int) -> Rendition | None:
 
 def iiif_by_info(url: str, info: bytes, least_px: int) -> Rendition | None:
     """The version of the picture at `url` to request according to its `info.json`; None if that names none."""
-    found = _IMAGE.fullmatch(url)
+    found = _IMAGE.fullmatch(url.partition("#")[0])
     try:
         document = json.loads(info)
     except (ValueError, RecursionError):

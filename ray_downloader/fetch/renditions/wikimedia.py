@@ -6,20 +6,24 @@ https://www.mediawiki.org/wiki/Common_thumbnail_sizes, https://phabricator.wikim
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from ray_downloader.fetch.renditions.model import Rendition, smallest
 
 WIDTHS_PX = (20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840)
 _WIDTHS = {width: width for width in WIDTHS_PX}
+#: A longer name is replaced by `thumbnail` in the name of a thumbnail (`abbrvThreshold` of the repository).
+_MOST_NAME_BYTES = 160
+#: Formats whose thumbnails have another one.
+_THUMBNAIL_FORMATS = {"webp": ".png", "svg": ".png", "tif": ".jpg", "tiff": ".jpg"}
 _FILE = re.compile(
-    r"(https?://upload\.wikimedia\.org/wikipedia/[\w-]+/)(?!thumb/)"
-    r"([0-9a-f]/[0-9a-f]{2}/([^/?#]+\.(jpe?g|png|webp|tiff?)))(?:\?[^#]*)?",
+    r"(https?://upload\.wikimedia\.org/\w+/[\w-]+/)(?!thumb/)"
+    r"([0-9a-f]/[0-9a-f]{2}/([^/?#]+\.(jpe?g|png|gif|webp|svg|tiff?)))(?:\?[^#]*)?",
     re.IGNORECASE,
 )
+#: What is before the width are parameters such as `lossy-page1-` and `langde-`.
 _THUMBNAIL = re.compile(
-    r"(https?://upload\.wikimedia\.org/wikipedia/[\w-]+/thumb/[^?#]+/(?:loss(?:y|less)-)?(?:page\d+-)?)"
-    r"(\d+)(px-[^/?#]+)(?:\?[^#]*)?",
+    r"(https?://upload\.wikimedia\.org/\w+/[\w-]+/thumb/[^?#]+/(?:[a-z0-9,-]+-)??)(\d+)(px-[^/?#]+)(?:\?[^#]*)?",
     re.IGNORECASE,
 )
 _FILE_PATH = re.compile(
@@ -52,10 +56,12 @@ def _width(least_px: int, listed: int = 0) -> int | None:
 
 
 def _thumbnail_name(name: str, extension: str, width: int | None) -> str:
-    """What a thumbnail of a file is called; its format differs from that of a TIFF or a WebP."""
-    if extension.lower().startswith("tif"):
-        return f"lossy-page1-{width}px-{name}.jpg"
-    return f"{width}px-{name}.png" if extension.lower() == "webp" else f"{width}px-{name}"
+    """What a thumbnail of a file is called."""
+    extension = extension.lower()
+    if len(unquote_to_bytes(name)) > _MOST_NAME_BYTES:
+        name = f"thumbnail.{extension}"
+    page = "lossy-page1-" if extension.startswith("tif") else ""
+    return f"{page}{width}px-{name}{_THUMBNAIL_FORMATS.get(extension, '')}"
 
 
 def _named(width: int | None, url: str) -> Rendition | None:

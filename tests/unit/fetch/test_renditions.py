@@ -52,6 +52,7 @@ IIIF = "https://iiif.example.org/x%2Fy"
         (f"{IIIF}/full/full/!0/bitonal.jpg", 448, f"{IIIF}/full/!448,448/!0/bitonal.jpg"),
         (f"{IIIF}/full/full/45/default.jpg", 448, None),
         (f"{IIIF}/info.json", 448, None),
+        (f"{IIIF}/full/max/0/default.jpg#xywh=1,2,3,4", 448, f"{IIIF}/full/!448,448/0/default.jpg"),
         (f"{WIKI}/a/ab/A%20b.jpg", 448, f"{WIKI}/thumb/a/ab/A%20b.jpg/500px-A%20b.jpg"),
         (f"{WIKI}/thumb/a/ab/A.jpg/1280px-A.jpg", 448, f"{WIKI}/thumb/a/ab/A.jpg/500px-A.jpg"),
         (f"{WIKI}/thumb/a/ab/A.jpg/500px-A.jpg", 448, None),
@@ -66,7 +67,28 @@ IIIF = "https://iiif.example.org/x%2Fy"
         (f"{WIKI}/a/ab/A.webp", 448, f"{WIKI}/thumb/a/ab/A.webp/500px-A.webp.png"),
         (f"{WIKI}/a/ab/A.JPG?utm_source=commons", 448, f"{WIKI}/thumb/a/ab/A.JPG/500px-A.JPG"),
         (f"{WIKI}/archive/a/ab/20200101!A.jpg", 448, None),
-        (f"{WIKI}/a/ab/A.svg", 448, None),
+        (f"{WIKI}/a/ab/A.svg", 448, f"{WIKI}/thumb/a/ab/A.svg/500px-A.svg.png"),
+        (f"{WIKI}/a/ab/A.gif#top", 448, f"{WIKI}/thumb/a/ab/A.gif/500px-A.gif"),
+        (f"{WIKI}/a/ab/A.pdf", 448, None),
+        (f"{WIKI}/a/ab/{'A' * 156}.jpg", 448, f"{WIKI}/thumb/a/ab/{'A' * 156}.jpg/500px-{'A' * 156}.jpg"),
+        (f"{WIKI}/a/ab/{'A' * 157}.JPG", 448, f"{WIKI}/thumb/a/ab/{'A' * 157}.JPG/500px-thumbnail.jpg"),
+        (f"{WIKI}/a/ab/{'%C3%84' * 79}.jpg", 448, f"{WIKI}/thumb/a/ab/{'%C3%84' * 79}.jpg/500px-thumbnail.jpg"),
+        (
+            f"{WIKI}/a/ab/{'A' * 157}.TIF", 448,
+            f"{WIKI}/thumb/a/ab/{'A' * 157}.TIF/lossy-page1-500px-thumbnail.tif.jpg",
+        ),
+        (
+            f"{WIKI}/thumb/a/ab/A.svg/langde-1280px-A.svg.png", 448,
+            f"{WIKI}/thumb/a/ab/A.svg/langde-500px-A.svg.png",
+        ),
+        (
+            f"{WIKI}/thumb/a/ab/2-960px-A.jpg/1280px-2-960px-A.jpg", 448,
+            f"{WIKI}/thumb/a/ab/2-960px-A.jpg/500px-2-960px-A.jpg",
+        ),
+        (
+            "https://upload.wikimedia.org/wikisource/mul/a/ab/A.jpg", 448,
+            "https://upload.wikimedia.org/wikisource/mul/thumb/a/ab/A.jpg/500px-A.jpg",
+        ),
         (f"{WIKI}/a/ab/A.jpg", 4000, None),
         (
             "https://commons.wikimedia.org/wiki/Special:FilePath/A.jpg", 448,

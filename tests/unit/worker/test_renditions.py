@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.answer import kind_of_status
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import Reply
 from ray_downloader.run_folder.layout import SUCCESSES
@@ -128,6 +132,91 @@ def test_a_server_without_versions_is_asked_for_few_of_them(tmp_path: Path) -> N
     assert sorted(run.read(SUCCESSES, "final_url")) == sorted(urls)
     vain = sum("medium" in url for url in run.asked())
     assert REFUSED_AFTER <= vain < len(urls) / 2
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        *(Reply(kind_of_status(status, {}), status, after_s=0.05) for status in (403, 410, 429, 500, 503)),
+        Reply(kind_of_status(503, {}), 503, headers={"retry-after": "5"}),
+        *(Reply(kind, None, after_s=0.05) for kind in (ErrorKind.TIMEOUT, ErrorKind.RESET)),
+        Reply(body=b"<html>"),
+    ],
+    ids=["403", "410", "429", "500", "503", "503 later", "timeout", "reset", "page"],
+)
+@pytest.mark.parametrize("scheme", ["iiif", "inaturalist"])
+def test_that_a_server_fails_for_versions_is_not_held_against_its_listed_pictures(
+    tmp_path: Path, refusal: Reply, scheme: str
+) -> None:
+    urls = PICTURES if scheme == "iiif" else [f"{BASE}/{number}/original.jpg" for number in range(20)]
+    run = Run(tmp_path, urls, lambda request: found(request) if request.url in urls else refusal, groups=AUTO)
+    run.slice()
+    assert sorted(run.read(SUCCESSES, "final_url")) == sorted(urls)
+    assert len(run.asked()) < 2 * len(urls), "it is soon known"
+
+
+def test_a_version_that_redirects_to_a_server_out_of_reach_is_not_waited_for(tmp_path: Path) -> None:
+    def answer(request: FetchRequest) -> Reply:
+        if "medium" in request.url:
+            return Reply(status=302, redirect_url="http://gone.example/x.jpg")
+        return Reply(ErrorKind.CONNECT, None) if "gone" in request.url else found(request)
+
+    run = Run(tmp_path, URLS[:2], answer, groups=AUTO)
+    run.slice()
+    assert sorted(run.read(SUCCESSES, "final_url")) == URLS[:2]
+
+
+def test_a_version_is_tried_again_where_others_are_served_or_the_server_is_down(tmp_path: Path) -> None:
+    failed: set[str] = set()
+
+    def second_time(kind: ErrorKind, status: int | None) -> Callable[[FetchRequest], Reply]:
+        def answer(request: FetchRequest) -> Reply:
+            if "/1/medium" in request.url and request.url not in failed:
+                failed.add(request.url)
+                return Reply(kind, status, after_s=1.0)
+            return found(request)
+
+        return answer
+
+    for kind, status in ((ErrorKind.HTTP_5XX, 500), (ErrorKind.CONNECT, None)):
+        failed.clear()
+        run = Run(tmp_path / str(kind), URLS[:2], second_time(kind, status), groups=AUTO)
+        run.slice()
+        assert run.read(SUCCESSES, "rendition") == ["inaturalist medium"] * 2
+
+
+def test_a_row_without_a_checksum_has_its_version_beside_rows_that_have_one(tmp_path: Path) -> None:
+    groups = {**AUTO, "dataset": {"columns": {"md5": "m"}}}
+    run = Run(tmp_path, ["url,m", f"{URLS[0]},{'0' * 32}", f"{URLS[1]},"], groups=groups)
+    run.slice()
+    assert set(run.asked()) == {URLS[0], f"{BASE}/2/medium.jpg"}
+
+
+def _of_sides(width: int, height: int) -> Reply:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "green").save(file, "JPEG")
+    return Reply(body=file.getvalue(), headers={"content-length": str(len(file.getvalue()))})
+
+
+@pytest.mark.parametrize("resize", ["keep_ratio_shortest", "center_crop"])
+def test_where_the_shorter_side_counts_a_version_is_large_enough_for_it(tmp_path: Path, resize: str) -> None:
+    def answer(request: FetchRequest) -> Reply:
+        longer = 2048 if "original" in request.url else 1024
+        return _of_sides(longer, longer * 3 // 4) if "/1/" in request.url else _of_sides(longer, longer // 8)
+
+    image = {"renditions": "auto", "resize": resize, "min_size": 100}
+    run = Run(tmp_path, URLS[:2], answer, groups={"image": image})
+    run.slice()
+    assert set(run.asked()) == {f"{BASE}/1/large.jpg", f"{BASE}/2/large.jpg", URLS[1]}
+    sizes = dict(zip(run.read(SUCCESSES, "final_url"), run.read(SUCCESSES, "resized_size"), strict=True))
+    assert all(min(size) == 224 for size in sizes.values()) and len(sizes) == 2
+
+
+def test_a_version_has_at_least_the_size_that_pictures_must_have(tmp_path: Path) -> None:
+    groups = {"image": {"renditions": "auto", "min_size": 600}}
+    run = Run(tmp_path, URLS[:1], lambda _: _of_sides(1024, 700), groups=groups)
+    run.slice()
+    assert run.read(SUCCESSES, "rendition") == ["inaturalist large"]
 
 
 def test_what_was_learned_about_a_row_travels_with_it_to_other_tasks(tmp_path: Path) -> None:
