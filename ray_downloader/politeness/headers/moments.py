@@ -1,4 +1,4 @@
-"""Times in headers: seconds from now, Unix times in several units, ISO 8601, and HTTP dates. Pure."""
+"""Times in headers: seconds from now, durations, Unix times in several units, ISO 8601, and HTTP dates. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ A_DAY_S = 86_400.0
 #: ones count milliseconds, microseconds and nanoseconds.
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e9, 1.0))
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+#: As programs in Go write it, and other gateways: `60s`, `1m30s`, `250ms`.
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
+_DURATION_UNITS_S = (3600.0, 60.0, 1.0, 0.001)
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
 )
@@ -23,6 +26,8 @@ def seconds_until(text: str, now_unix_s: float) -> float | None:
     text = text.strip().strip('"')
     if _NUMBER.fullmatch(text):
         return _of_number(float(text), now_unix_s)
+    if text and (duration := _DURATION.fullmatch(text)):
+        return sum(float(part or 0) * unit_s for part, unit_s in zip(duration.groups(), _DURATION_UNITS_S, strict=True))
     moment = _iso(text) or _http_date(text)
     return None if moment is None else moment.timestamp() - now_unix_s
 

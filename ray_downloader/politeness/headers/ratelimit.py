@@ -7,6 +7,7 @@ Headers have lower-case names, repeated ones as lines.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ _OLD_PAIR = re.compile(r"\b(remaining|reset)\s*=\s*(\d+)", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _PREFIXES = ("ratelimit", "x-ratelimit", "x-rate-limit")
 #: Limits per unit of time, as the gateway Kong sends them.
-_UNITS_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": A_DAY_S}
+_UNITS_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": A_DAY_S, "month": 30 * A_DAY_S}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,10 @@ class _Policy:
         return self.unit == "requests"
 
     def hint(self) -> RateLimitHint | None:
-        return _hint(self.quota, self.window_s) if self.quota else None
+        """The rate, however long the window is; but a request a day is always allowed."""
+        if not self.quota or not self.window_s:
+            return None
+        return RateLimitHint(max(self.quota / self.window_s, 1 / A_DAY_S), min(self.window_s, A_DAY_S))
 
 
 def _policies(value: str) -> list[tuple[str, _Policy]]:
@@ -100,8 +104,7 @@ def _separate(headers: Mapping[str, str], now_unix_s: float) -> Iterator[RateLim
         yield _hint(_number(headers.get(f"{prefix}-remaining", "")), until_s)
         yield from (policy.hint() for _, policy in _policies(headers.get(f"{prefix}-limit", "")))
         for unit, unit_s in _UNITS_S.items():
-            limit = _number(headers.get(f"{prefix}-limit-{unit}", ""))
-            yield _hint(limit, unit_s) if limit else None
+            yield _Policy(_number(headers.get(f"{prefix}-limit-{unit}", "")), unit_s, "requests").hint()
 
 
 def _hint(requests: float | None, window_s: float | None) -> RateLimitHint | None:
@@ -123,7 +126,8 @@ def _parameters(text: str) -> dict[str, str]:
 
 def _number(text: str) -> float | None:
     found = _NUMBER.match(text.strip())
-    return float(found[0]) if found else None
+    number = float(found[0]) if found else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _one_line(value: str) -> str:

@@ -47,7 +47,7 @@ class RobotsRules:
         #: Whether a group names us: it is obeyed whatever the settings say.
         self.names_us = groups > 0
         self._rules = Protego.parse(plain)
-        self._usage = RobotsUsage(text, token)
+        self._usage = RobotsUsage(plain, token)
         self._token = token if self.names_us else _ANYBODY
 
     @classmethod
@@ -108,6 +108,6 @@ def robots_state(status: int | None) -> RobotsState:
 
 
 def _group_lines(token: str) -> re.Pattern[str]:
-    """The start lines of groups that name `token`: also followed by a version, or with `-` for `_`."""
-    name = re.escape(token).replace("_", "[_-]")
+    """The start lines of groups that name `token`: also followed by a version, in quotes, or with `-` for `_`."""
+    name = r"[\"'*]*" + re.escape(token).replace("_", "[_ -]?")
     return re.compile(rf"(?im)^([^\S\n]*user[- ]?agent[^\S\n]*[:\s][^\S\n]*){name}(?![\w-])[^\r\n]*")

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
 
@@ -29,6 +31,8 @@ _PREFERENCES = ("content-usage", "content-signal")
 _REFUSED = frozenset({"n", "no", "?0", "0", "false"})
 _MAX_STATEMENT = 200
 _LINE = re.compile(r"^\s*([A-Za-z-]+)\s*:\s*(.*?)\s*(?:#.*)?$")
+_ESCAPED = re.compile(r"%([0-9a-fA-F]{2})")
+_UNRESERVED = frozenset(f"{string.ascii_letters}{string.digits}-._~")
 _PATH = re.compile(r"([/*]\S*)\s+(.+)")
 #: A link of a `Link` header to terms in RSL.
 _RSL_LINK = re.compile(r"<([^>]*)>(?=[^<]*rel=\"?license\b)(?=[^<]*application/rsl\+xml)", re.IGNORECASE)
@@ -101,9 +105,9 @@ def _is_tdm_rule(rule: object) -> bool:
 
 
 def _tdm_rule(rule: Mapping[str, object]) -> Usage:
-    reservation, policy = str(rule["tdm-reservation"]).strip(), rule.get("tdm-policy")
-    statement = _statement("tdmrep.json tdm-reservation", reservation)
-    usage = Usage((statement,), statement if reservation == "1" else "")
+    reservation, policy = rule["tdm-reservation"], rule.get("tdm-policy")
+    statement = _statement("tdmrep.json tdm-reservation", str(reservation))
+    usage = Usage((statement,), statement if reservation is True or str(reservation).strip() == "1" else "")
     return usage + Usage((_statement("tdm-policy", policy),)) if isinstance(policy, str) and policy else usage
 
 
@@ -164,9 +168,20 @@ def _names(agent: str, product_token: str) -> bool:
 
 
 def _fits(pattern: str, path: str) -> bool:
-    expression = re.escape(pattern).replace(r"\*", ".*")
+    path = _comparable(path)
+    expression = re.escape(_comparable(pattern)).replace(r"\*", ".*")
     expression = f"{expression[:-2]}$" if expression.endswith(r"\$") else expression
     return bool(re.match(expression, path))
+
+
+def _comparable(path: str) -> str:
+    """A path in one of the forms that mean the same (RFC 9309 section 2.2.2): `/a%2fä` as `/a%2F%C3%A4`."""
+    return _ESCAPED.sub(_unescaped, quote(path, safe=string.punctuation))
+
+
+def _unescaped(escaped: re.Match[str]) -> str:
+    character = chr(int(escaped[1], 16))
+    return character if character in _UNRESERVED else escaped[0].upper()
 
 
 def _preference(name: str, value: str) -> Usage:

@@ -12,6 +12,8 @@ OPT_OUT_ANSWERS = 10
 
 #: Directives that carry a value after a colon; every other word before a colon names a crawler.
 _VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+#: What follows the comma in the date of an `unavailable_after` (RFC 822, RFC 850): its colon names no crawler.
+_REST_OF_DATE = re.compile(r"[^:]*\d\d:\d\d")
 #: Google's documentation of the header: `none` means `noindex, nofollow`.
 _MEANS = {"none": "noindex"}
 
@@ -33,7 +35,7 @@ def find_opt_out(header: str | None, directives: Collection[str], product_token:
         is_ours = True
         for part in re.split("[,;]", line):
             scope, colon, rest = part.partition(":")
-            if colon and scope.strip() in _VALUED:
+            if _REST_OF_DATE.match(part) or (colon and scope.strip() in _VALUED):
                 continue
             if colon:
                 is_ours = scope.partition("/")[0].strip().replace("-", "_") in names

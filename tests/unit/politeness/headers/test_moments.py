@@ -33,6 +33,11 @@ NOW_S = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
         ("99999999999999", 99_999_999_999.999 - NOW_S),
         ("100000000000000", 1e8 - NOW_S),
         ("100000000000000000", 1e8 - NOW_S),
+        ("30s", 30.0),
+        ("1m30s", 90.0),
+        ("2h", 7200.0),
+        ("1h2m3.5s", 3723.5),
+        ("1500ms", 1.5),
         ("2023-11-14T22:13:50Z", 30.0),
         ("2023-11-14t22:13:50z", 30.0),
         ("2023-11-14T22:13:50.123456789Z", 30.0),
@@ -51,7 +56,26 @@ def test_a_moment_is_read_in_every_form(text: str, wait_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "-5", "²", "٣", "1e5", "0x10", "1 2", "2023-13-45T99:99:99Z", "Wed, 99 Oct 2015", "inf", "nan"]
+    "text",
+    [
+        "",
+        '""',
+        "s",
+        "30 s",
+        "5m3",
+        "3s5m",
+        "soon",
+        "-5",
+        "²",
+        "٣",
+        "1e5",
+        "0x10",
+        "1 2",
+        "2023-13-45T99:99:99Z",
+        "Wed, 99 Oct 2015",
+        "inf",
+        "nan",
+    ],
 )
 def test_what_names_no_moment_is_none(text: str) -> None:
     assert seconds_until(text, NOW_S) is None

@@ -40,6 +40,11 @@ NOW_S = 1_700_000_000.0
         ({"ratelimit-limit": "100, 100;w=50"}, RateLimitHint(2.0, 50.0)),
         ({"ratelimit-limit": "10, 10;w=1, 50;w=50"}, RateLimitHint(1.0, 50.0)),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset-after": "1.5"}, RateLimitHint(0.0, 1.5)),
+        ({"x-ratelimit-remaining": "20", "x-ratelimit-reset": "10s"}, RateLimitHint(2.0, 10.0)),
+        ({"x-ratelimit-remaining": "20", "x-ratelimit-reset": "1m40s"}, RateLimitHint(0.2, 100.0)),
+        ({"x-ratelimit-limit-month": "2592000"}, RateLimitHint(1.0, 86400.0)),
+        ({"ratelimit-policy": '"month";q=25920;w=2592000'}, RateLimitHint(0.01, 86400.0)),
+        ({"ratelimit-policy": '"a";q=1;w=99999999999999'}, RateLimitHint(1 / 86400, 86400.0)),
     ],
 )
 def test_every_common_form_is_read(headers: dict[str, str], hint: RateLimitHint) -> None:
@@ -64,6 +69,8 @@ def test_every_common_form_is_read(headers: dict[str, str], hint: RateLimitHint)
         {"ratelimit-policy": '"conc";q=4;w=60;qu="concurrent-requests"'},
         {"ratelimit-policy": '"bytes";q=1000;w=60;qu="content-bytes"', "ratelimit": '"bytes";r=0;t=60'},
         {"ratelimit-policy": '"default";q=100'},
+        {"ratelimit-policy": f'"default";q={"9" * 400};w=60'},
+        {"x-ratelimit-remaining": "9" * 400, "x-ratelimit-reset": "60"},
         {"ratelimit-policy": '"default";q=0;w=60'},
         {"ratelimit-policy": '"default";q=100;w=0'},
         {"ratelimit": '"default";r=5'},

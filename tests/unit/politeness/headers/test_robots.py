@@ -41,6 +41,10 @@ def test_the_group_of_our_product_token_is_ours() -> None:
         "  User-Agent :  ray_downloader/0.1",
         "User-agent: ray-downloader # too fast",
         "Useragent: ray_downloader*",
+        'User-agent: "ray_downloader"',
+        "User-agent: *ray_downloader*",
+        "User-agent: RayDownloader",
+        "User-agent: Ray Downloader/0.1",
         "User-agent: *\nUser-agent: ray_downloader (+https://example.org)",
         "User-agent: other\r\nUser-agent: ray_downloader\r",
         "User-agent: other\rDisallow: /\r\rUser-agent: ray_downloader\rAllow: /\r",
@@ -54,7 +58,7 @@ def test_a_group_names_us_however_it_spells_our_name(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ray", "ray_downloader_next", "ray_downloaders", "downloader", "*", "my_ray_downloader"]
+    "name", ["ray", "ray_downloader_next", "ray_downloaders", "raydownloaders", "downloader", "*", "my_ray_downloader"]
 )
 def test_a_group_of_another_name_is_not_ours(name: str) -> None:
     others = rules(body=f"# for ray_downloader\nUser-agent: {name}\nDisallow: /x\nCrawl-delay: 7\n".encode())

@@ -38,6 +38,20 @@ def test_headers(headers: dict[str, str], text: str | None, *, is_reserved: bool
     assert bool(usage.reserved_by) == is_reserved
 
 
+@pytest.mark.parametrize("pattern", ["/a%2fä%7e", "/%61%2F%C3%A4~", "/a%2F%c3%a4~"])
+def test_a_path_fits_however_it_is_escaped(pattern: str) -> None:
+    usage = RobotsUsage(f"User-agent: *\nContent-Usage: {pattern} train-ai=n", US)
+    assert usage.of("/a%2F%C3%A4~").reserved_by
+    assert usage.of("/a%2f%c3%a4%7E/x").reserved_by
+    assert not usage.of("/a/%C3%A4~").reserved_by
+
+
+@pytest.mark.parametrize("agent", ["ray_downloader*", "RAY-Downloader", '"ray_downloader"', "ray_downloader/0.1 (x)"])
+def test_a_group_that_names_us_states_our_uses_however_it_spells_our_name(agent: str) -> None:
+    rules = RobotsRules(f"User-agent: {agent}\nContent-Usage: train-ai=n\n\nUser-agent: *\nAllow: /", US)
+    assert rules.usage("http://a.example/1.jpg").reserved_by
+
+
 ROBOTS = """\
 License: https://a.example/license.xml
 User-agent: *
@@ -91,6 +105,12 @@ TDMREP = """[
 def test_the_first_rule_of_tdmrep_that_fits_counts(path: str, text: str, is_reserved: bool) -> None:
     usage = TdmRepFile(TDMREP).of(path)
     assert (usage.text, bool(usage.reserved_by)) == (text, is_reserved)
+
+
+@pytest.mark.parametrize(("reservation", "is_reserved"), [("1", True), ('" 1"', True), ("true", True), ("2", False)])
+def test_a_reservation_is_one_however_it_is_written(reservation: str, *, is_reserved: bool) -> None:
+    file = TdmRepFile(f'[{{"location": "/", "tdm-reservation": {reservation}}}]')
+    assert bool(file.of("/1.jpg").reserved_by) == is_reserved
 
 
 @pytest.mark.parametrize(
