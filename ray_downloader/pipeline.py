@@ -430,7 +430,9 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
     if settings.image.placeholders == "reject" and not status.work and _reject_placeholders(layout):
         status = scan(layout, load_batches(layout), retry)
     progress = result.progress
-    renditions = Renditions(progress.renditions, progress.rendition_bytes).figures(load_profiled_sizes(layout))
+    renditions = Renditions(
+        progress.renditions, progress.rendition_bytes, progress.renditions_sized, progress.rendition_bytes_saved
+    ).figures(load_profiled_sizes(layout))
     figures = StageFigures(result.seconds, result.images, result.size_bytes, progress.disallowed, renditions)
     before = None if result.seconds else load_summary(layout)
     summary = summarise(listed, status, figures, before)

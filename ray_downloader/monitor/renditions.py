@@ -1,7 +1,8 @@
 """What `image.renditions=auto` saved, as far as it is known. Pure.
 
-The listed pictures are not requested, so nobody knows their sizes. The profile requested a few of each server as they
-are listed; their median stands for those of the run. Samples are cut at 4 MB, so the estimate is rather too low.
+The listed pictures are not requested, so nobody knows their sizes. Of a large server the profile requested a few as
+they are listed; their median stands for those of the run. Samples are cut at 4 MB, so the estimate is rather too low.
+Of others the names may say how large both versions are; bytes are assumed to grow like pixels.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ class Renditions:
     Args:
         images: Their number, by server.
         size_bytes: Bytes of them, by server.
+        sized: Those whose names say how much larger the listed picture is, by server.
+        saved_bytes: About how many bytes these saved, by server.
     """
 
     images: Mapping[str, int] = field(default_factory=dict)
     size_bytes: Mapping[str, int] = field(default_factory=dict)
+    sized: Mapping[str, int] = field(default_factory=dict)
+    saved_bytes: Mapping[str, int] = field(default_factory=dict)
 
     def figures(self, listed_bytes: Mapping[str, int]) -> dict[str, int] | None:
         """The entry of `summary.json`; None if there were none.
@@ -31,22 +36,26 @@ class Renditions:
         images = sum(self.images.values())
         if not images:
             return None
-        known = [server for server in self.images if server in listed_bytes]
-        saved = sum(listed_bytes[server] * self.images[server] - self.size_bytes.get(server, 0) for server in known)
+        probed = {server: count for server, count in self.images.items() if server in listed_bytes}
+        saved = sum(listed_bytes[server] * count - self.size_bytes.get(server, 0) for server, count in probed.items())
+        sized = {server: count for server, count in self.sized.items() if server not in probed}
+        saved += sum(self.saved_bytes.get(server, 0) for server in sized)
         return {
             "images": images,
             "bytes": sum(self.size_bytes.values()),
             "bytes_saved": max(0, saved),
-            "images_compared": sum(self.images[server] for server in known),
+            "images_compared": sum(probed.values()) + sum(sized.values()),
         }
 
 
 def sentence(figures: Mapping[str, int]) -> str:
     """The same in words."""
-    text = f"{figures['images']} images in a smaller version, {_mb(figures['bytes'])} received"
-    if not figures["images_compared"]:
-        return f"{text}; without the profile stage it is not known how much that saved"
-    return f"{text}, about {_mb(figures['bytes_saved'])} saved (by what the profile received of their servers)"
+    images, compared = figures["images"], figures["images_compared"]
+    text = f"{images} images in a smaller version, {_mb(figures['bytes'])} received"
+    if not compared:
+        return f"{text}; how much that saved is not known, as their servers were not profiled"
+    of_which = "" if compared == images else f" with {compared} of them"
+    return f"{text}, about {_mb(figures['bytes_saved'])} saved{of_which}"
 
 
 def _mb(size_bytes: int) -> str:

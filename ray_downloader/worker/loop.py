@@ -409,6 +409,8 @@ class Worker:
                 ),
                 renditions=dict(self._telemetry.renditions),
                 rendition_bytes=dict(self._telemetry.rendition_bytes),
+                renditions_sized=dict(self._telemetry.renditions_sized),
+                rendition_bytes_saved=dict(self._telemetry.rendition_bytes_saved),
             )
         )
         self._telemetry.clear()
@@ -643,7 +645,8 @@ class Worker:
         if self._renditions.note_stored(row):
             self._choose_again(row.server)
         if record.rendition:
-            self._telemetry.stored_rendition(row.server, result.size_bytes)
+            listed_bytes = self._renditions.listed_bytes(row, image.original_size, result.size_bytes)
+            self._telemetry.stored_rendition(row.server, result.size_bytes, listed_bytes)
         self._telemetry.stored_bytes += len(image.image)
         _log.debug("%s: stored, %d bytes", row.identifier, len(image.image))
         self._settled(row, "")

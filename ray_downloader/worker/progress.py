@@ -32,6 +32,8 @@ class ProgressDelta:
         queues: Rows that wait in the task's queues, its requests in flight, and bodies that wait for the decoder.
         renditions: Smaller versions that were stored, by server of the listed picture.
         rendition_bytes: Bytes received of them.
+        renditions_sized: Those of them whose names say how much larger the listed picture is.
+        rendition_bytes_saved: About how many bytes these saved.
     """
 
     settled: Mapping[tuple[str, str], int]
@@ -50,6 +52,8 @@ class ProgressDelta:
     queues: tuple[int, int, int] = (0, 0, 0)
     renditions: Mapping[str, int] = field(default_factory=dict)
     rendition_bytes: Mapping[str, int] = field(default_factory=dict)
+    renditions_sized: Mapping[str, int] = field(default_factory=dict)
+    rendition_bytes_saved: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -76,6 +80,8 @@ class Progress:
     queues: dict[str, tuple[float, tuple[int, int, int]]] = field(default_factory=dict)
     renditions: Counter[str] = field(default_factory=Counter)
     rendition_bytes: Counter[str] = field(default_factory=Counter)
+    renditions_sized: Counter[str] = field(default_factory=Counter)
+    rendition_bytes_saved: Counter[str] = field(default_factory=Counter)
 
     def add(self, delta: ProgressDelta, now_s: float) -> None:
         """Count what one task reported."""
@@ -106,3 +112,5 @@ class Progress:
         self.decode_s += more.decode_s
         self.renditions.update(more.renditions)
         self.rendition_bytes.update(more.rendition_bytes)
+        self.renditions_sized.update(more.renditions_sized)
+        self.rendition_bytes_saved.update(more.rendition_bytes_saved)

@@ -78,6 +78,13 @@ class Renditions:
         """Whether a version that arrived would be stored smaller than the listed picture may be."""
         return row.asks_for_version and min(size) < self._least_shorter_px
 
+    def listed_bytes(self, row: Row, size: Sequence[int], size_bytes: int) -> int | None:
+        """About how many bytes the listed picture has, by the sizes of both; None if its own is not known."""
+        shrinks_by = row.rendition.shrinks_by if row.rendition else 0.0
+        if not shrinks_by:
+            return None
+        return round(size_bytes * shrinks_by**2) if max(size) >= self._least_px else size_bytes
+
     def choose_again(self, row: Row) -> None:
         """Let a row whose next request is for what its server has been found not to have go past that."""
         if row.asks_for_version and not row.has_asked_sizes and self._is_pointless(row.server, _Step.DIRECT):

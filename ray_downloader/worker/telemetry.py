@@ -18,6 +18,8 @@ class Telemetry:
     decode_s: float = 0.0
     renditions: Counter[str] = field(default_factory=Counter)
     rendition_bytes: Counter[str] = field(default_factory=Counter)
+    renditions_sized: Counter[str] = field(default_factory=Counter)
+    rendition_bytes_saved: Counter[str] = field(default_factory=Counter)
 
     def answered(self, budget: str, result: FetchResult) -> None:
         """Count how a request ended."""
@@ -26,14 +28,22 @@ class Telemetry:
         if result.status is not None and result.ttfb_s is not None:
             self.ttfb_s[budget] += result.ttfb_s
 
-    def stored_rendition(self, server: str, size_bytes: int) -> None:
-        """Count a smaller version that was received instead of a listed picture of that server."""
+    def stored_rendition(self, server: str, size_bytes: int, listed_bytes: int | None) -> None:
+        """Count a smaller version that was received instead of a listed picture of that server.
+
+        Args:
+            listed_bytes: What the listed picture has, if that is known.
+        """
         self.renditions[server] += 1
         self.rendition_bytes[server] += size_bytes
+        if listed_bytes is not None:
+            self.renditions_sized[server] += 1
+            self.rendition_bytes_saved[server] += listed_bytes - size_bytes
 
     def clear(self) -> None:
         """Start again after a report."""
         self.stored_bytes, self.decode_s = 0, 0.0
         self.statuses.clear()
-        for sums in (self.ttfb_s, self.renditions, self.rendition_bytes):
+        renditions = (self.renditions, self.rendition_bytes, self.renditions_sized, self.rendition_bytes_saved)
+        for sums in (self.ttfb_s, *renditions):
             sums.clear()

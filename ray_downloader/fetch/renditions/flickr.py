@@ -24,7 +24,9 @@ def flickr(url: str, least_px: int) -> Rendition | None:
     found = _PHOTO.fullmatch(url)
     if found is None:
         return None
-    suffix = smallest(_SIZES_PX, least_px, below=_SIZES_PX[(found[2] or "").lower()])
+    listed_px = _SIZES_PX[(found[2] or "").lower()]
+    suffix = smallest(_SIZES_PX, least_px, below=listed_px)
     if suffix is None:
         return None
-    return Rendition(f"flickr {suffix or '500'}", f"{found[1]}{f'_{suffix}' if suffix else ''}{found[3]}")
+    url = f"{found[1]}{f'_{suffix}' if suffix else ''}{found[3]}"
+    return Rendition(f"flickr {suffix or '500'}", url, shrinks_by=listed_px / _SIZES_PX[suffix])

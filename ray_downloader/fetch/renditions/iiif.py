@@ -44,7 +44,14 @@ def iiif_by_info(url: str, info: bytes, least_px: int) -> Rendition | None:
         return None
     size = _size_of(document, least_px)
     is_listed = size is not None and size == found[3].lower()
-    return Rendition(f"iiif {size}", f"{found[1]}{found[2]}/{size}{found[4]}") if size and not is_listed else None
+    if size is None or is_listed:
+        return None
+    return Rendition(f"iiif {size}", f"{found[1]}{found[2]}/{size}{found[4]}", shrinks_by=_shrinks_by(document, size))
+
+
+def _shrinks_by(info: Mapping[str, Any], size: str) -> float:
+    width = size.partition(",")[0]
+    return info["width"] / int(width) if width.isdigit() else 0.0
 
 
 def _size_of(info: Mapping[str, Any], least_px: int) -> str | None:

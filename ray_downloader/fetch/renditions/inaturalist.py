@@ -21,5 +21,8 @@ def inaturalist(url: str, least_px: int) -> Rendition | None:
     found = _PHOTO.fullmatch(url)
     if found is None:
         return None
-    size = smallest(_SIZES_PX, least_px, below=_SIZES_PX[found[2].lower()])
-    return Rendition(f"inaturalist {size}", f"{found[1]}{size}{found[3]}") if size else None
+    listed_px = _SIZES_PX[found[2].lower()]
+    size = smallest(_SIZES_PX, least_px, below=listed_px)
+    if size is None:
+        return None
+    return Rendition(f"inaturalist {size}", f"{found[1]}{size}{found[3]}", shrinks_by=listed_px / _SIZES_PX[size])

@@ -17,11 +17,14 @@ class Rendition:
         name: Such as `inaturalist medium`.
         url: Its URL.
         sizes_url: A document that says which versions there are, in case this one is refused; empty if there is none.
+        shrinks_by: How many times longer the sides of the listed picture are, according to the names of both; 0 if they
+            do not say.
     """
 
     name: str
     url: str
     sizes_url: str = ""
+    shrinks_by: float = 0.0
 
 
 def smallest(sizes_px: Mapping[_Name, int], least_px: int, below: int | None = None) -> _Name | None:

@@ -37,14 +37,15 @@ def wikimedia(url: str, least_px: int) -> Rendition | None:
     """A thumbnail that is as wide as the longer side must be."""
     if found := _THUMBNAIL.fullmatch(url):
         width = _width(least_px, listed=int(found[2]))
-        return _named(width, f"{found[1]}{width}{found[3]}")
+        return _named(width, f"{found[1]}{width}{found[3]}", listed=int(found[2]))
     if found := _FILE.fullmatch(url):
         width = _width(least_px)
         return _named(width, f"{found[1]}thumb/{found[2]}/{_thumbnail_name(found[3], found[4], width)}")
     if found := _FILE_PATH.fullmatch(url):
         stated = parse_qs(found[2] or "").get("width", ["0"])[0]
-        width = _width(least_px, listed=int(stated) if stated.isascii() and stated.isdigit() else 0)
-        return _named(width, f"{found[1]}?width={width}")
+        listed = int(stated) if stated.isascii() and stated.isdigit() else 0
+        width = _width(least_px, listed)
+        return _named(width, f"{found[1]}?width={width}", listed)
     return None
 
 
@@ -64,5 +65,5 @@ def _thumbnail_name(name: str, extension: str, width: int | None) -> str:
     return f"{page}{width}px-{name}{_THUMBNAIL_FORMATS.get(extension, '')}"
 
 
-def _named(width: int | None, url: str) -> Rendition | None:
-    return Rendition(f"wikimedia {width}px", url) if width else None
+def _named(width: int | None, url: str, listed: int = 0) -> Rendition | None:
+    return Rendition(f"wikimedia {width}px", url, shrinks_by=listed / width) if width else None

@@ -14,6 +14,7 @@ DELTA = ProgressDelta(
     settled={("a", ""): 2, ("a", "dns"): 1}, size_bytes=10, disallowed={"a": 1}, answered=3, unreached={"b": 1},
     unresolved=1, turned_away=1, holder="task", stored_bytes=5, statuses={("a", "200"): 2}, ttfb_s={"a": 0.5},
     decode_s=0.25, queues=(1, 2, 3), renditions={"a": 1}, rendition_bytes={"a": 4},
+    renditions_sized={"a": 1}, rendition_bytes_saved={"a": 7},
 )  # fmt: skip
 
 

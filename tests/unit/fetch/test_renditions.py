@@ -153,6 +153,23 @@ def test_a_picture_that_has_the_size_itself_has_no_smaller_version(url: str, own
     assert find_rendition(url, 90) is not None
 
 
+@pytest.mark.parametrize(
+    ("url", "shrinks_by"),
+    [
+        (f"{INAT}/original.jpg", 2048 / 500),
+        (f"{FLICKR}_b.jpg", 1024 / 500),
+        (f"{WIKI}/thumb/a/ab/A.jpg/1280px-A.jpg", 1280 / 500),
+        ("https://commons.wikimedia.org/wiki/Special:FilePath/A.jpg?width=2000", 4.0),
+        (f"{WIKI}/a/ab/A.jpg", 0.0),
+        ("https://commons.wikimedia.org/wiki/Special:FilePath/A.jpg", 0.0),
+        (f"{IIIF}/full/full/0/default.jpg", 0.0),
+    ],
+)
+def test_names_say_how_much_smaller_a_version_is(url: str, shrinks_by: float) -> None:
+    found = find_rendition(url, 448)
+    assert found is not None and found.shrinks_by == shrinks_by
+
+
 @pytest.mark.parametrize("least_px", [1, 20, 21, 448, 1000, 3840])
 def test_only_widths_that_wikimedia_serves_are_requested(least_px: int) -> None:
     rendition = find_rendition(f"{WIKI}/a/ab/A.jpg", least_px)
@@ -203,6 +220,8 @@ def test_info_json_says_which_size_to_request(info: Any, size: str | None) -> No
     expected = f"{IIIF}/full/{size}/0/default.jpg?key=1" if size else None
     assert (found.url if found else None) == expected
     assert found is None or (found.name, found.sizes_url) == (f"iiif {size}", "")
+    width = (size or "").partition(",")[0]
+    assert found is None or found.shrinks_by == (info["width"] / int(width) if width != "max" else 0.0)
 
 
 @pytest.mark.parametrize("document", [b"", b"<html>", b"\xff", b"[" * 10**5])

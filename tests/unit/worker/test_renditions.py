@@ -54,6 +54,15 @@ def test_what_smaller_versions_had_is_reported_by_server(tmp_path: Path) -> None
     assert run.host.progress_news(None).progress.rendition_bytes == {server: len(picture())}
 
 
+def test_about_how_many_bytes_a_version_saved_is_known_by_the_names_of_both(tmp_path: Path) -> None:
+    run = Run(tmp_path, URLS[:2], lambda request: _of_sides(500 if "/1/" in request.url else 300, 100), groups=AUTO)
+    run.slice()
+    progress = run.host.progress_news(None).progress
+    assert list(progress.renditions_sized.values()) == [2]
+    of_first = len(_of_sides(500, 100).body)
+    assert list(progress.rendition_bytes_saved.values()) == [round(of_first * 4.096**2) - of_first], "one was as small"
+
+
 def test_listed_urls_are_requested_by_default_and_where_the_list_has_a_checksum(tmp_path: Path) -> None:
     run = Run(tmp_path / "off", URLS)
     run.slice()

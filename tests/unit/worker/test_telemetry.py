@@ -26,14 +26,15 @@ def test_requests_are_counted_by_their_status_or_by_how_they_failed_without_one(
 
 def test_smaller_versions_are_counted_by_the_server_of_the_listed_picture() -> None:
     telemetry = Telemetry()
-    for size_bytes in (10, 5):
-        telemetry.stored_rendition("a.example", size_bytes)
+    for size_bytes, listed_bytes in ((10, 50), (5, None)):
+        telemetry.stored_rendition("a.example", size_bytes, listed_bytes)
     assert (telemetry.renditions, telemetry.rendition_bytes) == ({"a.example": 2}, {"a.example": 15})
+    assert (telemetry.renditions_sized, telemetry.rendition_bytes_saved) == ({"a.example": 1}, {"a.example": 40})
 
 
 def test_after_a_report_everything_begins_anew() -> None:
     telemetry = Telemetry(stored_bytes=5, decode_s=1.0)
     telemetry.answered("a.example", result(200, ttfb_s=0.25))
-    telemetry.stored_rendition("a.example", 10)
+    telemetry.stored_rendition("a.example", 10, 20)
     telemetry.clear()
     assert telemetry == Telemetry()
