@@ -15,11 +15,23 @@ import pytest
 
 import ray_downloader
 from ray_downloader.cluster import crashes, head_watch
+from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch import answer, body, cookies, curl, curl_errors, names, receiver, requests, signature
-from ray_downloader.output import citation, croissant, data_card, journal, parquet
-from ray_downloader.partition import batch_plan, refused, rows, scan, server_key, stage
+from ray_downloader.output import citation, croissant, data_card, frames, journal, parquet
+from ray_downloader.partition import (
+    batch_plan,
+    database,
+    documents,
+    kept,
+    refused,
+    rows,
+    run,
+    scan,
+    server_key,
+    stage,
+)
 from ray_downloader.politeness import outage, retry
-from ray_downloader.politeness.headers import moments, retry_after, robots, usage, x_robots_tag
+from ray_downloader.politeness.headers import moments, ratelimit, retry_after, robots, usage, x_robots_tag
 from ray_downloader.politeness.leases import allocator, holders, pacer, timeline
 from ray_downloader.politeness.server import (
     backoff,
@@ -49,6 +61,7 @@ from ray_downloader.politeness.server import evidence as server_evidence
 from ray_downloader.run_folder import atomic, identity, layout, lease_file, server_states
 from ray_downloader.schedule import eta, planner
 from ray_downloader.slurm import head_loss, requeue
+from ray_downloader.tools import queries
 from ray_downloader.worker import (
     batch_work,
     budgets,
@@ -327,15 +340,43 @@ MEASURED = [
         },
     ),
     (batch_work, {"ASSIGNED_ROWS": 16_384, "LOW_WATER_SHARE": 4}),
+    (database, {"_MAX_MEMORY_BYTES": 2_147_483_648}),
+    (queries, {"_MAX_MEMORY_BYTES": 4_294_967_296}),
+    (documents, {"_SHOWN": 5}),
+    (frames, {"_MOST_PARTS": 1_000}),
+    (journal, {"_LARGE_BYTES": 8_388_608}),
+    (kept, {"_MAX_NAMES": 60}),
+    (lease_file, {"_POLL_S": 0.5}),
+    (limiters, {"_SPAN": 8.0, "_HALVINGS": 10}),
+    (parquet, {"_BLOOM_FPP": 0.01, "_LEVEL": 1}),
+    (run, {"_MAX_SENTENCES": 10}),
+    (spacing, {"_SENT_S": 0.001}),
+]
+#: Several numbers each.
+TABLES: list[tuple[ModuleType, dict[str, object]]] = [
+    (answer, {"_REDIRECTS": {300, 301, 302, 303, 307, 308}}),
+    (batch_work, {"CHUNK_ROWS": (64, 512)}),
+    (limiters, {"DEPTHS": (2.0, 5.0, 10.0), "DEPTHS_S": (0.5, 1.0, 2.0, 5.0, 10.0)}),
+    (moments, {"_UNIX_UNITS": ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e9, 1.0))}),
+    (ratelimit, {"_UNITS_S": {"second": 1.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0}}),
+    (retry, {"MAX_REQUESTS": {ErrorKind.CHECKSUM_MISMATCH: 2}}),
+    (robots_gate, {"RETRY_DELAYS_S": (2.0, 10.0, 30.0)}),
+    (row, {"_NO_SUCH_VERSION": {400, 403, 404, 405, 501}, "_EXPIRED": {401, 403, 404, 410}}),
+    (
+        server_evidence,
+        {"_REFUSALS": {420, 429, 503, 509, 529}, "_MAY_ASK_TO_WAIT": {202, 403, 408, 413, 420, 425, 429}},
+    ),
+    (server_key, {"_DEFAULT_PORTS": {"http:": 80, "https:": 443}}),
+    (spacing, {"SCALES": (1, 2, 3, 4, 5, 6, 7, 8, 13, 21)}),
 ]
 
 
 @pytest.mark.parametrize(
     ("module", "numbers"),
-    [*PUBLISHED, *DOCUMENTED, *MEASURED],
+    [*PUBLISHED, *DOCUMENTED, *MEASURED, *TABLES],
     ids=lambda given: given.__name__ if isinstance(given, ModuleType) else "",
 )
-def test_the_numbers_are_those_that_were_decided(module: ModuleType, numbers: dict[str, float]) -> None:
+def test_the_numbers_are_those_that_were_decided(module: ModuleType, numbers: dict[str, object]) -> None:
     assert {name: getattr(module, name) for name in numbers} == numbers
 
 

@@ -49,3 +49,8 @@ def test_a_process_whose_place_another_has_taken_stops_itself_once(
 
 def test_one_that_never_began_can_be_stopped() -> None:
     Heartbeat("/out", INTERVAL_S, lambda: True).stop()
+
+
+def test_a_process_that_fails_is_not_kept_alive_by_it() -> None:
+    """Else whatever forgets to stop it hangs, and holds the folder for ever."""
+    assert Heartbeat("/out", INTERVAL_S, lambda: True)._thread.daemon
