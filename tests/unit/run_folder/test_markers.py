@@ -31,3 +31,13 @@ def test_finished_folders_are_found_once_in_order(tmp_path: Path) -> None:
     (tmp_path / "a" / "completed").touch()
     (tmp_path / "b" / "completed").touch()
     assert list(finished_folders(tmp_path, "*")) == [tmp_path / "a", tmp_path / "b"]
+
+
+def test_a_damaged_marker_is_one_without_text_and_not_none(tmp_path: Path) -> None:
+    """The folder was finished: what is wrong with its marker is found by whoever checks its text."""
+    (tmp_path / "_completed").write_bytes(b"\xff")
+    assert read_marker(tmp_path) == "\ufffd"
+    (tmp_path / "_completed").unlink()
+    (tmp_path / "_completed").mkdir()
+    assert read_marker(tmp_path) == ""
+    assert find_marker(tmp_path) == tmp_path / "_completed"
