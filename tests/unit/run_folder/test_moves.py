@@ -43,6 +43,12 @@ def test_what_is_moved_away_is_removed_and_the_rest_is_in_place(tmp_path: Path) 
     assert files(tmp_path) == AFTER
 
 
+def test_a_folder_that_a_file_goes_into_is_made(tmp_path: Path) -> None:
+    make_moves(folder(tmp_path), Moves(TRASH, [], {".file": "new/deep/old"}, {"other/run.json": "new"}))
+    assert (tmp_path / "new" / "deep" / "old").read_text() == ".file"
+    assert (tmp_path / "other" / "run.json").read_text() == "new"
+
+
 def test_a_kill_anywhere_leaves_it_undone_or_to_be_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = files(folder(tmp_path / "as before"))
     ends = []
