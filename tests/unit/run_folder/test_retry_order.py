@@ -7,7 +7,7 @@ from pathlib import Path
 from ray_downloader.config.settings import OutputStructure
 from ray_downloader.errors import ErrorKind
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.retry_order import NO_RETRY, begin_retry, finish_retry, load_retry_order
+from ray_downloader.run_folder.retry_order import NO_RETRY, RetryOrder, begin_retry, finish_retry, load_retry_order
 
 DNS = (ErrorKind.DNS,)
 
@@ -41,3 +41,23 @@ def test_without_an_order_or_with_a_broken_file_nothing_is_retried(tmp_path: Pat
     layout.retry_order_file.parent.mkdir()
     layout.retry_order_file.write_text("{", "utf-8")
     assert load_retry_order(layout) == NO_RETRY
+
+
+def test_journals_show_under_which_order_they_were_written(tmp_path: Path) -> None:
+    """What a task wrote before an order began is an answer of before, also if the order has the same words."""
+    first, second = RetryOrder(1, DNS, is_finished=False), RetryOrder(12, DNS, is_finished=False)
+    names = {order: order.attempt_name("task-3") for order in (NO_RETRY, first, second)}
+    assert list(names.values()) == ["task-3", "retry1-task-3", "retry12-task-3"]
+    for order in names:
+        written = [of for of, name in names.items() if order.wrote(tmp_path / f"journal-{name}.arrow")]
+        assert written == [order]
+
+
+def test_an_order_that_is_finished_or_none_is_not_written_again(tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path, OutputStructure())
+    finish_retry(layout, NO_RETRY)
+    assert not layout.retry_order_file.exists()
+    order = begin_retry(layout, DNS, "first")
+    finish_retry(layout, order)
+    assert load_retry_order(layout) == RetryOrder(1, DNS, "first", is_finished=True)
+    assert begin_retry(layout, (), "later") == RetryOrder(1, DNS, "first", is_finished=True)

@@ -111,3 +111,15 @@ def test_a_file_is_read_up_to_its_limit_and_whatever_its_bytes() -> None:
     assert rules(body=b"User-agent: *\nDisallow: /x\n" + padding).can_fetch("http://a.org/y")
     assert rules(body=padding + b"User-agent: *\nDisallow: /\n").can_fetch("http://a.org/y")
     assert not rules(body=b"\xef\xbb\xbfUser-agent: *\nDisallow: /\n").can_fetch("http://a.org/y")
+
+
+def test_what_the_file_states_about_uses_is_found_by_path_and_query() -> None:
+    text = "User-agent: *\nContent-Usage: /a?size=full$ train-ai=n\nContent-Usage: /b train-ai=n\n"
+    rules = RobotsRules(text, AGENT)
+    reserved = {
+        url: bool(rules.usage(f"http://a.example{url}").reserved_by)
+        for url in ("/a?size=full", "/a", "/a?size=full&x", "/b", "/b?x", "", "?b")
+    }
+    assert reserved == {
+        "/a?size=full": True, "/a": False, "/a?size=full&x": False, "/b": True, "/b?x": True, "": False, "?b": False,
+    }  # fmt: skip

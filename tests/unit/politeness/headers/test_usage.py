@@ -146,3 +146,12 @@ def test_a_path_may_begin_with_a_wildcard() -> None:
 
 def test_a_single_rule_of_tdmrep_needs_no_list() -> None:
     assert TdmRepFile('{"location": "/", "tdm-reservation": 1}').of("/a.jpg").reserved_by
+
+
+def test_a_group_that_names_us_counts_instead_of_the_one_for_everybody() -> None:
+    ours = "User-agent: a\nUser-agent: Ray-Downloader/1\nContent-Usage: /b train-ai=n\n"
+    text = f"User-agent: *\nContent-Usage: train-ai=y\n\n{ours}"
+    assert RobotsUsage(text, US).of("/b").reserved_by == "robots.txt content-usage: train-ai=n"
+    assert RobotsUsage(text, US).of("/c").text is None, "ours says nothing about it, and that of others is not ours"
+    assert RobotsUsage(text, "other").of("/b").text == "robots.txt content-usage: train-ai=y"
+    assert RobotsUsage("Content-Usage: train-ai=n\n", US).of("/").reserved_by, "a line of no group is for everybody"
