@@ -148,3 +148,37 @@ def test_a_clock_may_err_by_a_millisecond() -> None:
     backoff = Backoff(1.0)
     assert backoff.is_new(1.0 - 1e-3)
     assert not backoff.is_new(0.9989)
+
+
+def test_only_a_pause_that_the_server_stated_is_called_so() -> None:
+    """Nothing shortens that one; of ours a worker looks again, in case the run has nothing else left to do."""
+    backoff = Backoff(0.0)
+    asked(backoff, 0.0, 5.0)
+    assert (backoff.is_asked, backoff.length_s) == (True, 5.0)
+    minutes(backoff, 10.0)
+    assert (backoff.is_asked, backoff.length_s) == (False, FIRST_PAUSE_S)
+    asked(backoff, 100.0, 1e9)
+    assert (backoff.is_asked, backoff.length_s) == (True, MAX_PAUSE_S)
+    backoff.pause_seconds(1e6, 1e6)
+    assert (backoff.is_asked, backoff.length_s) == (False, FIRST_SECONDS_S)
+    backoff.pause_for(2e6, 7.0, 2e6)
+    assert (backoff.is_asked, backoff.length_s, backoff.incidents) == (False, 7.0, 4), "no incident"
+    backoff.prolong(2e6, 9.0)
+    assert backoff.is_asked
+
+
+def test_a_pause_is_saved_with_all_that_is_known_of_it() -> None:
+    before, after = Backoff(0.0), Backoff(1000.0)
+    asked(before, 0.0, 50.0)
+    saved = before.dump(20.0)
+    assert saved == {
+        "pause_s": 30.0, "pause_length_s": 50.0, "quiet_s": 0.0, "is_asked": True, "doublings": 0, "incidents": 1,
+    }  # fmt: skip
+    after.load(Reader(saved), 10.0, 1000.0)
+    assert (after.until_s, after.epoch_s, after.is_asked, after.length_s) == (1020.0, 1020.0, True, 50.0)
+    late = Backoff(1000.0)
+    late.load(Reader(saved), 100.0, 1000.0)
+    assert (late.remaining_s(1000.0), late.until_s) == (0.0, 1000.0)
+    long = Backoff(0.0)
+    long.load(Reader({"pause_s": 1e9}), 0.0, 0.0)
+    assert (long.until_s, long.length_s) == (MAX_PAUSE_S, MAX_PAUSE_S), "a file that somebody edited"

@@ -64,3 +64,11 @@ def test_what_was_learned_is_kept_for_a_day_and_an_order_for_good() -> None:
     none = Ceiling(4.0)
     none.load(Reader(Ceiling(4.0).dump(0.0)), 0.0, 0.0)
     assert (none.ordered_rps, none.crawl_delay_s) == (None, 0.0)
+
+
+def test_a_distance_that_was_demanded_or_ordered_is_kept_by_each_pair_of_requests() -> None:
+    """A rate of the policy alone may be made up for by a burst."""
+    plain, delayed, ordered = Ceiling(4.0), Ceiling(4.0), Ceiling(4.0)
+    delayed.note_crawl_delay(2.0, 0.0)
+    ordered.ordered_rps = 9.0
+    assert [ceiling.keeps_distance for ceiling in (plain, delayed, ordered)] == [False, True, True]
