@@ -20,7 +20,9 @@ from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind, UserError
 from ray_downloader.fetch import requests as ours
 from ray_downloader.fetch.base import FETCHERS, FetchResult
+from ray_downloader.fetch.receiver import BodyRoom
 from ray_downloader.fetch.requests import RequestsFetcher
+from ray_downloader.spill import read_descriptor
 from tests.support.fetching import get
 from tests.unit.fetch.connecting import Connecting
 from tests.unit.fetch.wire import AGENT, answer_of
@@ -33,9 +35,9 @@ def make_fetcher(far_ends: Connecting) -> Iterator[MakeFetcher]:
     """Makes fetchers whose connections are those of `far_ends`."""
     with ExitStack() as stack:
 
-        def make(max_host_connections: int = 4, **network: object) -> RequestsFetcher:
+        def make(max_host_connections: int = 4, room: BodyRoom | None = None, **network: object) -> RequestsFetcher:
             settings = NetworkSettings.model_validate(network)
-            return stack.enter_context(closing(RequestsFetcher(settings, AGENT, max_host_connections)))
+            return stack.enter_context(closing(RequestsFetcher(settings, AGENT, max_host_connections, room)))
 
         yield make
 
@@ -89,6 +91,18 @@ def test_a_whole_answer_says_all_that_is_known_of_it(make_fetcher: MakeFetcher, 
     assert 0 < result.ttfb_s <= result.total_s < 5.0
     assert result.connection is not None
     assert 0 <= result.connection.connect_s <= result.connection.setup_s <= result.total_s
+
+
+def test_a_body_is_charged_to_the_room_of_its_worker(
+    make_fetcher: MakeFetcher, far_ends: Connecting, tmp_path: Path
+) -> None:
+    """Of memory there is one bound for all that a worker receives: with none left, a body goes to its scratch."""
+    fetcher = make_fetcher(room=BodyRoom(0, tmp_path))
+    result = answered(fetcher, far_ends, answer_of(b"pixels"))
+    assert result.file is not None
+    assert (read_descriptor(result.file.descriptor), result.body) == (b"pixels", b"")
+    result.file.close()
+    assert answered(make_fetcher(), far_ends, answer_of(b"pixels")).file is None
 
 
 def test_an_old_server_is_told_by_its_version(make_fetcher: MakeFetcher, far_ends: Connecting) -> None:

@@ -9,7 +9,7 @@ from ray_downloader.politeness.server.evidence import Evidence
 def test_an_event_states_only_what_is_known() -> None:
     event = Event(Evidence.SERVED, 3.0, 2.0, 1.0)
     assert (event.url_hash, event.wait_s, event.free_s, event.jitter) == (0, None, 0.0, 0.0)
-    assert (event.is_answer, event.said) == (False, "")
+    assert (event.is_answer, event.said, event.is_control, event.http_status) == (False, "", False, None)
 
 
 def test_a_line_of_the_log_says_when_what_and_what_then() -> None:

@@ -77,3 +77,40 @@ def test_a_restart_forgets_what_came_before() -> None:
     assert meter.recent_rps() == pytest.approx(1.0)
     assert meter.mean_rps(50.0) is None
     assert meter.mean_rps(58.0) == pytest.approx(1.0)
+
+
+def test_what_arrives_within_a_pause_counts_and_is_no_measurement() -> None:
+    meter = meter_of([])
+    meter.restart(10.0, resumes_s=20.0)
+    for number in range(20):
+        meter.add(10.0 + number / 2)
+    assert (meter.successes, meter.recent_rps()) == (20, None)
+    assert meter.mean_rps(30.0) == pytest.approx(1.0), "a bucket refills in a pause as well"
+    for number in range(8):
+        meter.add(20.0 + number)
+    assert meter.recent_rps() == pytest.approx(1.0)
+
+
+def test_trouble_that_lasts_longer_than_foreseen_is_measured_anew_from_its_end() -> None:
+    meter = meter_of([0.1 * number for number in range(100)])
+    meter.resume(2.0, refill_s=2.0)
+    assert meter.successes == 100, "it ends no later than was known"
+    meter.resume(50.0, refill_s=5.0)
+    assert (meter.successes, meter.recent_rps()) == (0, None)
+    for number in range(20):
+        meter.add(46.0 + number / 5)
+    assert meter.recent_rps() is None, "before the end nothing is a measurement"
+    assert meter.mean_rps(65.0) == pytest.approx(1.0), "of twenty seconds, five of which the bucket had to refill"
+
+
+def test_a_copy_goes_on_as_the_original_would() -> None:
+    meter = meter_of([0.1 * number for number in range(100)])
+    meter.restart(20.0, resumes_s=25.0)
+    for number in range(30):
+        meter.add(20.0 + number / 2)
+    copy = meter.copy()
+    assert [getattr(copy, name) for name in meter.__slots__] == [getattr(meter, name) for name in meter.__slots__]
+    assert copy.recent_rps() == meter.recent_rps() == pytest.approx(2.0)
+    copy.add(35.0)
+    assert (copy.successes, meter.successes) == (31, 30)
+    assert meter.recent_rps() == pytest.approx(2.0)

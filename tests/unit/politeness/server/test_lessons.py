@@ -91,20 +91,20 @@ def test_sixteen_refusals_are_remembered(lessons: Lessons, rate: Rate) -> None:
 
 
 def test_a_refusal_may_be_about_its_url_only_if_it_did_not_say_how_long_to_wait(rate: Rate) -> None:
-    heard: list[bool] = []
+    heard: list[tuple[bool, bool]] = []
 
     class Hearing(Rate):
         def on_incident(
             self, now_s: float, resumes_s: float, sent_s: float, *, may_be_url: bool = False, may_be_noise: bool = True
         ) -> str:
-            heard.append(may_be_url)
+            heard.append((may_be_url, may_be_noise))
             return super().on_incident(now_s, resumes_s, sent_s)
 
     lessons = Lessons(Hearing())  # type: ignore[arg-type]  # the part of it that is used
     lessons.refused(1, 0.0, 0.0, 0.0)
     lessons.refused(1, 0.0, 0.0, 0.0, is_bare=True)
     lessons.banned(1, 0.0, 0.0, 0.0)
-    assert heard == [False, True, False]
+    assert heard == [(False, True), (True, True), (False, False)], "nor are several that are forbidden in a row chance"
 
 
 def test_a_refusal_for_long_that_nothing_came_before_is_no_urls(lessons: Lessons, rate: Rate) -> None:
