@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 
@@ -141,3 +142,19 @@ def test_of_the_phases_that_explain_all_the_middle_one_counts() -> None:
     assert limit_fit._calendar_rps(phases(9.0, 7.0, 8.0)) == pytest.approx(8.0)
     assert limit_fit._calendar_rps(phases(9.0, 7.0, 8.0, 6.0)) == pytest.approx(7.0)
     assert limit_fit._calendar_rps(phases()) is None
+
+
+def test_a_bucket_is_no_deeper_than_what_it_answered_before_it_refused_for_the_first_time() -> None:
+    """Full at the start, it would have answered more."""
+    fit = LimitFit()
+    for number in range(60):
+        fit.answered(number / 10)
+        if number in (19, 39):
+            fit.refused(number / 10 + 0.01)
+    assert fit._most_depth == math.inf
+    assert fit.limit_rps(50.0, is_careful=False) is not None
+    assert fit._most_depth == 20
+    fit.was_not_refused(1.91)
+    fit.refused(5.95)
+    fit.limit_rps(50.0, is_careful=False)
+    assert fit._most_depth == 60, "what was taken for the first refusal was about its URL"

@@ -43,6 +43,11 @@ def test_the_nearest_answered_pair_and_the_widest_refused_bound_a_distance() -> 
     assert (bounds.low_rps, bounds.high_rps) == (pytest.approx(4.0), pytest.approx(5.0))
 
 
+def test_requests_at_one_moment_bound_a_distance_by_a_number() -> None:
+    bounds = distance_bounds([0.0, 1.0, 1.0], [1.0 + 1e-9])
+    assert (bounds.low_rps, bounds.high_rps) == (pytest.approx(1e6), pytest.approx(1e6))
+
+
 def test_a_window_is_bounded_by_the_fullest_second_and_by_the_one_that_was_refused() -> None:
     answered_s = [number * 0.1 for number in range(11)]
     bounds = window_bounds(answered_s, [1.05])

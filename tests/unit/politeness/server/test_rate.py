@@ -382,3 +382,29 @@ def test_a_refusal_that_is_taken_back_is_none_for_the_fit_either() -> None:
     rate._fit = fit = Fit()  # type: ignore[assignment]  # as far as it is used
     rate.unlearn(lesson)
     assert fit.taken_back == [9.5]
+
+
+def test_what_is_not_known_of_an_earlier_process_is_what_a_new_one_begins_with() -> None:
+    rate, new = AdaptiveRate(10.0, 1000.0, 0.0), AdaptiveRate(10.0, 1000.0, 0.0)
+    rate.resume(5.0, 8.0)
+    assert (rate.rate_rps, rate.incident_rps) == (5.0, 8.0)
+    assert (rate.plateau_factor, rate.was_costly) == (new.plateau_factor, new.was_costly) == (1, False)
+    rate.resume(2000.0, None, 4, was_costly=True)
+    assert (rate.rate_rps, rate.incident_rps, rate.plateau_factor, rate.was_costly) == (1000.0, None, 4, True)
+
+
+def test_refusals_that_were_not_about_the_rate_are_all_forgotten_at_once() -> None:
+    rate = AdaptiveRate(40.0, 40.0, 0.0)
+    now_s = use(rate, 0.0, 2.0)
+    for _ in range(2):
+        rate.on_incident(now_s, now_s + 60.0)
+        now_s += 60.0
+    assert rate.incident_rps is not None and rate.was_costly and rate.plateau_factor > 1
+    rate.take_back_all()
+    assert (rate.incident_rps, rate.was_costly, rate.plateau_factor) == (None, False, 1)
+    assert BACK_OFF * 40.0 <= rate.rate_rps < 40.0
+    use(rate, now_s, 2.0)
+    assert rate.rate_rps > 0.9 * 40.0, "the way back is fast, as it is known"
+    before = rate.rate_rps
+    rate.take_back_all()
+    assert rate.rate_rps == before, "there is nothing left to take back"

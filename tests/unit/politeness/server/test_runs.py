@@ -47,6 +47,16 @@ def test_where_many_files_are_forbidden_a_run_of_403_has_to_be_longer() -> None:
     assert complete(runs, Evidence.FORBIDDEN, range(10, 60)) == [18, 36]
 
 
+def test_where_many_files_fail_a_run_of_failures_has_to_be_longer() -> None:
+    """Else a server with many broken files is paused again and again, for files that no pause mends."""
+    runs = Runs()
+    for url in range(1, 10):
+        runs.is_complete_with(Evidence.FAILED, url)
+    runs.is_complete_with(Evidence.SERVED, 100)
+    assert complete(runs, Evidence.FAILED, range(10, 20)) == []
+    assert complete(Runs(), Evidence.FAILED, range(10, 20)) == [10]
+
+
 @pytest.mark.parametrize("ending", [Evidence.SERVED, Evidence.ANSWERED])
 def test_a_file_or_a_plain_answer_ends_every_run(ending: Evidence) -> None:
     runs = Runs(10)
@@ -65,7 +75,7 @@ def test_who_answers_at_all_is_reached(evidence: Evidence) -> None:
     runs = Runs()
     complete(runs, Evidence.UNREACHED, range(1, 5))
     assert not runs.is_complete_with(evidence, 60)
-    assert complete(runs, Evidence.UNREACHED, range(1, 5)) == []
+    assert complete(runs, Evidence.UNREACHED, range(1, 6)) == [5], "from there on five in a row are needed, as before"
 
 
 def test_ten_redirects_in_a_row_end_a_run_though_no_file_came() -> None:
