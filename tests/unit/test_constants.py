@@ -358,7 +358,10 @@ TABLES: list[tuple[ModuleType, dict[str, object]]] = [
     (batch_work, {"CHUNK_ROWS": (64, 512)}),
     (limiters, {"DEPTHS": (2.0, 5.0, 10.0), "DEPTHS_S": (0.5, 1.0, 2.0, 5.0, 10.0)}),
     (moments, {"_UNIX_UNITS": ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e9, 1.0))}),
-    (ratelimit, {"_UNITS_S": {"second": 1.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0}}),
+    (
+        ratelimit,
+        {"_UNITS_S": {"second": 1.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0, "month": 2_592_000.0}},
+    ),
     (retry, {"MAX_REQUESTS": {ErrorKind.CHECKSUM_MISMATCH: 2}}),
     (robots_gate, {"RETRY_DELAYS_S": (2.0, 10.0, 30.0)}),
     (row, {"_NO_SUCH_VERSION": {400, 403, 404, 405, 501}, "_EXPIRED": {401, 403, 404, 410}}),
