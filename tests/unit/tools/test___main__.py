@@ -20,7 +20,9 @@ Run = Callable[..., tuple[int, list[ToolContext]]]
 def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs the command with these arguments; its exit code, and the contexts of the tools that it started."""
 
-    def run(*arguments: str, outcome: ExitCode | UserError = ExitCode.SETTLED) -> tuple[int, list[ToolContext]]:
+    def run(
+        *arguments: str, outcome: ExitCode | UserError = ExitCode.SETTLED, program: str = "tools"
+    ) -> tuple[int, list[ToolContext]]:
         started: list[ToolContext] = []
 
         def apply_tool(context: ToolContext, _config_path: Path | None) -> ExitCode:
@@ -30,7 +32,7 @@ def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
             return outcome
 
         monkeypatch.setattr(entry, "apply_tool", apply_tool)
-        monkeypatch.setattr(sys, "argv", ["tools", *arguments])
+        monkeypatch.setattr(sys, "argv", [program, *arguments])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         with pytest.raises(SystemExit) as ended:
             command.main()
@@ -51,6 +53,8 @@ def test_a_tool_is_given_what_was_set(run_command: Run, tmp_path: Path) -> None:
 def test_what_was_not_set_is_not_given(run_command: Run, tmp_path: Path) -> None:
     _, (context,) = run_command("tool=resize", f"path_to_output={tmp_path}")
     assert not context.is_format_given
+    _, (context,) = run_command("tool=resize", f"path_to_output={tmp_path}", program="image=png")
+    assert not context.is_format_given, "the name of the program is no argument"
 
 
 @pytest.mark.parametrize("outcome", [ExitCode.SETTLED, ExitCode.STOPPED])

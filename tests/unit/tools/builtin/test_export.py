@@ -18,8 +18,10 @@ import yaml
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
+from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.schemas import success_schema
 from ray_downloader.tools.base import TOOLS, Tool
+from ray_downloader.tools.builtin import export, shards
 from ray_downloader.tools.context import ToolContext
 from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, run_here
 
@@ -313,3 +315,24 @@ def test_what_was_written_before_a_lance_dataset_that_is_gone_is_written_again(
     (unit,) = run.tool("export", export_format="lance").work().units
     assert unit.payload.target == folder / "fragments" / "000000.json"
     assert kept.exists() is is_written
+
+
+def test_the_parts_of_a_lance_dataset_become_visible_together_and_are_written_again_if_it_is_gone(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    committed: list[list[str]] = []
+
+    def write_fragments(target: Path, schema: object, batches: object) -> None:
+        written.append(target.name)
+        write_text(target, "{}")
+
+    monkeypatch.setattr(export, "require_lance", lambda: None)
+    monkeypatch.setattr(export, "commit", lambda _, parts: committed.append([path.name for path in parts]))
+    monkeypatch.setattr(shards, "write_fragments", write_fragments)
+    parts = ["000000.json", "000001.json", "000002.json"]
+    for is_there, count in ((False, 3), (True, 3), (False, 6)):
+        monkeypatch.setattr(export, "is_there", lambda _, it=is_there: it)
+        run_here(run.tool("export", export_format="lance", shard_rows=2))
+        assert committed.pop() == parts, "in order, and only once all of them are there"
+        assert len(written) == count, "what is there is not written again"

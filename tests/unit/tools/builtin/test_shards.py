@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.run_folder.schemas import success_schema
 from ray_downloader.tools.base import Unit
+from ray_downloader.tools.builtin import shards
 from ray_downloader.tools.builtin.shards import NAMES, Piece, Shard, ending_of, key_of, write_shard
 from ray_downloader.tools.context import finished_batches
 from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row
@@ -80,10 +83,12 @@ def test_raw_pixels_become_png_of_their_size_and_other_formats_stay_bytes(tmp_pa
 def test_a_folder_is_begun_anew_and_its_table_has_the_columns_there_are(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
     run.add([row("r", received(1), encode="raw", title="Ä")], schema=LEGACY_SCHEMA)
-    (tmp_path / "shard").mkdir()
-    (tmp_path / "shard" / "stray.jpg").touch()
-    write_shard("imagefolder", unit_of(run, tmp_path / "shard"))
-    assert sorted(path.name for path in (tmp_path / "shard").iterdir()) == ["metadata.parquet", "r.png"]
+    for folder in (tmp_path / "shard", tmp_path / "train" / "000000"):
+        if folder.name == "shard":
+            folder.mkdir()
+            (folder / "stray.jpg").touch()
+        write_shard("imagefolder", unit_of(run, folder))
+        assert sorted(path.name for path in folder.iterdir()) == ["metadata.parquet", "r.png"]
     (line,) = pq.read_table(tmp_path / "shard" / "metadata.parquet").to_pylist()
     assert (line["file_name"], line["title"], line["final_url"]) == ("r.png", "Ä", None)
     assert list(line)[:3] == ["file_name", "uuid", "source_id"]
@@ -165,6 +170,29 @@ def test_pieces_are_parts_of_row_groups_in_the_order_given(tmp_path: Path) -> No
 )
 def test_a_key_is_short_and_tells_pictures_apart(uuid: str | None, repeated: tuple[str, ...], key: str) -> None:
     assert key_of(uuid, "http://a/1", repeated) == key
+
+
+@pytest.mark.parametrize("uuid", [None, "", "a"])
+def test_a_picture_without_a_url_has_a_key_too(uuid: str | None) -> None:
+    assert key_of(uuid, None, ("a",)) == key_of(uuid, "", ("a",)) != key_of(uuid, "http://a/1", ("a",))
+
+
+def test_a_part_of_a_lance_dataset_has_the_bytes_of_its_pictures(
+    run: StoredRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[Path, pa.Table]] = []
+
+    def write_fragments(target: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        written.append((target, pa.Table.from_batches(batches, schema)))
+
+    monkeypatch.setattr(shards, "write_fragments", write_fragments)
+    assert write_shard("lance", unit_of(run, tmp_path / "part.json"))["images"] == 5
+    ((target, table),) = written
+    assert target == tmp_path / "part.json"
+    assert table.schema.field("image").type == pa.binary()
+    assert dict(zip(table["uuid"].to_pylist(), table["image"].to_pylist(), strict=True)) == {
+        uuid: stored["image"] for uuid, stored in run.images().items()
+    }
 
 
 def test_files_end_as_their_format_usually_does() -> None:
