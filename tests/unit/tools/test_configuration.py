@@ -103,3 +103,13 @@ def test_a_key_deep_in_a_group_that_the_run_does_not_have_is_set(tmp_path: Path)
     composed = {"path_to_output": str(tmp_path), "dataset": {"columns": {"license": ["rights"]}}}
     context = tool_context("resize", composed, {"dataset.columns.license"})
     assert context.settings.dataset.columns == {"license": ("rights",)}
+
+
+def test_a_key_deep_in_a_group_replaces_that_one_and_the_runs_others_stay(tmp_path: Path) -> None:
+    _run(tmp_path)
+    values = json.loads((tmp_path / "settings.json").read_text("utf-8"))
+    values["dataset"]["columns"] = {"title": ["caption"], "license": ["cc"]}
+    (tmp_path / "settings.json").write_text(json.dumps(values))
+    composed = {"path_to_output": str(tmp_path), "dataset": {"columns": {"license": ["rights"]}}}
+    context = tool_context("resize", composed, {"dataset.columns.license"})
+    assert context.settings.dataset.columns == {"title": ("caption",), "license": ("rights",)}

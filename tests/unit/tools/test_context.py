@@ -89,6 +89,12 @@ def test_what_comes_of_a_tool_makes_another_request(tmp_path: Path) -> None:
     assert replace(png, name="export").request == png.request
 
 
+def test_images_keep_their_format_unless_one_is_given(tmp_path: Path) -> None:
+    plain = ToolContext("resize", context(tmp_path).settings)
+    assert not plain.is_format_given
+    assert plain.request == context(tmp_path, False).request
+
+
 def test_equal_parameters_have_one_name_in_whatever_order() -> None:
     assert fingerprint({"a": 1, "b": Path("x")}) == fingerprint({"b": Path("x"), "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 from rich.console import Console
 
 from ray_downloader.errors import ExitCode, FolderBusyError, UserError
-from ray_downloader.tools.base import Unit
+from ray_downloader.tools.base import TOOLS, Step, Tool, Unit
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.engine import IN_PLACE, do_unit, run_tool, show
 from tests.support.stored import StoredRun, received, row, stage_here
@@ -144,6 +146,53 @@ def test_a_tool_with_nothing_to_publish_says_so_before_it_works(run: StoredRun, 
     with pytest.raises(UserError, match="tool=stats changes no images"):
         said(run.tool("stats", apply=True).context)
     assert not (run.layout.tools / "stats" / "stats.json").exists()
+
+
+class Watched(Tool):
+    """Notes in what order it is called, and changes images unless it is not meant to."""
+
+    def __init__(self, context: ToolContext) -> None:
+        super().__init__(context)
+        self.calls: list[str] = []
+
+    def work(self) -> Step | None:
+        self.calls.append("work")
+        return None
+
+    def finish(self, counts: Mapping[str, int]) -> Mapping[str, Any]:
+        self.calls.append("finish")
+        return {"place": "Zürich"}
+
+
+class Changing(Watched):
+    def staged(self) -> Step | None:
+        self.calls.append("staged")
+        return None
+
+
+@pytest.mark.parametrize(
+    ("kind", "apply", "calls"),
+    [
+        (Watched, False, ["work", "finish"]),
+        (Changing, False, ["work", "finish"]),
+        (Changing, True, ["work", "finish", "staged"]),
+    ],
+    ids=["reads only", "only lists", "changes images"],
+)
+def test_images_are_staged_only_to_be_applied_and_when_all_else_is_done(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch, kind: type[Watched], apply: bool, calls: list[str]
+) -> None:
+    made: list[Watched] = []
+
+    def make(context: ToolContext) -> Tool:
+        made.append(kind(context))
+        return made[-1]
+
+    context = run.tool("stats", apply=apply).context
+    monkeypatch.setattr(TOOLS, "get", lambda _: make)
+    said(context)
+    assert made[0].calls == calls
+    assert "Zürich" in (context.folder / "summary.json").read_text("utf-8"), "people read it"
 
 
 def test_the_folder_of_a_tool_and_of_a_run_is_used_by_one_process(run: StoredRun, cluster: HereCluster) -> None:

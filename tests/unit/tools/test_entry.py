@@ -18,7 +18,7 @@ from ray_downloader.errors import ExitCode, RunFolderError, UserError
 from ray_downloader.tools import entry
 from ray_downloader.tools.builtin import size_based
 from ray_downloader.tools.context import ToolContext
-from ray_downloader.tools.entry import apply_tool
+from ray_downloader.tools.entry import apply_tool, apply_tool_to
 from ray_downloader.tools.legacy import register
 from ray_downloader.tools.legacy.filters import FilterRegister, PythonFilterToolBase
 from tests.support.stored import StoredRun
@@ -144,3 +144,21 @@ def test_a_custom_tool_may_work_on_a_folder_without_finished_batches(
     monkeypatch.setattr(entry, "run_custom", lambda *_: ExitCode.SETTLED)
     monkeypatch.setattr(entry, "Console", lambda stderr: Console(file=io.StringIO()) if stderr else None)
     assert apply_tool(context(tmp_path, "custom")) is ExitCode.SETTLED
+
+
+def test_a_tool_gets_the_run_that_is_named_what_was_given_and_the_users_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[ToolContext, Path | None]] = []
+
+    def apply_tool(context: ToolContext, config_path: Path | None) -> ExitCode:
+        ran.append((context, config_path))
+        return ExitCode.STOPPED
+
+    monkeypatch.setattr(entry, "apply_tool", apply_tool)
+    values = {"path_to_output": str(tmp_path), "image": {"encode": "png"}}
+    for given, file in (({"image"}, Path("mine.yaml")), (set(), None)):
+        assert apply_tool_to("resize", values, given, file) is ExitCode.STOPPED
+        context, config_path = ran.pop()
+        assert (context.name, context.layout.root, config_path) == ("resize", tmp_path, file)
+        assert context.is_format_given is bool(given)
