@@ -35,6 +35,7 @@ def test_each_batch_is_assigned_once_however_many_of_its_rows_are_listed(run: St
     columns = ("uuid", "server_name", "partition_id")
     write_rows(folder / "b.csv", columns, [("u3", "a", 2), ("u4", "a", 1)])
     write_rows(folder / "a" / "a.csv", columns, [("u1", "a", 1), ("u2", "b", 1), ("u5", "a", 1)])
+    write_rows(folder.parent / "found.csv", columns, [("u9", "other", 9)])  # a file of the tool's own
     Scheduler(config(run, world_size=2)).run()
     rows = rows_of(run.layout.tools / "mine" / "schedule.csv")
     assert [tuple(one.values()) for one in rows] == [("a", "1", "0"), ("b", "1", "1"), ("a", "2", "0")]
