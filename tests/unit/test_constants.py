@@ -61,7 +61,8 @@ from ray_downloader.politeness.server import evidence as server_evidence
 from ray_downloader.run_folder import atomic, identity, layout, lease_file, server_states
 from ray_downloader.schedule import eta, planner
 from ray_downloader.slurm import head_loss, requeue
-from ray_downloader.tools import queries
+from ray_downloader.tools import placeholders, queries
+from ray_downloader.tools.builtin import attribution, export_card, hamming, link_health, shards, stats
 from ray_downloader.worker import (
     batch_work,
     budgets,
@@ -351,6 +352,13 @@ MEASURED = [
     (parquet, {"_BLOOM_FPP": 0.01, "_LEVEL": 1}),
     (run, {"_MAX_SENTENCES": 10}),
     (spacing, {"_SENT_S": 0.001}),
+    (attribution, {"SHOWN_GROUPS": 1_000}),
+    (export_card, {"_SHEET_IMAGES": 48, "_MAX_LICENSES": 50, "_MAX_CLASSES": 100}),
+    (hamming, {"BITS": 64, "_MAX_SHARED": 4}),
+    (link_health, {"_SHOWN": 500, "_SHOWN_EXAMPLES": 20}),
+    (placeholders, {"LEAST_ALIKE": 10}),
+    (shards, {"_MAX_KEY": 80}),
+    (stats, {"SHOWN_SERVERS": 25}),
 ]
 #: Several numbers each.
 TABLES: list[tuple[ModuleType, dict[str, object]]] = [

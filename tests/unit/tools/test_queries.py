@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader import machine
+from ray_downloader.errors import UserError
 from ray_downloader.run_folder.schemas import SERVER_NAME, SUCCESS_SCHEMA
 from ray_downloader.tools import queries
 from ray_downloader.tools.context import finished_batches
@@ -100,3 +101,9 @@ def test_no_bar_is_drawn_and_the_database_is_closed(run: StoredRun) -> None:
     assert setting == [(False,)]
     with pytest.raises(duckdb.ConnectionException):
         connection.execute("SELECT 1")
+
+
+def test_a_query_that_finds_no_memory_is_said_of_the_tool(run: StoredRun) -> None:
+    refused = pytest.raises(UserError, match=f"^{run.root}/tool: this tool needs more memory than this process may use")
+    with refused, images_database(run.root / "tool", finished_batches(run.layout.images)):
+        raise duckdb.OutOfMemoryException("Allocation failure")
