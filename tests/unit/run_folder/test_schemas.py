@@ -16,7 +16,10 @@ from ray_downloader.run_folder.schemas import (
     URL_SCHEMA,
     ErrorRecord,
     ImageRecord,
+    kept_column,
+    kept_names,
     success_schema,
+    url_schema,
 )
 
 #: What downstream code knew before there was this project, in this order.
@@ -83,3 +86,13 @@ def test_what_nothing_works_without_cannot_be_missing() -> None:
     assert spelled(REJECTED_SCHEMA)["line"] == "int64"
     assert spelled(REJECTED_SCHEMA)["detail"] == "string"
     assert (POOLED, RAW) == ("pooled", "raw")
+
+
+def test_kept_columns_come_after_ours_and_clash_with_none() -> None:
+    schema = url_schema(["license", "gbifID"])
+    assert schema.names == [*URL_SCHEMA.names, "keep.license", "keep.gbifID"]
+    assert spelled(schema)["keep.gbifID"] == "string"
+    assert (kept_column("gbifID"), kept_names(schema), kept_names(URL_SCHEMA)) == (
+        "keep.gbifID", ["license", "gbifID"], [],
+    )  # fmt: skip
+    assert url_schema() == URL_SCHEMA

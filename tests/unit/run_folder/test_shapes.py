@@ -47,6 +47,16 @@ def test_more_than_is_needed_is_no_damage(read: Callable[[Path], dict[str, Any]]
     assert read(path) == document
 
 
+def test_what_a_run_that_has_just_begun_does_not_know_may_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for read, least in ((read_progress, {"state": "running"}), (read_summary, {"rows": ROWS, "unsettled_rows": 0})):
+        path.write_text(json.dumps(least))
+        assert read(path) == least
+        path.write_text("{}")
+        with pytest.raises(ValueError, match="field required"):
+            read(path)
+
+
 @pytest.mark.parametrize("value", [None, "x", [], {"a": None}, [[1]], 10**30], ids=repr)
 @pytest.mark.parametrize(
     "place", ["state", "rows", "rows.left", "rows.errors", "waiting", "waiting.rows", "errors_by_kind", "pid"]

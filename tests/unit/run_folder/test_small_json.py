@@ -51,3 +51,8 @@ def test_a_file_without_content_is_empty(tmp_path: Path) -> None:
         read_object(tmp_path / "file")
     with pytest.raises(FileNotFoundError):
         read_object(tmp_path / "gone")
+
+
+def test_an_object_is_returned_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text('{"a": {"b": [1]}}')
+    assert read_object(tmp_path / "file") == parse_object('{"a": {"b": [1]}}') == {"a": {"b": [1]}}
