@@ -39,6 +39,19 @@ def test_the_base_is_closed_to_others_also_if_it_was_open(tmp_path: Path) -> Non
         assert stat.S_IMODE(base.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("mode", [0o701, 0o702, 0o704, 0o710, 0o720, 0o740], ids=oct)
+def test_a_base_that_is_open_to_others_in_any_way_is_closed(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    make_private_base(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_a_base_of_ones_own_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o500)
+    monkeypatch.setattr(Path, "chmod", None)
+    make_private_base(tmp_path)
+
+
 def test_a_name_that_somebody_else_has_taken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(

@@ -300,6 +300,11 @@ def test_a_server_that_is_blamed_pays_for_what_failed_since_it_last_served() -> 
     assert not refused.owes_attempt
     judge.blame_server()
     assert torn.attempt == 1, "once"
+    later, other = rows_of(2)
+    for row in (later, other):
+        assert fail(judge, row, SLOW) is Fault.ROW
+    judge.blame_server()
+    assert [(row.attempt, row.is_retry) for row in (later, other)] == [(1, False)] * 2, "each looked like its own fault"
 
 
 def test_at_the_end_of_a_task_an_isolated_failure_stays_suspect_and_those_among_others_do_not() -> None:
