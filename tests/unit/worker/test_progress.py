@@ -2,7 +2,52 @@
 
 from __future__ import annotations
 
-from ray_downloader.worker.progress import Progress, ProgressDelta
+from dataclasses import fields
+from typing import Any
+
+from ray_downloader.worker.progress import SILENT_S, Progress, ProgressDelta
+
+#: Something of everything.
+REPORT = ProgressDelta(
+    settled={("a", ""): 1, ("b", "dns"): 2}, size_bytes=3, disallowed={"a": 4}, answered=5, unreached={"b": 6},
+    unresolved=7, turned_away=8, holder="task", is_busy=True, stored_bytes=9, statuses={("a", "200"): 10},
+    ttfb_s={"a": 0.5}, decode_s=1.5, queues=(1, 2, 3), renditions={"a": 11}, rendition_bytes={"a": 12},
+    renditions_sized={"a": 13}, rendition_bytes_saved={"a": 14},
+)  # fmt: skip
+SUMMED = {field.name for field in fields(ProgressDelta)} - {"holder", "is_busy", "queues"}
+
+
+def times(count: int, value: Any) -> Any:
+    return {key: count * one for key, one in value.items()} if isinstance(value, dict) else count * value
+
+
+def test_whatever_tasks_report_adds_up_and_so_do_the_sums_of_several_counters() -> None:
+    total, merged = Progress(), Progress()
+    for at_s in (1.0, 2.0, 3.0):
+        total.add(REPORT, at_s)
+    merged.merge(total)
+    merged.merge(total)
+    for name in SUMMED:
+        assert getattr(total, name) == times(3, getattr(REPORT, name)), name
+        assert getattr(merged, name) == times(6, getattr(REPORT, name)), name
+    assert (merged.busy_at_s, merged.queues) == (3.0, {"task": (3.0, (1, 2, 3))})
+
+
+def test_a_report_of_nothing_changes_no_sum() -> None:
+    total = Progress()
+    total.add(ProgressDelta({}, 0), 1.0)
+    assert not any(getattr(total, name) for name in SUMMED)
+    assert not any(getattr(Progress(), name) for name in (*SUMMED, "busy_at_s", "queues"))
+    assert total.queues == {"": (1.0, (0, 0, 0))}
+
+
+def test_queues_are_those_of_tasks_that_still_report() -> None:
+    total = Progress()
+    total.add(ProgressDelta({}, 0, holder="ended", queues=(1, 1, 1)), 0.0)
+    total.add(ProgressDelta({}, 0, holder="one", queues=(1, 2, 3)), SILENT_S)
+    assert set(total.queues) == {"ended", "one"}
+    total.add(ProgressDelta({}, 0, holder="two", queues=(4, 5, 6)), SILENT_S + 0.1)
+    assert total.queues == {"one": (SILENT_S, (1, 2, 3)), "two": (SILENT_S + 0.1, (4, 5, 6))}
 
 
 def test_a_report_says_nothing_that_it_does_not_say() -> None:
