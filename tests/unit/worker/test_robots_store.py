@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,13 @@ def test_a_store_that_cannot_be_written_only_knows_nothing(tmp_path: Path) -> No
     store = RobotsStore(tmp_path / "robots", NOON)
     store.keep("robots.txt", "a.example", RULES)
     assert store.find("robots.txt", "a.example") is None
+
+
+def test_a_short_text_stays_as_people_read_it_in_a_file_that_only_its_owner_writes(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        RobotsStore(tmp_path, NOON).keep("robots.txt", "a.example", RULES)
+    finally:
+        os.umask(before)
+    assert b"Disallow: /private" in the_file(tmp_path).read_bytes()
+    assert the_file(tmp_path).stat().st_mode & 0o777 == 0o644

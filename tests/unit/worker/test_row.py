@@ -12,7 +12,9 @@ import pytest
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.cookies import RedirectCookies
+from ray_downloader.fetch.renditions import Rendition
 from ray_downloader.output.journal import Rows
+from ray_downloader.output.reused import HeldPicture
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.row import STALE_REDIRECT_S, Row, RowState
@@ -214,3 +216,85 @@ def test_a_hop_after_a_retry_is_no_retry() -> None:
     row.move(RowState.IN_FLIGHT)
     row.redirect(Route(RequestUrl.parse("http://a.example/2"), "a.example"), 1.0)
     assert (row.failure, row.is_retry) == (None, False)
+
+
+def test_nothing_has_happened_to_a_row_that_is_new() -> None:
+    row = a_row()
+    flags = (row.is_retry, row.is_odd, row.is_probe, row.has_started_over, row.owes_attempt, row.has_asked_sizes)
+    assert flags == (False,) * 6
+    assert (row.attempt, row.hops, row.refusals, row.controls, row.odd_sort) == (1, 0, 0, 0, "")
+    assert (row.failure, row.failed_at_s, row.not_before_s, row.redirected_at_s) == (None, None, 0.0, 0.0)
+    assert (row.state, row.held_from, row.url, row.start_url) == (
+        RowState.QUEUED, RowState.QUEUED, row.identifier, row.identifier,
+    )  # fmt: skip
+
+
+LISTED, SMALL, SIZES = "http://a.example/1.jpg", "http://a.example/small/1.jpg", "http://a.example/info.json"
+
+
+def row_with_version(sizes_url: str = SIZES) -> Row:
+    row = a_row(LISTED, mirrors=("http://m.example/1.jpg",))
+    row.prefer(Rendition("small", SMALL, sizes_url))
+    return row
+
+
+def refused(status: int | None, kind: ErrorKind = ErrorKind.HTTP_4XX) -> Failure:
+    return Failure(kind, "", status)
+
+
+def test_a_smaller_version_comes_first_and_then_the_listed_picture_and_its_mirrors() -> None:
+    row = row_with_version()
+    assert (row.url, row.start_url, row.asks_for_version, row.asks_for_sizes) == (SMALL, SMALL, True, False)
+    assert row.mirrors == [LISTED, "http://m.example/1.jpg"]
+    assert not row.has_lost_version, "it was not requested yet"
+    row.move(RowState.IN_FLIGHT)
+    assert row.turn_to_mirror(refused(404))
+    assert (row.url, row.asks_for_sizes, row.asks_for_version, row.has_asked_sizes) == (SIZES, True, False, True)
+    assert row.has_lost_version
+    row.move(RowState.IN_FLIGHT)
+    assert row.turn_to_mirror(refused(404))
+    assert (row.url, row.asks_for_sizes, row.asks_for_version) == (LISTED, False, False), "the sizes are asked for once"
+    assert row.turn_to_mirror(refused(404)) and row.url == "http://m.example/1.jpg"
+    assert not row.turn_to_mirror(refused(404))
+
+
+@pytest.mark.parametrize(
+    ("failure", "url"),
+    [*((refused(status), SIZES) for status in (400, 403, 404, 405, 501)), (refused(500, ErrorKind.HTTP_5XX), LISTED),
+     (refused(None, ErrorKind.TIMEOUT), LISTED), (refused(200, ErrorKind.NOT_IMAGE), LISTED)],
+    ids=lambda given: str(given.http_status or given.kind) if isinstance(given, Failure) else "",
+)  # fmt: skip
+def test_which_sizes_there_are_is_asked_only_after_a_refusal_that_may_be_about_the_size(
+    failure: Failure, url: str
+) -> None:
+    row = row_with_version()
+    assert row.turn_to_mirror(failure)
+    assert row.url == url
+    without = row_with_version(sizes_url="")
+    assert without.turn_to_mirror(failure)
+    assert without.url == LISTED, "there is no such document"
+
+
+def test_a_version_whose_sizes_must_be_asked_for_first_is_asked_for_once() -> None:
+    row = a_row(LISTED)
+    row.prefer(Rendition("unknown", SIZES, SIZES))
+    assert row.has_asked_sizes and row.asks_for_sizes
+    assert not row.turn_to_sizes()
+    row.take_version(Rendition("small", SMALL, SIZES))
+    assert (row.url, row.asks_for_version, row.mirrors) == (SMALL, True, [LISTED])
+    row.turn_to_listed()
+    assert (row.url, row.mirrors) == (LISTED, [])
+    assert not a_row().turn_to_sizes()
+
+
+def test_a_server_is_asked_whether_a_picture_has_changed_only_where_it_came_from() -> None:
+    row = a_row(LISTED)
+    assert row.validators == {}
+    row.held = HeldPicture(0, 0, {"If-None-Match": '"x"'}, LISTED)
+    assert row.validators == {"If-None-Match": '"x"'}
+    row.route = Route(RequestUrl.parse("http://user:pw@a.example/1.jpg"), "a.example")
+    assert row.validators == {"If-None-Match": '"x"'}, "a password is no part of where a picture came from"
+    row.route = Route(RequestUrl.parse("http://b.example/1.jpg"), "b.example")
+    assert row.validators == {}
+    row.route = None
+    assert row.validators == {}
