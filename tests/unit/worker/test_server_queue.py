@@ -894,3 +894,42 @@ def test_what_failed_in_a_task_is_judged_as_it_ends() -> None:
     queue.judge.notice_served(2.0)
     queue.give_back()
     assert row.is_odd
+
+
+def test_permits_that_a_server_took_back_are_returned_at_once_though_others_are_under_way() -> None:
+    """Nothing waits here: the other tasks are to know that the server says stop, and that these permits are free."""
+    queue, _ = a_queue(rows=2)
+    queue.take_due(0.0)
+    queue.take_due(0.0)
+    queue.finished(THROTTLED, 0.1)
+    request = queue.request(0.1)
+    assert request is not None
+    assert (request.wanted, request.in_flight, request.unused) == (0, 1, 98)
+    assert queue.request(0.1) is None
+
+
+def test_a_task_that_may_start_nothing_more_or_waits_for_permits_does_not_wake_for_its_rows() -> None:
+    queue, _ = a_queue(rows=2)
+    assert queue.next_wake_s(0.0) == 0.0
+    queue.allow_starts(False)
+    assert queue.next_wake_s(0.0) == NEVER
+    queue.allow_starts(True)
+    waiting, _ = a_queue(None, rows=2)
+    assert waiting.request(0.0) is not None
+    assert waiting.next_wake_s(0.0) == NEVER, "the answer wakes it"
+
+
+def test_a_row_is_compared_once_also_at_the_moment_in_which_it_was_refused() -> None:
+    queue, _ = a_queue()
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    for row in rows_of(2):
+        queue.hold(routed(row), FORBIDDEN, 5.0)
+    for at_s in (5.0, 6.0):
+        assert queue.settle_held(at_s) == []
+        work = queue.take_due(at_s)
+        assert isinstance(work, ControlRequest) is (at_s == 5.0)
+        if work:
+            queue.went_out(at_s)
+            queue.finished(Outcome(ErrorKind.HTTP_4XX, 404), at_s)
+            queue.request(at_s + 1.0)
+            queue.granted(FREE, at_s + 1.0)
