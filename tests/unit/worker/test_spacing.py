@@ -78,3 +78,9 @@ def test_the_first_request_of_all_followed_none() -> None:
 
 def test_scales_are_the_next_eight_requests_and_two_longer_ones() -> None:
     assert SCALES == (1, 2, 3, 4, 5, 6, 7, 8, 13, 21)
+
+
+def test_no_more_starts_are_kept_than_can_be_compared() -> None:
+    """A task sends a million requests to one server."""
+    spacing = spacing_of([float(number) for number in range(1000)], [])
+    assert len(spacing._starts_s) == SCALES[-1] + REMEMBERED

@@ -97,3 +97,13 @@ def test_what_is_suspected_survives_the_end_of_a_slice_and_a_torn_note_is_none(t
     settled = Suspects(note, lambda _: False)
     settled.close([])
     assert not note.exists()
+
+
+def test_a_single_death_is_forgotten_once_a_task_has_ended_well(tmp_path: Path) -> None:
+    """It may have been chance: rows that later tasks have not finished either are not suspected for it."""
+    note = tmp_path / "_in_hand.json"
+    Suspects(note, lambda _: True).note([1, 2])
+    once = Suspects(note, lambda _: True)
+    assert not once.is_careful
+    once.close([1])
+    assert not note.exists()
