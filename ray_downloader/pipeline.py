@@ -96,7 +96,7 @@ from ray_downloader.signals import run_until_stopped, same_command
 from ray_downloader.slurm.begin import require_job, working_job
 from ray_downloader.stores.reading import whole_run
 from ray_downloader.stores.session import Results, make_work_folder, results_of
-from ray_downloader.tools.publish import applied_folders, applied_tools
+from ray_downloader.tools.publish import applied_folders, applied_tools, refuse_damaged_results, replaced_batches
 
 if TYPE_CHECKING:
     from ray_downloader.cluster.driver import DownloadResult
@@ -415,8 +415,7 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
     retry = begin_retry(layout, settings.retry_errors, iso_time(time.time()))
     if not retry.is_finished:
         _log.info("errors of these kinds are retried, each row once: %s", ", ".join(map(str, retry.kinds)))
-    if settings.verify:
-        _verify(layout, shown.console)
+    refuse_damaged_results(layout, _verify(layout, shown.console) if settings.verify else {})
     listed = load_partition_summary(layout)
     begin_data_card(layout, settings, listed.input_rows, listed.input_rows - listed.accepted_rows)
     take_base(settings, layout, retry, shown.console)
@@ -467,15 +466,23 @@ def _reject_placeholders(layout: RunLayout) -> int:
     return rejected
 
 
-def _verify(layout: RunLayout, console: Console) -> None:
-    """Compare every stored picture with its checksum; what is damaged is left to do from now on."""
+def _verify(layout: RunLayout, console: Console) -> dict[Path, list[str]]:
+    """Compare every stored picture with its checksum; what is damaged is left to do from now on.
+
+    Returns:
+        What is wrong with batches, in sentences.
+    """
     folders = [layout.batch_folder(batch.server_name, batch.partition_id) for batch in load_batches(layout)]
-    damaged = 0
-    for problems in show_units(verify(folders), "verify", len(folders), 0, console):
-        damaged += bool(problems)
-        for problem in problems:
+    replaced = replaced_batches(layout)
+    damaged: dict[Path, list[str]] = {}
+    checked = show_units(verify(folders, replaced), "verify", len(folders), 0, console)
+    for folder, problems in zip(folders, checked, strict=True):
+        if problems:
+            damaged[folder] = problems
+        for problem in problems if folder not in replaced else ():
             _log.warning("%s; what it has lost is fetched again", problem)
-    _log.info("verify: %d batches, %d of them damaged", len(folders), damaged)
+    _log.info("verify: %d batches, %d of them damaged", len(folders), len(damaged))
+    return damaged
 
 
 def _say_how_to_cite(citation: Mapping[str, Any]) -> None:

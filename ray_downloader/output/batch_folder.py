@@ -194,16 +194,21 @@ class BatchFolder:
             return end_problem(self.path / name)
         return "" if "" in problems else problems[-1]
 
-    def verify(self) -> list[str]:
-        """Compare all bytes with what was written; a batch with damage is not finished any more.
+    def problem_of(self, name: str) -> str:
+        """What is wrong with one of the tables, as far as every scan sees it, in words; empty if nothing is."""
+        counts = self.counts()
+        return end_problem(self.path / name) if counts is None else self._problem(name, counts)
 
-        Returns:
-            What is wrong, in sentences.
-        """
+    def damage(self) -> list[str]:
+        """What is wrong with a finished batch if all bytes are compared with what was written, in sentences."""
         counts = self.counts()
         if counts is None:
             return []
-        found = [problem for name in (SUCCESSES, ERRORS) if (problem := self._damage(name, counts))]
+        return [problem for name in (SUCCESSES, ERRORS) if (problem := self._damage(name, counts))]
+
+    def verify(self) -> list[str]:
+        """As `damage`; a batch with damage is not finished any more."""
+        found = self.damage()
         if found:
             remove_marker(self.path)
         return found

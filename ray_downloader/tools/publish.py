@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 
 from ray_downloader.errors import RunFolderError, UserError
 from ray_downloader.monitor.summary import load_summary
-from ray_downloader.output.batch_folder import accept_version
+from ray_downloader.output.batch_folder import BatchFolder, accept_version
 from ray_downloader.output.data_card import write_data_card
 from ray_downloader.output.stored_file import content_stamp
 from ray_downloader.run_folder.atomic import write_text
-from ray_downloader.run_folder.layout import SUCCESSES
+from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.lock import holding_run
 from ray_downloader.run_folder.markers import find_marker, remove_marker, write_marker
 from ray_downloader.run_folder.small_json import read_object
@@ -142,11 +142,14 @@ def undo(folder: Path, images: Path) -> int:
     saved = {place: stamp for place, stamp in places.items() if (applied / place / SUCCESSES).exists()}
     for place, stamp in saved.items():
         current = images / place / SUCCESSES
+        if BatchFolder(current.parent).problem_of(SUCCESSES):
+            continue  # it is damaged, so it is nobody's result
         if not _is_version(current, stamp) and content_stamp(current) != content_stamp(applied / place / SUCCESSES):
             raise UserError(f"{current} was changed after {folder.name}; undo the later tool first")
     write_text(applied / _UNDOING, "")
     remove_marker(applied)
     for place in saved:
+        (images / place).mkdir(parents=True, exist_ok=True)
         (applied / place / SUCCESSES).replace(images / place / SUCCESSES)
     shutil.rmtree(folder / "images", ignore_errors=True)
     shutil.rmtree(folder / _UNDONE, ignore_errors=True)
@@ -163,6 +166,34 @@ def applied_folders(tools: Path) -> list[Path]:
 def applied_tools(tools: Path) -> list[str]:
     """Names of the tools whose results have replaced downloaded images."""
     return [folder.parent.name for folder in applied_folders(tools)]
+
+
+def refuse_damaged_results(layout: RunLayout, damaged: Mapping[Path, Sequence[str]]) -> None:
+    """Refuse a run while results of tools are damaged: rows that the tools have dropped would be fetched again.
+
+    Args:
+        layout: The run.
+        damaged: What is known to be wrong with batches, in sentences.
+
+    Raises:
+        RunFolderError: A batch whose images a tool replaced is not as it was written.
+    """
+    for folder, tool in replaced_batches(layout).items():
+        for problem in damaged.get(folder) or _problems_of(folder):
+            raise RunFolderError(
+                f"{problem}; its images are the result of {tool}: restore those before it with the tool {tool} and "
+                "tools_parameters.undo=true; then the same command fetches what is lost, and the tool can run again"
+            )
+
+
+def _problems_of(folder: Path) -> list[str]:
+    return [f"{folder} is not finished"] if find_marker(folder) is None else BatchFolder(folder).problems()
+
+
+def replaced_batches(layout: RunLayout) -> dict[Path, str]:
+    """The folders of batches whose images are the result of tools, with the name of the tool."""
+    folders = applied_folders(layout.tools)
+    return {layout.images / place: folder.parent.name for folder in folders for place in _manifest(folder)}
 
 
 def _exchange(new: Path, current: Path, saved: Path) -> None:

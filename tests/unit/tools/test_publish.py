@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader import pipeline
 from ray_downloader.config.settings import Settings
-from ray_downloader.errors import RunFolderError, UserError
+from ray_downloader.errors import ExitCode, RunFolderError, UserError
 from ray_downloader.monitor.summary import load_summary, save_summary
 from ray_downloader.output.data_card import CARD, write_data_card
 from ray_downloader.tools.context import file_stamp
@@ -28,6 +30,7 @@ from ray_downloader.tools.publish import (
     undo,
     undo_result,
 )
+from tests.support.earlier_run import earlier_run
 from tests.support.kills import Killed, killed_at
 from tests.support.stored import StoredRun, received, row, run_here, stage_here
 
@@ -134,6 +137,46 @@ def test_a_retry_of_errors_asks_for_the_images_as_they_were(run: StoredRun) -> N
     )
     with pytest.raises(UserError, match=r"retry_errors: results of tools replace images .*duplication_based"):
         pipeline.run(settings)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: os.truncate(path, path.stat().st_size - 9),
+    "missing": Path.unlink,
+    "flipped": flip,
+    "folder gone": lambda path: shutil.rmtree(path.parent),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_result_is_undone_and_its_dropped_rows_are_not_fetched_again(tmp_path: Path, damage: str) -> None:
+    urls = [f"http://{'same' if n < 9 else n}.example/{n}.jpg" for n in range(20)]
+    layout = earlier_run(tmp_path, urls, failed=urls[:2], downloader_parameters={"pool_below": 5})
+    settings = Settings.from_config(
+        {"path_to_input": str(tmp_path / "list.txt"), "path_to_output": layout.root, "verify": True,
+         "downloader_parameters": {"pool_below": 5}, "stages": ["partition", "download"]}
+    )  # fmt: skip
+    run = StoredRun(layout.root)
+    before, folder = contents(run), layout.tools / "size_based"
+    for path in layout.images.rglob("successes.parquet"):
+        new = folder / "images" / path.relative_to(layout.images)
+        new.parent.mkdir(parents=True)
+        pq.write_table(pq.read_table(path, partitioning=None).slice(3), new)
+    apply(folder, layout.images)
+    assert pipeline.run(settings, lambda *_: None) == ExitCode.SETTLED, "what a tool has dropped is not damage"
+    result = layout.batch_folder("same.example", 0) / "successes.parquet"
+    DAMAGES[damage](result)
+    for _ in range(2):
+        with pytest.raises(RunFolderError, match=r"its images are the result of size_based: restore those before it"):
+            pipeline.run(settings, lambda *_: None)
+    assert undo(folder, layout.images) == 2
+    restored = contents(run)
+    assert restored == before if damage != "folder gone" else restored.items() < before.items()
 
 
 def test_a_result_is_in_place_for_what_was_asked_and_while_it_is_whole(run: StoredRun) -> None:
