@@ -21,9 +21,11 @@ from ray_downloader.spill import Body, BodyFile
 #: A worker has to stay below 400 MB (`cluster.worker_memory_mb`), so bigger pictures are decoded in the other process.
 _IN_PROCESS_BYTES = 128 * 2**20
 #: Nothing waits longer than half a second for a picture that is decoded here: a baseline JPEG takes 5 to 10 ms per
-#: million pixels, another one 2 ms for each of its scans, PNG and WebP up to 30 ms.
+#: million pixels, another one 2 ms for each of its scans, PNG and WebP up to 30 ms. A PNG is unpacked to its end, even
+#: if that is long after its last pixel: 2.1 s for each MB of zeros that were packed as well as can be.
 _QUICK_PIXELS = {"jpeg": 40_000_000, "png": 16_000_000, "webp": 16_000_000}
 _QUICK_SCANNED_PIXELS = 200_000_000
+_QUICK_PNG_BYTES = 2**18
 
 _decoder = DecoderProcess()
 
@@ -65,7 +67,7 @@ def start(
     if size is not None and not needs_decoding(header, options):
         return keep_received(body, header, size, options)
     by = _reduction(header, options)
-    if decoding_bytes(header, by) > _IN_PROCESS_BYTES or _is_slow(header):
+    if decoding_bytes(header, by) > _IN_PROCESS_BYTES or _is_slow(header, len(body)):
         return _decoder.submit(body, options)
     try:
         picture = decode(body, header, by)
@@ -101,9 +103,11 @@ def _refuse_cut(header: Header, body: bytes, complete: bool) -> None:
         raise ImageError(ErrorKind.TRUNCATED, f"{header.image_format}: {len(body)} bytes end before the picture does")
 
 
-def _is_slow(header: Header) -> bool:
+def _is_slow(header: Header, size_bytes: int) -> bool:
     height, width = header.size or (0, 0)
     pixels = height * width
+    if header.image_format == "png" and size_bytes > _QUICK_PNG_BYTES:
+        return True
     return pixels > _QUICK_PIXELS[header.image_format] or pixels * header.scans > _QUICK_SCANNED_PIXELS
 
 

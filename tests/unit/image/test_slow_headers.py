@@ -72,6 +72,20 @@ def test_a_jpeg_of_2000_scans_is_refused_and_one_of_100_is_decoded_elsewhere() -
     assert isinstance(start(with_scans(1), ImageOptions()), ProcessedImage)
 
 
+def with_more_than_its_pixels(unpacked_mb: int) -> bytes:
+    """A PNG of 10 x 10 whose data do not end with its last pixel."""
+    packer = zlib.compressobj(9)
+    begin, piece = (packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 10, 10, 8, 2, 0, 0, 0))
+    data = chunk(b"IDAT", begin + piece * (unpacked_mb - 1) + packer.flush())
+    return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
+
+
+def test_a_png_that_goes_on_for_long_after_its_last_pixel_is_decoded_elsewhere() -> None:
+    assert isinstance(start(with_more_than_its_pixels(300), ImageOptions()), Future)
+    assert isinstance(start(with_more_than_its_pixels(30), ImageOptions()), ProcessedImage)
+
+
 def baseline_of_separate_scans() -> bytes:
     """Sequential, but with one scan for each component, so libjpeg keeps all coefficients."""
     body = cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
