@@ -25,6 +25,7 @@ from ray_downloader.cluster.environment import address_of, as_ray_process, refus
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.cluster.sessions import removing_sessions
+from ray_downloader.cluster.start_watch import StartWatch, watching_ray
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import RayLostError, StartError, UserError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
@@ -102,7 +103,8 @@ def running_cluster(
             stack.enter_context(removing_sessions(folder))
         stack.callback(_leave_ray)
         if folder:
-            dashboard = _start_embedded(options, namespace, folder)
+            watch = stack.enter_context(watching_ray())
+            dashboard = _start_embedded(options, namespace, folder, watch)
         elif step:
             dashboard = _join_step(step, namespace, options)
             stack.enter_context(step.watched())
@@ -138,9 +140,9 @@ def _leave_ray() -> None:
         ray.shutdown()
 
 
-def _start_embedded(options: ClusterSettings, namespace: str, folder: Path) -> str | None:
+def _start_embedded(options: ClusterSettings, namespace: str, folder: Path, watch: StartWatch) -> str | None:
     """Start Ray in this process, with its files in `folder`; returns the address of the dashboard, if there is one."""
-    with keeping_handlers(), as_ray_process(), _starting(folder):
+    with keeping_handlers(), as_ray_process(), _starting(folder, watch):
         context = ray.init(
             address="local",
             namespace=namespace,
@@ -157,16 +159,23 @@ def _start_embedded(options: ClusterSettings, namespace: str, folder: Path) -> s
 
 
 @contextmanager
-def _starting(folder: Path) -> Iterator[None]:
+def _starting(folder: Path, watch: StartWatch) -> Iterator[None]:
     """Ray has no error of its own for a start that fails: it raises what it has, with advice.
 
     Args:
         folder: Where its logs are.
+        watch: Of its processes.
+
+    Raises:
+        RayLostError: One of its processes was killed, which says nothing about the next start.
+        StartError: It did not start.
     """
     try:
         yield
     except Exception as error:
         _log.debug("Ray did not start", exc_info=True)
+        if watch.killed:
+            raise RayLostError(watch.killed) from error
         reason = next(iter(str(error).splitlines()), type(error).__name__).partition(". ")[0].rstrip(".")
         raise StartError(
             f"Ray did not start on this machine: {reason}; its logs are below {folder}. Too little memory, too little "

@@ -72,6 +72,28 @@ def test_what_is_killed_costs_what_was_in_flight_and_ray_is_started_once_more(
     assert again <= 3 * (2 * SERVERS + 32), f"{again} of {ROWS} were asked for again"
 
 
+@pytest.mark.parametrize("name", ["gcs_server", "raylet"])
+def test_a_process_that_is_killed_while_ray_starts_is_one_sentence(
+    tmp_path: Path, origin: RunningOrigin, name: str
+) -> None:
+    (tmp_path / "list.txt").write_text("http://lost.example/photo.jpg\n")
+    arguments = (
+        f"path_to_input={tmp_path / 'list.txt'}", f"path_to_output={tmp_path / 'out'}", "stages=[partition,download]",
+        "politeness.robots=ignore", as_override("network.connect_to", origin.connect_to),
+    )  # fmt: skip
+    with subprocess.Popen(
+        command(*arguments), cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as driver:
+        wait_for(lambda: any(one.name() == name for one in of_run(driver)))
+        kill(driver, lambda _, title: f"/{name}" in title.split(" ")[0])
+        said = driver.communicate(timeout=120)[0].decode()
+    # Which one it is depends on the call that was under way.
+    started_again, stopped = "Ray is started once more", "the run stops, and the same command continues it"
+    expected = {0: [started_again], 3: [stopped]}[driver.returncode]
+    assert re.findall(rf"its {name} on \S+ was killed by SIGKILL \(memory .*\); (.*)", said) == expected, said
+    assert "Traceback" not in said
+
+
 def wait_for(is_so: Callable[[], bool]) -> None:
     until_s = time.monotonic() + 120
     while not is_so():
