@@ -61,6 +61,8 @@ AWAIT_ANSWER_S = 0.003
 IDLE_POLL_S = 0.05
 #: The answer to a conditional request for what has not changed.
 _NOT_MODIFIED = 304
+#: Answers to a conditional request that may be about its condition: it failed, or cannot be read.
+_CONDITION_REFUSED = frozenset({400, 412})
 #: The answer of IIIF's servers to what they cannot do.
 _NOT_IMPLEMENTED = 501
 #: What is known about a row over which several processes died.
@@ -438,6 +440,11 @@ class Worker:
         queue.finished(_of_row(outcome, row, queue, result, failure), now_s)
         if failure is None:
             self._take_answer(queue, row, result, now_s)
+        elif result.status in _CONDITION_REFUSED and row.validators:
+            row.held = None
+            self._notice_served(queue, row, now_s - result.total_s)
+            row.move(RowState.QUEUED)
+            queue.add_first(row)
         elif self._renditions.may_be_missing(row, failure):
             self._fail(row, failure)
         elif row.has_expired_redirect(failure, now_s):

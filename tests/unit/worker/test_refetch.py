@@ -76,6 +76,21 @@ def test_what_has_changed_is_fetched_and_what_is_gone_is_an_error(tmp_path: Path
     assert scan(run.layout, [item.batch for item in run.work]).reused == {}
 
 
+@pytest.mark.parametrize(("status", "is_found"), [(412, True), (400, True), (412, False)])
+def test_a_server_that_cannot_judge_conditions_is_asked_without_one(
+    tmp_path: Path, status: int, *, is_found: bool
+) -> None:
+    def script(request: FetchRequest) -> Reply:
+        refused = Reply(ErrorKind.HTTP_4XX, status, after_s=0.01)
+        return found(request) if is_found and "If-None-Match" not in request.headers else refused
+
+    run = refetching(tmp_path, script)
+    run.slice()
+    assert run.asked() == dict.fromkeys(URLS, 2)
+    assert len(results(run)) == (30 if is_found else 0)
+    assert run.kinds() == ({} if is_found else {"http_4xx": 30})
+
+
 def test_rows_that_no_earlier_run_has_are_asked_without_a_condition(tmp_path: Path) -> None:
     run = refetching(tmp_path, unchanged, [*URLS, "http://a.example/new.jpg"])
     run.slice()
