@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, RejectRule, Source
+from ray_downloader.sources.credit import credit_sql
 from ray_downloader.sources.still_images import is_still_image_sql
 
 _IS_IMAGE = is_still_image_sql(unknown="true")
@@ -38,7 +39,7 @@ def camtrapdp(settings: DatasetSettings) -> Source:
             RejectRule("local_path", "NOT regexp_matches(identifier, '^[A-Za-z][A-Za-z0-9+.-]*:')"),
         ),
         known_by=(("mediaID", "deploymentID", "filePath"),),
-        values={"creator": "coalesce(creator, owner)"},
+        values={"creator": credit_sql("owner")},
         stated_license=settings.license,
         missing_hint="Camtrap DP's media.csv has the column filePath, Audubon Core accessURI",
     )

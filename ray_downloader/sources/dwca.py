@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ray_downloader.config.settings import DatasetSettings
 from ray_downloader.sources.base import SOURCES, Column, Companion, RejectRule, Source, VariantRows
+from ray_downloader.sources.credit import credit_sql
 from ray_downloader.sources.still_images import has_image_ending_sql, has_other_ending_sql, is_still_image_sql
 from ray_downloader.sql import literal
 
@@ -86,9 +87,7 @@ def darwin_core(settings: DatasetSettings, more_rejects: Sequence[RejectRule], l
             "source_id": "source_id" if "source_id" in (settings.columns or {}) else "core_id",
             "identifier": "found_url",
             "license": f"coalesce({', '.join(name.lower() for name in _LICENSES)})",
-            "creator": "CASE WHEN creator IS NULL THEN rights_holder"
-            " WHEN rights_holder IS NULL OR rights_holder = creator THEN creator"
-            " ELSE creator || ' (rights holder: ' || rights_holder || ')' END",
+            "creator": credit_sql("rights_holder"),
         },
         derived={
             "variant_url": _variant_sql(settings),

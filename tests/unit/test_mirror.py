@@ -78,6 +78,7 @@ HOMES = {
     # Lists are tested by their form, whichever module has a hand in it, and datasets by what is read of a list.
     "sources/base.py": "unit/sources/test_every_dataset.py",
     "sources/choose.py": "unit/sources/test_well_known.py",
+    "sources/credit.py": "unit/sources/test_dwca.py",
     "sources/coco.py": "unit/sources/test_well_known.py",
     "sources/conceptual_captions.py": "unit/sources/test_well_known.py",
     "sources/encoding.py": "unit/sources/test_guess_encoding.py",

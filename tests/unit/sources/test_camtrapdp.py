@@ -48,3 +48,9 @@ def test_the_owner_is_named_where_no_creator_is(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("accessURI,Owner,creator\nhttp://a.example/1.jpg,Museum,\n")
     (row,) = partitioned(tmp_path / "m.csv", tmp_path / "out", MEDIA).rows()
     assert row["creator"] == "Museum"
+
+
+def test_the_owner_is_named_beside_the_creator(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("accessURI,Owner,creator\nhttp://a.example/1.jpg,Museum,Ann\n")
+    (row,) = partitioned(tmp_path / "m.csv", tmp_path / "out", MEDIA).rows()
+    assert row["creator"] == "Ann (rights holder: Museum)"
