@@ -16,6 +16,7 @@ from ray_downloader.run_folder.guards import holds_images
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.moves import Moves
 from ray_downloader.run_folder.small_json import read_object
+from ray_downloader.run_folder.work_folder import shown_place
 
 #: Asks the user, on a terminal.
 Ask = Callable[[str], str]
@@ -52,19 +53,19 @@ def check_reset(settings: Settings, layout: RunLayout, ask: Ask | None) -> None:
         raise UserError("reset=batched removes the batches, so stages must contain partition, which makes them anew")
     if not holds_images(layout):
         return
-    name = layout.root.name
+    name, place = layout.root.name, shown_place(layout.root)
     if settings.confirm == name:
         return
     if settings.confirm is not None:
         raise UserError(f"confirm={settings.confirm} is not the name of the folder whose images reset=batched removes: "
-                        f"{layout.root} has the name {name}")  # fmt: skip
+                        f"{place} has the name {name}")  # fmt: skip
     if ask is None:
         raise UserError(
-            f"reset=batched removes all images of {layout.root}: confirm it with the name of the folder, that is, run "
+            f"reset=batched removes all images of {place}: confirm it with the name of the folder, that is, run "
             f"the same command with reset=batched confirm={name}"
         )
-    if ask(f"reset=batched removes all images of {layout.root}. Type the name of the folder to confirm: ") != name:
-        raise UserError(f"not confirmed: nothing of {layout.root} was changed")
+    if ask(f"reset=batched removes all images of {place}. Type the name of the folder to confirm: ") != name:
+        raise UserError(f"not confirmed: nothing of {place} was changed")
 
 
 def moves_of_reset(

@@ -45,6 +45,19 @@ def test_the_manifest_has_only_fields_that_kuberay_knows(job: dict[str, Any]) ->
     assert all(group.keys() <= WORKERS for group in cluster["workerGroupSpecs"])
 
 
+@pytest.mark.parametrize("file", ["containers/rayjob.yaml", "examples/kubernetes.yaml"])
+def test_a_cluster_has_what_kuberay_requires(file: str) -> None:
+    documents = list(yaml.safe_load_all((CHECKOUT / file).read_text("utf-8")))
+    specs = [one["spec"].get("rayClusterSpec", one["spec"]) for one in documents if one["apiVersion"] == "ray.io/v1"]
+    assert len(specs) == 1
+    for spec in specs:
+        assert spec.keys() <= CLUSTER
+        assert spec["headGroupSpec"].keys() >= {"template"}
+        for group in spec["workerGroupSpecs"]:
+            assert WORKERS >= group.keys() >= {"groupName", "minReplicas", "maxReplicas", "template"}
+            assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+
+
 def test_pods_are_not_root_and_have_the_token_from_a_secret(job: dict[str, Any]) -> None:
     cluster = job["spec"]["rayClusterSpec"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):

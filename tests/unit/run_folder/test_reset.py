@@ -13,6 +13,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.reset import check_reset, is_due
+from ray_downloader.run_folder.work_folder import WorkNote
 from tests.support.kills import Killed, killed_at
 
 pytestmark = pytest.mark.stage
@@ -110,6 +111,12 @@ def test_on_a_terminal_the_name_of_the_folder_is_asked_for(layout: RunLayout, tm
     with pytest.raises(UserError, match=r"nothing of .*out was changed"):
         check_reset(settings, layout, lambda text: answer(text, "yes"))
     assert all(str(layout.root) in text for text in asked) and len(asked) == 2
+
+
+def test_a_run_in_a_store_is_called_by_its_url(layout: RunLayout, tmp_path: Path) -> None:
+    WorkNote.new("s3://bucket/out").save(layout.root)
+    with pytest.raises(UserError, match=r"all images of s3://bucket/out: confirm"):
+        check_reset(settings_of(tmp_path, reset="batched"), layout, None)
 
 
 def test_without_images_there_is_nothing_to_confirm(tmp_path: Path) -> None:
