@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.partition.summary import load_partition_summary, read_partition_summary
 from ray_downloader.run_folder.atomic import set_aside
 from ray_downloader.run_folder.file_errors import require_damage
@@ -27,10 +28,29 @@ from ray_downloader.run_folder.small_tables import opened
 
 
 def set_files_aside(layout: RunLayout) -> list[str]:
-    """Set aside what is not a folder where one belongs; a sentence about each."""
+    """Set aside what is not a folder where one belongs; a sentence about each.
+
+    Raises:
+        RunFolderError: It is a link to a folder that is not there now, as on a disk that is not mounted.
+    """
     folders = (layout.urls, layout.schedules, layout.robots, layout.logs, layout.images, layout.tools, layout.manifests)
+    for path in folders:
+        _require_target(path)
     wrong = [path for path in folders if not path.is_dir() and os.path.lexists(path)]
     return [f"{path} is not a folder, so it is damaged; it is {set_aside(path)} now" for path in wrong]
+
+
+def _require_target(path: Path) -> None:
+    if path.is_symlink():
+        try:
+            path.stat()
+        except FileNotFoundError:
+            raise RunFolderError(
+                f"{path} is a link to {path.readlink()}, which is not there: mount its disk or remove the link, and "
+                "the same command continues"
+            ) from None
+        except OSError as error:  # a link to itself is damaged
+            require_damage(error, path)
 
 
 def set_damaged_aside(layout: RunLayout) -> Iterator[str]:

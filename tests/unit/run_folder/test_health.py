@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.config.settings import Settings
+from ray_downloader.errors import RunFolderError
 from ray_downloader.run_folder.health import damaged_url_tables, set_damaged_aside, set_files_aside
 from ray_downloader.run_folder.layout import RunLayout
 from tests.support.partitioned import partitioned_run
@@ -162,7 +163,7 @@ def test_states_and_profiles_that_are_whole_stay(layout: RunLayout, state: float
 def test_what_is_not_a_folder_or_not_a_file_is_set_aside(layout: RunLayout) -> None:
     for path in (layout.images, layout.logs, layout.schedules, layout.tools):
         path.write_text("x")
-    layout.manifests.symlink_to("nowhere")
+    layout.manifests.symlink_to(layout.manifests.name)
     found = set_files_aside(layout)
     assert len(found) == 5 and all("is not a folder" in sentence and "/damaged-" in sentence for sentence in found)
     assert not layout.images.exists() and set_files_aside(layout) == []
@@ -170,6 +171,20 @@ def test_what_is_not_a_folder_or_not_a_file_is_set_aside(layout: RunLayout) -> N
     (sentence,) = set_damaged_aside(layout)
     assert sentence.startswith(f"{layout.orders_file} is damaged (it is not a file)")
     assert not layout.orders_file.exists()
+
+
+@pytest.mark.parametrize("name", ["images", "urls", "tools"])
+def test_a_link_to_a_disk_that_is_not_mounted_is_neither_damaged_nor_replaced(
+    layout: RunLayout, tmp_path: Path, name: str
+) -> None:
+    path: Path = getattr(layout, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(tmp_path / "disk")
+    with pytest.raises(RunFolderError, match=rf"{name} is a link to .*disk, which is not there: mount its disk"):
+        set_files_aside(layout)
+    assert path.is_symlink()
+    (tmp_path / "disk").mkdir()
+    assert set_files_aside(layout) == []
 
 
 def changed(table: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
