@@ -11,6 +11,7 @@ marker, is read with care (`stored_file.py`), and the rows that it has lost are 
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,8 @@ _KIND = "error_kind"
 _NEEDED = {SUCCESSES: (*_KEY, HASH), ERRORS: (*_KEY, _KIND)}
 #: The name of images among the error kinds.
 SUCCESS = "success"
+#: The key of a marker that confirms all others.
+_CHECKSUM = "crc32"
 
 
 def accept_version(folder: Path, name: str, version: Path, rows: int) -> None:
@@ -85,6 +88,9 @@ class BatchCounts:
         """
         try:
             counts = parse_object(text)
+            stated = counts.pop(_CHECKSUM, None)  # absent in those of earlier versions
+            if stated not in {None, _checksum(counts)}:
+                raise ValueError("its checksum does not match")
             servers = {
                 str(name): {str(kind): int(rows) for kind, rows in kinds.items()}
                 for name, kinds in counts["servers"].items()
@@ -130,11 +136,16 @@ class BatchCounts:
         files = {"files": known} if known else {}
         batch = {"batch": self.batch} if self.batch else {}
         counts = {"rows": self.by_kind.total(), "servers": self.servers, **checksums, **reused, **retry}
-        return json.dumps({**batch, **counts, **files}) + "\n"
+        content = {**batch, **counts, **files}
+        return json.dumps({**content, _CHECKSUM: _checksum(content)}) + "\n"
 
     def has_errors_of(self, kinds: Collection[str]) -> bool:
         """Whether one of its rows failed in one of these ways."""
         return any(kind in counts for counts in self.servers.values() for kind in kinds)
+
+
+def _checksum(content: Mapping[str, object]) -> str:
+    return f"{zlib.crc32(json.dumps(content).encode()):08x}"
 
 
 class BatchFolder:

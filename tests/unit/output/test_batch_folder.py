@@ -239,7 +239,8 @@ def kinds_published(folder: BatchFolder) -> dict[str, str]:
 def test_a_marker_says_rows_and_servers_and_is_read_again() -> None:
     counts = BatchCounts.of(["x", "y", "x", "x"], {0: SUCCESS, 1: "dns", 2: "dns", 3: SUCCESS})
     assert counts == BatchCounts({"x": {"dns": 1, SUCCESS: 2}, "y": {"dns": 1}})
-    assert json.loads(counts.to_json()) == {"rows": 4, "servers": {"x": {"dns": 1, "success": 2}, "y": {"dns": 1}}}
+    servers = {"x": {"dns": 1, "success": 2}, "y": {"dns": 1}}
+    assert json.loads(counts.to_json()) == {"rows": 4, "servers": servers, "crc32": "0e7e562e"}
     assert counts.to_json().endswith("}\n")
     assert BatchCounts.parse(counts.to_json()) == counts
     assert counts.by_kind == {SUCCESS: 2, "dns": 2}

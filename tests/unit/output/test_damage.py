@@ -153,9 +153,22 @@ def test_a_damaged_marker_costs_no_row(folder: BatchFolder, marker: str) -> None
     assert mend(folder) == 0
 
 
+def test_a_flipped_bit_anywhere_in_a_marker_is_noticed_or_changes_nothing(folder: BatchFolder) -> None:
+    path, counts = folder.path / "_completed", folder.counts()
+    content = path.read_bytes()
+    assert counts is not None
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 7)]) + content[place + 1 :])
+        found = folder.counts()
+        assert found is None or found.to_json() == counts.to_json(), place
+        assert found is not None or folder.problems() == [f"{path} is damaged"]
+    path.write_bytes(content)
+    assert folder.counts() == counts and not folder.problems()
+
+
 def test_a_batch_of_an_earlier_version_counts_as_long_as_its_tables_look_whole(folder: BatchFolder) -> None:
     marker = json.loads((folder.path / "_completed").read_text())
-    del marker["files"]
+    del marker["files"], marker["crc32"]
     (folder.path / "_completed").unlink()
     (folder.path / "completed").write_text(json.dumps(marker))
     assert folder.final_counts() is not None and folder.verify() == []
