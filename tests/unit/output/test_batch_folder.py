@@ -455,3 +455,20 @@ def test_a_table_of_another_kind_has_no_rows(folder: BatchFolder, name: str, oth
     (folder.path / COMPLETED).unlink()
     assert len(folder.settled(inputs)) == (1 if name == SUCCESSES else 3)
     assert folder.verify() == []
+
+
+@pytest.mark.parametrize("name", [SUCCESSES, ERRORS])
+def test_a_table_that_is_not_as_it_was_written_is_found_and_its_batch_is_not_finished(
+    folder: BatchFolder, name: str
+) -> None:
+    inputs = batch_inputs(4)
+    assert folder.verify() == [], "nothing was published yet"
+    settle(folder, inputs, "one", images=[0, 1, 2], errors=[3])
+    folder.publish(inputs)
+    assert folder.verify() == []
+    assert folder.final_counts() is not None
+    path = folder.path / name
+    path.write_bytes(path.read_bytes()[:-3])
+    (problem,) = folder.verify()
+    assert problem.startswith(str(path))
+    assert folder.counts() is None

@@ -84,3 +84,11 @@ def test_a_run_in_a_store_is_described_by_its_url_and_one_with_base_has_its_colu
     there = json.loads((run.layout.images / CROISSANT).read_text("utf-8"))
     assert (there["name"], there["url"]) == ("april", "s3://bucket/lab/april")
     assert str(tmp_path) not in json.dumps(there)
+
+
+def test_names_are_written_as_people_read_them(tmp_path: Path) -> None:
+    run = StoredRun(tmp_path / "Zürich")
+    run.add([row("a", received(1))])
+    values = {"path_to_input": "list.txt", "path_to_output": run.root}
+    write_croissant(Settings.from_config(values), run.layout, SUMMARY)
+    assert '"name": "Zürich"' in (run.layout.images / CROISSANT).read_text("utf-8")

@@ -105,6 +105,8 @@ def test_the_header_changes_with_the_pictures_and_not_with_the_place(tmp_path: P
     assert written(tmp_path / "two", first) == card
     assert written(tmp_path / "three", {"server_name=a.example/partition_id=0": "sums of c"}) != card
     assert written(tmp_path / "one", both) != card
+    (folder,) = (tmp_path / "two" / "images").glob("*/*")
+    assert f"version {version_of([folder], [0])}" in card, "a folder without a table has no bytes of one"
 
 
 def test_what_base_adds_is_in_the_card(tmp_path: Path) -> None:

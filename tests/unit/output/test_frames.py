@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.output import frames
-from ray_downloader.output.frames import FrameWriter, read_frames
+from ray_downloader.output.frames import FrameWriter, read_frame, read_frames
 
 
 def write(path: Path, *payloads: bytes) -> None:
@@ -97,3 +97,19 @@ def test_a_header_alone_is_a_frame_only_if_it_is_whole(tmp_path: Path) -> None:
     assert list(read_frames(path)) == [b"one", b""]
     path.write_bytes(content[:-1])
     assert list(read_frames(path)) == [b"one"]
+
+
+def test_a_frame_is_read_by_its_place_alone_and_only_if_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    writer = FrameWriter(path)
+    offsets = [writer.write(b"one"), writer.write(b"t", b"wo"), writer.write(b"")]
+    writer.close()
+    assert offsets == [0, 19, 38]
+    assert [read_frame(path, offset) for offset in offsets] == [b"one", b"two", b""]
+    assert read_frame(path, 1) is None, "no frame begins there"
+    assert read_frame(path, path.stat().st_size) is None
+    whole = path.read_bytes()
+    path.write_bytes(whole[:18] + b"X" + whole[19:])
+    assert [read_frame(path, offset) for offset in offsets] == [None, b"two", b""]
+    path.write_bytes(whole[:37])
+    assert [read_frame(path, offset) for offset in offsets] == [b"one", None, None]
