@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ray_downloader.output import parquet
 from ray_downloader.output.parquet import (
     MAX_GROUP_BYTES,
     MAX_GROUP_ROWS,
@@ -251,3 +252,10 @@ def test_notes_about_pictures_are_read_as_they_were_written(tmp_path: Path) -> N
         metadata = pq.read_metadata(tmp_path / "x.parquet").metadata
         assert picture_notes(metadata) == notes
         assert (b"ray_downloader.pictures" in metadata) is bool(notes)
+
+
+def test_a_group_that_is_full_to_the_byte_is_one_whatever_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = (rows(number, 1, image_bytes) for number, image_bytes in enumerate((100, 1000, 50)))
+    monkeypatch.setattr(parquet, "MAX_GROUP_BYTES", second.nbytes + third.nbytes)
+    lengths = [table.num_rows for table in row_groups([first, second, third, second, third])]
+    assert lengths == [1, 2, 2], "the first and the second together would be too large"

@@ -141,3 +141,10 @@ def test_a_file_that_cannot_be_read_has_no_sound_rows(path: Path) -> None:
     assert found(path) == []
     path.write_bytes(b"noise" * 100)
     assert found(path) == []
+
+
+def test_a_table_without_the_text_that_such_a_table_has_has_no_rows(path: Path) -> None:
+    write(path, uuid=NAMES, number=range(6))
+    assert [row for batch in sound_rows(path, ["uuid"], needed=["uuid"]) for row in batch["uuid"].to_pylist()] == NAMES
+    for needed in (["number"], ["uuid", "identifier"]):
+        assert list(sound_rows(path, needed=needed)) == []
