@@ -373,3 +373,16 @@ def test_a_core_is_not_filled_beyond_what_it_can_do_for_those_left_over() -> Non
         plan.add(batches(server, 1, 10_000, first_id=n), 0.0)
     (hand,) = plan.plan(1, 0.0, [30.0])
     assert len(servers_of(hand)) == 3
+
+
+@pytest.mark.parametrize(
+    ("ends_in_s", "servers"), [(4.0, 3), (5.0, 3), (5.1, 5), (-4.0, 3), (-5.1, 5)], ids=lambda given: f"{given}"
+)
+def test_a_slot_that_is_free_soon_gets_its_share(ends_in_s: float, servers: int) -> None:
+    """Also if it is overdue by little; one that is overdue by more may take long."""
+    rates = {f"s{n}": 1.0 for n in range(5)}
+    plan = planner(rates, slots=2)
+    for n, server in enumerate(rates):
+        plan.add(batches(server, 1, 100, first_id=n), 1000.0)
+    (hand,) = plan.plan(1, 1000.0, [1000.0 + ends_in_s])
+    assert len(servers_of(hand)) == servers

@@ -147,3 +147,15 @@ def test_a_marker_that_counts_other_rows_than_its_batch_has_is_not_believed(layo
     status = scan(layout, [batch])
     assert left(status) == {"a.org": 0} and status.by_kind == {SUCCESS: 9, "dns": 3}
     assert status.problems == [f"the marker of {marker.parent} is not its own"]
+
+
+def test_what_batches_count_adds_up() -> None:
+    status = RunStatus()
+    counts = BatchCounts({"a.org": {SUCCESS: 3, "dns": 1}}, {"ok": 2, "wrong": 1}, reused={"linked": 2})
+    for _ in range(2):
+        status.add(counts)
+    status.add(BatchCounts({"b.org": {SUCCESS: 1}}, reused={"not_modified": 1}))
+    assert status.settled == {"a.org": {SUCCESS: 6, "dns": 2}, "b.org": {SUCCESS: 1}}
+    assert status.by_kind == {SUCCESS: 7, "dns": 2} and status.settled_rows == 9
+    assert status.checksums == {"ok": 4, "wrong": 2}
+    assert status.reused == {"linked": 4, "not_modified": 1}
