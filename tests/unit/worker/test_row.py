@@ -17,7 +17,7 @@ from ray_downloader.output.journal import Rows
 from ray_downloader.output.reused import HeldPicture
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.worker.request_policy import Failure, Route
-from ray_downloader.worker.row import STALE_REDIRECT_S, Row, RowState
+from ray_downloader.worker.row import OTHERS_SERVED_SINCE, STALE_REDIRECT_S, Row, RowState
 from tests.support.rows import a_row
 
 REFUSED = Failure(ErrorKind.HTTP_429, "HTTP status 429", 429, retry_after_s=3.0)
@@ -298,3 +298,54 @@ def test_a_server_is_asked_whether_a_picture_has_changed_only_where_it_came_from
     assert row.validators == {}
     row.route = None
     assert row.validators == {}
+
+
+#: What travels as it is, and a value that a new row does not have.
+TRAVELS: dict[str, object] = {
+    "attempt": 3, "url": "http://m.example/2.jpg", "rendition": Rendition("small", SMALL, SIZES),
+    "has_asked_sizes": True, "mirrors": ["http://n.example/3.jpg"], "hops": 2, "is_retry": True, "is_odd": True,
+    "odd_sort": "refused", "is_probe": True, "refusals": 4, "controls": 2, "owes_attempt": True,
+    "has_started_over": True,
+}  # fmt: skip
+
+
+def test_whatever_was_learned_of_a_row_travels() -> None:
+    row = a_row(LISTED)
+    for name, value in TRAVELS.items():
+        assert getattr(row, name) != value
+        setattr(row, name, value)
+    row.failed_at_s = 5.0
+    other, _ = travelled(row, now_s=10.0, passed_s=0.0)
+    assert {name: getattr(other, name) for name in TRAVELS} == TRAVELS
+    assert other.failed_at_s == 50_000.0, "when that was is not comparable with what the next task sees"
+    row.failed_at_s = OTHERS_SERVED_SINCE
+    assert travelled(row, now_s=10.0, passed_s=0.0)[0].failed_at_s == OTHERS_SERVED_SINCE
+    row.failed_at_s = None
+    assert travelled(row, now_s=10.0, passed_s=0.0)[0].failed_at_s is None
+
+
+def test_notes_of_an_earlier_version_say_less() -> None:
+    row = a_row(LISTED)
+    for name, value in TRAVELS.items():
+        setattr(row, name, value)
+    row.failed_at_s, row.not_before_s = 5.0, 40.0
+    known = json.loads(json.dumps(row.progress(10.0, 1000.0)))
+    later = ("rendition", "has_asked_sizes", "odd_sort", "is_probe", "refusals", "controls", "wait_s")
+    for name in (*later, "others_served_since"):
+        del known[name]
+    other, new = a_row(LISTED), a_row(LISTED)
+    other.resume(known, 50_000.0, 1000.0)
+    assert {name: getattr(other, name) for name in later if name != "wait_s"} == {
+        name: getattr(new, name) for name in later if name != "wait_s"
+    }
+    assert (other.failed_at_s, other.not_before_s) == (50_000.0, 50_030.0)
+
+
+@pytest.mark.parametrize("name", ["attempt", "url", "has_asked_sizes", "failure", "hops"])
+def test_each_thing_that_makes_a_row_other_than_in_the_list_is_a_reason_to_remember_it(name: str) -> None:
+    row = a_row(LISTED)
+    assert row.progress(0.0, 0.0) is None
+    setattr(row, name, REFUSED if name == "failure" else TRAVELS[name])
+    assert row.progress(0.0, 0.0) is not None
+    version = row_with_version()
+    assert version.progress(0.0, 0.0) is None, "that is how it begins"

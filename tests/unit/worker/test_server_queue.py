@@ -933,3 +933,27 @@ def test_a_row_is_compared_once_also_at_the_moment_in_which_it_was_refused() -> 
             queue.finished(Outcome(ErrorKind.HTTP_4XX, 404), at_s)
             queue.request(at_s + 1.0)
             queue.granted(FREE, at_s + 1.0)
+
+
+def test_connections_of_other_tasks_count_as_open_as_far_as_the_lease_says() -> None:
+    queue, _ = a_queue(None, rows=1)
+    assert queue.open_connections == 0
+    queue, _ = a_queue(replace(FREE, connections_elsewhere=3), rows=1)
+    queue.take_due(0.0)
+    assert queue.open_connections == 4
+
+
+def test_a_queue_with_something_to_report_is_not_idle() -> None:
+    queue, _ = a_queue(rows=1)
+    queue.take_due(0.0)
+    queue.wake_at_s = NEVER
+    assert not queue.is_idle, "a request is in flight"
+    queue.finished(SERVED, 0.1)
+    assert not queue.is_idle
+    queue.wake_at_s = NEVER
+    assert not queue.is_idle, "what came of it is not reported yet"
+    assert queue.request(REPORT_INTERVAL_S) is not None
+    assert not queue.is_idle, "the answer is on its way"
+    queue.granted(FREE, REPORT_INTERVAL_S)
+    queue.wake_at_s = NEVER
+    assert queue.is_idle

@@ -182,3 +182,9 @@ def test_a_pause_is_saved_with_all_that_is_known_of_it() -> None:
     long = Backoff(0.0)
     long.load(Reader({"pause_s": 1e9}), 0.0, 0.0)
     assert (long.until_s, long.length_s) == (MAX_PAUSE_S, MAX_PAUSE_S), "a file that somebody edited"
+
+
+def test_a_server_that_nothing_is_known_of_is_not_paused() -> None:
+    backoff = Backoff(7.0)
+    assert (backoff.until_s, backoff.epoch_s, backoff.remaining_s(7.0)) == (7.0, 7.0, 0.0)
+    assert (backoff.doublings, backoff.incidents, backoff.is_asked, backoff.length_s) == (0, 0, False, 0.0)

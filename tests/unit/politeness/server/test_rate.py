@@ -403,8 +403,19 @@ def test_refusals_that_were_not_about_the_rate_are_all_forgotten_at_once() -> No
     rate.take_back_all()
     assert (rate.incident_rps, rate.was_costly, rate.plateau_factor) == (None, False, 1)
     assert BACK_OFF * 40.0 <= rate.rate_rps < 40.0
-    use(rate, now_s, 2.0)
-    assert rate.rate_rps > 0.9 * 40.0, "the way back is fast, as it is known"
+    successes = 0
+    while rate.rate_rps < 39.9:
+        now_s, successes = now_s + 1 / rate.rate_rps, successes + 1
+        rate.on_success(now_s, None)
+    assert successes <= 10, "the way back is known, so it is faster than slow start, which takes 14"
     before = rate.rate_rps
     rate.take_back_all()
     assert rate.rate_rps == before, "there is nothing left to take back"
+
+
+@pytest.mark.parametrize(("successes", "is_proven"), [(999, False), (1000, True)])
+def test_a_thousand_files_prove_a_rate(successes: int, is_proven: bool) -> None:
+    rate = AdaptiveRate(10.0, 10.0, 0.0)
+    for number in range(successes):
+        rate.on_success(number / 10, None)
+    assert rate._is_proven is is_proven

@@ -512,3 +512,22 @@ def test_a_wait_is_told_by_what_is_left_of_it() -> None:
     ]  # fmt: skip
     state.order("pause")
     assert state.snapshot(1000.0)["waiting"] == {"reason": "paused_by_operator", "wait_s": None, "said": ""}
+
+
+def test_what_a_server_answered_is_counted_and_the_counts_survive() -> None:
+    state = ServerState(POLICY, 0.0)
+    assert [state.snapshot(0.0)[name] for name in ("successes", "throttled", "bytes", "requests")] == [0, 0, 0, 0]
+    ask(state, 1.0, SUCCESS, SUCCESS, SUCCESS, replace(named(7), size_bytes=5), Outcome(ErrorKind.HTTP_4XX, 404))
+    saved = json.loads(json.dumps(state.snapshot(1.0)))
+    assert [saved[name] for name in ("successes", "throttled", "bytes", "requests")] == [3, 1, 3005, 5]
+    again = ServerState.restore(POLICY, saved, 10.0, 500.0)
+    assert [again.snapshot(500.0)[name] for name in ("successes", "throttled", "bytes", "requests")] == [3, 1, 3005, 5]
+
+
+def test_of_a_server_that_sent_nothing_no_size_is_known_after_a_restart_either() -> None:
+    """A size of nothing would let any number of bytes a second pass."""
+    policy = replace(POLICY, max_bytes_per_s=1000.0)
+    saved = ServerState(policy, 0.0).snapshot(0.0)
+    again = ServerState.restore(policy, json.loads(json.dumps(saved)), 10_000.0, 0.0)
+    assert (saved["mean_bytes"], again.snapshot(0.0)["mean_bytes"]) == (None, None)
+    assert ask(again, 0.0).permits == 1, "the first file shows how large they are"
