@@ -7,6 +7,7 @@ import os
 import random
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -197,3 +198,16 @@ def test_a_body_that_fits_to_the_byte_fits() -> None:
     assert (receiver.problem, len(content)) == (None, 1000)
     receiver, _ = received(gzip.compress(bytes(1001)), max_unpacked_bytes=1000)
     assert receiver.problem is not None
+
+
+@pytest.mark.parametrize(("blocks", "may_grow"), [(16_383, False), (16_384, True)])
+def test_a_disk_is_nearly_full_with_less_than_64_megabytes_for_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, may_grow: bool
+) -> None:
+    room = BodyRoom(0, tmp_path)
+    first, second = room.new_file(1), room.new_file(2)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=blocks, f_frsize=4096, f_bfree=10**9))
+    assert room.may_grow(2) is may_grow
+    assert room.may_grow(1), "the oldest always may"
+    first.close()
+    second.close()

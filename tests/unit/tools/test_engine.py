@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +49,8 @@ def test_an_apply_that_broke_off_is_finished_by_the_same_command_with_its_summar
         run_tool(tool.context, console)
     assert len(run.images()) == 5, "one batch is new, two are as they were"
     obstacle.unlink()
-    assert run_tool(tool.context, console) == 0
+    again = run.tool("size_based", threshold_size=100, apply=True, reset="filtering")
+    assert run_tool(again.context, console) == 0, "what it has saved of the images is no result that a reset removes"
     summary = json.loads((tool.context.folder / "summary.json").read_text())
     assert (summary["too_small"], summary["applied_batches"]) == (3, 3)
     assert len(run.images()) == 3
@@ -88,6 +90,20 @@ def test_units_that_are_done_are_not_done_again_and_count(run: StoredRun, cluste
     run.add([row("n", received(9))])
     assert "images: 3" in said(run.tool("resize").context)
     assert len(cluster.done) == 3
+
+
+def test_how_much_is_done_already_is_said_where_something_is_left(
+    run: StoredRun, cluster: HereCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = run.tool("resize", new_resize_size=16).context
+    with caplog.at_level(logging.INFO, logger="ray_downloader"):
+        said(context)
+        said(context)
+        assert "are done already" not in caplog.text, "nothing was, and then everything"
+        (one, _) = sorted((context.folder).rglob("_completed"))
+        one.unlink()
+        said(context)
+    assert "resize: 1 of 2 units are done already" in caplog.text
 
 
 def test_a_stopped_tool_continues_with_the_same_command(run: StoredRun, cluster: HereCluster) -> None:

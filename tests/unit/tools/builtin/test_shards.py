@@ -117,6 +117,14 @@ def test_a_label_is_a_column_and_a_number_and_those_without_one_are_minus_one(tm
     assert told[0]["uuid"] == "a"
 
 
+@pytest.mark.parametrize("label", [None, "license"])
+def test_a_table_has_a_column_of_labels_if_there_are_labels(run: StoredRun, tmp_path: Path, label: str | None) -> None:
+    unit = unit_of(run, tmp_path / "shard.parquet")
+    classes = ("CC BY 4.0",)
+    write_shard("parquet", replace(unit, payload=replace(unit.payload, label=label, classes=classes if label else ())))
+    assert ("label" in pq.read_schema(tmp_path / "shard.parquet").names) is (label is not None)
+
+
 def test_a_tar_of_several_formats_has_one_ending(tmp_path: Path) -> None:
     run = StoredRun(tmp_path / "out")
     run.add([row("a", received(1)), row("b", received(2), encode="png")])
