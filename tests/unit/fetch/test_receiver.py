@@ -200,13 +200,17 @@ def test_a_body_that_fits_to_the_byte_fits() -> None:
     assert receiver.problem is not None
 
 
-@pytest.mark.parametrize(("blocks", "may_grow"), [(16_383, False), (16_384, True)])
+@pytest.mark.parametrize(
+    ("blocks", "block_bytes", "may_grow"),
+    [(16_383, 4096, False), (16_384, 4096, True), (67_108_863, 1, False), (67_108_864, 1, True)],
+)
 def test_a_disk_is_nearly_full_with_less_than_64_megabytes_for_users(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, may_grow: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, block_bytes: int, may_grow: bool
 ) -> None:
     room = BodyRoom(0, tmp_path)
     first, second = room.new_file(1), room.new_file(2)
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=blocks, f_frsize=4096, f_bfree=10**9))
+    disk = SimpleNamespace(f_bavail=blocks, f_frsize=block_bytes, f_bfree=10**9)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
     assert room.may_grow(2) is may_grow
     assert room.may_grow(1), "the oldest always may"
     first.close()
