@@ -107,3 +107,14 @@ def test_what_this_machine_lacks_is_nobody_elses_fault(error: Exception, words: 
 @pytest.mark.parametrize("error", [None, OSError(errno.ECONNREFUSED, "x"), OSError("x"), ValueError()], ids=repr)
 def test_other_failures_are_no_lack(error: Exception | None) -> None:
     assert lack_behind(error) is None
+
+
+def test_a_result_states_only_what_is_known() -> None:
+    result = FetchResult(7, ErrorKind.CONNECT)
+    absent = (result.status, result.file, result.redirect_url, result.ttfb_s, result.http_version, result.remote_ip)
+    assert absent == (None,) * 6
+    assert (result.dns_failure, result.connection, result.lack) == (None, None, None)
+    assert (result.message, result.said, result.tls, result.total_s, result.is_refused) == ("", "", "", 0.0, False)
+    assert (result.headers, result.body, result.content, result.size_bytes) == ({}, b"", b"", 0)
+    asked = get(1, "http://a.example/1.jpg")
+    assert (asked.headers, asked.verify_tls, asked.enough_bytes) == ({}, None, None)

@@ -4,7 +4,7 @@ import pytest
 
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
-from ray_downloader.fetch.destination import ConnectTo, Destinations, RefusedUrlError
+from ray_downloader.fetch.destination import ConnectTo, Destination, Destinations, RefusedUrlError
 from ray_downloader.partition.server_key import RequestUrl
 
 
@@ -95,3 +95,19 @@ def test_a_single_label_is_not_handed_to_a_proxy_which_may_complete_it() -> None
         Destinations(NetworkSettings(proxy=proxy)).of(url)
     for network in (NetworkSettings(), NetworkSettings(proxy=proxy, allow_private_addresses=True)):
         assert Destinations(network).of(url).host == "metadata"
+
+
+@pytest.mark.parametrize(
+    ("connects_to", "endpoint", "line"),
+    [
+        (None, ("a.example", 443), ":::"),
+        (("b.example", 8443), ("b.example", 8443), "::b.example:8443"),
+        (("::1", 80), ("::1", 80), "::[::1]:80"),
+    ],
+    ids=["nowhere else", "elsewhere", "IPv6"],
+)
+def test_a_connection_is_made_to_the_host_itself_or_to_what_the_operator_named(
+    connects_to: tuple[str, int] | None, endpoint: tuple[str, int], line: str
+) -> None:
+    destination = Destination("a.example", 443, connects_to, connects_to is None, connects_to is None)
+    assert (destination.endpoint, destination.curl_connect_to()) == (endpoint, line)
