@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ray_downloader.errors import MachineError, RunFolderError
 from ray_downloader.partition import database
-from ray_downloader.partition.database import open_database
+from ray_downloader.partition.database import is_about_files, naming_lacks, open_database
 from ray_downloader.partition.row_uuid import row_uuid
 
 
@@ -41,3 +42,41 @@ def test_it_knows_the_identity_of_rows_draws_no_bar_and_is_closed(tmp_path: Path
         assert connection.sql("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]
     with pytest.raises(duckdb.ConnectionException):
         connection.execute("SELECT 1")
+
+
+FULL = duckdb.IOException('Could not write file "x": No space left on device')
+SMALL = duckdb.OutOfMemoryException("Allocation failure")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "sentence"),
+    [
+        (FULL, RunFolderError, "no space is left for a query; make room"),
+        (SMALL, MachineError, "a query needs more memory than this process may use"),
+    ],
+    ids=["disk", "memory"],
+)
+def test_what_a_query_lacks_is_one_sentence(
+    tmp_path: Path, error: Exception, kind: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(kind, match=f"^{tmp_path}: {sentence}"), naming_lacks(tmp_path, "a query"):
+        raise error
+
+
+def test_another_error_of_a_file_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(duckdb.IOException, match="no such file"), naming_lacks(tmp_path, "a query"):
+        raise duckdb.IOException("no such file")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_about_file"),
+    [
+        (FULL, False), (SMALL, False), (duckdb.BinderException("no column"), False),
+        (duckdb.IOException("no magic bytes"), True), (duckdb.InvalidInputException("odd"), True),
+    ],
+    ids=["disk", "memory", "query", "damaged", "odd"],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_is_told_from_what_this_process_lacks(
+    error: duckdb.Error, is_about_file: bool
+) -> None:
+    assert is_about_files(error) is is_about_file

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_downloader.partition.server_key import BadUrlError, RequestUrl, server_key
+from ray_downloader.partition.server_key import _FILE_ENDINGS, BadUrlError, RequestUrl, named_server, server_key
 from tests.support.lists import real_data
 
 
@@ -138,3 +138,18 @@ def test_other_schemes_of_the_standards_vectors_are_refused() -> None:
         with pytest.raises(BadUrlError):
             server_key(url)
     assert len(others) > 100
+
+
+@pytest.mark.parametrize("name", ["a.example:8080", "a.example%3A8080", "A.example%3a8080", "http://a.example:8080/1"])
+def test_a_server_is_known_by_what_people_and_folders_call_it(name: str) -> None:
+    assert named_server(name) == "a.example:8080"
+
+
+def test_a_default_port_is_no_part_of_a_name() -> None:
+    assert {named_server(f" a.example{port}") for port in ("", ":80", ":443", "%3A443", "/x")} == {"a.example"}
+
+
+def test_the_name_of_a_file_is_not_that_of_a_host() -> None:
+    for ending in sorted(_FILE_ENDINGS):
+        with pytest.raises(BadUrlError, match="is not the name of a host"):
+            server_key(f"http://picture.{ending}/")
