@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.config.settings import Settings
-from ray_downloader.partition import partition
+from ray_downloader.partition import leave_unread, partition
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.sources.iiif_documents import IIIF_COLUMNS
 from tests.support.lists import Partitioned
@@ -110,3 +110,9 @@ def test_a_list_without_documents_asks_for_none(tmp_path: Path) -> None:
     result, said = read(tmp_path, "url\nhttps://img.example/x.jpg\n", library)
     assert (library.asked, result.identifiers()) == ([], ["https://img.example/x.jpg"])
     assert not [one for one in said if one.startswith("manifests:")]
+
+
+def test_documents_that_nobody_reads_are_each_said_not_to_have_been_fetched(tmp_path: Path) -> None:
+    urls = ["http://a.example/1.json", "http://a.example/2.json"]
+    assert leave_unread(urls, tmp_path / "x.parquet") == dict.fromkeys(urls, "it was not fetched")
+    assert not (tmp_path / "x.parquet").exists()
