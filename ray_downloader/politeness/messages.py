@@ -35,6 +35,7 @@ class Outcome:
         said: What a refusal said: its status and the first words of its body.
         is_no_such_name: Whether the resolver reported that the host's name does not exist.
         is_control: Whether the URL was served before, and was requested again only to learn about its server.
+        host: The host that was asked, if its budget is that of a group.
     """
 
     kind: ErrorKind | None
@@ -54,6 +55,7 @@ class Outcome:
     said: str = ""
     is_no_such_name: bool = False
     is_control: bool = False
+    host: str = ""
 
     def aged(self, age_s: float) -> Outcome:
         """The same outcome, reported `age_s` after it happened."""
@@ -74,6 +76,7 @@ class LeaseRequest:
         outcomes: Requests that ended since the last message.
         crawl_delay_s: Crawl-delay of the server's robots.txt, if this holder has read one.
         controls: URLs that were served to it, one for each host, if there are new ones.
+        hosts: Hosts of a group that could not be reached, and that it might probe now.
     """
 
     server: str
@@ -84,6 +87,7 @@ class LeaseRequest:
     outcomes: tuple[Outcome, ...] = ()
     crawl_delay_s: float | None = None
     controls: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 class Verdict(str, Enum):
@@ -122,6 +126,24 @@ class ProbeUrl(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class HostWait:
+    """A host of a group that cannot be reached, while the group's others get requests.
+
+    Args:
+        verdict: `PAUSED`, or `DEAD`: its rows have to be settled without a request.
+        wait_s: When to ask about it again; 0: the holder may send one request to it now.
+        said: How it failed.
+        is_no_such_name: For `DEAD`: its name does not exist any more.
+    """
+
+    host: str
+    verdict: Verdict
+    wait_s: float = 0.0
+    said: str = ""
+    is_no_such_name: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """Permission for `permits` requests.
 
@@ -141,6 +163,7 @@ class Lease:
         serial: Number of the lease; a lease that is granted again keeps it.
         is_403_ban: Whether a 403 now means that the server refuses everything, not that the file is forbidden.
         connections_elsewhere: How many connections other holders may have open: a reset may mean one too many.
+        hosts: For a group: its hosts that cannot be reached.
     """
 
     server: str
@@ -162,3 +185,4 @@ class Lease:
     controls: tuple[str, ...] = ()
     is_no_such_name: bool = False
     connections_elsewhere: int = 0
+    hosts: tuple[HostWait, ...] = ()

@@ -162,16 +162,18 @@ class Budgets:
             self._changes.note(budget)
 
     def waiting(self) -> dict[str, Waiting]:
-        """Budgets that get no request now, with the reason and the end."""
+        """Budgets, and single hosts of groups, that get no request now, with the reason and the end."""
         now_s = self._clock()
         ahead_s = self._wall_clock() - now_s
-        waits = ((budget, state.wait(now_s)) for budget, state in self._states.awake.items())
+        states = self._states.awake
+        waits = {budget: state.wait(now_s) for budget, state in states.items()}
+        hosts = {host: wait for state in states.values() for host, wait in state.host_waits(now_s).items()}
         packed = dict.fromkeys(self._states.packed if self._outage.is_outage else (), Waiting(WaitReason.OUTAGE))
         paused = {host: Waiting(WaitReason.PAUSED_BY_OPERATOR) for host in self._hosts.paused}
         return {
             **paused,
             **packed,
-            **{budget: _on_wall_clock(wait, ahead_s) for budget, wait in waits if wait is not None},
+            **{budget: _on_wall_clock(wait, ahead_s) for budget, wait in {**hosts, **waits}.items() if wait},
         }
 
     def report(self, delta: ProgressDelta) -> BudgetReply:

@@ -11,8 +11,8 @@ Only a row's own faults use up its attempts.
    `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
    connect: then they are the server's, and the rows get their attempts back.
 3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe. Also that
-   no connection could be made: of one host, `https:` may be dead and `http:` alive, and a rule may unite hosts of which
-   one is gone. But a row that is refused for itself may be unreachable as all others are, and the reverse.
+   no connection could be made: of one host, `https:` may be dead and `http:` alive. Of a group, only rows of the same
+   host show that. But a row that is refused for itself may be unreachable as all others are, and the reverse.
 4. A 403 is held until others tell (`server_queue.py`): it is the row's if they are served, and the server's if it
    forbids everything.
 
@@ -86,14 +86,25 @@ def _sort_of(failure: Failure) -> str:
     return "unreached" if failure.kind in _UNREACHED else "failed"
 
 
+def _is_comparable(row: Row, host: str) -> bool:
+    """Whether what a host serves shows something about the row's failure: of another host it may be unreachable."""
+    return row.failure is None or row.failure.kind not in _UNREACHED or _host_of(row) == host
+
+
+def _host_of(row: Row) -> str:
+    return row.route.server if row.route else row.server
+
+
 class FaultJudge:
     """What one task has seen of one server: when it last served a row, and which rows have failed since."""
 
-    __slots__ = ("_refused", "_served", "_served_sent_s", "_streak", "has_delivered", "spacing")
+    __slots__ = ("_reached_sent_s", "_refused", "_served", "_served_sent_s", "_streak", "has_delivered", "spacing")
 
     def __init__(self) -> None:
         #: When the newest of the served requests was sent.
         self._served_sent_s = float("-inf")
+        #: ... and of those of each host of a group.
+        self._reached_sent_s: dict[str, float] = {}
         #: Whether a file has arrived, or a redirect to one; an answer that there is none does not count.
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
@@ -104,7 +115,13 @@ class FaultJudge:
         """Whether others requested after its failure were served, so that another failure would be its own."""
         if row.failed_at_s is None:
             return False
-        return row.failed_at_s == OTHERS_SERVED_SINCE or self._served_sent_s > row.failed_at_s
+        return row.failed_at_s == OTHERS_SERVED_SINCE or self._comparable_sent_s(row) > row.failed_at_s
+
+    def _comparable_sent_s(self, row: Row) -> float:
+        """When the newest request was sent that was served, and that could have failed as the row did."""
+        if row.failure is None or row.failure.kind not in _UNREACHED:
+            return self._served_sent_s
+        return self._reached_sent_s.get(_host_of(row), float("-inf"))
 
     def has_served_since(self, since_s: float) -> bool:
         """Whether a request that was sent after that was served."""
@@ -162,34 +179,43 @@ class FaultJudge:
         if self._served + self._refused > REMEMBERED:
             self._served, self._refused = self._served // 2, self._refused // 2
 
-    def notice_served(self, sent_s: float, *, is_new: bool = True) -> None:
+    def notice_served(self, sent_s: float, host: str, *, is_new: bool = True) -> None:
         """The server answered a row properly: with its file, or by stating that there is none.
 
         Args:
             sent_s: When the request was sent; the answer is no evidence about failures that came later.
+            host: Which of a group's hosts answered.
             is_new: Whether the row had not been refused before.
         """
-        self._served_sent_s = max(self._served_sent_s, sent_s)
+        self._note_sent(sent_s, host)
         self.spacing.served(sent_s)
         self._count(served=is_new)
         are_many = len(self._streak) > 1
         for key, suspect in list(self._streak.items()):
-            if suspect.failed_at_s < sent_s:
+            if suspect.failed_at_s < self._comparable_sent_s(suspect.row):
                 del self._streak[key]
                 is_forgiven = are_many and suspect.row.refusals < MOST_REFUSALS
                 if is_forgiven and suspect.row.owes_attempt:  # the server was at fault, and has recovered
                     suspect.row.owes_attempt, suspect.row.failed_at_s = False, None
 
-    def notice_control(self, rows: Iterable[Row], sent_s: float) -> None:
+    def _note_sent(self, sent_s: float, host: str) -> None:
+        self._served_sent_s = max(self._served_sent_s, sent_s)
+        self._reached_sent_s[host] = max(self._reached_sent_s.get(host, sent_s), sent_s)
+
+    def notice_control(self, rows: Iterable[Row], sent_s: float, host: str) -> None:
         """A URL that was served before was served again, while only failed rows were left.
 
         The server may just have recovered. A row that fails again after that while the server serves is odd.
         """
-        self._served_sent_s = max(self._served_sent_s, sent_s)
+        self._note_sent(sent_s, host)
         are_many = len(self._streak) > 1
-        self._streak = {key: one for key, one in self._streak.items() if one.failed_at_s >= sent_s}
+        self._streak = {
+            key: one
+            for key, one in self._streak.items()
+            if one.failed_at_s >= sent_s or not _is_comparable(one.row, host)
+        }
         for row in rows:
-            if row.failed_at_s is None or row.failed_at_s < sent_s:
+            if (row.failed_at_s is None or row.failed_at_s < sent_s) and _is_comparable(row, host):
                 row.controls += 1
                 if row.controls >= CONTROLS_FOR_ODD:
                     row.failed_at_s = OTHERS_SERVED_SINCE

@@ -28,6 +28,7 @@ from ray_downloader.worker.body_queue import BodyQueue
 from ray_downloader.worker.evidence import Fault, is_own_fault
 from ray_downloader.worker.image_record import image_record, is_complete
 from ray_downloader.worker.in_flight import Ended, InFlightRequests
+from ray_downloader.worker.parked_hosts import host_of
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.publisher import Publisher
@@ -237,7 +238,14 @@ class Worker:
         self._admit(row, route)
 
     def _admit(self, row: Row, route: Route) -> None:
-        """Pass the row through the server's robots.txt, which may have to be fetched first."""
+        """Pass the row through the operator's orders and the server's robots.txt, which may have to be fetched first."""
+        ordered = self._hosts.get(route.server)
+        if ordered is Verdict.BANNED:
+            self._fail(row, Failure.of_ban())
+            return
+        if ordered is not None:
+            self._paused.append(row)
+            return
         admission = self._robots.admit(row, route)
         if admission is Admission.EXCLUDED:
             self._fail(row, Failure(ErrorKind.ROBOTS, self._robots.reason(route.server)))
@@ -268,19 +276,20 @@ class Worker:
         self._hosts = hosts
         moved, self._paused = self._paused, []
         for queue in self._queues.values():
-            moved += queue.take_rows_of(hosts)
+            for work in queue.take_work_of(hosts):
+                if isinstance(work, Row):
+                    moved.append(work)
+                else:
+                    self._take_back(work)
         for row in moved:
             assert row.route is not None
-            self._enter(row, row.route)
+            self._admit(row, row.route)
+
+    def _take_back(self, request: RobotsRequest) -> None:
+        """The operator allows no request for this file now; what waits for it does what the order says."""
+        self._release(self._robots.take_back(request))
 
     def _enter(self, row: Row, route: Route) -> None:
-        ordered = self._hosts.get(route.server)
-        if ordered is Verdict.BANNED:
-            self._fail(row, Failure.of_ban())
-            return
-        if ordered is not None:
-            self._paused.append(row)
-            return
         queue = self._queue(route.budget)
         queue.obey_crawl_delay(self._robots.crawl_delay_s(route.server))
         if row.state is RowState.DEFERRED:
@@ -329,6 +338,11 @@ class Worker:
             self._fail(row, failure)
         if self._may_start(queue, now_s):
             self._recall_robots(queue, now_s)
+        for lost, wait in queue.take_lost():
+            if isinstance(lost, Row):
+                self._fail(lost, Failure.of_verdict(wait))
+            else:
+                self._learn_robots(lost, lost.said)
         queue.compare_failed(now_s)
         for work in queue.take_abandoned(now_s):
             if isinstance(work, RobotsRequest):
@@ -437,7 +451,8 @@ class Worker:
         self._telemetry.answered(queue.budget, result)
         failure, outcome = self._read(queue, result)
         self._count_reach(row.route, result)
-        queue.finished(_of_row(outcome, row, queue, result, failure), now_s)
+        outcome = _of_row(outcome, row, queue, result, failure)
+        queue.finished(_of_host(outcome, row.route, queue), now_s)
         if failure is None:
             self._take_answer(queue, row, result, now_s)
         elif result.status in _CONDITION_REFUSED and row.validators:
@@ -509,7 +524,7 @@ class Worker:
             queue.add_first(row)
 
     def _notice_served(self, queue: ServerQueue, row: Row, sent_s: float) -> None:
-        queue.judge.notice_served(sent_s, is_new=not row.refusals)
+        queue.judge.notice_served(sent_s, host_of(row), is_new=not row.refusals)
         for refused, failure in queue.release_refused(sent_s):
             self._fail(refused, failure)
 
@@ -527,11 +542,15 @@ class Worker:
         self._count_reach(request.route, result)
         is_trouble = self._robots.shows_trouble(request, result, queue.budget)
         is_own = self._robots.is_own_failure(outcome)
-        queue.finished(replace(_of_robots(outcome, queue), is_control=is_trouble, is_odd=is_own), now_s)
+        outcome = replace(_of_robots(outcome, queue), is_control=is_trouble, is_odd=is_own)
+        queue.finished(_of_host(outcome, request.route, queue), now_s)
         route = self._policy.route(result.redirect_url) if result.redirect_url else None
         delay_s = self._robots.retry_delay_s(request, result, queue.budget)
         request.note(result)
         request.hops += result.redirect_url is not None
+        if request.route.server in self._hosts:
+            self._take_back(request)
+            return
         if isinstance(route, Route) and request.hops <= MAX_HOPS:
             request.route = route
             self._queue(route.budget).add_first(request)
@@ -547,9 +566,10 @@ class Worker:
         self._count_reach(control.route, result)
         url_hash = crc32(control.route.url.encode())
         now_s = self._ports.clock()
-        queue.finished(replace(outcome, url_hash=url_hash, connections=queue.in_flight, is_control=True), now_s)
+        outcome = replace(outcome, url_hash=url_hash, connections=queue.in_flight, is_control=True)
+        queue.finished(_of_host(outcome, control.route, queue), now_s)
         if failure is None:
-            queue.control_served(now_s - result.total_s)
+            queue.control_served(now_s - result.total_s, control.route.server)
             for refused, own in queue.release_refused(now_s - result.total_s):
                 self._fail(refused, own)
         elif self._policy.may_pass(failure):
@@ -744,6 +764,11 @@ def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult,
         is_retry=row.is_retry,
         connections=queue.in_flight,
     )
+
+
+def _of_host(outcome: Outcome, route: Route | None, queue: ServerQueue) -> Outcome:
+    """The outcome, for the budget of a group with the host that was asked."""
+    return replace(outcome, host=route.server) if route and route.server != queue.budget else outcome
 
 
 def _of_robots(outcome: Outcome, queue: ServerQueue) -> Outcome:

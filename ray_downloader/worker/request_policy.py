@@ -23,7 +23,7 @@ from ray_downloader.politeness.headers.retry_after import parse_retry_after
 from ray_downloader.politeness.headers.usage import robots_tag, usage_of_headers
 from ray_downloader.politeness.headers.user_agent import PRODUCT_TOKEN
 from ray_downloader.politeness.headers.x_robots_tag import find_opt_out
-from ray_downloader.politeness.messages import Lease, Outcome, Verdict
+from ray_downloader.politeness.messages import HostWait, Lease, Outcome, Verdict
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.politeness.retry import TRANSIENT, GiveUp, decide
 from ray_downloader.run_folder.schemas import ErrorRecord
@@ -71,12 +71,12 @@ class Failure:
     retry_after_s: float | None = None
 
     @classmethod
-    def of_verdict(cls, lease: Lease) -> Failure:
-        """The failure of rows whose server gets no more requests."""
-        if lease.is_no_such_name:
+    def of_verdict(cls, given: Lease | HostWait) -> Failure:
+        """The failure of rows whose server, or whose host of a group, gets no more requests."""
+        if given.is_no_such_name:
             return cls(ErrorKind.DNS, "the resolver reported repeatedly that the name does not exist")
-        kind, message = _VERDICT_FAILURES[lease.verdict]
-        return cls(kind, f"{message}: {lease.said}" if lease.said else message)
+        kind, message = _VERDICT_FAILURES[given.verdict]
+        return cls(kind, f"{message}: {given.said}" if given.said else message)
 
     @classmethod
     def of_ban(cls) -> Failure:

@@ -230,6 +230,10 @@ class RobotsGate:
         elif result is not None and result.kind not in _UNREACHED:
             self._known[server] = _Known(None, str(result.status or result.kind))
 
+    def take_back(self, request: RobotsRequest) -> list[Row]:
+        """Its server may not be asked any more, or not now: the rows held for it; nothing is known of the file."""
+        return self._held.pop(request.server, [])
+
     def recall(self, request: RobotsRequest) -> list[Row]:
         """The rows held for a file that another task has fetched meanwhile; none: it must be requested."""
         self._recall(request.server)

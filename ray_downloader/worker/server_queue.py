@@ -17,10 +17,19 @@ from itertools import count, islice
 from ray_downloader.errors import ErrorKind
 from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.politeness.leases.pacer import LeasePacer
-from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
+from ray_downloader.politeness.messages import (
+    HostWait,
+    Lease,
+    LeaseRequest,
+    Outcome,
+    ProbeUrl,
+    Verdict,
+    WaitReason,
+)
 from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, stops_its_holder
 from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
 from ray_downloader.worker.evidence import FaultJudge
+from ray_downloader.worker.parked_hosts import ParkedHosts
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.row import Row
@@ -91,6 +100,9 @@ class ServerQueue:
         self._robots: dict[RobotsRequest, None] = {}
         self._deferred: list[tuple[float, int, Work]] = []
         self._held: list[tuple[Row, Failure, float]] = []
+        self._parked = ParkedHosts()
+        #: Hosts about which the lease was requested that has not arrived yet.
+        self._asked: tuple[str, ...] = ()
         self._served: dict[str, Route] = {}
         self._new_controls: list[str] = []
         self._controlled_at_s = float("-inf")
@@ -143,31 +155,36 @@ class ServerQueue:
     @property
     def is_idle(self) -> bool:
         """Whether it has nothing to do until it gets work: nothing waits, is in flight, or is to be reported."""
-        return not (self or self.in_flight or self._outcomes or self.is_requesting) and self.wake_at_s == NEVER
+        has_work = bool(self) or bool(self._parked)
+        return not (has_work or self.in_flight or self._outcomes or self.is_requesting) and self.wake_at_s == NEVER
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
     def add(self, row: Row) -> None:
         """Add a row that may be fetched at once."""
-        self._fresh.append(row)
+        if not self._parked.takes(row):
+            self._fresh.append(row)
         self.wake_at_s = 0.0
 
     def add_file(self, request: RobotsRequest) -> None:
         """Add the request for a file for which rows of its server wait."""
-        self._files.append(request)
-        self._robots[request] = None
+        if not self._parked.takes(request):
+            self._files.append(request)
+            self._robots[request] = None
         self.wake_at_s = 0.0
 
     def add_first(self, work: Work) -> None:
         """Add work in progress, such as a further hop."""
-        self._first.append(work)
-        self._note_robots(work)
+        if not self._parked.takes(work):
+            self._first.append(work)
+            self._note_robots(work)
         self.wake_at_s = 0.0
 
     def add_deferred(self, work: Work, not_before_s: float) -> None:
         """Add work that failed and may be retried from then on."""
-        heapq.heappush(self._deferred, (not_before_s, next(self._order), work))
-        self._note_robots(work)
+        if not self._parked.takes(work):
+            heapq.heappush(self._deferred, (not_before_s, next(self._order), work))
+            self._note_robots(work)
         self.wake_at_s = 0.0
 
     def _note_robots(self, work: Work) -> None:
@@ -215,10 +232,10 @@ class ServerQueue:
         """Accept a URL that was served to another task."""
         self._served.setdefault(route.server, route)
 
-    def control_served(self, sent_s: float) -> None:
+    def control_served(self, sent_s: float, host: str) -> None:
         """A URL that was served before was served again."""
         self._is_comparing = False
-        self.judge.notice_control((work for _, _, work in self._deferred if isinstance(work, Row)), sent_s)
+        self.judge.notice_control((work for _, _, work in self._deferred if isinstance(work, Row)), sent_s, host)
 
     def control_failed(self) -> None:
         """A URL that was served before failed, like rows before it: their server is at fault."""
@@ -250,20 +267,56 @@ class ServerQueue:
         self._fresh = deque(row for row in self._fresh if row.server != server)
         return taken
 
-    def take_rows_of(self, hosts: Collection[str]) -> list[Row]:
-        """Remove and return the rows whose next request would go to one of these hosts."""
+    def take_work_of(self, hosts: Collection[str]) -> list[Row | RobotsRequest]:
+        """Remove and return what would next be sent to one of these hosts."""
 
         def is_of(work: Work) -> bool:
-            return isinstance(work, Row) and work.route is not None and work.route.server in hosts
+            return not isinstance(work, ControlRequest) and work.route is not None and work.route.server in hosts
 
         deferred, held = (one for _, _, one in self._deferred), (one for one, _, _ in self._held)
-        everything = [*self._first, *self._fresh, *deferred, *held]
+        everything = [*self._first, *self._fresh, *self._files, *deferred, *held, *self._parked.take_of(hosts)]
         self._first = deque(one for one in self._first if not is_of(one))
         self._fresh = deque(one for one in self._fresh if not is_of(one))
         self._deferred = [entry for entry in self._deferred if not is_of(entry[2])]
+        self._files = deque(one for one in self._files if not is_of(one))
         self._held = [held for held in self._held if not is_of(held[0])]
+        self._robots = {request: None for request in self._robots if not is_of(request)}
         heapq.heapify(self._deferred)
-        return [one for one in everything if isinstance(one, Row) and is_of(one)]
+        return [one for one in everything if not isinstance(one, ControlRequest) and is_of(one)]
+
+    # -- hosts of a group that cannot be reached --------------------------------------------------------------------
+
+    def take_lost(self) -> list[tuple[Row | RobotsRequest, HostWait]]:
+        """The work of hosts that were given up, which is removed."""
+        return self._parked.take_lost()
+
+    def _heed_hosts(self, waits: tuple[HostWait, ...], now_s: float) -> None:
+        """Park and free work as the budget says."""
+        freed, probes = self._parked.update(waits, self._asked, now_s)
+        self._asked = ()
+        for work in freed:
+            if isinstance(work, RobotsRequest):
+                self.add_file(work)
+            elif work.failure is None:
+                self.add(work)
+            else:
+                self.add_deferred(work, work.not_before_s)
+        if waits:
+            self._park()
+        for work in probes:
+            self._first.appendleft(work)
+            self._note_robots(work)
+
+    def _park(self) -> None:
+        """Set aside what waits for hosts that cannot be reached."""
+        takes = self._parked.takes
+        self._first = deque(work for work in self._first if not takes(work))
+        self._fresh = deque(row for row in self._fresh if not takes(row))
+        self._files = deque(request for request in self._files if not takes(request))
+        self._deferred = [entry for entry in self._deferred if not takes(entry[2])]
+        heapq.heapify(self._deferred)
+        waiting = {*self._first, *self._files, *(work for _, _, work in self._deferred)}
+        self._robots = {request: None for request in self._robots if request in waiting}
 
     # -- rows that a 403 refused -----------------------------------------------------------------------------------
 
@@ -382,6 +435,7 @@ class ServerQueue:
             work.is_probe = is_probe
         elif isinstance(work, RobotsRequest):
             del self._robots[work]
+        self._parked.sent(work)
         self.judge.spacing.started(now_s)
         return work
 
@@ -497,7 +551,8 @@ class ServerQueue:
         """
         if self.verdict in FINAL_VERDICTS:
             held = (row for row, _, _ in self._held)
-            work = [*self._first, *self._fresh, *self._files, *(one for _, _, one in self._deferred), *held]
+            deferred = (one for _, _, one in self._deferred)
+            work = [*self._first, *self._fresh, *self._files, *deferred, *held, *self._parked.take_all()]
             self._first.clear()
             self._files.clear()
             self._fresh.clear()
@@ -549,7 +604,7 @@ class ServerQueue:
         is_last = not (self._fresh or self._deferred or any(isinstance(work, Row) for work in self._first))
         for row, _, _ in self._held if is_last and not self.is_troubled else ():
             row.attempt += 1
-        for _, _, work in self._deferred:
+        for work in (*(one for _, _, one in self._deferred), *self._parked.rows()):
             if isinstance(work, Row):
                 self.judge.give_back(work)
 
@@ -564,14 +619,15 @@ class ServerQueue:
         outcomes = tuple(outcome.aged(now_s - at_s) for at_s, outcome in self._outcomes)
         self._outcomes.clear()
         controls, self._new_controls = tuple(self._new_controls), []
+        self._asked = self._parked.due(now_s) if self._may_start else ()
         return LeaseRequest(
-            self.budget, self._holder, wanted, in_flight, unused, outcomes, self.crawl_delay_s, controls
+            self.budget, self._holder, wanted, in_flight, unused, outcomes, self.crawl_delay_s, controls, self._asked
         )
 
     def _has_reason_to_request(self, now_s: float) -> bool:
         if self._pacer.needs_renewal(now_s, self._wanted(now_s), self.in_flight):
             return True
-        if self._unused and not self._may_start:
+        if (self._unused and not self._may_start) or (self._may_start and self._parked.due(now_s)):
             return True
         return bool(self._outcomes) and (
             self._waits_for_news(now_s) or now_s >= self._reported_at_s + REPORT_INTERVAL_S
@@ -598,6 +654,7 @@ class ServerQueue:
         if self._awaits_stale_lease or not self._may_start:
             self._awaits_stale_lease = False
             self._unused += self._pacer.give_back()
+        self._heed_hosts(lease.hosts, now_s)
         self._request_again_at_s = now_s + (lease.request_again_in_s if not lease.permits else 0.0)
         self.wake_at_s = 0.0
 
@@ -606,14 +663,19 @@ class ServerQueue:
         has_news = bool(self._outcomes) and not self.is_requesting
         report_at_s = self._reported_at_s + REPORT_INTERVAL_S if has_news else NEVER
         is_waiting = self.is_requesting and not self._pacer.left(now_s)
-        start_at_s = NEVER if is_waiting or not self._may_start else self.next_start_s(now_s)
+        start_at_s = NEVER if is_waiting or not self._may_start else self._next_sent_s(now_s)
         ask_at_s = NEVER
         if not self.is_requesting:
             ask_at_s = self._pacer.next_request_s(now_s, self._wanted(now_s), self.in_flight)
+            ask_at_s = min(ask_at_s, self._parked.next_s if self._may_start else NEVER)
         return min(report_at_s, start_at_s, ask_at_s)
 
     def next_start_s(self, now_s: float) -> float:
-        """The earliest time at which a request could start, as far as known; `NEVER` if nothing waits for it.
+        """The earliest time at which a request could start, as far as known; `NEVER` if nothing waits for it."""
+        return min(self._next_sent_s(now_s), self._parked.next_s)
+
+    def _next_sent_s(self, now_s: float) -> float:
+        """The same, without regard to hosts that cannot be reached.
 
         Rows whose server was given up are settled now, however long the server would have been left alone.
         """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.simulation.generate import WIDER_FROM, widened, world_of
+from tests.simulation.generate import GROUPED_FROM, WIDER_FROM, grouped, widened, world_of
 from tests.simulation.invariants import breaches
 from tests.simulation.printing import source_of
 from tests.simulation.shrink import shrunk
@@ -39,6 +39,8 @@ def world_of_seed(seed: int) -> World:
     """The world that a number stands for."""
     rng = random.Random(seed)
     world = world_of(rng)
+    if seed >= GROUPED_FROM:
+        return grouped(world, rng)
     return widened(world, rng) if seed >= WIDER_FROM else world
 
 

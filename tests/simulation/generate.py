@@ -47,6 +47,8 @@ from tests.simulation.world import (
 T = TypeVar("T")
 #: Numbers from here on stand for worlds with more behaviours.
 WIDER_FROM = 100_000
+#: ... and from here on for worlds with groups of servers, or with quotas that say how long they last.
+GROUPED_FROM = 1_000_000
 PATIENCE_S = (60.0, 120.0, 240.0)
 
 
@@ -84,6 +86,34 @@ def widened(world: World, rng: random.Random) -> World:
     for add in rng.sample([_odd_headers, _scattered_refusals, _own_waits, _unreachable_urls, _odd_statuses], 2):
         world = add(world, rng)
     return _known_to_servers(world) if rng.random() < 0.3 else world
+
+
+def grouped(world: World, rng: random.Random) -> World:
+    """The same world, in which servers share a budget, or say how long their minute still lasts."""
+    for add in rng.choice([(_group,), (_quota,), (_group, _quota)]):
+        world = add(world, rng)
+    return world
+
+
+def _group(world: World, rng: random.Random) -> World:
+    """Two servers at least, where there are so many, and at times one of them that cannot be reached for a while."""
+    members = sorted(rng.sample(range(len(world.servers)), rng.randint(min(2, len(world.servers)), len(world.servers))))
+    rules = [{"server": world.servers[number].name, "group": "farm"} for number in members]
+    servers = list(world.servers)
+    if rng.random() < 0.6:
+        kind, lasts_s = rng.choice(_LOST_KINDS), rng.choice([40.0, 150.0, FOREVER])
+        start_s, after_s = rng.choice([0.0, 2.0]), rng.choice([0.05, 20.0])
+        trouble = Trouble(start_s, start_s + lasts_s, kind, None, after_s)
+        servers[members[0]] = replace(servers[members[0]], troubles=(trouble,))
+    return replace(world, servers=tuple(servers), politeness={**world.politeness, "rules": rules})
+
+
+def _quota(world: World, rng: random.Random) -> World:
+    quota = Window(rng.choice([10, 25]), 60.0, rng.random() < 0.5, False, rng.choice([429, 503]), "rest")
+    servers = list(world.servers)
+    number = rng.randrange(len(servers))
+    servers[number] = replace(servers[number], limits=(quota,), troubles=())
+    return replace(world, servers=tuple(servers))
 
 
 def _known_to_servers(world: World) -> World:

@@ -94,19 +94,30 @@ def no_rate_is_exceeded(run: Run) -> Iterator[str]:
     """In any window of w seconds a server sees at most `ceiling * w + burst` requests, also across restarts."""
     burst = int(run.world.politeness.get("burst", 1))  # type: ignore[call-overload]
     ceiling_rps = oracle.ceiling_rps(run.world)
-    for server, log in zip(run.world.servers, run.arrivals, strict=True):
+    for budget, log in _logs(run).items():
         excess, at_s = widest_excess([arrival.at_s for arrival in log], ceiling_rps)
         if excess > burst + _ROUNDING:
-            yield f"{server.name} saw {excess:.2f} requests more than {ceiling_rps:g}/s until {at_s:.2f} s"
+            yield f"{budget} saw {excess:.2f} requests more than {ceiling_rps:g}/s until {at_s:.2f} s"
+
+
+def _logs(run: Run) -> dict[str, list[Arrival]]:
+    """What came to the servers of each budget, in order."""
+    return {
+        budget: sorted((one for number in members for one in run.arrivals[number]), key=lambda one: one.at_s)
+        for budget, members in run.world.budgets().items()
+    }
 
 
 def no_more_connections_than_allowed(run: Run) -> Iterator[str]:
     """At most `max_connections` requests are under way at a server."""
     most = int(run.world.politeness.get("max_connections", MAX_CONNECTIONS))  # type: ignore[call-overload]
-    for server, log in zip(run.world.servers, run.arrivals, strict=True):
-        worst = max(log, key=lambda arrival: arrival.open, default=None)
-        if worst is not None and worst.open > most:
-            yield f"{server.name} had {worst.open} requests at once at {worst.at_s:.2f} s"
+    for budget, log in _logs(run).items():
+        under_way: list[Arrival] = []
+        for arrival in log:
+            under_way = [*(one for one in under_way if one.ended_s > arrival.at_s), arrival]
+            if len(under_way) > most:
+                yield f"{budget} had {len(under_way)} requests at once at {arrival.at_s:.2f} s"
+                break
 
 
 def every_retry_after_is_kept(run: Run) -> Iterator[str]:

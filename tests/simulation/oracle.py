@@ -7,6 +7,7 @@ limit, waits out what passes, and gives a server up only where it never comes ba
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import kind_of_status
@@ -66,7 +67,7 @@ _PASSING = frozenset({429, 500, 502, 503, 504, 520, 509, 420, 202})
 def ends_of(world: World, number: int) -> Ends:
     """How the row may end: error kinds, or `IMAGE`."""
     row = world.rows[number]
-    ends = _ends_at(world, row.server, row.fate)
+    ends = _ends_at(world, row.server, row.fate) | _ends_by_fellows(world, row.server)
     if row.mirror is not None and ends != _IMAGE:
         others = _ends_at(world, *row.mirror) | (ends & REFUSED if row.mirror[0] == row.server else frozenset())
         may_turn = ends - {IMAGE, "opted_out"}
@@ -86,6 +87,21 @@ def _ends_at(world: World, server: int, fate: Fate) -> Ends:
     starts_s = [trouble.start_s for trouble in world.servers[server].troubles if trouble.end_s == FOREVER]
     banned = ends & {"ignored_server"}
     return verdict | banned if min(starts_s, default=0.0) == 0 else ends | verdict
+
+
+def _ends_by_fellows(world: World, server: int) -> Ends:
+    """What rows of servers that share a budget may end with, where one of them refuses for long.
+
+    They are one service, so the others' rows may be refused with it, and its own while others are served.
+    """
+    fellows = world.fellows(server)
+    troubles = (trouble for number in fellows for trouble in world.servers[number].troubles)
+    refusals = (one for one in troubles if one.how not in {ErrorKind.DNS, ErrorKind.CONNECT})
+    long = [one for one in refusals if one.end_s - one.start_s >= LONG_SHARE * _patience_s(world, one)]
+    if len(fellows) == 1 or not long:
+        return frozenset()
+    kinds = (_kinds_of_status(one.how) if isinstance(one.how, int) else {str(one.how)} for one in long)
+    return REFUSED.union(DEAD, *kinds)
 
 
 def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
@@ -266,15 +282,24 @@ def ceiling_rps(world: World) -> float:
 
 def bound_s(world: World) -> float:
     """How long a polite client that knows every limit needs; servers are asked side by side."""
-    loads = defaultdict(float)
+    loads: defaultdict[int, float] = defaultdict(float)
     for row in world.rows:
         for server, requests in _requests(row):
             loads[server] += requests
-    busiest_s = max(
-        (load / _rate_rps(world, world.servers[server]) + _waits_s(world, server) for server, load in loads.items()),
-        default=0.0,
+    budgets = (
+        _busy_s(world, {number: loads[number] for number in members if loads[number]})
+        for members in world.budgets().values()
     )
-    return busiest_s + _faults_s(world)
+    return max(budgets, default=0.0) + _faults_s(world)
+
+
+def _busy_s(world: World, loads: Mapping[int, float]) -> float:
+    """How long a client needs for one server, or for those that share a budget."""
+    if not loads:
+        return 0.0
+    rate_rps = min(_rate_rps(world, world.servers[number]) for number in loads)
+    requests = sum(loads.values())
+    return requests / rate_rps + sum(_waits_s(world, number) for number in loads)
 
 
 def _requests(row: Row) -> list[tuple[int, float]]:
@@ -334,6 +359,9 @@ def _waits_s(world: World, number: int) -> float:
         waits_s += _asked_s(getattr(limit, "retry_after", None)) + (limit.seconds if isinstance(limit, Window) else 0)
     header_s = max((_asked_s(value) for name, value in server.headers if name == "Retry-After"), default=0.0)
     waits_s += header_s * RUNS_OF_REFUSALS * len([*server.troubles, *server.limits])  # also on refusals
+    refusing = [row.fate for row in world.rows if row.server == number and isinstance(row.fate, Says)]
+    waits_s += header_s * sum(min(fate.times, MAX_ATTEMPTS) for fate in refusing if fate.status >= 500)
+    waits_s += header_s * server.robots.fails
     slow_s = [row.fate.seconds for row in world.rows if row.server == number and isinstance(row.fate, Slow)]
     timeout_s = float(world.network.get("request_timeout_s", 300.0))  # type: ignore[arg-type]
     waits_s += sum(one if one <= timeout_s else MAX_ATTEMPTS * timeout_s for one in slow_s)

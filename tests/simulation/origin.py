@@ -6,6 +6,7 @@ The log is what politeness is judged by: the server's own clock and nobody else'
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -262,7 +263,14 @@ class _WindowLimiter:
         is_over = len(times) >= limit.requests
         if not is_over or limit.counts_refused:
             times.append(now_s)
-        return (limit.status, limit.retry_after) if is_over else None
+        return (limit.status, self._retry_after(now_s)) if is_over else None
+
+    def _retry_after(self, now_s: float) -> str | None:
+        if self._limit.retry_after != "rest":
+            return self._limit.retry_after
+        seconds = self._limit.seconds
+        frees_s = (now_s // seconds + 1) * seconds if self._limit.is_calendar else self._times[0] + seconds
+        return str(math.ceil(frees_s - now_s))
 
 
 class _ConnectionLimiter:

@@ -620,6 +620,59 @@ def test_a_banned_host_of_a_group_is_that_host_alone() -> None:
     assert Counter(run.settled[f"{number}.0"][0] for number in range(60, 120)) == {"": 60}
 
 
+def a_group(first: Server, *others: Server, **given: object) -> World:
+    """The first of these servers, which share a budget, has 30 rows, each other 60."""
+    rules = [{"server": server.name, "group": "farm"} for server in (first, *others)]
+    listed = rows(30) + tuple(row for number in range(len(others)) for row in rows(60, server=number + 1))
+    politeness = {"rules": rules, **given.pop("politeness", {})}  # type: ignore[dict-item]
+    return World((first, *others), listed, politeness=politeness, **given)  # type: ignore[arg-type]
+
+
+def kinds_of_group(run: Run) -> tuple[Counter[str], Counter[str]]:
+    """How the rows of its first server ended, and those of the others."""
+    ends = [run.settled[f"{number}.0"][0] for number in range(len(run.world.rows))]
+    return Counter(ends[:30]), Counter(ends[30:])
+
+
+@pytest.mark.parametrize("robots", ["ignore", "delay", "obey"])
+@pytest.mark.parametrize(
+    ("kind", "end"), [(ErrorKind.DNS, "dns"), (ErrorKind.CONNECT, "server_dead")], ids=["dns", "connect"]
+)
+def test_a_host_of_a_group_that_is_gone_is_given_up_by_itself(kind: ErrorKind, end: str, robots: str) -> None:
+    """Its rows were requested again and again as fast as the group allowed, and the run never ended."""
+    gone = Server("h0.example", troubles=(Trouble(0.0, FOREVER, kind),))
+    run = held(a_group(gone, Server("h1.example"), politeness={"robots": robots}))
+    assert kinds_of_group(run) == ({end: 30}, {"": 60})
+    assert len(run.arrivals[0]) < 40
+    assert run.seconds < 200.0
+
+
+@pytest.mark.parametrize("task_seconds", [60.0, 5.0])
+@pytest.mark.parametrize("lasts_s", [40.0, 100.0])
+@pytest.mark.parametrize("after_s", [0.05, 20.0], ids=["refused", "silent"])
+def test_a_host_of_a_group_that_comes_back_loses_nothing(after_s: float, lasts_s: float, task_seconds: float) -> None:
+    back = Server("h0.example", troubles=(Trouble(0.0, lasts_s, ErrorKind.CONNECT, None, after_s),))
+    run = held(a_group(back, Server("h1.example"), task_seconds=task_seconds))
+    assert kinds_of_group(run) == ({"": 30}, {"": 60})
+    assert max(arrival.at_s for arrival in run.arrivals[1]) < 30.0, "the others do not wait for it"
+
+
+def test_hosts_of_a_group_are_given_up_one_by_one() -> None:
+    gone = (Server("h0.example", troubles=(Trouble(0.0, FOREVER, ErrorKind.DNS),)),)
+    gone += (Server("h1.example", troubles=(Trouble(0.0, FOREVER, ErrorKind.CONNECT),)),)
+    run = held(a_group(*gone, Server("h2.example"), faults=(ActorRestarted(20.0), WorkerKilled(30.0))))
+    assert kinds_of_group(run) == ({"dns": 30}, {"server_dead": 60, "": 60})
+
+
+@pytest.mark.parametrize("action", ["ban", "pause"])
+def test_an_order_for_a_host_of_a_group_is_one_for_its_robots_txt(action: Literal["ban", "pause"]) -> None:
+    """Only its pictures were not requested any more."""
+    faults = (Ordered(1.0, action, 0), *([Ordered(90.0, "resume", 0)] if action == "pause" else []))
+    failing = Server("h0.example", robots=Robots(404, fails=3))
+    run = held(a_group(failing, Server("h1.example"), faults=faults, politeness={"robots": "obey"}))
+    assert kinds_of_group(run) == ({"ignored_server" if action == "ban" else "": 30}, {"": 60})
+
+
 def test_permits_that_lapse_do_not_eat_the_requests_of_a_day() -> None:
     rule = {"server": "a.example", "max_requests_per_day": 60}
     run = held(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Any, Literal
 
 from ray_downloader.errors import ErrorKind
 
@@ -118,6 +119,7 @@ class Window:
 
     Args:
         counts_refused: A refused request counts as well.
+        retry_after: "rest": until the next one will be answered.
     """
 
     requests: int
@@ -293,6 +295,19 @@ class World:
     network: dict[str, object] = field(default_factory=dict)
     runs: int = 12
     chance: int = 0
+
+    def budgets(self) -> dict[str, list[int]]:
+        """The numbers of the servers that share each budget, as the rules say."""
+        rules: Any = self.politeness.get("rules", ())
+        found: dict[str, list[int]] = {}
+        for number, server in enumerate(self.servers):
+            groups = [rule["group"] for rule in rules if "group" in rule and fnmatchcase(server.name, rule["server"])]
+            found.setdefault((groups or [server.name])[0], []).append(number)
+        return found
+
+    def fellows(self, server: int) -> list[int]:
+        """The numbers of the servers with which one shares its budget, itself among them."""
+        return next(members for members in self.budgets().values() if server in members)
 
     def url(self, number: int) -> str:
         """The URL of a row."""

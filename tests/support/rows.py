@@ -20,5 +20,9 @@ def a_row(url: str = "http://a.example/1.jpg", number: int = 0, mirrors: tuple[s
     return row
 
 
+#: The host of `rows_of`.
+HOST = "a.example"
+
+
 def rows_of(count: int) -> list[Row]:
-    return [a_row(f"http://a.example/{number}.jpg", number) for number in range(count)]
+    return [a_row(f"http://{HOST}/{number}.jpg", number) for number in range(count)]

@@ -62,6 +62,11 @@ def stops_its_holder(outcome: Outcome) -> bool:
     return not outcome.is_odd and (_is_refusal(outcome) or is_crowded)
 
 
+def is_unreached(outcome: Outcome) -> bool:
+    """Whether its host has no address, or accepts no connection."""
+    return outcome.kind in _UNREACHED
+
+
 def evidence_of(outcome: Outcome, *, are_others_open: bool) -> Evidence:  # noqa: PLR0911 - a table, one line per case
     """Classify one answer.
 
@@ -81,6 +86,6 @@ def evidence_of(outcome: Outcome, *, are_others_open: bool) -> Evidence:  # noqa
         return Evidence.REFUSED
     if is_forbidden:
         return Evidence.FORBIDDEN
-    if kind in _UNREACHED:
+    if is_unreached(outcome):
         return Evidence.UNREACHED
     return Evidence.FAILED if kind in _TROUBLE else Evidence.ANSWERED

@@ -9,6 +9,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.messages import Outcome
 from ray_downloader.politeness.server.events import Event
 from ray_downloader.politeness.server.evidence import Evidence, evidence_of, wait_asked_for_s
+from ray_downloader.politeness.server.group_hosts import GroupHosts
 from ray_downloader.politeness.server.patience import Patience
 
 #: A connection that failed to be made shows the server's limit only if others were answered so shortly before.
@@ -21,15 +22,15 @@ class OutcomeReader:
     Args:
         patience: Knows of outages, and learns that the server answers.
         is_limited: Whether there is a limit on its rate.
-        is_one_host: A group is many hosts: one that is down says nothing about the others.
+        hosts: Those of a group: one that cannot be reached says nothing about the others.
     """
 
-    __slots__ = ("_answered_s", "_is_limited", "_is_one_host", "_patience", "open_elsewhere")
+    __slots__ = ("_answered_s", "_hosts", "_is_limited", "_patience", "open_elsewhere")
 
-    def __init__(self, patience: Patience, *, is_limited: bool, is_one_host: bool) -> None:
+    def __init__(self, patience: Patience, *, is_limited: bool, hosts: GroupHosts | None = None) -> None:
         self._patience = patience
         self._is_limited = is_limited
-        self._is_one_host = is_one_host
+        self._hosts = hosts
         self._answered_s = -math.inf
         #: Connections of the other workers, as far as they were reported.
         self.open_elsewhere = 0
@@ -62,9 +63,10 @@ class OutcomeReader:
         return max(outcome.connections, 1) + self.open_elsewhere
 
     def _evidence_of(self, outcome: Outcome, sent_s: float) -> Evidence:
-        is_other_answered = outcome.kind is ErrorKind.RESET or self._answered_s >= sent_s - OTHERS_ANSWERED_S
+        answered_s = self._answered_s if self._hosts is None else self._hosts.answered_s(outcome.host)
+        is_other_answered = outcome.kind is ErrorKind.RESET or answered_s >= sent_s - OTHERS_ANSWERED_S
         evidence = evidence_of(outcome, are_others_open=self.open_with(outcome) > 1 and is_other_answered)
-        if evidence is Evidence.UNREACHED and (self._patience.is_outage or not self._is_one_host):
+        if evidence is Evidence.UNREACHED and (self._patience.is_outage or self._hosts is not None):
             return Evidence.NOTHING
         if self._patience.is_outage and evidence is Evidence.FAILED and outcome.http_status is None:
             return Evidence.NOTHING

@@ -27,6 +27,7 @@ from ray_downloader.politeness.server.connections import Connections
 from ray_downloader.politeness.server.controls import Controls
 from ray_downloader.politeness.server.events import Consequence, Event
 from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, Evidence
+from ray_downloader.politeness.server.group_hosts import GroupHosts
 from ray_downloader.politeness.server.lessons import Lessons
 from ray_downloader.politeness.server.name_watch import NameWatch
 from ray_downloader.politeness.server.noise import RefusalNoise
@@ -76,9 +77,9 @@ class ServerState:
         self._allocator = LeaseAllocator(now_s)
         self._patience = Patience(policy.patience_s, now_s)
         self._condition = ServerCondition(policy.dead_probe_delays_s, self._patience, now_s)
-        self._reader = OutcomeReader(
-            self._patience, is_limited=self._rate is not None, is_one_host=policy.group is None
-        )
+        #: Of a group, whose hosts may be unreachable one by one.
+        self._hosts = GroupHosts(policy.dead_probe_delays_s, policy.patience_s) if policy.group else None
+        self._reader = OutcomeReader(self._patience, is_limited=self._rate is not None, hosts=self._hosts)
         self._connections = Connections(policy.max_connections, now_s)
         self._controls = Controls()
         self._opt_out = OptOutBreaker()
@@ -105,16 +106,18 @@ class ServerState:
         verdict = self.verdict(now_s)
         is_open = verdict is Verdict.OPEN and request.wanted > 0
         lease = self._offer(request, now_s) if is_open else self._refuse(request, verdict, now_s)
-        return self._explained(lease, holder_name(request), now_s)
+        return self._explained(lease, request, now_s)
 
     def hold(self, request: LeaseRequest, wait_s: float, now_s: float, rng: random.Random) -> Lease:
         """Process a worker's message but grant no permit: an outage of our own network lasts."""
         self._take_in(request, now_s, rng)
         lease = self._allocator.refuse(request, wait_s, Verdict.PAUSED, now_s)
-        return self._explained(lease, holder_name(request), now_s)
+        return self._explained(lease, request, now_s)
 
     def _take_in(self, request: LeaseRequest, now_s: float, rng: random.Random) -> None:
         self._patience.note_pause(self._ordered is Verdict.PAUSED, now_s)
+        if self._hosts:
+            self._hosts.note_pause(self._ordered is Verdict.PAUSED, now_s)
         self._allocator.receive(request, now_s)
         self._reader.open_elsewhere = self._allocator.in_flight - request.in_flight
         self._day_requests.note_report(request, holder_name(request), now_s)
@@ -131,6 +134,8 @@ class ServerState:
     def _know_controls(self, urls: Iterable[str]) -> None:
         self._controls.add(urls)
         self._condition.knows_control = bool(self._controls.urls)
+        if self._hosts:
+            self._hosts.know_served(self._controls.urls)
 
     def _learn(self, outcome: Outcome, now_s: float, rng: random.Random) -> None:
         ended_s = now_s - outcome.age_s
@@ -144,6 +149,8 @@ class ServerState:
         self._name.observe(is_no_such_name=is_no_such_name, ended_s=ended_s)
         self._take_hint(outcome, ended_s)
         self._judge(outcome, now_s, rng)
+        if self._hosts and outcome.host:
+            self._hosts.observe(outcome, now_s)
         if outcome.kind is None:
             self._on_success(outcome, ended_s)
 
@@ -199,6 +206,8 @@ class ServerState:
     def note_idle(self, is_idle: bool, now_s: float) -> None:
         """Record whether the run has nothing else to do: only then does the patience with this server run out."""
         self._patience.note_idle(is_idle, now_s)
+        if self._hosts:
+            self._hosts.note_idle(is_idle, now_s)
 
     def note_outage(self, is_outage: bool, now_s: float) -> bool:
         """Record whether our own network is down: until it works again, silence reveals nothing about this server.
@@ -210,6 +219,8 @@ class ServerState:
         if is_new:
             self._patience.note_outage(is_outage, now_s)
             self._condition.probe_now(now_s)
+            if self._hosts:
+                self._hosts.note_outage(is_outage, now_s)
         return is_new
 
     def forget(self, holder: str) -> bool:
@@ -234,7 +245,8 @@ class ServerState:
 
     def is_at_rest(self, now_s: float) -> bool:
         """Whether only a message of a worker or an order changes it, and neither time nor the condition of the run."""
-        return not self._allocator.in_flight and not self._condition.is_trouble and self.wait(now_s) is None
+        is_trouble = self._condition.is_trouble or (self._hosts is not None and self._hosts.is_trouble)
+        return not self._allocator.in_flight and not is_trouble and self.wait(now_s) is None
 
     @property
     def ordered_rps(self) -> float | None:
@@ -269,6 +281,10 @@ class ServerState:
             return Wait(reason, now_s + pause_s if pause_s > 0 else None, self._condition.said)
         return self._slow_wait(now_s)
 
+    def host_waits(self, now_s: float) -> dict[str, Wait]:
+        """Why single hosts of a group get no requests now."""
+        return {host: Wait(*why) for host, why in (self._hosts.reasons(now_s) if self._hosts else {}).items()}
+
     def _slow_wait(self, now_s: float) -> Wait | None:
         """The wait for a limit that is used up, or for a long delay."""
         hint_s, quota_s = self._hint_pause_s(now_s), self._quota_pause_s(now_s)
@@ -282,12 +298,7 @@ class ServerState:
 
     @property
     def _is_name_gone(self) -> bool:
-        return self._may_park and self._name.is_gone
-
-    @property
-    def _may_park(self) -> bool:
-        """A group is many hosts: one that is down says nothing about the others."""
-        return self._policy.group is None
+        return self._hosts is None and self._name.is_gone
 
     def _pause_s(self, now_s: float) -> float:
         """How long nothing may be sent; 0: sending is allowed."""
@@ -324,8 +335,9 @@ class ServerState:
             self._day_requests.granted(holder_name(request), lease.permits, now_s + lease.valid_s)
         return replace(lease, is_probe=is_probe and lease.permits > 0)
 
-    def _explained(self, lease: Lease, holder: str, now_s: float) -> Lease:
+    def _explained(self, lease: Lease, request: LeaseRequest, now_s: float) -> Lease:
         """The lease with what its holder should know about the server."""
+        holder = holder_name(request)
         wait = None if lease.permits else self.wait(now_s)
         return replace(
             lease,
@@ -336,6 +348,7 @@ class ServerState:
             controls=self._controls.urls,
             is_no_such_name=self._is_name_gone,
             connections_elsewhere=self._allocator.held_by_others(holder),
+            hosts=self._hosts.waits(request.hosts, holder, now_s) if self._hosts else (),
         )
 
     def _terms(self, now_s: float) -> Terms:

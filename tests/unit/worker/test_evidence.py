@@ -16,7 +16,7 @@ from ray_downloader.worker.evidence import (
 )
 from ray_downloader.worker.request_policy import Failure
 from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
-from tests.support.rows import rows_of
+from tests.support.rows import HOST, rows_of
 
 THROTTLED = Failure(ErrorKind.HTTP_429, "", 429)
 BUSY = Failure(ErrorKind.HTTP_5XX, "", 503)
@@ -51,7 +51,7 @@ def test_a_lonely_refusal_is_charged_when_others_were_served_after_it() -> None:
     judge, (odd, *_) = FaultJudge(), rows_of(2)
     assert fail(judge, odd, THROTTLED) is Fault.SERVER
     assert odd.attempt == 1
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     judge.review(odd)
     assert (odd.is_odd, odd.attempt) == (True, 2)
     assert judge.judge(odd, THROTTLED, 0.0) is Fault.ROW
@@ -64,7 +64,7 @@ def test_the_more_rows_are_refused_the_more_refusals_make_a_row_odd(others_refus
     """At a limit that refuses every other request, a row meets several refusals in a row by chance."""
     judge, (odd, *others) = FaultJudge(), rows_of(102)
     for number in range(10):
-        judge.notice_served(float(number))
+        judge.notice_served(float(number), HOST)
     for other in others[:others_refused]:
         judge.judge(other, THROTTLED, 20.0)
     needed = 0
@@ -87,7 +87,7 @@ def test_an_answer_to_what_was_asked_before_a_failure_says_nothing_of_it() -> No
     """A server that goes away still answers what it was asked for: its rows were taken for odd, and lost."""
     judge, (row, other) = FaultJudge(), rows_of(2)
     assert judge.judge(row, GONE, 10.0) is Fault.SERVER
-    judge.notice_served(9.5)
+    judge.notice_served(9.5, HOST)
     judge.review(row)
     assert (row.is_odd, row.attempt) == (False, 1)
     assert judge.judge(other, SLOW, 10.5) is Fault.ROW
@@ -113,7 +113,7 @@ def test_rows_refused_together_owe_nothing_once_the_server_is_back() -> None:
     judge, rows = FaultJudge(), rows_of(3)
     for row in rows:
         assert fail(judge, row, THROTTLED) is Fault.SERVER
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     for row in rows:
         judge.review(row)
     assert [(row.is_odd, row.attempt) for row in rows] == [(False, 1)] * 3
@@ -156,7 +156,7 @@ def test_success_between_failures_starts_the_count_anew() -> None:
     judge, rows = FaultJudge(), rows_of(2 * SERVERS_FAULT_ROWS)
     for number, row in enumerate(rows):
         if number == SERVERS_FAULT_ROWS - 1:
-            judge.notice_served(1.0)
+            judge.notice_served(1.0, HOST)
         assert fail(judge, row, BROKEN) is (Fault.ROW if number < 2 * SERVERS_FAULT_ROWS - 2 else Fault.SERVER)
 
 
@@ -164,7 +164,7 @@ def test_files_that_were_broken_before_end_even_if_only_they_are_left() -> None:
     judge, rows = FaultJudge(), rows_of(20)
     for row in rows[:9]:
         fail(judge, row, BROKEN)
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     assert [fail(judge, row, BROKEN) for row in rows[:9]] == [Fault.ROW] * 9
     assert all(row.is_odd for row in rows[:9])
 
@@ -182,7 +182,7 @@ def test_a_row_that_cannot_be_connected_while_others_are_served_is_odd(failure: 
     """Its `https:` is dead, say, and their `http:` is not."""
     judge, (row,) = FaultJudge(), rows_of(1)
     assert fail(judge, row, failure) is Fault.SERVER
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     judge.review(row)
     assert (row.is_odd, row.attempt) == (True, 2)
     assert fail(judge, row, failure) is Fault.ROW
@@ -192,7 +192,7 @@ def test_a_403_with_a_retry_after_is_the_servers_until_others_are_served_and_it_
     judge, (row,) = FaultJudge(), rows_of(1)
     failure = Failure(ErrorKind.HTTP_403_BAN, "", 403)
     assert fail(judge, row, failure) is Fault.SERVER
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     judge.review(row)
     assert (row.is_odd, row.attempt) == (True, 2)
     assert fail(judge, row, failure) is Fault.ROW
@@ -208,11 +208,11 @@ def test_a_row_that_fails_twice_while_a_url_that_was_served_before_still_is_is_o
     judge, rows = FaultJudge(), rows_of(2)
     for row in rows:
         assert judge.judge(row, GONE, 1.0) is Fault.SERVER
-    judge.notice_control(rows, 2.0)
+    judge.notice_control(rows, 2.0, HOST)
     assert [judge.would_be_odd(row) for row in rows] == [False, False], "the server may just have recovered"
     for row in rows:
         judge.judge(row, GONE, 3.0)
-    judge.notice_control(rows, 4.0)
+    judge.notice_control(rows, 4.0, HOST)
     for row in rows:
         judge.review(row)
         assert (row.is_odd, row.attempt) == (True, 2)
@@ -221,9 +221,9 @@ def test_a_row_that_fails_twice_while_a_url_that_was_served_before_still_is_is_o
 def test_the_only_row_that_failed_is_odd_once_a_url_that_was_served_before_is_served_again() -> None:
     judge, (row,) = FaultJudge(), rows_of(1)
     judge.judge(row, THROTTLED, 1.0)
-    judge.notice_control([row], 0.5)
+    judge.notice_control([row], 0.5, HOST)
     assert not judge.would_be_odd(row), "that was asked before it failed"
-    judge.notice_control([row], 2.0)
+    judge.notice_control([row], 2.0, HOST)
     assert judge.would_be_odd(row)
 
 
@@ -232,7 +232,7 @@ def test_a_row_that_is_odd_for_refusals_is_not_at_fault_for_not_being_reached() 
     judge, (odd, *_) = FaultJudge(), rows_of(2)
     fail(judge, odd, THROTTLED)
     odd.failure = THROTTLED
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     judge.review(odd)
     assert is_own_fault(odd, THROTTLED)
     lost = Failure(ErrorKind.DNS, "")
@@ -246,7 +246,7 @@ def test_what_a_row_is_odd_for_does_not_change_with_what_it_fails_with_as_a_prob
     empty, lost = Failure(ErrorKind.EMPTY, "", 200), Failure(ErrorKind.DNS, "")
     fail(judge, odd, empty)
     odd.failure = empty
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     judge.review(odd)
     odd.is_probe = True
     assert judge.judge(odd, lost, 2.0) is Fault.SERVER
@@ -256,8 +256,8 @@ def test_what_a_row_is_odd_for_does_not_change_with_what_it_fails_with_as_a_prob
 
 def test_what_was_served_counts_from_when_it_was_sent() -> None:
     judge = FaultJudge()
-    judge.notice_served(2.0)
-    judge.notice_served(1.0)
+    judge.notice_served(2.0, HOST)
+    judge.notice_served(1.0, HOST)
     assert [judge.has_served_since(at_s) for at_s in (1.9, 2.0, 2.1)] == [True, False, False]
 
 
@@ -283,14 +283,14 @@ def test_what_may_be_its_servers_is_failing_until_others_or_comparisons_have_sho
     row.controls = 2
     assert not judge.is_failing(row)
     row.controls = 0
-    judge.notice_served(2.0)
+    judge.notice_served(2.0, HOST)
     assert not judge.is_failing(row)
 
 
 def test_a_server_that_is_blamed_pays_for_what_failed_since_it_last_served() -> None:
     judge, (first, torn, refused) = FaultJudge(), rows_of(3)
     assert fail(judge, first, BROKEN) is Fault.ROW
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     assert judge.judge(torn, BROKEN, 2.0) is Fault.ROW
     torn.attempt = 2
     judge.judge(refused, THROTTLED, 2.0)
@@ -326,7 +326,7 @@ def test_a_refused_row_is_yet_to_be_compared_in_the_next_task() -> None:
     judge, (refused, broken) = FaultJudge(), rows_of(2)
     judge.judge(refused, THROTTLED, 1.0)
     judge.judge(broken, BROKEN, 1.0)
-    judge.notice_served(2.0)
+    judge.notice_served(2.0, HOST)
     for row in (refused, broken):
         judge.judge(row, THROTTLED if row is refused else BROKEN, 1.0)
         judge.give_back(row)
@@ -339,11 +339,11 @@ def test_answers_of_long_ago_count_half() -> None:
     for row in rows[:100]:
         judge.judge(row, THROTTLED, 1.0)
     for number in range(100):
-        judge.notice_served(float(number))
+        judge.notice_served(float(number), HOST)
     assert (judge._refused, judge._served) == (100, 100)
-    judge.notice_served(101.0)
+    judge.notice_served(101.0, HOST)
     assert (judge._refused, judge._served) == (50, 50)
-    judge.notice_served(102.0, is_new=False)
+    judge.notice_served(102.0, HOST, is_new=False)
     assert (judge._refused, judge._served) == (50, 50), "it had been refused before"
 
 
@@ -363,7 +363,7 @@ def test_a_row_is_odd_for_one_sort_of_failure_only(first: Failure, others: tuple
     judge, (odd,) = FaultJudge(), rows_of(1)
     judge.judge(odd, first, 0.0)
     odd.failure = first
-    judge.notice_served(1.0)
+    judge.notice_served(1.0, HOST)
     judge.review(odd)
     assert is_own_fault(odd, first) and is_own_fault(odd, None)
     assert [is_own_fault(odd, other) for other in others] == [False, False]
@@ -373,7 +373,7 @@ def test_a_url_that_is_served_again_ends_what_was_counted_before_it_was_asked() 
     judge, (before, after) = FaultJudge(), rows_of(2)
     judge.judge(before, THROTTLED, 1.0)
     judge.judge(after, THROTTLED, 3.0)
-    judge.notice_control([], 2.0)
+    judge.notice_control([], 2.0, HOST)
     judge.blame_server()
     assert [row.owes_attempt for row in (before, after)] == [True, False]
 
@@ -382,7 +382,7 @@ def test_an_odd_row_is_not_lost_to_refusals_that_chance_brings() -> None:
     """Where one request in five is refused at random, three of 300 good rows ended with an error."""
     judge, (odd, *others) = FaultJudge(), rows_of(30)
     for number in range(80):
-        judge.notice_served(float(number))
+        judge.notice_served(float(number), HOST)
     for other in others[:20]:
         judge.judge(other, THROTTLED, 100.0)
     odd.is_odd, odd.odd_sort, odd.attempt = True, "refused", 2

@@ -26,7 +26,7 @@ from ray_downloader.worker.server_queue import (
     ServerQueue,
     Work,
 )
-from tests.support.rows import a_row, rows_of
+from tests.support.rows import HOST, a_row, rows_of
 
 SERVED = Outcome(None, 200)
 THROTTLED = Outcome(ErrorKind.HTTP_429, 429)
@@ -79,11 +79,11 @@ def test_a_row_that_failed_goes_before_fresh_ones_where_its_next_answer_tells_wh
     failed(rows_of(1)[0], 0.0, queue).is_odd = True
     refused = failed(rows_of(1)[0], 2.0, queue)
     refused.failed_at_s = 0.0
-    queue.judge.notice_served(1.0)
+    queue.judge.notice_served(1.0, HOST)
     assert queue.take_due(1.0) is first, "not due yet"
     assert queue.take_due(2.0) is refused
     failed(refused, 2.0, queue)
-    queue.judge.notice_served(1.0)
+    queue.judge.notice_served(1.0, HOST)
     assert [queue.take_due(2.0) for _ in range(3)][:2] == [second, third], "it is known to be odd by now"
 
 
@@ -138,7 +138,7 @@ def test_a_row_whose_server_served_others_since_it_failed_starts_as_odd() -> Non
     queue, _ = a_queue()
     row = failed(rows_of(1)[0], 0.0, queue)
     row.failed_at_s = 0.0
-    queue.judge.notice_served(1.0)
+    queue.judge.notice_served(1.0, HOST)
     assert queue.take_due(0.0) is row
     assert row.is_odd
 
@@ -506,12 +506,14 @@ def test_rows_of_a_host_are_taken_from_wherever_they_wait_and_the_others_stay_in
         queue.add_deferred(row, not_before_s)
     for row in (others[1], ours[1]):
         queue.hold(row, FORBIDDEN, 1.0)
-    taken = queue.take_rows_of({"b.example"})
+    taken = queue.take_work_of({"b.example"})
     assert len(taken) == 4
     assert {row.route.server for row in taken if row.route} == {"b.example"}
-    assert queue.take_rows_of({"b.example", "c.example"}) == []
-    assert len(queue.take_rows_of({"a.example"})) == 4
-    assert queue.take_due(20.0) is request, "a request for all rows is nobody's row"
+    assert queue.take_work_of({"b.example", "c.example"}) == []
+    taken = queue.take_work_of({"a.example"})
+    assert len(taken) == 5
+    assert request in taken, "an order for its host is one for its robots.txt, too"
+    assert queue.take_due(20.0) is None
     assert queue.take_due(20.0) is None
 
 
@@ -648,7 +650,7 @@ def test_before_the_last_rows_are_retried_a_url_that_was_served_is_requested_onc
     assert queue.next_start_s(6.1) == NEVER
     queue.went_out(6.0)
     queue.finished(SERVED, 7.0)
-    queue.control_served(6.0)
+    queue.control_served(6.0, HOST)
     assert [row.controls for row in rows] == [1, 1]
     queue.compare_failed(7.0)
     assert queue.take_due(7.0) in rows, "nothing failed since the last comparison"
@@ -690,7 +692,7 @@ def in_trouble(queue: ServerQueue) -> None:
         lambda queue: queue.hold(rows_of(1)[0], FORBIDDEN, 5.0),
         lambda queue: setattr(queue, "in_flight", 1),
         in_trouble,
-        lambda queue: queue.judge.notice_served(5.5),
+        lambda queue: queue.judge.notice_served(5.5, HOST),
     ],
     ids=["fresh", "first", "held", "in flight", "in trouble", "served since"],
 )
@@ -835,7 +837,7 @@ def test_a_row_that_was_refused_twice_tells_again_only_after_others_were_served(
     queue.judge.has_delivered = True
     queue._telling_s = 1.0
     assert queue.take_due(2.0) is first
-    queue.judge.notice_served(1.5)
+    queue.judge.notice_served(1.5, HOST)
     assert queue.take_due(2.0) is refused
     assert queue._telling_s == 2.0
     assert queue.take_due(2.0) is second
@@ -891,7 +893,7 @@ def test_what_failed_in_a_task_is_judged_as_it_ends() -> None:
     queue, _ = a_queue()
     (row,) = failing(queue, 1, at_s=1.0)
     queue.add_deferred(robots(), 0.0)
-    queue.judge.notice_served(2.0)
+    queue.judge.notice_served(2.0, HOST)
     queue.give_back()
     assert row.is_odd
 

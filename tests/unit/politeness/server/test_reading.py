@@ -12,6 +12,7 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.messages import Outcome
 from ray_downloader.politeness.server.events import Event
 from ray_downloader.politeness.server.evidence import Evidence
+from ray_downloader.politeness.server.group_hosts import GroupHosts
 from ray_downloader.politeness.server.patience import Patience
 from ray_downloader.politeness.server.reading import OutcomeReader
 
@@ -27,10 +28,10 @@ FORBIDDEN = Outcome(ErrorKind.HTTP_4XX, 403)
 class Reading:
     """A reader, and what it knows of."""
 
-    def __init__(self, *, is_limited: bool = True, is_one_host: bool = True, is_outage: bool = False) -> None:
+    def __init__(self, *, is_limited: bool = True, is_outage: bool = False, hosts: GroupHosts | None = None) -> None:
         self.patience = Patience(900.0, 0.0)
         self.patience.is_outage = is_outage
-        self.reader = OutcomeReader(self.patience, is_limited=is_limited, is_one_host=is_one_host)
+        self.reader = OutcomeReader(self.patience, is_limited=is_limited, hosts=hosts)
 
     def event(self, outcome: Outcome, now_s: float = 100.0) -> Event:
         return self.reader.event(outcome, now_s, 7.0, random.Random(1))
@@ -118,10 +119,20 @@ def test_in_an_outage_silence_is_no_evidence_and_answers_are() -> None:
 
 
 def test_one_host_that_is_down_says_nothing_of_its_group() -> None:
-    group = Reading(is_one_host=False)
+    group = Reading(hosts=GroupHosts((5.0,), 900.0))
     assert group.evidence(CONNECT) is Evidence.NOTHING
     assert group.evidence(TIMEOUT) is Evidence.FAILED
     assert Reading().evidence(CONNECT) is Evidence.UNREACHED
+
+
+def test_a_refused_connection_shows_a_groups_limit_only_if_the_same_host_answered() -> None:
+    hosts = GroupHosts((5.0,), 900.0)
+    group, refused = Reading(hosts=hosts), replace(CONNECT, connections=2, host="a.example")
+    group.event(replace(SERVED, host="b.example"), 99.0)
+    hosts.observe(replace(SERVED, host="b.example"), 99.0)
+    assert group.evidence(refused) is Evidence.NOTHING, "its machine may be gone, whatever the others do"
+    hosts.observe(replace(SERVED, host="a.example"), 99.0)
+    assert group.evidence(refused) is Evidence.CROWDED
 
 
 def test_without_a_limit_no_request_comes_too_soon() -> None:
