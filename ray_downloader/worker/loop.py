@@ -238,7 +238,7 @@ class Worker:
         self._admit(row, route)
 
     def _admit(self, row: Row, route: Route) -> None:
-        """Pass the row through the operator's orders and the server's robots.txt, which may have to be fetched first."""
+        """Pass the row through the operator's orders and the server's robots.txt, which may have to be fetched."""
         ordered = self._hosts.get(route.server)
         if ordered is Verdict.BANNED:
             self._fail(row, Failure.of_ban())
