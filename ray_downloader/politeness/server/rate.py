@@ -108,6 +108,7 @@ class AdaptiveRate:
         "_in_a_row",
         "_incident_s",
         "_inexplicable",
+        "_is_hearsay",
         "_judges_s",
         "_latency",
         "_refines_s",
@@ -136,6 +137,8 @@ class AdaptiveRate:
         self.was_costly = False
         self.noise = RefusalNoise()
         self._way_back_rps = 0.0
+        #: Whether the limit is one that an earlier process learned: of what, nobody knows any more.
+        self._is_hearsay = False
         self._taught: deque[Lesson] = deque(maxlen=MOST_TAKEN_BACK)
         self._latency = LatencySign()
 
@@ -166,6 +169,7 @@ class AdaptiveRate:
         self.rate_rps = min(rate_rps, self._ceiling_rps)
         self.incident_rps = incident_rps
         self.plateau_factor, self.was_costly = plateau_factor, was_costly
+        self._is_hearsay = incident_rps is not None
 
     def on_success(self, at_s: float, ttfb_s: float | None) -> None:
         """Count a delivered file: the only event that may raise the rate."""
@@ -283,28 +287,36 @@ class AdaptiveRate:
         """The same for whether the refusal was about the rate; if not, it is taken back, and the way back is fast."""
         self._judges_s = math.inf
         is_explained = self.noise.judge(self._fit.answered_s)
-        if not self._taught or is_explained is None:
+        if is_explained is None:
             return
         if self.noise.is_noise:
             self.take_back_all()
+        elif not self._taught:
+            return
         elif not is_explained:
             self._refines_s = math.inf
             lesson = self._taught.pop()
             self._take_back(lesson, BACK_OFF * lesson.rate_rps)
         elif self.noise.is_certainly_none:
             self._taught.clear()
+            self._is_hearsay = False
 
     def take_back_all(self) -> None:
-        """The last refusals were not about the rate: what they taught is forgotten, and the way back is fast."""
-        if not self._taught:
-            return
-        self._way_back_rps = max(lesson.rate_rps for lesson in self._taught)
-        for lesson in self._taught:
-            self._fit.was_not_refused(lesson.sent_s)
-        first = self._taught[0]
-        self._taught.clear()
-        self._refines_s = math.inf
-        self._take_back(first, BACK_OFF * first.rate_rps)
+        """The last refusals were not about the rate: what they taught is forgotten, and the way back is fast.
+
+        So is a limit that was learned before a restart: the refusals that taught it were of the same kind, most likely.
+        """
+        if self._taught:
+            self._way_back_rps = max(lesson.rate_rps for lesson in self._taught)
+            for lesson in self._taught:
+                self._fit.was_not_refused(lesson.sent_s)
+            first = self._taught[0]
+            self._taught.clear()
+            self._refines_s = math.inf
+            self._take_back(first, BACK_OFF * first.rate_rps)
+        if self._is_hearsay:
+            self.incident_rps, self.plateau_factor, self.was_costly = None, 1, False
+            self._is_hearsay = False
 
     def _refine(self) -> None:
         """After the pause all holders have reported what was answered before it: now the limit can be fitted."""

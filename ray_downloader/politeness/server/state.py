@@ -477,6 +477,8 @@ class ServerState:
             plateau_factor = max(1, saved.count("plateau_factor"))
             self._rate.resume(rate_rps, incident_rps, plateau_factor, was_costly=saved.flag("was_costly"))
             self._rate.noise = RefusalNoise(saved.number("refusal_noise", 0.0))
+            if self._rate.noise.is_noise or self._condition.first_visits.are_refused:
+                self._rate.take_back_all()
 
 
 def _relative(wait: Wait, now_s: float) -> dict[str, Any]:

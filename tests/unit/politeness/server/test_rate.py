@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ray_downloader.politeness.server.backoff import FORGIVEN_AFTER_S
 from ray_downloader.politeness.server.latency import WINDOW
-from ray_downloader.politeness.server.noise import MOST_SCORE, RefusalNoise
+from ray_downloader.politeness.server.noise import LEAST_SCORE, MOST_SCORE, RefusalNoise
 from ray_downloader.politeness.server.rate import (
     BACK_OFF,
     COSTLY_PAUSE_S,
@@ -419,3 +419,36 @@ def test_a_thousand_files_prove_a_rate(successes: int, is_proven: bool) -> None:
     for number in range(successes):
         rate.on_success(number / 10, None)
     assert rate._is_proven is is_proven
+
+
+def test_a_limit_of_an_earlier_process_is_forgotten_with_what_taught_this_one() -> None:
+    """After a restart nobody knew what had taught it: refusals at random kept a server of 4/s at 0.2/s for hours."""
+    rate = AdaptiveRate(40.0, 40.0, 0.0)
+    rate.resume(0.4, 0.4, 40, was_costly=True)
+    rate.on_incident(1.0, 61.0)
+    rate.take_back_all()
+    assert (rate.incident_rps, rate.was_costly, rate.plateau_factor) == (None, False, 1)
+    use(rate, 61.0, 60.0)
+    assert rate.rate_rps > 5.0
+    rate.on_incident(200.0, 260.0)
+    learned_rps = rate.incident_rps
+    rate.take_back_all()
+    assert learned_rps is not None
+    assert rate.incident_rps is None, "what was learned since is taken back as always"
+
+
+def test_a_limit_of_an_earlier_process_is_believed_once_refusals_are_certainly_about_the_rate() -> None:
+    rate = AdaptiveRate(40.0, 40.0, 0.0)
+    rate.resume(10.0, 10.0)
+    server, now_s = TokenBucket(10.0, 1.0), 0.0
+    rate.noise.score = LEAST_SCORE + 0.25
+    while not rate.noise.is_certainly_none and now_s < 600.0:
+        now_s += 1 / rate.rate_rps
+        if server.answer(now_s).kind is None:
+            rate.on_success(now_s, 0.0)
+        else:
+            rate.on_incident(now_s, now_s + 2.0)
+            now_s += 2.0
+    assert rate.noise.is_certainly_none
+    rate.take_back_all()
+    assert rate.incident_rps == pytest.approx(10.0, rel=0.3)

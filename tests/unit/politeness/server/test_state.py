@@ -339,6 +339,24 @@ def test_a_snapshot_of_before_there_were_plateaus_is_understood() -> None:
     assert ServerState.restore(POLICY, older, 0.0, 0.0).snapshot(0.0)["plateau_factor"] == 1
 
 
+@pytest.mark.parametrize(
+    ("known", "is_kept"),
+    [({"refusal_noise": 5.0}, False), ({"first_visits_shown": 2, "first_visits_status": 503}, False), ({}, True)],
+    ids=["noise", "first visits", "neither"],
+)
+def test_a_restart_forgets_a_limit_where_refusals_are_known_to_say_nothing_about_one(
+    known: dict[str, object], is_kept: bool
+) -> None:
+    before = ServerState(POLICY, 0.0).snapshot(0.0)
+    limit = {"rate_rps": 0.4, "incident_rps": 0.4, "plateau_factor": 40, "was_costly": True}
+    after = ServerState.restore(POLICY, {**before, **limit, **known}, 600.0, 0.0).snapshot(0.0)
+    assert {key: after[key] for key in limit if key != "rate_rps"} == (
+        {"incident_rps": 0.4, "plateau_factor": 40, "was_costly": True}
+        if is_kept
+        else {"incident_rps": None, "plateau_factor": 1, "was_costly": False}
+    )
+
+
 def test_after_a_restart_leases_of_before_are_waited_out() -> None:
     before = ServerState(ServerPolicy(25.0, 25.0), 0.0)
     lost = ask(before, 0.0)
