@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -94,3 +95,22 @@ def test_when_nobody_can_be_reached_the_run_spends_nothing_and_says_what_to_chec
     assert out.summary["unsettled_rows"] == 40
     assert out.summary["errors_by_kind"] == {}
     assert status(out)["state"] == "stopped"
+
+
+def test_a_host_of_a_group_that_is_gone_ends_by_itself(tmp_path: Path, origin: RunningOrigin) -> None:
+    """The run never ended: its rows were requested again and again, at no cost to them or to the group's patience."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    listed = [f"http://gone.farm.example/photo/{n}.jpg\n" for n in range(12)]
+    listed += [f"http://well.farm.example/photo/{n}.jpg\n" for n in range(30)]
+    (tmp_path / "list.txt").write_text("".join(listed), "utf-8")
+    out = RunFolder(tmp_path / "out")
+    done = run_program(
+        "path_to_input=list.txt", f"path_to_output={out.root}", *STAGES, "politeness.patience_s=6",
+        "politeness.rules=[{server: '*.farm.example', group: farm}]",
+        as_override("network.connect_to", {**origin.connect_to, "gone.farm.example": f"127.0.0.1:{closed}"}),
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert out.summary["rows"]["successes"] == 30
+    assert out.summary["errors_by_kind"] == {"server_dead": 12}
