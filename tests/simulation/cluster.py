@@ -187,8 +187,14 @@ class BudgetLine:
         self._owner.wake()
 
     def _lost(self, actor: Actor, method: str, message: Any) -> None:
-        if method == "lease" and not self._owner.is_gone:
-            self._cluster.scheduler.after(RESEND_AFTER_S, lambda: self._send(actor, method, message))
+        """A task repeats its call to an actor that died, unless its end comes first."""
+
+        def send_again() -> None:
+            if not self._owner.is_gone:
+                self._send(actor, method, message)
+
+        if method == "lease":
+            self._cluster.scheduler.after(RESEND_AFTER_S, send_again)
 
 
 class Slice:
