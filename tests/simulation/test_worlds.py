@@ -19,7 +19,7 @@ OPEN = {235, 1_000_017}
 #: Worlds with more behaviours (`generate.widened`).
 WIDE = range(WIDER_FROM, WIDER_FROM + 60)
 #: Worlds with groups of servers, and quotas that say how long they last (`generate.grouped`).
-GROUPED = range(GROUPED_FROM, GROUPED_FROM + 60)
+GROUPED = range(GROUPED_FROM, GROUPED_FROM + 40)
 #: Worlds in one test: enough that a test is worth starting, few enough that several processes share them evenly.
 _CHUNK = 20
 
