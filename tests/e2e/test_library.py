@@ -46,6 +46,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.thorough
 def test_it_works_in_a_thread_and_in_a_loop_and_leaves_the_callers_ray_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("http://127.0.0.1:9/a.jpg\n", "utf-8")
     (tmp_path / "program.py").write_text(PROGRAM, "utf-8")

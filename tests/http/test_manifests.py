@@ -123,6 +123,7 @@ def test_kept_columns_and_licences_of_the_list_reach_the_pictures(origin: Runnin
     }
 
 
+@pytest.mark.thorough
 def test_limits_and_robots_are_those_of_images(origin: RunningOrigin, tmp_path: Path) -> None:
     urls = [f"http://limited.example/presentation/{n}/manifest" for n in range(3)]
     closed = [f"http://closed.example/presentation/{n}/manifest" for n in range(5)]

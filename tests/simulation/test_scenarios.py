@@ -162,6 +162,7 @@ def test_a_few_urls_that_always_answer_429_among_good_ones() -> None:
     assert run.seconds < 120.0
 
 
+@pytest.mark.thorough
 def test_odd_urls_that_answer_429_scattered_over_a_long_list() -> None:
     """3.5 days."""
     scattered = tuple(row for _ in range(21) for row in (*rows(99), Row(0, Says(429))))
@@ -233,6 +234,7 @@ def test_a_server_that_refuses_first_visits_and_has_a_limit() -> None:
     assert sum(arrival.answer.status == 429 for arrival in run.arrivals[0]) < 15
 
 
+@pytest.mark.thorough
 def test_odd_rows_that_are_the_last_of_their_server_are_not_retried_one_by_one() -> None:
     """Ten seconds apart, as the new task had served none to compare them with: 144 took half an hour."""
     run = held(one_server(*rows(500), *rows(144, Says(503)), *rows(500), rate_rps=4.0))
@@ -267,6 +269,7 @@ def test_two_odd_urls_that_say_come_back_tomorrow_in_a_slice_of_their_own(
     assert run.seconds < 5000.0, "patience, again and again: what a killed task knew of its rows is lost"
 
 
+@pytest.mark.thorough
 def test_odd_urls_that_ask_for_a_minute_again_and_again_do_not_use_up_the_patience_with_their_server() -> None:
     """Good rows ended as `server_refused`."""
     run = held(one_server(*_scattered(30, 600, Says(429, FOREVER, "60")), politeness={"patience_s": 60.0}))
@@ -325,6 +328,7 @@ def test_maintenance_of_ten_minutes() -> None:
     assert kinds(run) == {"image": 120}
 
 
+@pytest.mark.thorough
 def test_maintenance_that_lasts_longer_than_patience_while_other_work_goes_on() -> None:
     """Patience is counted only while nothing else is left to do."""
     servers = (Server("a.example", troubles=(Trouble(5.0, 305.0, 503),)), Server("b.example"))
@@ -397,6 +401,7 @@ def test_forbidden_files_of_a_server_that_also_bans() -> None:
     assert len(asked(run.arrivals[0])) < 340
 
 
+@pytest.mark.thorough
 def test_bans_after_a_handful_of_requests() -> None:
     assert kinds(run_world(one_server(*rows(60), limits=(Bans(3, 10.0),)))) == {"image": 60}
 
@@ -432,6 +437,7 @@ def test_a_server_that_never_answers_is_dead_after_two_minutes() -> None:
     assert run.seconds < 200.0
 
 
+@pytest.mark.thorough
 def test_a_server_that_never_answers_does_not_keep_a_run_waiting_whose_other_work_took_long() -> None:
     """By then its next probe was minutes away."""
     servers = (Server("a.example", troubles=(Trouble(0.0, FOREVER, ErrorKind.CONNECT),)), Server("b.example"))
