@@ -24,7 +24,7 @@ HostWork = Row | RobotsRequest
 @dataclass(slots=True)
 class _Parked:
     wait: HostWait
-    until_s: float = 0.0
+    until_s: float
     work: deque[HostWork] = field(default_factory=deque)
     #: What will be sent to find out whether it is well.
     probe: HostWork | None = None
@@ -73,9 +73,8 @@ class ParkedHosts:
         self._hosts = {host: parked for host, parked in self._hosts.items() if host in named}
         probes = []
         for wait in waits:
-            parked = self._hosts.setdefault(wait.host, _Parked(wait))
-            parked.wait = wait
-            parked.until_s = now_s + wait.wait_s
+            parked = self._hosts.setdefault(wait.host, _Parked(wait, now_s))
+            parked.wait, parked.until_s = wait, now_s + wait.wait_s
             if wait.verdict is Verdict.PAUSED and wait.wait_s <= 0 and wait.host in asked and parked.work:
                 parked.probe = parked.work.popleft()
                 probes.append(parked.probe)

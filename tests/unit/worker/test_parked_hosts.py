@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ray_downloader.politeness.messages import HostWait, Verdict
 from ray_downloader.worker.parked_hosts import NEVER, PROBE_TIMEOUT_S, ParkedHosts
+from ray_downloader.worker.server_queue import ControlRequest
 from tests.support.rows import HOST, a_row, rows_of
 
 PAUSED = HostWait(HOST, Verdict.PAUSED, 5.0)
@@ -66,3 +67,22 @@ def test_the_operator_and_the_end_of_a_task_take_everything() -> None:
     parked.takes(rows[0])
     assert parked.take_all() == rows[:1]
     assert not parked.takes(rows[1])
+
+
+def test_of_several_hosts_the_one_that_is_due_first_counts() -> None:
+    parked, other = ParkedHosts(), "b.example"
+    parked.update([PAUSED, HostWait(other, Verdict.PAUSED, 2.0)], (), 0.0)
+    parked.takes(rows_of(1)[0])
+    assert parked.next_s == 5.0, "nothing waits for the other"
+    parked.takes(a_row(f"http://{other}/3.jpg", 3))
+    assert parked.next_s == 2.0
+    assert parked.due(2.0) == (other,)
+
+
+def test_a_request_that_only_compares_is_never_parked() -> None:
+    parked, (row,) = ParkedHosts(), rows_of(1)
+    assert row.route is not None
+    parked.update([PAUSED], (), 0.0)
+    assert not parked.takes(ControlRequest(row.route))
+    row.route = None
+    assert not parked.takes(row), "where it will go is not known yet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -129,3 +130,47 @@ def test_an_outage_of_ours_is_no_hosts_fault() -> None:
     group.hosts.note_outage(False, 11.0)
     assert group.wait(11.0, GONE) == HostWait(GONE, Verdict.PAUSED, 0.0), "silence showed nothing: a probe is due"
     assert group.hosts.is_trouble
+
+
+def test_when_a_host_answered_is_counted_back_from_the_report() -> None:
+    group = Group()
+    group.hosts.observe(replace(SERVED, age_s=4.0), 10.0)
+    assert group.hosts.answered_s(GONE) == 6.0
+    assert group.hosts.answered_s(WELL) == -math.inf
+
+
+def test_a_few_look_ups_far_apart_are_enough_for_a_name_that_does_not_exist() -> None:
+    group = Group()
+    for now_s in (0.0, 15.0):
+        group.fails(now_s, outcome=NO_NAME)
+        assert group.wait(now_s) is None, "it was not reached so rarely that nothing follows yet"
+    group.fails(31.0, outcome=replace(NO_NAME, age_s=2.0))
+    assert group.wait(31.0) is None, "29 s are not half a minute"
+    group.fails(45.0, outcome=NO_NAME)
+    assert group.wait(45.0) == HostWait(GONE, Verdict.DEAD, said="no route", is_no_such_name=True)
+
+
+def test_a_failure_that_is_reported_late_belongs_to_the_pause_that_it_came_before() -> None:
+    group = Group()
+    group.fails(0.0, times=5)
+    group.fails(6.0, outcome=replace(SILENT, age_s=2.0, total_s=0.5))
+    assert group.wait(6.0, GONE) == HostWait(GONE, Verdict.PAUSED, 0.0)
+    group.fails(7.0, outcome=replace(SILENT, total_s=2.5))
+    assert group.wait(7.0, GONE, holder="two") == HostWait(GONE, Verdict.PAUSED, RECHECK_S), "sent before the probe"
+
+
+def test_patience_stands_still_during_an_outage_of_ours() -> None:
+    group = Group()
+    group.hosts.note_idle(True, 0.0)
+    group.fails(0.0, times=5)
+    group.hosts.note_outage(True, 1.0)
+    group.hosts.note_outage(False, 1000.0)
+    group.fails(1000.1)
+    wait = group.wait(1000.1)
+    assert wait is not None
+    assert wait.verdict is Verdict.PAUSED
+    for now_s in (1020.0, 1060.0, 1130.0):
+        group.fails(now_s)
+    wait = group.wait(1130.0)
+    assert wait is not None
+    assert wait.verdict is Verdict.DEAD, "two minutes after it"
