@@ -92,3 +92,7 @@ def test_a_file_shows_it_once_and_only_so_many_refusals_are_remembered() -> None
     visits = told(*((REFUSED, url, 60.0 * url) for url in range(1, REMEMBERED + 2)))
     note(visits, SERVED, 1, 60.0 * REMEMBERED + 61.0)
     assert not visits.may_be_refused
+
+
+def test_a_refusal_with_none_before_it_shows_nothing_however_soon_its_url_is_served() -> None:
+    assert not told((REFUSED, 1, 0.0), (SERVED, 1, 0.4)).may_be_refused
