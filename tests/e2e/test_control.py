@@ -24,6 +24,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.thorough
 def test_a_running_job_obeys_orders(tmp_path: Path, origin: RunningOrigin, commands: Commands) -> None:
     hosts = ("pause.example", "ban.example", "rate.example")
     rows = 160

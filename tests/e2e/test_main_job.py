@@ -116,6 +116,7 @@ def test_a_drained_and_then_a_killed_run_go_on_and_settle_each_row_once(
     assert asked() == asked_in_all
 
 
+@pytest.mark.thorough
 def test_the_budget_of_a_server_holds_over_tasks(tmp_path: Path) -> None:
     urls = [f"http://s{n % 4}.example/photo/{n}.jpg" for n in range(480)]
     out = tmp_path / "out"

@@ -62,6 +62,7 @@ def test_a_world_whose_budgets_are_packed_before_each_use_is_the_same(
     assert (after.arrivals, after.exits, after.seconds) == (before.arrivals, before.exits, before.seconds)
 
 
+@pytest.mark.thorough
 def test_a_world_is_the_same_in_another_process() -> None:
     def events(hash_seed: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(CHECKOUT)}
