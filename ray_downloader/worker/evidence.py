@@ -88,11 +88,7 @@ def _sort_of(failure: Failure) -> str:
 
 def _is_comparable(row: Row, host: str) -> bool:
     """Whether what a host serves shows something about the row's failure: of another host it may be unreachable."""
-    return row.failure is None or row.failure.kind not in _UNREACHED or _host_of(row) == host
-
-
-def _host_of(row: Row) -> str:
-    return row.route.server if row.route else row.server
+    return row.failure is None or row.failure.kind not in _UNREACHED or row.host == host
 
 
 class FaultJudge:
@@ -121,7 +117,7 @@ class FaultJudge:
         """When the newest request was sent that was served, and that could have failed as the row did."""
         if row.failure is None or row.failure.kind not in _UNREACHED:
             return self._served_sent_s
-        return self._reached_sent_s.get(_host_of(row), float("-inf"))
+        return self._reached_sent_s.get(row.host, float("-inf"))
 
     def has_served_since(self, since_s: float) -> bool:
         """Whether a request that was sent after that was served."""

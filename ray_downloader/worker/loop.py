@@ -28,7 +28,7 @@ from ray_downloader.worker.body_queue import BodyQueue
 from ray_downloader.worker.evidence import Fault, is_own_fault
 from ray_downloader.worker.image_record import image_record, is_complete
 from ray_downloader.worker.in_flight import Ended, InFlightRequests
-from ray_downloader.worker.parked_hosts import host_of
+from ray_downloader.worker.parked_hosts import NEVER
 from ray_downloader.worker.ports import Ports, SliceReport, TimeSlice
 from ray_downloader.worker.progress import ProgressDelta
 from ray_downloader.worker.publisher import Publisher
@@ -36,7 +36,7 @@ from ray_downloader.worker.renditions import Renditions
 from ray_downloader.worker.request_policy import Failure, RequestPolicy, Route, failure_of_checksum
 from ray_downloader.worker.robots_gate import MAX_HOPS, Admission, RobotsGate, RobotsRequest
 from ray_downloader.worker.row import Row, RowState
-from ray_downloader.worker.server_queue import NEVER, ControlRequest, ServerQueue
+from ray_downloader.worker.server_queue import ControlRequest, ServerQueue
 from ray_downloader.worker.suspects import BLAMED_AFTER
 from ray_downloader.worker.telemetry import Telemetry
 
@@ -524,7 +524,7 @@ class Worker:
             queue.add_first(row)
 
     def _notice_served(self, queue: ServerQueue, row: Row, sent_s: float) -> None:
-        queue.judge.notice_served(sent_s, host_of(row), is_new=not row.refusals)
+        queue.judge.notice_served(sent_s, row.host, is_new=not row.refusals)
         for refused, failure in queue.release_refused(sent_s):
             self._fail(refused, failure)
 

@@ -30,7 +30,7 @@ class _Parked:
     probe: HostWork | None = None
 
 
-def host_of(work: object) -> str:
+def _host_of(work: object) -> str:
     """The host to which a request would go; empty for what is never parked."""
     return work.route.server if isinstance(work, Row | RobotsRequest) and work.route else ""
 
@@ -48,7 +48,7 @@ class ParkedHosts:
 
     def takes(self, work: object) -> bool:
         """Park the work if it is for a host that waits."""
-        parked = self._hosts.get(host_of(work)) if self._hosts else None
+        parked = self._hosts.get(_host_of(work)) if self._hosts else None
         if parked is None or parked.probe is work:
             return False
         assert isinstance(work, Row | RobotsRequest)
@@ -83,7 +83,7 @@ class ParkedHosts:
 
     def sent(self, work: object) -> None:
         """A request was sent: should it be a probe that fails, it waits like the others."""
-        parked = self._hosts.get(host_of(work)) if self._hosts else None
+        parked = self._hosts.get(_host_of(work)) if self._hosts else None
         if parked is not None:
             parked.probe = None
 

@@ -134,6 +134,11 @@ class Row:
     def __post_init__(self) -> None:
         self.url = self.url or self.identifier
 
+    @property
+    def host(self) -> str:
+        """The server to which the next request goes, or went: one of a group's hosts."""
+        return self.route.server if self.route else self.server
+
     def __repr__(self) -> str:
         where = without_user_info(self.route.url if self.route else self.url)
         return f"<Row {self.rows.numbers[0]} {self.state.value} attempt {self.attempt} {where} after {self.events}>"

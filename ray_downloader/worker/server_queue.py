@@ -29,7 +29,7 @@ from ray_downloader.politeness.messages import (
 from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, stops_its_holder
 from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
 from ray_downloader.worker.evidence import FaultJudge
-from ray_downloader.worker.parked_hosts import ParkedHosts
+from ray_downloader.worker.parked_hosts import NEVER, ParkedHosts
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.row import Row
@@ -53,7 +53,6 @@ REPORT_INTERVAL_S = 1.0
 MOST_RECALLED = 16
 #: How much longer than its due time a request waits for the previous one to get its connection.
 MOST_CONNECTING_S = 0.025
-NEVER = float("inf")
 #: If no other row is left for comparison: bans of 45 s were observed, and each further try waits longer.
 ALONE_403_DELAY_S = 60.0
 #: A row that was told to wait for longer than this is not asked again to find out whether that is meant for it alone.

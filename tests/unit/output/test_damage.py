@@ -178,14 +178,19 @@ def test_a_batch_of_an_earlier_version_counts_as_long_as_its_tables_look_whole(f
     assert not (folder.path / "completed").exists()
 
 
+def flip(folder: BatchFolder, name: str, content: bytes, place: int, bits: int) -> None:
+    """Write a table with these bits of one byte flipped."""
+    damaged = bytearray(content)
+    damaged[place] ^= bits
+    (folder.path / name).write_bytes(damaged)
+
+
 @pytest.mark.parametrize("name", [SUCCESSES, ERRORS])
 def test_flipped_bytes_are_found_by_verify_and_cost_the_rows_that_they_hit(folder: BatchFolder, name: str) -> None:
     content = (folder.path / name).read_bytes()
     marker = (folder.path / "_completed").read_bytes()
     for place in range(5, len(content) - 8, len(content) // 40):
-        damaged = bytearray(content)
-        damaged[place] ^= 0x10
-        (folder.path / name).write_bytes(damaged)
+        flip(folder, name, content, place, 0x10)
         (folder.path / "_completed").write_bytes(marker)
         (problems,) = verify([folder.path])
         assert len(problems) == 1 and str(folder.path / name) in problems[0], place
@@ -201,9 +206,7 @@ def test_a_flipped_bit_in_a_footer_costs_no_column(folder: BatchFolder, name: st
     named = (b"source_id", b"fetched_at", *((b'["{',) if name == SUCCESSES else ()))  # the last one begins the notes
     places = [content.index(one, begin) for one in named]
     for place in [*places, *range(begin, len(content), (len(content) - begin) // 20)]:
-        damaged = bytearray(content)
-        damaged[place] ^= 0x08
-        (folder.path / name).write_bytes(damaged)
+        flip(folder, name, content, place, 0x08)
         (folder.path / "_completed").write_bytes(marker)
         (problems,) = verify([folder.path])
         assert len(problems) == 1 and str(folder.path / name) in problems[0], place

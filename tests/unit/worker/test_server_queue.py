@@ -12,6 +12,7 @@ from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.politeness.leases.pacer import HEARTBEAT_S
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
+from ray_downloader.worker.parked_hosts import NEVER
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.robots_gate import RobotsRequest
 from ray_downloader.worker.row import Row
@@ -20,7 +21,6 @@ from ray_downloader.worker.server_queue import (
     BAN_S,
     MOST_CONNECTING_S,
     MOST_RECALLED,
-    NEVER,
     REPORT_INTERVAL_S,
     ControlRequest,
     ServerQueue,
