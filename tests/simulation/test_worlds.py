@@ -14,7 +14,7 @@ WORLDS = 300
 QUICK_WORLDS = 20
 #: Worlds of which something does not hold yet; `python -m tests.simulation SEED` shows it.
 #: 235: 801 s where 682 are allowed, and a row that fails for ever ends as `server_refused`; first visits, mostly.
-#: 1000017: a row that fails twice ends as `server_refused`, in a group with one that refuses for long.
+#: 1000017: rows that fail by themselves end as `server_refused` where a quota and a row that is always refused meet.
 OPEN = {235, 1_000_017}
 #: Worlds with more behaviours (`generate.widened`).
 WIDE = range(WIDER_FROM, WIDER_FROM + 60)
