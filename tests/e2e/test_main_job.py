@@ -60,6 +60,7 @@ def test_every_row_ends_once_with_its_reason(tmp_path: Path, origin: RunningOrig
     assert asked["/photo/0.jpg"] == 1, "equal URLs are fetched once"
 
 
+@pytest.mark.thorough
 def test_a_drained_and_then_a_killed_run_go_on_and_settle_each_row_once(
     tmp_path: Path, origin: RunningOrigin, commands: Commands
 ) -> None:

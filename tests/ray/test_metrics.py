@@ -74,6 +74,7 @@ def test_a_nodes_endpoint_tells_how_a_run_is_doing(endpoint: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="no Prometheus (apt-get install prometheus)")
+@pytest.mark.thorough
 def test_a_real_prometheus_scrapes_it(endpoint: str, tmp_path: Path) -> None:
     config = {
         "scrape_configs": [{"job_name": "ray", "scrape_interval": "1s", "static_configs": [{"targets": [endpoint]}]}]

@@ -17,6 +17,7 @@ from tests.simulation.printing import source_of
 from tests.simulation.shrink import shrunk
 from tests.simulation.world import Bucket, Row, Says, Server, World
 from tests.support.running import CHECKOUT
+from tests.support.thorough import thorough
 
 _CALM = World((Server("a.example"), Server("b.example")), tuple(Row(number % 2) for number in range(20)))
 
@@ -42,7 +43,7 @@ def test_a_world_that_is_run_twice_is_the_same_to_the_last_event(seed: int) -> N
     assert once.settled == again.settled
 
 
-@pytest.mark.parametrize("seed", [70_001, 70_009, 70_018])
+@pytest.mark.parametrize("seed", [70_001, thorough(70_009), thorough(70_018)])
 def test_a_world_whose_budgets_are_packed_before_each_use_is_the_same(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

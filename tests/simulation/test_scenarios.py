@@ -205,7 +205,7 @@ def test_no_row_is_lost_where_a_share_of_requests_is_refused_at_random(share: fl
     assert kinds(held(world)) == {"image": 300}
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(3, 90.0), (20, 100.0), (200, 250.0)])
+@pytest.mark.parametrize(("count", "seconds"), [(3, 90.0), (20, 100.0), thorough(200, 250.0)])
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_a_server_that_refuses_the_first_visit_of_every_url(count: int, seconds: float, status: int) -> None:
     """Thumbnails that are made on demand. Each probe was another first visit: all rows were lost.
@@ -350,6 +350,7 @@ def test_a_server_that_takes_two_connections(refusal: int | ErrorKind) -> None:
     assert kinds(run) == {"image": 40}
 
 
+@pytest.mark.thorough
 def test_bans_of_45_seconds() -> None:
     """60 of 600 rows lost as 403."""
     run = held(one_server(*rows(600), limits=(Bans(60, 10.0),), rate_rps=10.0))
@@ -482,7 +483,7 @@ _MANY = tuple(Server(f"s{number}.example") for number in range(6))
 _ALL = tuple(Row(number % 6) for number in range(600))
 
 
-@pytest.mark.parametrize("kind", [ErrorKind.DNS, ErrorKind.CONNECT])
+@pytest.mark.parametrize("kind", [thorough(ErrorKind.DNS), ErrorKind.CONNECT])
 @pytest.mark.parametrize("seconds", [thorough(75.0), 95.0])
 def test_no_network_for_a_while(kind: ErrorKind, seconds: float) -> None:
     """1,009 of 1,200 rows `server_dead`, exit 0."""
@@ -740,7 +741,7 @@ def test_two_last_rows_that_fail_for_ever_in_short_slices_do_not_take_turns() ->
     assert len(asked(run.arrivals[0])) < 25
 
 
-@pytest.mark.parametrize("kind", [ErrorKind.DNS, ErrorKind.CONNECT])
+@pytest.mark.parametrize("kind", [ErrorKind.DNS, thorough(ErrorKind.CONNECT)])
 def test_a_row_that_was_refused_for_itself_is_not_lost_as_the_network_is(
     kind: Literal[ErrorKind.DNS, ErrorKind.CONNECT],
 ) -> None:
