@@ -23,6 +23,7 @@ from ray.exceptions import AuthenticationError
 
 from ray_downloader.cluster.environment import address_of, as_ray_process, refuse_silent, starts_own_nodes
 from ray_downloader.cluster.head_watch import HeadWatch
+from ray_downloader.cluster.lean_node import starting_lean
 from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.cluster.sessions import removing_sessions
 from ray_downloader.cluster.start_watch import StartWatch, watching_ray
@@ -142,7 +143,8 @@ def _leave_ray() -> None:
 
 def _start_embedded(options: ClusterSettings, namespace: str, folder: Path, watch: StartWatch) -> str | None:
     """Start Ray in this process, with its files in `folder`; returns the address of the dashboard, if there is one."""
-    with keeping_handlers(), as_ray_process(), _starting(folder, watch):
+    port = options.dashboard_port if isinstance(options.dashboard_port, int) else None
+    with keeping_handlers(), as_ray_process(), starting_lean(port is not None), _starting(folder, watch):
         context = ray.init(
             address="local",
             namespace=namespace,
@@ -150,8 +152,8 @@ def _start_embedded(options: ClusterSettings, namespace: str, folder: Path, watc
             object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=str(folder),
             _memory=_memory_for_tasks(),
-            include_dashboard=isinstance(options.dashboard_port, int),
-            dashboard_port=options.dashboard_port if isinstance(options.dashboard_port, int) else None,
+            include_dashboard=port is not None,
+            dashboard_port=port,
             log_to_driver=False,
             logging_level=logging.WARNING,
         )
