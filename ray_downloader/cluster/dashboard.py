@@ -27,7 +27,7 @@ def require_free_port(options: ClusterSettings) -> None:
     """
     port = options.dashboard_port
     if isinstance(port, int) and options.name != "existing":
-        why = _why_not(port)
+        why = why_not(port)
         if why:
             raise UserError(
                 f"cluster.dashboard_port={port} cannot be used ({why}): choose another port, auto, or null for none"
@@ -47,7 +47,7 @@ def with_chosen_port(options: ClusterSettings, planned_s: float | None) -> Clust
 
 
 def _free_port() -> int:
-    if not _why_not(USUAL_PORT):
+    if not why_not(USUAL_PORT):
         return USUAL_PORT
     with socket.socket() as probe:
         probe.bind((HOST, 0))
@@ -55,7 +55,7 @@ def _free_port() -> int:
     return port
 
 
-def _why_not(port: int) -> str:
+def why_not(port: int) -> str:
     """Why a port cannot be used; empty if it can."""
     with socket.socket() as probe:
         probe.setsockopt(

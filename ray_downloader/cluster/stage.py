@@ -14,7 +14,7 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, WorkerCrashedEr
 from rich.console import Console
 
 from ray_downloader.cluster.actor_calls import RayActorCalls, end_budget_actors, start_budget_actors
-from ray_downloader.cluster.connect import Cluster, running_cluster
+from ray_downloader.cluster.connect import running_cluster
 from ray_downloader.cluster.dashboard import way_to_dashboard, with_chosen_port
 from ray_downloader.cluster.driver import DownloadResult, Driver
 from ray_downloader.cluster.metrics import RunMetrics
@@ -111,7 +111,8 @@ def _download_on_ray(context: RunContext, console: Console, report: RunReport, p
         directory = start_budget_actors(context, cluster, rows_by_server)
         # Only for the shared actors: for the dedicated ones, only the tasks that need them wait.
         started = [actor.waiting.remote() for actor in directory.shared]
-        _await_start([*started, *_warm_ups(cluster, settings)], settings.cluster, cluster.require_running)
+        warm_ups = _warm_ups(min(cluster.slots, len(status.work)), settings)
+        _await_start([*started, *warm_ups], settings.cluster, cluster.require_running)
         with LiveView(console, f"{cluster.nodes} nodes, {cluster.slots} tasks at once") as view:
             ports = DriverPorts(
                 pool=RaySlicePool(context, directory, cluster),
@@ -181,9 +182,10 @@ def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings, require_r
         _log.warning("%s: others use that Ray; this run uses what becomes free", sentence)
 
 
-def _warm_ups(cluster: Cluster, settings: Settings) -> list[ray.ObjectRef]:
+def _warm_ups(count: int, settings: Settings) -> list[ray.ObjectRef]:
+    """Start as many worker processes as there can be slices at once: each costs a second of a core."""
     task = warm_up.options(num_cpus=settings.downloader_parameters.cpu_per_worker, scheduling_strategy="SPREAD")
-    return [task.remote() for _ in range(cluster.slots)]
+    return [task.remote() for _ in range(count)]
 
 
 def _rows_by_server(layout: RunLayout, status: RunStatus) -> dict[str, int]:

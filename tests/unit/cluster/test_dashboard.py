@@ -33,12 +33,12 @@ def options(**cluster: Any) -> Any:
 def test_long_runs_have_a_dashboard(
     cluster: dict[str, Any], planned_s: float | None, port: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "_why_not", lambda _port: "")
+    monkeypatch.setattr(dashboard, "why_not", lambda _port: "")
     assert with_chosen_port(options(**cluster), planned_s).dashboard_port == port
 
 
 def test_a_busy_port_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dashboard, "_why_not", lambda port: "Address already in use" if port == 9000 else "")
+    monkeypatch.setattr(dashboard, "why_not", lambda port: "Address already in use" if port == 9000 else "")
     require_free_port(options(dashboard_port=9001))
     require_free_port(options())
     with pytest.raises(
