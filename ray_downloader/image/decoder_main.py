@@ -20,7 +20,8 @@ from ray_downloader.image.model import ImageError, ImageOptions
 from ray_downloader.image.process import process_carefully
 from ray_downloader.spill import read_descriptor
 
-#: A picture that takes longer ends the process. The biggest PNG that fits into its memory takes 5 s on one core.
+#: A picture that takes more CPU time ends the process. The biggest PNG that fits into its memory takes 5 s. A machine
+#: that is busy, or on which the process is stopped for a while, says nothing about the picture.
 _TIME_LIMIT_S = 30
 
 
@@ -37,9 +38,9 @@ def serve(pipe: Connection) -> None:
         _, options, complete = question
         del question
         _limit_memory(own_bytes, options)
-        signal.alarm(_TIME_LIMIT_S)  # its default action ends the process, even inside a decoder
+        signal.setitimer(signal.ITIMER_PROF, _TIME_LIMIT_S)  # SIGPROF ends the process, even inside a decoder
         answer = _answer(body, options, complete)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         pipe.send(answer)
         del body, answer
         gc.collect()

@@ -1,9 +1,9 @@
 """A helper process that decodes what might kill a decoder, or take long. It starts when it is first needed.
 
-The helper limits its own address space, and an alarm ends it if one picture takes too long. The worker only sees the
-pipe close. It reports that row as `decode_failed` and starts another helper when it needs one. If a helper ends before
-it is ready, this machine lacks something, and no picture is to blame. A thread talks to the helper, so whoever submits
-a body need not wait.
+The helper limits its own address space, and a timer ends it if one picture takes too much CPU time. The worker only
+sees the pipe close. A helper may also be killed or stopped by others, so its picture is given to further helpers before
+it is blamed. If a helper ends before it is ready, this machine lacks something, and no picture is to blame. A thread
+talks to the helper, so whoever submits a body need not wait.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.reduction import send_handle
 from typing import TypeAlias
+
+import psutil
 
 from ray_downloader.errors import ErrorKind, MachineError
 from ray_downloader.image.model import ImageError, ImageOptions, ProcessedImage
@@ -46,11 +52,31 @@ Answer: TypeAlias = "ProcessedImage | AsReceived | tuple[ErrorKind, str]"
 #: What a helper sends first, once it can decode.
 READY = "ready"
 
-#: Signals from outside (out-of-memory killer, batch system). The picture may be innocent, so it is tried once more.
-_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
-_ATTEMPTS = 2
+
+class _Ending(Enum):
+    """How a helper ended over a picture."""
+
+    #: It was killed (out-of-memory killer, batch system), or stopped and therefore killed.
+    FROM_OUTSIDE = "from outside"
+    #: A crash may be the picture's doing, or an operator's `kill -SEGV`.
+    CRASHED = "crashed"
+    #: It used up its time, which no other process can do for it.
+    TOO_SLOW = "too slow"
+
+
+#: A picture that gets so many helpers killed is not tried any more.
+_MOST = {_Ending.FROM_OUTSIDE: 6, _Ending.CRASHED: 3, _Ending.TOO_SLOW: 1}
+_ENDINGS = {
+    -signal.SIGKILL: _Ending.FROM_OUTSIDE,
+    -signal.SIGTERM: _Ending.FROM_OUTSIDE,
+    -signal.SIGPROF: _Ending.TOO_SLOW,
+}
+#: A helper with a picture that uses no CPU time for this long was stopped, or waits for what never comes.
+_IDLE_S = 30.0
+#: The same for one that starts: it may wait for a slow file system with its libraries.
+_IDLE_START_S = 120.0
 #: Signals to the whole process group reach a helper while it starts, so it may start again.
-_STARTS = 3
+_STARTS = 5
 #: Memory is accounted by what the helper is promised: one arena, and no threads that each reserve a stack.
 _FRUGAL = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -59,6 +85,31 @@ _FRUGAL = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREAD
 class _Helper:
     popen: subprocess.Popen[bytes]
     pipe: Connection
+
+    @contextmanager
+    def watched(self, interval_s: float) -> Iterator[None]:
+        """Talk to the helper in the block; it is killed if it does nothing for this long.
+
+        Raises:
+            EOFError: The helper ended.
+            OSError: Likewise.
+        """
+        is_over = threading.Event()
+        threading.Thread(target=self._watch, args=(interval_s, is_over), name="decoder watch", daemon=True).start()
+        try:
+            yield
+        finally:
+            is_over.set()
+
+    def _watch(self, interval_s: float, is_over: threading.Event) -> None:
+        with suppress(psutil.Error):  # it has ended
+            process = psutil.Process(self.popen.pid)
+            used = process.cpu_times()
+            while not is_over.wait(interval_s):
+                before, used = used, process.cpu_times()
+                if used == before:
+                    self.popen.kill()
+                    return
 
     def end(self) -> int:
         """Close the pipe, which ends a helper that is alive, and return its exit code."""
@@ -83,10 +134,12 @@ class DecoderProcess:
 
     Args:
         module: What the helper runs: `python -m <module> <descriptor of its end of the pipe>`.
+        idle_s: How long it may do nothing while it has a picture.
     """
 
-    def __init__(self, module: str = "ray_downloader.image.decoder_main") -> None:
+    def __init__(self, module: str = "ray_downloader.image.decoder_main", idle_s: float = _IDLE_S) -> None:
         self._module = module
+        self._idle_s = idle_s
         self._helper: _Helper | None = None
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -97,8 +150,8 @@ class DecoderProcess:
         """`process_carefully` in the helper, after what was submitted before.
 
         Returns:
-            The picture, or `ImageError` as of `process`: `decode_failed` if this body killed the helper. `MachineError`
-            if no helper can be started.
+            The picture, or `ImageError` as of `process`: `decode_failed` if this body crashed several helpers, or took
+            too long; `internal` if too many were killed by others. `MachineError` if no helper can be started.
         """
         self._is_closed = False
         future: Future[ProcessedImage] = Future()
@@ -142,24 +195,32 @@ class DecoderProcess:
             job.future.set_exception(ImageError(*answer))
 
     def _ask(self, job: _Job) -> ProcessedImage | tuple[ErrorKind, str]:
-        ending = 0
-        for _ in range(_ATTEMPTS):
-            helper = self._helper
-            if helper is None or helper.popen.poll() is not None:
-                if helper is not None:
-                    helper.end()
-                helper = self._start()
+        endings: Counter[_Ending] = Counter()
+        while True:
+            helper = self._living_helper()
             try:
-                _send(helper, job)
-                answer: Answer = helper.pipe.recv()
+                with helper.watched(self._idle_s):
+                    _send(helper, job)
+                    answer: Answer = helper.pipe.recv()
                 return answer.with_image(_bytes_of(job.body)) if isinstance(answer, AsReceived) else answer
             except (EOFError, OSError):
                 self._helper = None
-                ending = helper.end()
-                if ending not in _FROM_OUTSIDE or self._is_closed:
-                    break
-        kind = ErrorKind.INTERNAL if ending in _FROM_OUTSIDE else ErrorKind.DECODE_FAILED
-        return kind, f"the decoder {_manner(ending)}"
+                code = helper.end()
+            ending = _ENDINGS.get(code, _Ending.CRASHED)
+            endings[ending] += 1
+            if self._is_closed or endings[ending] == _MOST[ending]:
+                kind = ErrorKind.INTERNAL if ending is _Ending.FROM_OUTSIDE else ErrorKind.DECODE_FAILED
+                return kind, f"the decoder {_manner(code)}"
+
+    def _living_helper(self) -> _Helper:
+        """The helper, or another one if it was killed while it had nothing to do."""
+        helper = self._helper
+        if helper is None:
+            return self._start()
+        if helper.popen.poll() is None:
+            return helper
+        helper.end()
+        return self._start()
 
     def _start(self) -> _Helper:
         """A helper that is ready.
@@ -175,7 +236,8 @@ class DecoderProcess:
                 why = error.strerror or str(error)
                 break
             try:
-                helper.pipe.recv()
+                with helper.watched(_IDLE_START_S):
+                    helper.pipe.recv()
                 return helper
             except (EOFError, OSError):
                 self._helper = None
@@ -218,7 +280,7 @@ def _send(helper: _Helper, job: _Job) -> None:
 
 
 def _manner(ending: int) -> str:
-    if ending == -signal.SIGALRM:
+    if ending == -signal.SIGPROF:
         return "took too long and was stopped"
     if ending < 0:
         return f"crashed ({signal.Signals(-ending).name})"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.errors import ErrorKind, MachineError
-from ray_downloader.image import ImageError, ImageOptions, process
+from ray_downloader.image import ImageError, ImageOptions, isolation, process
 from ray_downloader.image.crash_note import CrashNote, find_suspect
 from ray_downloader.image.isolation import DecoderProcess
 from ray_downloader.image.model import Pixels
@@ -23,7 +24,7 @@ AS_BY_DEFAULT = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 #: A decoder process in which some bodies meet a decoder that crashes, hangs or eats memory.
 HOSTILE = """
-import ctypes, os, signal
+import ctypes, os, signal, time
 from ray_downloader.image import decoder_main
 harmless = decoder_main.process_carefully
 
@@ -37,13 +38,30 @@ def hostile(body, options, **facts):
             pass
     if body.endswith(b"EATS"):
         bytearray(64 << 30)
-    if body.endswith(b"KILLS") or body.endswith(b"KILL") and not os.path.exists("MARK"):
-        open("MARK", "w").close()
+    if body.endswith(b"KILLS"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if body.endswith(b"NAPS"):
+        time.sleep(1.2)
+    if b"ONCE-" in body and not os.path.exists("MARK"):
+        open("MARK", "w").close()
+        os.kill(os.getpid(), getattr(signal, body.split(b"-")[-2].decode()))
     return harmless(body, options, **facts)
 
 decoder_main.process_carefully = hostile
 decoder_main._TIME_LIMIT_S = 1
+decoder_main.main()
+"""
+
+
+#: A decoder process that gets a signal when it first starts.
+ONCE_AT_START = f"""
+{AS_BY_DEFAULT}
+import pathlib
+mark = pathlib.Path({{mark!r}})
+if not mark.exists():
+    mark.touch()
+    os.kill(os.getpid(), signal.{{signal}})
+from ray_downloader.image import decoder_main
 decoder_main.main()
 """
 
@@ -74,16 +92,48 @@ def test_a_decoder_that_dies_costs_its_row_and_no_other(
     hostile.close()
 
 
-def test_a_decoder_killed_from_outside_gets_a_second_chance(
+@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGSEGV", "SIGHUP"])
+def test_a_picture_is_not_blamed_for_what_ended_its_decoder_once(
+    hostile: DecoderProcess, photo: Pixels, save: Saver, signal_name: str
+) -> None:
+    body = save(photo, "GIF") + f"ONCE-{signal_name}-".encode()
+    assert process(body, ImageOptions()).original_format == "gif"
+    hostile.close()
+
+
+def test_a_decoder_that_was_stopped_is_replaced(hostile: DecoderProcess, photo: Pixels, save: Saver) -> None:
+    decoder = DecoderProcess("hostile_decoder", idle_s=0.5)
+    body = save(photo, "GIF")
+    assert decoder.process(body + b"ONCE-SIGSTOP-", ImageOptions()).original_format == "gif"
+    assert decoder._helper is not None
+    decoder._helper.popen.send_signal(signal.SIGSTOP)
+    assert decoder.process(body + bytes(2**22), ImageOptions()).original_format == "gif", "more than a pipe takes"
+    decoder.close()
+
+
+def test_a_decoder_that_was_stopped_while_it_started_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Pixels, save: Saver
+) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "late_decoder.py").write_text(ONCE_AT_START.format(mark=str(mark), signal="SIGSTOP"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(isolation, "_IDLE_START_S", 1.0)
+    decoder = DecoderProcess("late_decoder")
+    assert decoder.process(save(photo, "GIF"), ImageOptions()).original_format == "gif"
+    decoder.close()
+
+
+def test_a_picture_is_not_blamed_for_the_time_that_others_take(
     hostile: DecoderProcess, photo: Pixels, save: Saver
 ) -> None:
-    assert process(save(photo, "GIF") + b"KILL", ImageOptions()).original_format == "gif"
+    assert process(save(photo, "GIF") + b"NAPS", ImageOptions()).original_format == "gif"
     hostile.close()
 
 
 def test_a_decoder_that_is_always_killed_from_outside_may_be_tried_by_another_run(
-    hostile: DecoderProcess, photo: Pixels, save: Saver
+    hostile: DecoderProcess, photo: Pixels, save: Saver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(isolation._MOST, isolation._Ending.FROM_OUTSIDE, 2)
     with pytest.raises(ImageError, match="SIGKILL") as caught:
         process(save(photo, "GIF") + b"KILLS", ImageOptions())
     assert caught.value.kind is ErrorKind.INTERNAL
@@ -111,11 +161,7 @@ def test_a_decoder_that_is_interrupted_while_it_starts_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Pixels, save: Saver
 ) -> None:
     mark = tmp_path / "mark"
-    (tmp_path / "late_decoder.py").write_text(
-        f"{AS_BY_DEFAULT}\nimport pathlib\nmark = pathlib.Path({str(mark)!r})\n"
-        "if not mark.exists():\n    mark.touch()\n    os.kill(os.getpid(), signal.SIGINT)\n"
-        "from ray_downloader.image import decoder_main\ndecoder_main.main()\n"
-    )
+    (tmp_path / "late_decoder.py").write_text(ONCE_AT_START.format(mark=str(mark), signal="SIGINT"))
     monkeypatch.syspath_prepend(tmp_path)
     decoder = DecoderProcess("late_decoder")
     assert decoder.process(save(photo, "GIF"), ImageOptions()).original_format == "gif"
