@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-#: What spreadsheets take for the start of a formula, or skip before one.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: What spreadsheets take for the start of a formula, or skip before one; the last four are the wide forms of East Asian
+#: keyboards.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_APOSTROPHE = "'"
 
 
 def safe_cell(value: object) -> object:
-    """The value, with an apostrophe before it if it begins like a formula. `plain_cell` undoes it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    """The value, with one more apostrophe before it if it begins like a formula. `plain_cell` undoes it."""
+    return f"{_APOSTROPHE}{value}" if isinstance(value, str) and _is_like_formula(value) else value
 
 
 def plain_cell(cell: str) -> str:
     """A cell as it was before `safe_cell`."""
-    return cell[1:] if cell and cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
+    return cell[1:] if cell.startswith(_APOSTROPHE) and _is_like_formula(cell) else cell
+
+
+def _is_like_formula(text: str) -> bool:
+    """Whether it is one, or a formula that already has apostrophes: they are counted, so that each cell comes back."""
+    return text.lstrip(_APOSTROPHE).startswith(FORMULA_STARTS)

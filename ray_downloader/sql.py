@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ray_downloader.csv_cells import FORMULA_STARTS
+
 
 def literal(value: object) -> str:
     """The text of `value` as a string literal."""
@@ -44,4 +46,6 @@ def safe_columns(columns: Iterable[tuple[str, str]]) -> str:
 
 
 def _safe_text(column: str) -> str:
-    return f"CASE WHEN regexp_matches({column}, '^[=+@\\t\\r-]') THEN chr(39) || {column} ELSE {column} END AS {column}"
+    starts = "".join(f"\\x{{{ord(one):x}}}" for one in FORMULA_STARTS)
+    pattern = literal(f"^'*[{starts}]")
+    return f"CASE WHEN regexp_matches({column}, {pattern}) THEN chr(39) || {column} ELSE {column} END AS {column}"

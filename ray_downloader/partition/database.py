@@ -56,7 +56,7 @@ def naming_lacks(folder: Path, purpose: str) -> Iterator[None]:
     """
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except duckdb.Error as error:  # a full disk may also fail a transaction, and all that comes after it
         if _says_disk_is_full(error):
             raise RunFolderError(
                 f"{folder}: no space is left for {purpose}; make room, and the same command continues"

@@ -8,8 +8,8 @@ import pytest
 from ray_downloader.csv_cells import plain_cell, safe_cell
 from ray_downloader.sql import literal, safe_columns
 
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
-PLAIN = ["", "a", "'quoted'", " =1", "a=1", "http://a.example/1"]
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff20a", "'=1", "''-1"]
+PLAIN = ["", "'", "a", "'quoted'", " =1", "a=1", "http://a.example/1"]
 
 
 @pytest.mark.parametrize("text", [*FORMULAS, *PLAIN], ids=repr)

@@ -45,6 +45,7 @@ def test_it_knows_the_identity_of_rows_draws_no_bar_and_is_closed(tmp_path: Path
 
 
 FULL = duckdb.IOException('Could not write file "x": No space left on device')
+FAILED = duckdb.TransactionException(f"TransactionContext Error: Failed to commit: {FULL}")
 SMALL = duckdb.OutOfMemoryException("Allocation failure")
 
 
@@ -52,9 +53,10 @@ SMALL = duckdb.OutOfMemoryException("Allocation failure")
     ("error", "kind", "sentence"),
     [
         (FULL, RunFolderError, "no space is left for a query; make room"),
+        (FAILED, RunFolderError, "no space is left for a query; make room"),
         (SMALL, MachineError, "a query needs more memory than this process may use"),
     ],
-    ids=["disk", "memory"],
+    ids=["disk", "transaction", "memory"],
 )
 def test_what_a_query_lacks_is_one_sentence(
     tmp_path: Path, error: Exception, kind: type[Exception], sentence: str
