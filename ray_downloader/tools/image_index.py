@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ray_downloader.errors import UserError
+from ray_downloader.run_folder.small_tables import reading
 
 INDEX = "index.parquet"
 
@@ -36,6 +37,7 @@ class ImageIndex:
 
     Raises:
         UserError: The tool has not run.
+        DamagedFileError: The table is damaged; the tool writes it anew.
     """
 
     def __init__(self, folder: Path, images: Path) -> None:
@@ -43,14 +45,15 @@ class ImageIndex:
         if not path.exists():
             raise UserError(f"{path} does not exist; run tool=lookup first")
         self._images = images
-        self._table = pq.ParquetFile(path)
+        with reading(path):
+            self._table = pq.ParquetFile(path)
         self._column = self._table.schema_arrow.get_field_index("uuid")
 
     def find(self, uuid: str) -> Place | None:
         """Where an image is; None if the run has no image with this uuid."""
         for group in range(self._table.num_row_groups):
             limits = self._table.metadata.row_group(group).column(self._column).statistics
-            if limits.min <= uuid <= limits.max:
+            if limits is None or not limits.has_min_max or limits.min <= uuid <= limits.max:
                 table = self._table.read_row_group(group)
                 # Not `pyarrow.compute.index`, which loads pandas if it is installed: 0.2 s.
                 uuids = table.column("uuid").to_pylist()

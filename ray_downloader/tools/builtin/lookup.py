@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from ray_downloader.errors import UserError
+from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.image import ImageOptions
 from ray_downloader.image.stored import StoredImage, reprocess
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import RAW
+from ray_downloader.run_folder.small_tables import opened, reading
 from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS, Tool
+from ray_downloader.tools.builtin.shards import key_of
 from ray_downloader.tools.context import stamp_of
 from ray_downloader.tools.image_index import INDEX, ImageIndex
 from ray_downloader.tools.queries import images_database, write_parquet
@@ -50,8 +52,9 @@ class Lookup(Tool):
         batches = self.context.batches
         stamp = stamp_of(batches)
         marker = self.context.folder / f"{INDEX}.stamp"
-        if marker.exists() and marker.read_text("utf-8").split()[0] == stamp:
-            return int(marker.read_text("utf-8").split()[1])
+        known = self._known_images(marker, stamp)
+        if known is not None:
+            return known
         with images_database(self.context.folder, batches) as connection:
             connection.execute(_GROUPS.format(files=file_list(batch.path for batch in batches)))
             prefix = len(str(self.context.layout.images)) + 2
@@ -59,6 +62,16 @@ class Lookup(Tool):
         with replacing(marker) as temp:
             temp.write_text(f"{stamp} {images}\n", "utf-8")
         return images
+
+    def _known_images(self, marker: Path, stamp: str) -> int | None:
+        """The number of images in an index of these files; None if there is none, or it is damaged."""
+        path = self.context.folder / INDEX
+        try:
+            written, images = marker.read_text("utf-8").split()
+            with reading(path), opened(path) as index:
+                return int(images) if written == stamp and index.metadata.num_rows == int(images) else None
+        except (FileNotFoundError, DamagedFileError, ValueError):
+            return None
 
     def _extract(self, index: ImageIndex, uuid: str) -> str | None:
         row = index.get(uuid)
@@ -69,7 +82,7 @@ class Lookup(Tool):
             size = (row["resized_size"][0], row["resized_size"][1])
             made = reprocess(StoredImage(image, RAW, size), ImageOptions(encode="png", resize="none"))
             image, image_format = made.image, made.image_format
-        path = self.context.folder / "found" / f"{quote(uuid, safe='')}.{image_format}"
+        path = self.context.folder / "found" / f"{key_of(uuid, row.get('identifier'))}.{image_format}"
         with replacing(path) as temp:
             temp.write_bytes(image)
         return str(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ray_downloader.errors import UserError
+from ray_downloader.errors import DamagedFileError, UserError
 from ray_downloader.tools.image_index import ImageIndex
 from tests.support.stored import LEGACY_SCHEMA, StoredRun, received, row, run_here
 
@@ -85,3 +85,24 @@ def test_a_raw_image_becomes_a_png_of_its_size(run: StoredRun) -> None:
     png = Path(summary["raw"]).read_bytes()
     assert (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")) == (64, 48)
     assert Path(summary["w"]).read_bytes()[8:12] == b"WEBP"
+
+
+@pytest.mark.parametrize("uuid", ["\u00e9" * 112, "x" * 300, "..", "a\0b", "new\nline", "__a", "a/../b"], ids=ascii)
+def test_a_file_has_a_name_that_every_file_system_takes(run: StoredRun, uuid: str) -> None:
+    run.add([row(uuid, received(4))], partition_id=7)
+    file = Path(run_here(run.tool("lookup", uuids=[uuid]))[uuid])
+    assert file.parent == run.layout.tools / "lookup" / "found"
+    assert len(file.name) <= 100
+    assert file.read_bytes() == run.images()[uuid]["image"]
+
+
+@pytest.mark.parametrize("name", ["index.parquet", "index.parquet.stamp"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe{", b"x" * 9000], ids=["empty", "short", "long"])
+def test_a_damaged_index_is_written_anew(run: StoredRun, name: str, content: bytes) -> None:
+    run_here(run.tool("lookup"))
+    (run.layout.tools / "lookup" / name).write_bytes(content)
+    if name == "index.parquet":
+        with pytest.raises(DamagedFileError):
+            index(run)
+    assert run_here(run.tool("lookup")) == {"images": 5}
+    assert index(run).get("c") == run.images()["c"]
