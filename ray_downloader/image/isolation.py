@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -72,9 +73,11 @@ _ENDINGS = {
     -signal.SIGPROF: _Ending.TOO_SLOW,
 }
 #: A helper with a picture that uses no CPU time for this long was stopped, or waits for what never comes.
-_IDLE_S = 30.0
+_IDLE_S = 20.0
 #: The same for one that starts: it may wait for a slow file system with its libraries.
-_IDLE_START_S = 120.0
+_IDLE_START_S = 60.0
+#: How often it is looked at in these times.
+_LOOKS = 10
 #: Signals to the whole process group reach a helper while it starts, so it may start again.
 _STARTS = 5
 #: Memory is accounted by what the helper is promised: one arena, and no threads that each reserve a stack.
@@ -87,7 +90,7 @@ class _Helper:
     pipe: Connection
 
     @contextmanager
-    def watched(self, interval_s: float) -> Iterator[None]:
+    def watched(self, idle_s: float) -> Iterator[None]:
         """Talk to the helper in the block; it is killed if it does nothing for this long.
 
         Raises:
@@ -95,19 +98,21 @@ class _Helper:
             OSError: Likewise.
         """
         is_over = threading.Event()
-        threading.Thread(target=self._watch, args=(interval_s, is_over), name="decoder watch", daemon=True).start()
+        threading.Thread(target=self._watch, args=(idle_s, is_over), name="decoder watch", daemon=True).start()
         try:
             yield
         finally:
             is_over.set()
 
-    def _watch(self, interval_s: float, is_over: threading.Event) -> None:
+    def _watch(self, idle_s: float, is_over: threading.Event) -> None:
         with suppress(psutil.Error):  # it has ended
             process = psutil.Process(self.popen.pid)
-            used = process.cpu_times()
-            while not is_over.wait(interval_s):
+            used, since_s = process.cpu_times(), time.monotonic()
+            while not is_over.wait(idle_s / _LOOKS):
                 before, used = used, process.cpu_times()
-                if used == before:
+                if used != before:
+                    since_s = time.monotonic()
+                elif time.monotonic() - since_s >= idle_s:
                     self.popen.kill()
                     return
 
