@@ -101,8 +101,12 @@ class LeaseFile:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(self._record())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self._record())
+        except OSError:  # on a full disk: an empty file would be watched by whoever comes next
+            self._path.unlink(missing_ok=True)
+            raise
         return True
 
     def _record(self) -> bytes:

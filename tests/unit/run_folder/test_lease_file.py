@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ray_downloader.errors import ExitCode, FolderBusyError
+from ray_downloader.errors import ExitCode, FolderBusyError, UserError
 from ray_downloader.run_folder import lease_file, lock
 from ray_downloader.run_folder.heartbeat import Heartbeat
 from ray_downloader.run_folder.lease_file import STALE_AFTER_S, HeldElsewhere, LeaseFile, Timing
@@ -163,3 +163,16 @@ def test_a_holder_that_lost_its_folder_stops(tmp_path: Path, monkeypatch: pytest
     assert sent == [(os.getpid(), signal.SIGTERM)]
     lease.release()
     assert (tmp_path / LEASE).exists(), "it is the other one's"
+
+
+def test_a_disk_that_is_full_keeps_nobody_waiting_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: LeaseFile) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LeaseFile, "_record", full)
+        with pytest.raises(UserError, match="no space or no inodes"), holding(tmp_path / ".lock", "busy"):
+            never()
+    time = Time()
+    with holding(tmp_path / ".lock", "busy", time.timing):
+        assert time.now_s == 0
