@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from ray_downloader.errors import ExitCode
 from ray_downloader.report import write
 from ray_downloader.report.__main__ import main
 from ray_downloader.report.gather import gather
@@ -154,6 +156,20 @@ def test_a_folder_that_is_no_run_is_one_sentence(tmp_path: Path, capsys: pytest.
     layout.batches_table.unlink()
     assert main([str(layout.root)]) == 2
     assert "holds no partitioned list yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.EACCES], ids=errno.errorcode.get)
+def test_a_report_that_cannot_be_written_is_one_sentence(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def fails(path: Path, *_: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(write, "write_text", fails)
+    assert main([str(layout.root)]) == ExitCode.FAILED
+    said = capsys.readouterr().err
+    assert said.startswith(f"ray_downloader.report: {layout.root}")
+    assert "the same command continues" in said
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), ZeroDivisionError("a fault")], ids=["disk", "fault"])
