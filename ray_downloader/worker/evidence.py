@@ -7,7 +7,8 @@ Only a row's own faults use up its attempts.
    row is odd, and the attempt is charged then. Where many rows are refused, one is refused several times by chance, so
    it takes as many refusals in a row as chance does not bring. Nor is a row odd that followed other requests more
    closely than those that were served did (`spacing.py`): whatever is requested so soon may be refused.
-2. Other failures (500, a time-out, a torn body, a reset of the only connection) are the row's, until
+2. Other failures (500, a time-out, a torn body, a reset of the only connection, and those of others before it with
+   nothing answered in between) are the row's, until
    `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
    connect: then they are the server's, and the rows get their attempts back.
 3. A failure of an odd row is its own, unless its server is in trouble anyway and the row is only its probe. Also that
@@ -66,6 +67,7 @@ class _Suspect:
     row: Row
     has_spent: bool
     failed_at_s: float = 0.0
+    is_reset: bool = False
 
 
 def blames_server(failure: Failure) -> bool:
@@ -94,7 +96,16 @@ def _is_comparable(row: Row, host: str) -> bool:
 class FaultJudge:
     """What one task has seen of one server: when it last served a row, and which rows have failed since."""
 
-    __slots__ = ("_reached_sent_s", "_refused", "_served", "_served_sent_s", "_streak", "has_delivered", "spacing")
+    __slots__ = (
+        "_breaks_any",
+        "_reached_sent_s",
+        "_refused",
+        "_served",
+        "_served_sent_s",
+        "_streak",
+        "has_delivered",
+        "spacing",
+    )
 
     def __init__(self) -> None:
         #: When the newest of the served requests was sent.
@@ -104,6 +115,8 @@ class FaultJudge:
         #: Whether a file has arrived, or a redirect to one; an answer that there is none does not count.
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
+        #: Whether a connection was reset that was the only one, and nothing was answered since.
+        self._breaks_any = False
         self.spacing = Spacing()
         self._served = self._refused = 0
 
@@ -183,6 +196,7 @@ class FaultJudge:
             host: Which of a group's hosts answered.
             is_new: Whether the row had not been refused before.
         """
+        self._breaks_any = False
         self._note_sent(sent_s, host)
         self.spacing.served(sent_s)
         self._count(served=is_new)
@@ -203,6 +217,7 @@ class FaultJudge:
 
         The server may just have recovered. A row that fails again after that while the server serves is odd.
         """
+        self._breaks_any = False
         self._note_sent(sent_s, host)
         are_many = len(self._streak) > 1
         self._streak = {
@@ -266,11 +281,13 @@ class FaultJudge:
         self._count(refused=row.refusals == 1)
         if row.is_probe:
             return Fault.SERVER
-        is_servers = blames_server(failure) and (failure.kind is not ErrorKind.RESET or others > 0)
+        self._note_break(failure, others)
+        is_break = failure.kind is ErrorKind.RESET
+        is_servers = blames_server(failure) and not (is_break and (self._breaks_any or others == 0))
         row.failed_at_s = now_s
         row.owes_attempt = is_servers
         suspect = self._streak.setdefault(id(row), _Suspect(row, has_spent=False))
-        suspect.failed_at_s = now_s
+        suspect.failed_at_s, suspect.is_reset = now_s, is_break
         are_many = len(self._streak) >= SERVERS_FAULT_ROWS and failure.kind in _TROUBLE
         if is_servers or are_many:
             if len(self._streak) > 1:
@@ -278,6 +295,17 @@ class FaultJudge:
             return Fault.SERVER
         suspect.has_spent = True
         return Fault.ROW
+
+    def _note_break(self, failure: Failure, others: int) -> None:
+        """Process a reset of the only connection: those of the others before it were not because of their number."""
+        if failure.http_status is not None:
+            self._breaks_any = False
+        elif failure.kind is ErrorKind.RESET and not others and not self._breaks_any:
+            self._breaks_any = True
+            for suspect in self._streak.values():
+                if suspect.is_reset and suspect.row.owes_attempt:
+                    suspect.has_spent, suspect.row.is_retry, suspect.row.owes_attempt = True, True, False
+                    suspect.row.attempt += 1
 
     def _refund(self) -> None:
         for suspect in self._streak.values():

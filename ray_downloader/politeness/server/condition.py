@@ -319,14 +319,20 @@ class ServerCondition:
         self._culprits.clear()
         self._culprits.add(event.url_hash)
         self._comparisons = 0
-        self._tries_second_visit = self._tried_second_visit = False
         self._strikes = self._alone = self._new_in_a_row = self._hops = 0
         self.probe.clear()
-        self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
+        self._begin_trouble()
         self.backoff.pause_seconds(event.now_s, event.free_s)
+
+    def _begin_trouble(self) -> None:
+        """What the last trouble came to says nothing about this one."""
+        self._tries_second_visit = self._tried_second_visit = False
+        self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
 
     def _wait_as_asked(self, event: Event) -> None:
         if self.verdict is None:
+            if not self.is_trouble:
+                self._begin_trouble()
             self._has_waited = self.name is Condition.WAITING
             self.name = Condition.WAITING
             self.probe.clear()

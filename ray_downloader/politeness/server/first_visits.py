@@ -8,6 +8,8 @@ another request as URLs that were refused at their first visit. Refusals with an
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+
 from ray_downloader.politeness.server.events import Event
 from ray_downloader.politeness.server.evidence import Evidence
 
@@ -15,7 +17,7 @@ from ray_downloader.politeness.server.evidence import Evidence
 SHOWN = 2
 #: ... at most this share of the time.
 SOONER_SHARE = 0.5
-#: Refused URLs that are remembered.
+#: Refused URLs, and requests, that are remembered.
 REMEMBERED = 256
 #: Answers that a server may give to the first request for a file only.
 MAY_BE_FIRST_VISIT = frozenset({Evidence.REFUSED, Evidence.FAILED})
@@ -24,14 +26,15 @@ MAY_BE_FIRST_VISIT = frozenset({Evidence.REFUSED, Evidence.FAILED})
 class FirstVisits:
     """The evidence for one server."""
 
-    __slots__ = ("_last_s", "_refused", "http_status", "shown", "widest_s")
+    __slots__ = ("_refused", "_refused_s", "_sent_s", "http_status", "shown")
 
     def __init__(self) -> None:
         #: Refused URLs, and with what status.
         self._refused: dict[int, int | None] = {}
-        self._last_s: float | None = None
-        #: The longest time after another request at which a first visit was refused, since one was served.
-        self.widest_s = 0.0
+        #: When the first visits were sent that were refused since one was served.
+        self._refused_s: list[float] = []
+        #: When the last requests were sent, in order; their answers come in another, as a refusal takes less time.
+        self._sent_s: list[float] = []
         self.shown = 0
         #: The answer to first visits.
         self.http_status: int | None = None
@@ -46,31 +49,42 @@ class FirstVisits:
         """Whether a second visit is the better probe: it shows most if it follows the refusal of a first one."""
         return self.shown > 0
 
+    @property
+    def widest_s(self) -> float:
+        """The longest time after another request at which a first visit was refused, since one was served."""
+        return max(map(self._after_s, self._refused_s), default=0.0)
+
     def note(self, event: Event) -> bool:
         """Take in one answer; returns True for a refusal that was to be expected."""
-        after_s = event.sent_s - self._last_s if self._last_s is not None else 0.0
-        self._last_s = event.sent_s
+        insort(self._sent_s, event.sent_s)
+        del self._sent_s[:-REMEMBERED]
         if event.evidence in MAY_BE_FIRST_VISIT:
-            return self._on_refusal(event, after_s)
+            return self._on_refusal(event)
         if event.evidence is Evidence.SERVED:
-            self._on_file(event.url_hash, after_s)
+            self._on_file(event)
         return False
 
-    def _on_refusal(self, event: Event, after_s: float) -> bool:
+    def _after_s(self, sent_s: float) -> float:
+        """How long after another request that one was sent."""
+        before = bisect_left(self._sent_s, sent_s)
+        return sent_s - self._sent_s[before - 1] if before else 0.0
+
+    def _on_refusal(self, event: Event) -> bool:
         if not event.url_hash or event.url_hash in self._refused:
             self.shown = 0
             return False
         self._refused[event.url_hash] = event.http_status
         if len(self._refused) > REMEMBERED:
             del self._refused[next(iter(self._refused))]
-        self.widest_s = max(self.widest_s, after_s)
+        self._refused_s.append(event.sent_s)
+        del self._refused_s[:-REMEMBERED]
         return self.are_refused and event.http_status == self.http_status
 
-    def _on_file(self, url_hash: int, after_s: float) -> None:
-        if url_hash not in self._refused:
-            self.widest_s = 0.0
+    def _on_file(self, event: Event) -> None:
+        if event.url_hash not in self._refused:
+            self._refused_s = [at_s for at_s in self._refused_s if at_s > event.sent_s]
             return
-        http_status = self._refused.pop(url_hash)
-        if after_s <= SOONER_SHARE * self.widest_s:
+        http_status = self._refused.pop(event.url_hash)
+        if self._after_s(event.sent_s) <= SOONER_SHARE * self.widest_s:
             self.shown = self.shown + 1 if http_status == self.http_status else 1
             self.http_status = http_status

@@ -25,13 +25,15 @@ class OutcomeReader:
         hosts: Those of a group: one that cannot be reached says nothing about the others.
     """
 
-    __slots__ = ("_answered_s", "_hosts", "_is_limited", "_patience", "open_elsewhere")
+    __slots__ = ("_answered_s", "_broke_alone_s", "_hosts", "_is_limited", "_patience", "open_elsewhere")
 
     def __init__(self, patience: Patience, *, is_limited: bool, hosts: GroupHosts | None = None) -> None:
         self._patience = patience
         self._is_limited = is_limited
         self._hosts = hosts
         self._answered_s = -math.inf
+        #: When a connection was last reset that was the only one.
+        self._broke_alone_s = -math.inf
         #: Connections of the other workers, as far as they were reported.
         self.open_elsewhere = 0
 
@@ -43,6 +45,8 @@ class OutcomeReader:
         if outcome.http_status is not None or outcome.kind is None:
             self._patience.has_answered = True
             self._answered_s = max(self._answered_s, ended_s)
+        if outcome.kind is ErrorKind.RESET and self.open_with(outcome) == 1:
+            self._broke_alone_s = max(self._broke_alone_s, ended_s)
         return Event(
             evidence=evidence,
             now_s=now_s,
@@ -63,14 +67,20 @@ class OutcomeReader:
         return max(outcome.connections, 1) + self.open_elsewhere
 
     def _evidence_of(self, outcome: Outcome, sent_s: float) -> Evidence:
-        answered_s = self._answered_s if self._hosts is None else self._hosts.answered_s(outcome.host)
-        is_other_answered = outcome.kind is ErrorKind.RESET or answered_s >= sent_s - OTHERS_ANSWERED_S
-        evidence = evidence_of(outcome, are_others_open=self.open_with(outcome) > 1 and is_other_answered)
+        is_number = self.open_with(outcome) > 1 and self._may_be_their_number(outcome, sent_s)
+        evidence = evidence_of(outcome, are_others_open=is_number)
         if evidence is Evidence.UNREACHED and (self._patience.is_outage or self._hosts is not None):
             return Evidence.NOTHING
         if self._patience.is_outage and evidence is Evidence.FAILED and outcome.http_status is None:
             return Evidence.NOTHING
         return evidence if self._is_limited else _unlimited(evidence, outcome)
+
+    def _may_be_their_number(self, outcome: Outcome, sent_s: float) -> bool:
+        """Whether the number of connections may be why one was lost; a server that resets any has no such limit."""
+        if outcome.kind is ErrorKind.RESET:
+            return self._answered_s >= self._broke_alone_s
+        answered_s = self._answered_s if self._hosts is None else self._hosts.answered_s(outcome.host)
+        return answered_s >= sent_s - OTHERS_ANSWERED_S
 
 
 def _unlimited(evidence: Evidence, outcome: Outcome) -> Evidence:

@@ -91,6 +91,30 @@ def test_who_says_how_long_is_left_alone_so_long_after_one_answer() -> None:
     assert short.needs_probe, "the second wait in a row"
 
 
+def test_trouble_that_begins_with_a_demanded_wait_begins_with_seconds_too() -> None:
+    """Once an earlier trouble had come to a minute, each failure of a probe after a short wait cost a minute."""
+    condition = a_condition()
+    for now_s in (0.0, 2.0, 6.0, 14.0):
+        refused(condition, now_s, 1) if not now_s else tell(condition, Evidence.FAILED, now_s, 2)
+    tell(condition, Evidence.SERVED, 100.0, 3)
+    refused(condition, 101.0, 4, wait_s=5.0)
+    tell(condition, Evidence.FAILED, 106.0, 5)
+    assert (condition.name, condition.pause_s(106.0)) == (Condition.SUSPECT, 2.0)
+    tell(condition, Evidence.FAILED, 108.0, 6)
+    assert condition.pause_s(108.0) == 4.0, "within one trouble they still double"
+
+
+def test_trouble_that_begins_with_a_demanded_wait_tries_a_second_visit_too() -> None:
+    condition = a_condition()
+    for url, now_s in enumerate((0.0, 2.0, 62.0)):
+        refused(condition, now_s, url + 1)
+    tell(condition, Evidence.SERVED, 66.0, 1)
+    refused(condition, 70.0, 5, wait_s=5.0)
+    for url, now_s in ((6, 75.0), (7, 200.0)):
+        refused(condition, now_s, url)
+    assert (condition.probe_url, condition.pause_s(200.0)) == (ProbeUrl.FAILED, 2.0)
+
+
 def test_answers_of_before_the_pause_are_no_news_unless_they_ask_for_longer() -> None:
     condition = a_condition()
     refused(condition, 10.0, 1, wait_s=30.0)

@@ -96,3 +96,14 @@ def test_a_file_shows_it_once_and_only_so_many_refusals_are_remembered() -> None
 
 def test_a_refusal_with_none_before_it_shows_nothing_however_soon_its_url_is_served() -> None:
     assert not told((REFUSED, 1, 0.0), (SERVED, 1, 0.4)).may_be_refused
+
+
+def test_when_requests_were_sent_counts_and_not_when_their_answers_came() -> None:
+    """A bucket of one that refuses after a second and serves after two: each file looked sooner than any refusal."""
+    visits = FirstVisits()
+    first = ((REFUSED, 1, 0.25, 1.25), (REFUSED, 2, 0.5, 1.5), (SERVED, 9, 0.0, 2.0))
+    for evidence, url, sent_s, ended_s in (*first, (REFUSED, 3, 20.25, 21.25), (SERVED, 2, 20.0, 22.0)):
+        visits.note(Event(evidence, ended_s, ended_s, sent_s, url, http_status=503))
+    assert visits.widest_s == 0.25, "not twenty seconds"
+    visits.note(Event(SERVED, 22.5, 22.5, 20.5, 1, http_status=503))
+    assert visits.shown == 0, "neither came sooner than what was refused"

@@ -92,6 +92,16 @@ def test_a_lost_connection_is_about_their_number_if_others_are_open() -> None:
     assert elsewhere.reader.open_with(replace(RESET, connections=0)) == 2, "this one was open too"
 
 
+def test_where_a_connection_that_was_the_only_one_was_reset_their_number_is_not_the_reason() -> None:
+    """A server that reset each connection after 20 s was asked 64 times for six files: three of four told nothing."""
+    reading = Reading()
+    assert reading.evidence(replace(RESET, connections=2)) is Evidence.CROWDED
+    assert reading.evidence(RESET) is Evidence.FAILED
+    assert reading.evidence(replace(RESET, connections=4)) is Evidence.FAILED
+    reading.event(BROKEN, 101.0)
+    assert reading.evidence(replace(RESET, connections=2), 102.0) is Evidence.CROWDED, "others are answered"
+
+
 def test_a_connection_that_is_not_made_is_about_their_number_only_if_others_are_answered() -> None:
     refused = replace(CONNECT, connections=2, total_s=1.0)
     assert Reading().evidence(refused) is Evidence.UNREACHED
