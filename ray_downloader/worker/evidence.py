@@ -156,7 +156,7 @@ class FaultJudge:
             return float("-inf")
         if row.is_odd and not self.has_delivered:
             return float("-inf")
-        return self.spacing.comparable_at_s(row.failed_at_s)
+        return self.spacing.comparable_at_s(row.failed_at_s, row.served_spans_s)
 
     def _may_be_chance(self, row: Row) -> bool:
         """Whether its server refuses so many others that the row's refusals show nothing about it."""
@@ -256,7 +256,8 @@ class FaultJudge:
 
         Unless comparisons have shown often enough that its server is well. A refused row is yet to be compared.
         """
-        if row.refusals and self.would_be_odd(row):
+        if row.refusals and row.failed_at_s is not None and self.would_be_odd(row):
+            row.served_spans_s = self.spacing.least_s(row.failed_at_s, row.served_spans_s)
             row.failed_at_s = OTHERS_SERVED_SINCE
             return
         self.review(row)
@@ -271,6 +272,7 @@ class FaultJudge:
             others: Requests to its server that are still under way: a reset may mean one connection too many.
         """
         is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
+        row.served_spans_s = ()
         if is_own_fault(row, failure):
             row.failed_at_s = now_s
             row.refusals += is_refusal

@@ -11,6 +11,7 @@ learned is forgotten or paid for twice: `progress` travels with the batch to the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,7 @@ from ray_downloader.output.reused import HeldPicture
 from ray_downloader.partition.server_key import without_user_info
 from ray_downloader.run_folder.checksums import Listed
 from ray_downloader.worker.request_policy import Failure, Route
+from ray_downloader.worker.spacing import SCALES
 
 if TYPE_CHECKING:
     from ray_downloader.worker.batch_work import BatchWork
@@ -97,6 +99,8 @@ class Row:
         is_probe: Whether its last request found out if its server is still in trouble, so a failure was the server's.
         refusals: How often in a row it was refused, with a 429, a 503 or the like.
         controls: How often a URL that was served before was served again after this one had failed.
+        served_spans_s: How closely those followed others that an earlier task served since it was refused
+            (`spacing.Spacing.least_s`).
     """
 
     batch: BatchWork
@@ -123,6 +127,7 @@ class Row:
     has_started_over: bool = False
     refusals: int = 0
     controls: int = 0
+    served_spans_s: tuple[float, ...] = ()
     held_from: RowState = RowState.QUEUED
     #: When it failed last, on the worker's clock, and whether that failure is yet to be charged to it
     #: (`evidence.FaultJudge`).
@@ -272,7 +277,7 @@ class Row:
         """Continue at another URL, whose attempts count anew."""
         self.url, self.attempt, self.failure = url, 1, None
         self.is_retry = self.is_odd = self.owes_attempt = False
-        self.refusals = 0
+        self.refusals, self.served_spans_s = 0, ()
         self.failed_at_s = None
         self._restart()
 
@@ -307,6 +312,7 @@ class Row:
             "is_probe": self.is_probe,
             "refusals": self.refusals,
             "controls": self.controls,
+            "served_spans_s": [span_s if math.isfinite(span_s) else None for span_s in self.served_spans_s],
             "is_suspect": self.failed_at_s is not None,
             "others_served_since": self.failed_at_s == OTHERS_SERVED_SINCE,
             "owes_attempt": self.owes_attempt,
@@ -341,6 +347,7 @@ class Row:
             "is_probe": bool(known.get("is_probe", False)),
             "refusals": int(known.get("refusals", 0)),
             "controls": int(known.get("controls", 0)),
+            "served_spans_s": _spans_s(known.get("served_spans_s", [])),
             "failed_at_s": failed_at_s if known["is_suspect"] else None,
             "owes_attempt": bool(known["owes_attempt"]),
             "has_started_over": bool(known["has_started_over"]),
@@ -350,3 +357,9 @@ class Row:
         for name, value in resumed.items():
             setattr(self, name, value)
         return str(at or self.url)
+
+
+def _spans_s(known: Sequence[float | None]) -> tuple[float, ...]:
+    """Nothing if they are of another form."""
+    spans_s = tuple(math.inf if span_s is None else float(span_s) for span_s in known)
+    return spans_s if len(spans_s) == len(SCALES) else ()

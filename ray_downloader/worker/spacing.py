@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 
 #: Scales, as numbers of requests.
 SCALES = (1, 2, 3, 4, 5, 6, 7, 8, 13, 21)
@@ -41,15 +42,28 @@ class Spacing:
         if number >= 0:
             self._served.append((sent_s, self._spans_s(number)))
 
-    def comparable_at_s(self, since_s: float) -> float:
+    def least_s(self, since_s: float, before_s: Sequence[float] = ()) -> tuple[float, ...]:
+        """How closely, on each scale, those followed others that were sent after `since_s` and served.
+
+        Args:
+            since_s: On this task's clock.
+            before_s: The same of earlier tasks; empty if none was served there.
+
+        Returns:
+            Nothing if none was served.
+        """
+        compared = [spans_s for sent_s, spans_s in self._served if sent_s > since_s]
+        compared += [tuple(before_s)] if before_s else []
+        return tuple(min(spans_s) for spans_s in zip(*compared, strict=True))
+
+    def comparable_at_s(self, since_s: float, before_s: Sequence[float] = ()) -> float:
         """From when on a request is comparable with those that were sent after `since_s` and served."""
         if not self._starts_s:
             return float("-inf")
         apart_s = self._starts_s[-1] + APART_S
-        compared = [spans_s for sent_s, spans_s in self._served if sent_s > since_s]
-        if not compared:
+        least_s = self.least_s(since_s, before_s)
+        if not least_s:
             return apart_s
-        least_s: list[float] = [min(spans_s) for spans_s in zip(*compared, strict=True)]
         known = ((scale, span_s) for scale, span_s in zip(SCALES, least_s, strict=True) if scale <= len(self._starts_s))
         far_s = max(self._starts_s[-scale] + span_s / SAME_PACE for scale, span_s in known)
         return min(apart_s, far_s)

@@ -60,6 +60,7 @@ OUTAGE_SERVERS = 3
 MAX_ATTEMPTS = 3
 MAX_REDIRECTS = 5
 RATE_MULTIPLIER = 0.5
+MAX_CONNECTIONS = 4
 #: Refusals that may pass, whatever the URL.
 _PASSING = frozenset({429, 500, 502, 503, 504, 520, 509, 420, 202})
 
@@ -318,6 +319,9 @@ def _requests(row: Row) -> list[tuple[int, float]]:
 
 def _rate_rps(world: World, server: Server) -> float:
     rates = [ceiling_rps(world), *(_allowed_rps(server, limit) for limit in server.limits)]
+    rates.append(int(world.politeness.get("max_connections", MAX_CONNECTIONS)) / server.latency_s)  # type: ignore[call-overload]
+    orders = [one for one in world.faults if isinstance(one, Ordered) and world.servers[one.server] is server]
+    rates += [order.value for order in orders if order.value]
     if delay_s := crawl_delay_s(world, server):
         rates.append(1 / delay_s)
     return min(rates)

@@ -751,6 +751,13 @@ def test_a_row_that_the_end_of_a_deep_bucket_refuses_is_not_at_fault() -> None:
     assert kinds(run) == {"image": 1, "redirect_loop": 3}
 
 
+def test_many_last_rows_that_are_refused_for_ever_in_short_slices_are_not_retried_one_by_one() -> None:
+    """A new slice had served nothing for comparison, so each of them waited ten seconds after the one before."""
+    refused = (Row(0), Row(0, Says(503))) * 14
+    run = held(one_server(*refused, rate_rps=3.0, task_seconds=10.0, politeness={"patience_s": 60.0}))
+    assert run.seconds < 200.0
+
+
 def test_two_last_rows_that_fail_for_ever_in_short_slices_do_not_take_turns() -> None:
     """Each slice forgot that a comparison had shown the server to be well, so they were requested without end."""
     run = held(one_server(*rows(3), *rows(2, Says(503)), latency_s=2.0, task_seconds=5.0))

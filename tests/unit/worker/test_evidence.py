@@ -433,3 +433,24 @@ def test_odd_rows_of_a_task_that_has_served_nothing_need_not_be_far_apart() -> N
     assert judge.comparable_at_s(odd) == float("-inf")
     judge.has_delivered = True
     assert judge.comparable_at_s(odd) == 30.0
+
+
+def test_how_closely_others_were_served_goes_with_a_refused_row_into_the_next_task() -> None:
+    """The last rows of a server, which it refuses for themselves, were retried ten seconds apart in each task."""
+    judge, (row, other) = FaultJudge(), rows_of(2)
+    for at_s in (10.0, 10.5, 11.0):
+        judge.spacing.started(at_s)
+    judge.judge(row, THROTTLED, 10.1)
+    judge.notice_served(11.0, HOST)
+    judge.give_back(row)
+    assert (row.failed_at_s, row.served_spans_s[:3]) == (OTHERS_SERVED_SINCE, (0.5, 1.0, float("inf")))
+    later = FaultJudge()
+    later.spacing.started(1000.0)
+    assert later.comparable_at_s(row) == 1000.4
+    later.give_back(row)
+    assert row.served_spans_s[:2] == (0.5, 1.0), "what this task did not see is kept"
+    later.judge(row, THROTTLED, 1001.0)
+    assert row.served_spans_s == (), "others have to be served after that"
+    later.judge(other, THROTTLED, 1002.0)
+    later.give_back(other)
+    assert other.served_spans_s == ()

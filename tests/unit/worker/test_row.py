@@ -18,6 +18,7 @@ from ray_downloader.output.reused import HeldPicture
 from ray_downloader.partition.server_key import RequestUrl
 from ray_downloader.worker.request_policy import Failure, Route
 from ray_downloader.worker.row import OTHERS_SERVED_SINCE, STALE_REDIRECT_S, Row, RowState
+from ray_downloader.worker.spacing import SCALES
 from tests.support.rows import a_row
 
 REFUSED = Failure(ErrorKind.HTTP_429, "HTTP status 429", 429, retry_after_s=3.0)
@@ -305,7 +306,7 @@ TRAVELS: dict[str, object] = {
     "attempt": 3, "url": "http://m.example/2.jpg", "rendition": Rendition("small", SMALL, SIZES),
     "has_asked_sizes": True, "mirrors": ["http://n.example/3.jpg"], "hops": 2, "is_retry": True, "is_odd": True,
     "odd_sort": "refused", "is_probe": True, "refusals": 4, "controls": 2, "owes_attempt": True,
-    "has_started_over": True,
+    "has_started_over": True, "served_spans_s": (0.5, *(float("inf"),) * (len(SCALES) - 1)),
 }  # fmt: skip
 
 
@@ -330,7 +331,7 @@ def test_notes_of_an_earlier_version_say_less() -> None:
         setattr(row, name, value)
     row.failed_at_s, row.not_before_s = 5.0, 40.0
     known = json.loads(json.dumps(row.progress(10.0, 1000.0)))
-    later = ("rendition", "has_asked_sizes", "odd_sort", "is_probe", "refusals", "controls", "wait_s")
+    later = ("rendition", "has_asked_sizes", "odd_sort", "is_probe", "refusals", "controls", "served_spans_s", "wait_s")
     for name in (*later, "others_served_since"):
         del known[name]
     other, new = a_row(LISTED), a_row(LISTED)
@@ -339,6 +340,12 @@ def test_notes_of_an_earlier_version_say_less() -> None:
         name: getattr(new, name) for name in later if name != "wait_s"
     }
     assert (other.failed_at_s, other.not_before_s) == (50_000.0, 50_030.0)
+
+
+def test_spans_on_other_scales_are_left_out() -> None:
+    row = a_row(LISTED)
+    row.failure, row.served_spans_s = REFUSED, (0.5, 1.0)
+    assert travelled(row, now_s=10.0, passed_s=0.0)[0].served_spans_s == ()
 
 
 @pytest.mark.parametrize("name", ["attempt", "url", "has_asked_sizes", "failure", "hops"])

@@ -84,3 +84,14 @@ def test_no_more_starts_are_kept_than_can_be_compared() -> None:
     """A task sends a million requests to one server."""
     spacing = spacing_of([float(number) for number in range(1000)], [])
     assert len(spacing._starts_s) == SCALES[-1] + REMEMBERED
+
+
+def test_what_an_earlier_task_served_is_compared_as_well() -> None:
+    earlier = spacing_of([0.0, 0.5, 1.5], [0.5, 1.5]).least_s(FIRST)
+    assert earlier == (0.5, 1.5, *(float("inf"),) * (len(SCALES) - 2))
+    now = spacing_of([20.0], [])
+    assert now.least_s(FIRST) == ()
+    assert now.comparable_at_s(FIRST, earlier) == 20.0 + 0.5 / SAME_PACE
+    both = spacing_of([20.0, 20.3, 21.3], [20.3])
+    assert both.least_s(FIRST, earlier) == pytest.approx((0.3, 1.5, *(float("inf"),) * (len(SCALES) - 2)))
+    assert both.least_s(20.3, earlier) == earlier, "nothing was served after that"
