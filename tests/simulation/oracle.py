@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.answer import kind_of_status
 from ray_downloader.politeness.retry import RETRY_ALLOWANCE, RETRY_SHARE
+from ray_downloader.politeness.server.backoff import FIRST_PAUSE_S
 from ray_downloader.politeness.server.own_faults import USED_TO_IT
 from tests.simulation.world import (
     FOREVER,
@@ -55,12 +56,16 @@ LONG_SHARE = 0.6
 MOSTLY_FAILING = 0.75
 #: How often, at most, one trouble or limit makes a server say a `Retry-After` that is in all of its answers.
 RUNS_OF_REFUSALS = 4
+#: Pauses of a minute for refusals of single URLs, where several have such.
+DOUBTS = 2
 #: So many servers must fail before it is us.
 OUTAGE_SERVERS = 3
 MAX_ATTEMPTS = 3
 MAX_REDIRECTS = 5
 RATE_MULTIPLIER = 0.5
 MAX_CONNECTIONS = 4
+#: Statuses with which a server says that it wants no more requests now.
+_REFUSING = frozenset({420, 429, 503, 509})
 #: Refusals that may pass, whatever the URL.
 _PASSING = frozenset({429, 500, 502, 503, 504, 520, 509, 420, 202})
 
@@ -372,7 +377,18 @@ def _waits_s(world: World, number: int) -> float:
     for row in world.rows:
         if row.server == number and isinstance(row.fate, Fails | Says):
             waits_s += _failing_s(row.fate, timeout_s)
-    return waits_s
+    return waits_s + _doubted_s(world, number)
+
+
+def _doubted_s(world: World, number: int) -> float:
+    """Time lost to refusals that are their URLs' own and do not say how long they last.
+
+    Of two in a row nobody can tell whether the server has had enough: what it served before does not show it. So there
+    is a minute's pause, and the request after it may meet another of them.
+    """
+    fates = [row.fate for row in world.rows if row.server == number and isinstance(row.fate, Says)]
+    bare = sum(fate.status in _REFUSING and fate.times > 0 and not fate.retry_after for fate in fates)
+    return FIRST_PAUSE_S * min(DOUBTS, max(0, bare - 1))
 
 
 def _failing_s(fate: Fails | Says, timeout_s: float) -> float:
@@ -411,12 +427,15 @@ def refuses_by_url(world: World, server: Server) -> bool:
 def is_cut_off(world: World) -> bool:
     """Whether nobody can tell its servers' silence from a network of ours that lets nothing through."""
     servers = [world.servers[number] for number in {row.server for row in world.rows}]
-    return all(any(_is_silence(trouble) for trouble in server.troubles) for server in servers)
+    may_not_end = any(isinstance(fault, NetworkLost) for fault in world.faults)
+    return all(any(_is_silence(trouble, may_not_end) for trouble in server.troubles) for server in servers)
 
 
-def _is_silence(trouble: Trouble) -> bool:
+def _is_silence(trouble: Trouble, may_not_end: bool) -> bool:
+    """Time-outs are no sign that our network is lost; but once it was, only an answer shows that it is back."""
+    silent = {ErrorKind.CONNECT, ErrorKind.TIMEOUT} if may_not_end else {ErrorKind.CONNECT}
     is_lasting = trouble.start_s == 0 and trouble.end_s == FOREVER and trouble.share == 1
-    return is_lasting and trouble.how is ErrorKind.CONNECT and trouble.after_s >= 1.0
+    return is_lasting and trouble.how in silent and trouble.after_s >= 1.0
 
 
 def has_lost_server(world: World) -> bool:
