@@ -183,6 +183,14 @@ class BatchWork:
         """Whether processes died over this row, and it alone."""
         return row.number == self._suspects.blamed
 
+    def begin(self) -> None:
+        """One of its rows is requested: if that kills the process, it is to be known."""
+        self._suspects.begin()
+
+    def rest(self) -> None:
+        """One of its rows waits after a failure."""
+        self._suspects.rest()
+
     def settle_image(self, row: Row, record: ImageRecord, checksum_ok: Sequence[bool | None] = ()) -> None:
         """Record its input rows as successes."""
         self._journal.add_image(row.rows, record, checksum_ok)

@@ -352,6 +352,7 @@ class Worker:
         while self._may_start(queue, now_s) and (work := queue.take_due(now_s)):  # type: ignore[assignment]
             if isinstance(work, Row):
                 work.move(RowState.IN_FLIGHT)
+                work.batch.begin()
                 _log.debug("%s: requested (%s)", work.url, work.identifier)
             self._requests.start(queue, work, now_s)
 
@@ -475,7 +476,7 @@ class Worker:
         if row.attempt >= self._policy.max_attempts:
             self._fail(row, failure)
         else:
-            row.defer(failure, now_s)
+            _defer(row, failure, now_s)
             queue.hold(row, failure, now_s)
 
     def _read(self, queue: ServerQueue, result: FetchResult) -> tuple[Failure | None, Outcome]:
@@ -621,7 +622,7 @@ class Worker:
         if delay_s is None:
             self._fail(row, failure)
             return
-        row.defer(failure, now_s + delay_s)
+        _defer(row, failure, now_s + delay_s)
         queue.add_deferred(row, row.not_before_s)
 
     def _process(self, row: Row, result: FetchResult) -> None:
@@ -696,7 +697,7 @@ class Worker:
             return
         other.attempt += 1
         other.is_retry = True
-        other.defer(failure, self._ports.clock() + delay_s)
+        _defer(other, failure, self._ports.clock() + delay_s)
         self._queue(other.route.budget).add_deferred(other, other.not_before_s)
 
     def _fail(self, row: Row, failure: Failure) -> None:
@@ -752,6 +753,11 @@ class Worker:
         if next_start_s >= NEVER:
             return 0.0
         return min(max(0.0, next_start_s - now_s), self._policy.patience_s)
+
+
+def _defer(row: Row, failure: Failure, not_before_s: float) -> None:
+    row.defer(failure, not_before_s)
+    row.batch.rest()
 
 
 def _of_row(outcome: Outcome, row: Row, queue: ServerQueue, result: FetchResult, failure: Failure | None) -> Outcome:

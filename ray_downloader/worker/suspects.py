@@ -15,7 +15,7 @@ from ray_downloader.run_folder.small_json import read_object
 
 #: The first death may be chance (out of memory, a machine that is switched off); after this many, rows are suspected.
 CAREFUL_FROM = 2
-#: A row that was alone in the hands of this many processes that died is to blame.
+#: A row that was alone in the hands of this many processes that died, and under way in each, is to blame.
 BLAMED_AFTER = 3
 
 
@@ -33,7 +33,9 @@ class Suspects:
         in_hand = known["rows"]
         self._rows = [row for row in in_hand if is_unsettled(row)]
         self._deaths = known["deaths"] + 1 if self._rows else 0
-        self._alone = known["alone"] + 1 if self._rows and len(in_hand) == 1 else 0
+        # A process that died while its only row waited for its turn was killed by something else.
+        self._alone = known["alone"] + known["begun"] if self._rows and len(in_hand) == 1 else 0
+        self._in_hand: list[int] = []
         self.blamed = self._rows[0] if self._alone >= BLAMED_AFTER else None
 
     @property
@@ -48,26 +50,46 @@ class Suspects:
         return taken
 
     def note(self, in_hand: Sequence[int]) -> None:
-        """Write down what is worked on from now on."""
-        self._write(list(in_hand), self._deaths, self._alone if len(in_hand) == 1 else 0)
+        """Write down what is worked on from now on; none of it is under way yet."""
+        self._in_hand = list(in_hand)
+        self._note(is_begun=False)
+
+    def begin(self) -> None:
+        """A row is requested."""
+        self._note_alone(is_begun=True)
+
+    def rest(self) -> None:
+        """A row waits."""
+        self._note_alone(is_begun=False)
+
+    def _note_alone(self, *, is_begun: bool) -> None:
+        """Among several nobody is blamed, so it need not be known which are under way."""
+        if len(self._in_hand) == 1:
+            self._note(is_begun=is_begun)
+
+    def _note(self, *, is_begun: bool) -> None:
+        alone = self._alone if len(self._in_hand) == 1 else 0
+        self._write(self._in_hand, self._deaths, alone, is_begun=is_begun)
 
     def close(self, left: Sequence[int]) -> None:
         """The task ends in good order, with these rows of those it worked on unsettled."""
         if self._deaths >= CAREFUL_FROM and (self._rows or left):
-            self._write([*left, *self._rows], self._deaths - 1, 0)
+            self._write([*left, *self._rows], self._deaths - 1, 0, is_begun=False)
         else:
             self._path.unlink(missing_ok=True)
 
-    def _write(self, rows: list[int], deaths: int, alone: int) -> None:
+    def _write(self, rows: list[int], deaths: int, alone: int, *, is_begun: bool) -> None:
         """Not atomic, nor flushed to disk: it is for the death of a process, and half of it is as good as none."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps({"rows": rows, "deaths": deaths, "alone": alone}), "utf-8")
+        note = {"rows": rows, "deaths": deaths, "alone": alone, "begun": is_begun}
+        self._path.write_text(json.dumps(note), "utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         known = read_object(path)
         rows, deaths, alone = [int(row) for row in known["rows"]], int(known["deaths"]), int(known["alone"])
+        begun = bool(known.get("begun", True))
     except (OSError, ValueError, KeyError, TypeError):
-        return {"rows": [], "deaths": 0, "alone": 0}
-    return {"rows": rows, "deaths": deaths, "alone": alone}
+        return {"rows": [], "deaths": 0, "alone": 0, "begun": False}
+    return {"rows": rows, "deaths": deaths, "alone": alone, "begun": begun}

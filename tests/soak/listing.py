@@ -12,7 +12,8 @@ BEHAVIOURS: dict[str, tuple[str, frozenset[str]]] = {
     "picture": ("photo/{n}.jpg", frozenset({""})),
     "missing": ("status/404/{n}.jpg", frozenset({"http_4xx"})),
     "broken": ("status/500/{n}.jpg", frozenset({"http_5xx", "server_refused"})),
-    "flaky": ("flaky/{n}.jpg?fail=1&status=503", frozenset({"", "http_5xx", "server_refused"})),
+    # Beside the pictures in the sorted list: neighbours that are refused at their first visit are simulated worlds.
+    "flaky": ("photo/{n}.jpg?fail=1&status=503", frozenset({"", "http_5xx", "server_refused"})),
     "late": ("delay/{n}.jpg?s=2", frozenset({""})),
     "redirected": ("redirect/{n}.jpg?to=/photo/{n}r.jpg", frozenset({""})),
     "looping": ("loop/{n}.jpg", frozenset({"redirect_loop"})),

@@ -23,7 +23,10 @@ COOKIE = "Set-Cookie: also=2; Path=/"
 
 
 async def picture(exchange: Exchange) -> None:
-    """A JPEG that depends on the path; 304 for those who have it."""
+    """A JPEG that depends on the path; 304 for those who have it. With ?fail=n as /flaky."""
+    if exchange.visits <= exchange.number("fail", 0):
+        exchange.answer(int(exchange.number("status", 503)), b"not yet", "text/plain")
+        return
     etag = f'"{zlib.crc32(exchange.path.encode()):x}"'
     validators = {"ETag": etag, "Last-Modified": "Wed, 01 Jan 2020 00:00:00 GMT"}
     if exchange.headers.get("if-none-match") == etag:
@@ -53,10 +56,8 @@ async def status(exchange: Exchange) -> None:
 
 async def flaky(exchange: Exchange) -> None:
     """/flaky?fail=n&status=CODE: the first n visits of this very URL fail, later ones get the picture."""
-    if exchange.visits <= exchange.number("fail", 1):
-        exchange.answer(int(exchange.number("status", 503)), b"not yet", "text/plain")
-    else:
-        await picture(exchange)
+    exchange.query.setdefault("fail", "1")
+    await picture(exchange)
 
 
 async def delay(exchange: Exchange) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ray_downloader.fetch.base import FetchRequest
+from ray_downloader.errors import ErrorKind
+from ray_downloader.fetch.base import FetchRequest, FetchResult
 from ray_downloader.fetch.fake import FakeFetcher, Reply
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES
 from ray_downloader.worker.suspects import BLAMED_AFTER, CAREFUL_FROM, Suspects
@@ -97,6 +98,58 @@ def test_what_is_suspected_survives_the_end_of_a_slice_and_a_torn_note_is_none(t
     settled = Suspects(note, lambda _: False)
     settled.close([])
     assert not note.exists()
+
+
+def test_a_row_is_blamed_only_for_deaths_of_processes_that_had_begun_it(tmp_path: Path) -> None:
+    """Processes that are killed from outside die while a row waits for its turn, which may take long."""
+    note = tmp_path / "_in_hand.json"
+    for _ in range(2 * BLAMED_AFTER):
+        suspects = Suspects(note, lambda _: True)
+        assert suspects.blamed is None
+        suspects.note([7])
+    for _ in range(BLAMED_AFTER):
+        suspects = Suspects(note, lambda _: True)
+        assert suspects.blamed is None
+        suspects.note([7])
+        suspects.begin()
+        suspects.rest()
+        suspects.begin()
+    assert Suspects(note, lambda _: True).blamed == 7
+    suspects.rest()
+    assert Suspects(note, lambda _: True).blamed is None
+
+
+def test_a_note_of_an_earlier_version_counts_as_begun(tmp_path: Path) -> None:
+    note = tmp_path / "_in_hand.json"
+    note.write_text('{"rows": [7], "deaths": 4, "alone": 2}', "utf-8")
+    assert Suspects(note, lambda _: True).blamed == 7
+
+
+class Mortal(FakeFetcher):
+    """Its process is killed after five seconds."""
+
+    def poll(self, timeout_s: float) -> list[FetchResult]:
+        self.born_s = getattr(self, "born_s", self._clock.now_s)
+        if self._clock.now_s > self.born_s + 5.0:
+            raise Died
+        return super().poll(timeout_s)
+
+
+def test_processes_that_are_killed_while_a_refused_row_waits_do_not_cost_it(tmp_path: Path) -> None:
+    is_well = False
+
+    def script(request: FetchRequest) -> Reply:
+        return found(request) if is_well else Reply(ErrorKind.HTTP_5XX, 503)
+
+    run = Run(tmp_path, ["http://a.example/1.jpg"], script)
+    for number in range(CAREFUL_FROM + BLAMED_AFTER):
+        run.fetcher = Mortal(script, run.clock)
+        with pytest.raises(Died):
+            run.slice(holder=f"killed-{number}")
+    is_well = True
+    run.fetcher = FakeFetcher(script, run.clock)
+    until_settled(run, most_deaths=0)
+    assert len(run.read(SUCCESSES, "uuid")) == 1
 
 
 def test_a_single_death_is_forgotten_once_a_task_has_ended_well(tmp_path: Path) -> None:
