@@ -229,7 +229,15 @@ class Row:
         self.move(self.held_from)
 
     def redirect(self, route: Route, now_s: float) -> None:
-        """Continue at the target of a redirect: what it failed with before has passed, and a hop is no retry."""
+        """Continue at the target of a redirect: what it failed with before has passed, and a hop is no retry.
+
+        The URL that redirects was refused before: that was not the URL's own, so it costs no attempt. Of its target
+        nothing is known yet.
+        """
+        if self.is_odd and self.odd_sort == "refused":
+            self.attempt = max(1, self.attempt - self.refusals)
+        self.is_odd, self.odd_sort, self.refusals = False, "", 0
+        self.owes_attempt, self.failed_at_s = False, None
         self.route, self.redirected_at_s = route, now_s
         self.failure, self.is_retry = None, False
         self.move(RowState.REDIRECTED)

@@ -80,6 +80,18 @@ def test_a_redirect_that_was_taken_is_not_taken_again() -> None:
     assert other.cookies.header(RequestUrl.parse("http://a.example/2.jpg")) == "seen=yes"
 
 
+@pytest.mark.parametrize(("odd_sort", "attempt"), [("refused", 2), ("failed", 4)])
+def test_a_url_that_redirects_was_not_refused_for_itself_and_its_target_begins_anew(
+    odd_sort: str, attempt: int
+) -> None:
+    row = a_row()
+    row.move(RowState.IN_FLIGHT)
+    row.attempt, row.refusals, row.is_odd, row.odd_sort, row.failed_at_s = 4, 2, True, odd_sort, 3.0
+    row.redirect(Route(RequestUrl.parse("http://b.example/2.jpg"), "b.example"), 10.0)
+    assert (row.is_odd, row.odd_sort, row.refusals, row.failed_at_s) == (False, "", 0, None)
+    assert row.attempt == attempt
+
+
 def test_an_attempt_that_was_spent_and_a_wait_are_remembered() -> None:
     row = a_row(mirrors=("http://m.example/1.jpg",))
     row.move(RowState.IN_FLIGHT)
