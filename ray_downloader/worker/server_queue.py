@@ -26,6 +26,7 @@ from ray_downloader.politeness.messages import (
     Verdict,
     WaitReason,
 )
+from ray_downloader.politeness.server.controls import KEPT
 from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, stops_its_holder
 from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
 from ray_downloader.worker.evidence import FaultJudge
@@ -104,6 +105,8 @@ class ServerQueue:
         self._asked: tuple[str, ...] = ()
         self._served: dict[str, Route] = {}
         self._new_controls: list[str] = []
+        #: Those that this task has reported: a budget that was restored may have lost them.
+        self._told_controls: deque[str] = deque(maxlen=KEPT)
         self._controlled_at_s = float("-inf")
         self._is_comparing = False
         self._order = count()
@@ -225,6 +228,7 @@ class ServerQueue:
         is_open = without_user_info(route.url) == route.url
         if is_listed and is_open and route.server not in self._served:
             self._new_controls.append(route.url)
+            self._told_controls.append(route.url)
         self._served[route.server] = route
 
     def learn_control(self, route: Route) -> None:
@@ -650,6 +654,8 @@ class ServerQueue:
         self.is_requesting = False
         self.lease = lease
         self._pacer.granted(lease, now_s)
+        if not (lease.controls or self._new_controls):
+            self._new_controls = list(self._told_controls)
         if self._awaits_stale_lease or not self._may_start:
             self._awaits_stale_lease = False
             self._unused += self._pacer.give_back()

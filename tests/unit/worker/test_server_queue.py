@@ -755,6 +755,19 @@ def test_controls_are_reported_once_and_only_listed_urls_of_new_hosts() -> None:
     assert queue.last_request(0.0).controls == ()
 
 
+def test_controls_are_reported_again_to_a_budget_that_has_lost_them() -> None:
+    queue, _ = a_queue()
+    queue.granted(Lease(HOST, 0), 0.0)
+    assert queue.last_request(0.0).controls == ()
+    queue.notice_file(Route(RequestUrl.parse("http://a.example/1"), "a.example"), is_listed=True)
+    for _ in range(2):
+        assert queue.last_request(0.0).controls == ("http://a.example/1",)
+        queue.granted(Lease(HOST, 0), 0.0)
+    queue.last_request(0.0)
+    queue.granted(Lease(HOST, 0, controls=("http://a.example/1",)), 0.0)
+    assert queue.last_request(0.0).controls == ()
+
+
 def test_held_rows_are_compared_once_and_then_tried_again() -> None:
     queue, _ = a_queue()
     queue.notice_file(SERVED_BEFORE, is_listed=True)
