@@ -111,6 +111,15 @@ def test_a_file_that_takes_longer_than_a_slice(connections: int) -> None:
     assert len(asked(run.arrivals[0])) == 11
 
 
+def test_a_server_that_sends_one_file_at_a_time_and_takes_longer_for_it_than_patience_lasts() -> None:
+    """It was given up as refusing everything, while it was busy with our own requests."""
+    world = one_server(
+        *rows(2, Slow(50.0)), *rows(13), limits=(Connections(1, 503),),
+        politeness={"patience_s": 40.0, "max_connections": 2},
+    )  # fmt: skip
+    assert kinds(held(world)) == {"image": 15}
+
+
 def test_a_file_that_takes_longer_than_a_request_may() -> None:
     run = held(one_server(*rows(10), Row(0, Slow(400.0)), task_seconds=20.0))
     assert kinds(run) == {"image": 10, "timeout": 1}

@@ -5,8 +5,8 @@
 `throttled`    refused another URL, too: paused for a minute, then two, four ..., with one probe after each pause.
 `waiting`      stated how long it wants to be left alone; continues after that, whatever happened before.
 `unreachable`  no address or no connection, five times in a row: single probes at growing delays.
-`dead`         did not answer its last probe, when its patience was used up.
-`refused`      answered its last probe with a refusal, when its patience was used up.
+`dead`         answered nothing in its trouble, until its patience was used up.
+`refused`      answered in its trouble, but served nothing until its patience was used up.
 
     healthy -> suspect (refused / a run of failures) -> throttled (refused again, by another URL) -> healthy (served)
     suspect -> healthy (served);  any but dead -> waiting (Retry-After) -> healthy (served) or throttled
@@ -17,6 +17,7 @@ Each event that changes something is logged, and a log can be replayed (transiti
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -55,6 +56,13 @@ FIRST_DELAY_S = 5.0
 #: So many files must be forbidden, none served, until a server is believed to forbid all of them: each costs a request
 #: once patience is used up. If it forbids nine in ten, one of 40 is served all the same (98 %).
 FORBIDDEN_SAMPLE = 40
+#: So many URLs must have failed, none served, until a server that answers at all is given up while no file of it is
+#: known for comparison: if six in ten have errors of their own, so many in a row come once in 1,000 times.
+LEAST_SAMPLE = 14
+#: Once patience is used up, the URLs that are still missing for that are requested one by one, so far apart, or this
+#: share of the patience.
+SAMPLE_PAUSE_S = 2.0
+SAMPLE_PAUSE_SHARE = 1 / 30
 #: So many probes that were to go to a file that was served before, and did not, are awaited: its holder may know none.
 MOST_COMPARISONS = 2
 #: Answers with which a server says that it wants no requests now.
@@ -80,6 +88,7 @@ class ServerCondition:
         "_has_waited",
         "_hops",
         "_is_forbidden",
+        "_is_sampling",
         "_is_unconfirmed",
         "_last_is_answer",
         "_new_in_a_row",
@@ -87,8 +96,10 @@ class ServerCondition:
         "_strikes",
         "_tried_second_visit",
         "_tries_second_visit",
+        "_was_answered",
         "backoff",
         "first_visits",
+        "has_in_flight",
         "knows_control",
         "log",
         "name",
@@ -114,8 +125,14 @@ class ServerCondition:
         #: Whether the next probe goes to a URL that was refused before, and whether one did in this trouble.
         self._tries_second_visit = self._tried_second_visit = False
         self._last_is_answer = False
+        #: Whether it answered anything since its trouble began.
+        self._was_answered = False
+        #: Whether its patience is used up, and too few URLs have failed to give it up.
+        self._is_sampling = False
         #: Whether a URL is known that was served before.
         self.knows_control = False
+        #: Whether requests are in flight, besides the probe that has ended: the server may be busy with them.
+        self.has_in_flight = False
         #: Whether its trouble consists of nothing but 403.
         self._is_forbidden = False
         #: Whether a single URL demanded a wait of hours, which another has to confirm.
@@ -171,7 +188,7 @@ class ServerCondition:
         ):
             self._on_late(event)
             return Consequence.NONE
-        self._last_is_answer, self.said = event.is_answer, event.said or self.said
+        self._note_answer(event)
         self._is_forbidden &= evidence is Evidence.FORBIDDEN
         if evidence is Evidence.REFUSED:
             return self._on_refusal(event, is_expected=is_expected)
@@ -183,9 +200,21 @@ class ServerCondition:
         is_run = ends_run and not is_expected
         return self._on_run(evidence, event) if is_run or event.is_control else Consequence.NONE
 
+    def _note_answer(self, event: Event) -> None:
+        """Remember what it said last; a time-out after that says nothing."""
+        self._last_is_answer = event.is_answer
+        self._was_answered = (self._was_answered and self.is_trouble) or event.is_answer
+        if event.is_answer or not self._was_answered:
+            self.said = event.said or self.said
+
     def _on_answer(self, evidence: Evidence, event: Event) -> None:
-        """The server is not refusing; but a redirect or robots.txt alone does not show that it delivers files."""
+        """The server is not refusing; but a redirect or robots.txt alone does not show that it delivers files.
+
+        A file that was requested before the pause does not show it either, only that it is not over with this server.
+        """
         is_new = self.backoff.is_new(event.sent_s)
+        if evidence is Evidence.SERVED:
+            self.patience.restart(event.now_s)
         if self.name is Condition.UNREACHABLE:
             self._recover()
         elif evidence is not Evidence.HOP:
@@ -280,7 +309,12 @@ class ServerCondition:
             if self.name is Condition.SUSPECT and event.evidence in _PUSHED_BACK:
                 consequence = Consequence.REFUSED_FOR_LONG
             self.name = Condition.THROTTLED
-            self.backoff.pause_minutes(event.now_s, event.free_s, event.jitter)
+            self._is_sampling = self._needs_sample(event)
+            if self._is_sampling:
+                pause_s = min(SAMPLE_PAUSE_S, SAMPLE_PAUSE_SHARE * self.patience.allowed_s)
+                self.backoff.pause_for(event.now_s, pause_s, event.free_s)
+            else:
+                self.backoff.pause_minutes(event.now_s, event.free_s, event.jitter)
         else:
             self.name = Condition.SUSPECT
             self.backoff.pause_seconds(event.now_s, event.free_s)
@@ -301,6 +335,16 @@ class ServerCondition:
         least = 1 if evidence in _PUSHED_BACK else STRIKES
         is_proven = is_other and self._strikes >= self.runs.own.needed(evidence, least)
         return self.name is Condition.THROTTLED or is_proven or self._alone >= ONLY_URL_FAILURES
+
+    def _needs_sample(self, event: Event) -> bool:
+        """Whether more URLs have to fail before it is given up: those that did may have errors of their own.
+
+        Not if it is silent, if a file that was served before fails, too, or if there are no other URLs. Of those that
+        are forbidden there is another sample.
+        """
+        may_be_urls = self._was_answered and not (event.is_control or self.knows_control or self._is_forbidden)
+        has_others = len(self._culprits) < LEAST_SAMPLE and self._alone < ONLY_URL_FAILURES
+        return may_be_urls and has_others and self.patience.is_used_up(event.now_s)
 
     def _note_failure(self, event: Event) -> bool:
         """Record a failed request; returns True if its URL had not failed in this trouble."""
@@ -326,7 +370,7 @@ class ServerCondition:
 
     def _begin_trouble(self) -> None:
         """What the last trouble came to says nothing about this one."""
-        self._tries_second_visit = self._tried_second_visit = False
+        self._tries_second_visit = self._tried_second_visit = self._is_sampling = False
         self.backoff.begin_seconds(self.runs.own.odd_in_a_row)
 
     def _wait_as_asked(self, event: Event) -> None:
@@ -342,7 +386,7 @@ class ServerCondition:
         self.name = Condition.HEALTHY
         self._culprits.clear()
         self._strikes = self._alone = self._new_in_a_row = self._hops = self._probes_failed = 0
-        self._has_waited = self._is_forbidden = self._is_unconfirmed = False
+        self._has_waited = self._is_forbidden = self._is_unconfirmed = self._is_sampling = False
         self._comparisons = 0
         self.said = ""
         self.runs.clear()
@@ -351,9 +395,11 @@ class ServerCondition:
     def _judge(self, event: Event) -> None:
         """After a failed probe: was it the last one?
 
+        0. None is, while the server may still serve a request that was sent before its trouble.
         1. One URL alone decides nothing, as long as there are others.
         2. Nor do a few if all of them are forbidden and nothing was ever served: most files of some lists are.
-        3. Files that were served before are the better witnesses: the last rows of a server may all have errors of
+        3. Nor do a few if it answers, and no file of it is known: each may have an error of its own.
+        4. Files that were served before are the better witnesses: the last rows of a server may all have errors of
            their own.
         """
         is_shown = len(self._culprits) > 1 or self._alone >= ONLY_URL_FAILURES
@@ -361,11 +407,13 @@ class ServerCondition:
         may_be_files = self._is_forbidden and not self.runs.files and self._alone < ONLY_URL_FAILURES
         if may_be_files and len(self._culprits) < FORBIDDEN_SAMPLE:
             return
-        if not is_server_wide or not self.patience.is_used_up(event.now_s):
+        if not is_server_wide or not self.patience.is_used_up(event.now_s) or self.has_in_flight:
+            return
+        if self.name is Condition.THROTTLED and self._needs_sample(event):
             return
         self._comparisons += 1
         if event.is_control or not self.knows_control or self._comparisons > MOST_COMPARISONS:
-            self.name = Condition.REFUSED if self._last_is_answer else Condition.DEAD
+            self.name = Condition.REFUSED if self._was_answered else Condition.DEAD
 
     def _delay_s(self) -> float:
         delays_s, failed = self._delays_s or (FIRST_DELAY_S,), self._probes_failed
@@ -402,6 +450,8 @@ class ServerCondition:
         """Which URL is the best probe: one that was served, if what failed may be about URLs."""
         if self._is_unconfirmed or self._comparisons or (self.name is Condition.SUSPECT and self._is_forbidden):
             return ProbeUrl.SERVED
+        if self._is_sampling:
+            return ProbeUrl.NEW
         is_deaf = self.name is Condition.THROTTLED and self._new_in_a_row >= NEW_PROBES
         is_second_visit = self._tries_second_visit or self.first_visits.may_be_refused
         return ProbeUrl.FAILED if is_deaf or is_second_visit else ProbeUrl.NEW
@@ -416,12 +466,16 @@ class ServerCondition:
         return WaitReason.BACKOFF if self._last_is_answer else WaitReason.DEFERRED
 
     def pause_s(self, now_s: float) -> float:
-        """How long nothing may be sent; a pause of our own leaves time for some probes, the last as patience ends."""
+        """How long nothing may be sent; a pause of our own leaves time for some probes, the last as patience ends.
+
+        After that, nothing is requested at once while URLs are sampled, or while requests from before are in flight.
+        """
         pause_s = self.backoff.remaining_s(now_s)
         last_probe_s = self.patience.last_probe_s(now_s) if self.name in _SERVER_WIDE else None
-        if last_probe_s is not None and not self.backoff.is_asked:
+        if last_probe_s is not None and not (self.backoff.is_asked or self._is_sampling):
             shorter_s = self.backoff.length_s - self.patience.most_pause_s
-            return max(0.0, min(pause_s, last_probe_s - now_s, pause_s - max(0.0, shorter_s)))
+            last_s = math.inf if self.has_in_flight else last_probe_s - now_s
+            return max(0.0, min(pause_s, last_s, pause_s - max(0.0, shorter_s)))
         return pause_s
 
     def probe_given(self, holder: str, first_s: float, ends_s: float) -> None:
@@ -445,6 +499,7 @@ class ServerCondition:
             "condition": self.name.value,
             "said": self.said,
             "is_answer": self._last_is_answer,
+            "was_answered": self._was_answered,
             "is_forbidden": self._is_forbidden,
             "is_unconfirmed": self._is_unconfirmed,
             "has_answered": self.patience.has_answered,
@@ -464,6 +519,7 @@ class ServerCondition:
         if self.name is Condition.HEALTHY and self.backoff.remaining_s(now_s) > 0:
             self.name = Condition.WAITING
         self.said, self._last_is_answer = saved.text("said"), saved.flag("is_answer")
+        self._was_answered = saved.flag("was_answered")
         self.runs.files = saved.count("files") or saved.count("successes")
         self._is_forbidden, self._is_unconfirmed = saved.flag("is_forbidden"), saved.flag("is_unconfirmed")
         self._probes_failed = saved.count("probes_failed")

@@ -86,7 +86,12 @@ class Patience:
         self._count(now_s)
         self._is_trouble = is_trouble
         if not is_trouble:
-            self._spent_s = 0.0
+            self.restart(now_s)
+
+    def restart(self, now_s: float) -> None:
+        """A file came, so it is worth waiting as long once more."""
+        self._count(now_s)
+        self._spent_s = 0.0
 
     def is_used_up(self, now_s: float) -> bool:
         """Whether a probe that fails now is the last."""

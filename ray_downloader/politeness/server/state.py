@@ -120,6 +120,7 @@ class ServerState:
             self._hosts.note_pause(self._ordered is Verdict.PAUSED, now_s)
         self._allocator.receive(request, now_s)
         self._reader.open_elsewhere = self._allocator.in_flight - request.in_flight
+        self._condition.has_in_flight = self._allocator.in_flight > 0
         self._day_requests.note_report(request, holder_name(request), now_s)
         self._know_controls(request.controls)
         if request.crawl_delay_s:
@@ -231,6 +232,7 @@ class ServerState:
         """
         before = self._allocator.in_flight
         self._allocator.forget(holder)
+        self._condition.has_in_flight = self._allocator.in_flight > 0
         return self._allocator.in_flight != before
 
     def order(self, order: Order, value: float | None = None) -> None:

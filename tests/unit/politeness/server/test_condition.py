@@ -7,7 +7,13 @@ from collections.abc import Iterable
 import pytest
 
 from ray_downloader.politeness.messages import ProbeUrl, Verdict, WaitReason
-from ray_downloader.politeness.server.condition import FORBIDDEN_SAMPLE, MOST_COMPARISONS, ServerCondition
+from ray_downloader.politeness.server.condition import (
+    FORBIDDEN_SAMPLE,
+    LEAST_SAMPLE,
+    MOST_COMPARISONS,
+    SAMPLE_PAUSE_S,
+    ServerCondition,
+)
 from ray_downloader.politeness.server.events import Condition, Consequence, Event
 from ray_downloader.politeness.server.evidence import Evidence
 from ray_downloader.politeness.server.patience import NEVER_ANSWERED_S, PROBES, Patience
@@ -415,21 +421,90 @@ def test_a_suspect_that_fails_without_refusing_is_asked_three_other_urls() -> No
 
 
 @pytest.mark.parametrize(
-    ("is_answer", "name", "verdict"),
-    [(True, Condition.REFUSED, Verdict.REFUSED), (False, Condition.DEAD, Verdict.DEAD)],
+    ("is_first_answer", "is_last_answer", "name", "said"),
+    [
+        (True, True, Condition.REFUSED, "500 no"),
+        (True, False, Condition.REFUSED, "500 no"),
+        (False, False, Condition.DEAD, "timeout"),
+    ],
+    ids=["answered", "answered, but not its last probe", "silent"],
 )
 def test_patience_that_is_used_up_is_the_end_and_how_is_told_apart(
-    is_answer: bool, name: Condition, verdict: Verdict
+    is_first_answer: bool, is_last_answer: bool, name: Condition, said: str
 ) -> None:
     condition = a_condition(patience_s=100.0)
     condition.patience.note_idle(True, 0.0)
-    refused(condition, 0.0, 1)
-    refused(condition, 2.0, 2)
-    assert condition.pause_s(62.0) == 0.0
-    tell(condition, Evidence.REFUSED, 100.0, 3, is_answer=is_answer)
-    assert (condition.name, condition.verdict) == (name, verdict)
+    condition.knows_control = True
+
+    def fail(now_s: float, url: int, is_answer: bool, *, is_control: bool = False) -> None:
+        said = "500 no" if is_answer else "timeout"
+        tell(condition, Evidence.FAILED, now_s, url, is_answer=is_answer, said=said, is_control=is_control)
+
+    for url in range(10):
+        fail(0.0, url, is_first_answer)
+    fail(2.0, 99, is_first_answer, is_control=True)
+    assert (condition.name, condition.pause_s(62.0)) == (Condition.THROTTLED, 0.0)
+    fail(150.0, 99, is_last_answer, is_control=True)
+    verdict = Verdict(name.value)
+    assert (condition.name, condition.verdict, condition.said) == (name, verdict, said)
     tell(condition, Evidence.REFUSED, 300.0, 4)
     assert condition.name is name
+
+
+def probe_refused(condition: ServerCondition, now_s: float, url: int) -> None:
+    condition.probe_given("w", now_s, now_s + 1.0)
+    refused(condition, now_s, url)
+
+
+def to_be_sampled(patience_s: float = 100.0) -> ServerCondition:
+    """Four URLs were refused, one of them twice, and its patience is used up after 100 s."""
+    condition = a_condition(patience_s=patience_s)
+    condition.patience.note_idle(True, 0.0)
+    for url, now_s in ((1, 0.0), (2, 2.0), (3, 62.0), (1, 66.0), (4, 102.0)):
+        probe_refused(condition, now_s, url)
+    assert condition.verdict is None
+    return condition
+
+
+def test_a_server_that_answers_is_given_up_only_after_a_sample_of_its_urls() -> None:
+    condition = to_be_sampled()
+    for url in range(5, LEAST_SAMPLE):
+        now_s = 100.0 + 3 * url
+        probe_refused(condition, now_s, url)
+        assert (condition.verdict, condition.probe_url) == (None, ProbeUrl.NEW)
+        assert condition.pause_s(now_s) == SAMPLE_PAUSE_S, "one by one, and neither at once nor in minutes"
+    assert condition.dump(200.0)["was_answered"]
+    refused(condition, 200.0, LEAST_SAMPLE)
+    assert condition.verdict is Verdict.REFUSED
+
+
+def test_a_sample_ends_with_a_file_or_where_there_are_no_other_urls_or_where_a_served_one_fails() -> None:
+    served, alone, compared = to_be_sampled(), to_be_sampled(), to_be_sampled()
+    tell(served, Evidence.SERVED, 105.0, 5)
+    assert served.name is Condition.HEALTHY
+    for number in range(3):
+        assert alone.verdict is None
+        refused(alone, 105.0 + 5 * number, 1)
+    assert alone.verdict is Verdict.REFUSED
+    tell(compared, Evidence.REFUSED, 105.0, 9, is_control=True)
+    assert compared.verdict is Verdict.REFUSED
+
+
+def test_a_short_patience_is_not_prolonged_by_much() -> None:
+    assert to_be_sampled(patience_s=15.0).pause_s(102.0) == pytest.approx(0.5)
+
+
+def test_a_file_that_was_requested_before_the_pause_is_worth_another_patience() -> None:
+    condition = a_condition(patience_s=100.0)
+    condition.knows_control = True
+    condition.patience.note_idle(True, 0.0)
+    for url, now_s in ((1, 10.0), (2, 12.0)):
+        refused(condition, now_s, url)
+    tell(condition, Evidence.SERVED, 80.0, 9, sent_s=1.0)
+    assert condition.name is Condition.THROTTLED
+    for now_s, verdict in ((120.0, None), (250.0, Verdict.REFUSED)):
+        tell(condition, Evidence.REFUSED, now_s, 9, is_control=True)
+        assert condition.verdict is verdict
 
 
 def test_a_pause_of_ours_ends_with_the_patience_for_a_last_probe() -> None:

@@ -14,6 +14,7 @@ from ray_downloader.politeness.leases.timeline import spacing_s
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, ProbeUrl, Verdict, WaitReason
 from ray_downloader.politeness.policy import ServerPolicy
 from ray_downloader.politeness.server.backoff import FIRST_SECONDS_S
+from ray_downloader.politeness.server.condition import LEAST_SAMPLE
 from ray_downloader.politeness.server.rate import COSTLY_PLATEAU_FACTOR
 from ray_downloader.politeness.server.runs import UNREACHED_RUN
 from ray_downloader.politeness.server.state import MAX_HINT_S, ServerState
@@ -195,7 +196,7 @@ def test_a_run_of_403_pauses_and_is_probed_with_a_url_that_was_served() -> None:
 
 def test_refusals_without_a_file_end_refused_only_while_the_run_has_nothing_else_to_do() -> None:
     state, now_s = ServerState(POLICY, 0.0), 0.0
-    for number in range(8):
+    for number in range(LEAST_SAMPLE):
         ask(state, now_s, replace(named(number + 1), said="429 not you"))
         now_s += pause_of(state, now_s) + 3.0
     assert ask(state, now_s).verdict is Verdict.OPEN
