@@ -116,16 +116,17 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
     1. What lasts as long as patience does, or longer, is not told from what lasts for ever.
     2. Of a few rows nobody can tell whether they or their server is at fault; and a server that begins with 403 was
        never seen to serve anybody.
-    3. The attempts of a row that fails by itself may meet the trouble as well; so may all of them where a share of the
-       requests fails at random.
+    3. The attempts of a row that fails by itself may meet the trouble as well, and so may the only one of any row where
+       others have spent the retries; so may all of them where a share of the requests fails at random.
     """
     ends: set[str] = set()
     distinct = sum(row.server == server for row in world.rows)
-    is_failing = isinstance(fate, Fails | Says) and bool(fate.times)
+    is_failing = (isinstance(fate, Fails | Says) and bool(fate.times)) or _has_spent_its_retries(world, server)
     for trouble in (*world.servers[server].troubles, *_losses(world)):
         if trouble.share == 1 and trouble.end_s - trouble.start_s >= LONG_SHARE * _patience_s(world, trouble):
             ends |= _verdict_of(trouble)
             ends |= REFUSED if _has_failing_rows(world, server) else set()
+            ends |= {"robots"} if world.politeness.get("robots") == "obey" else set()  # it cannot be read, either
         is_few = distinct < (FEW_FORBIDDEN if trouble.how == 403 else FEW_FAILING)
         may_be_url = trouble.how not in {429, 503, ErrorKind.DNS, ErrorKind.CONNECT}
         never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
