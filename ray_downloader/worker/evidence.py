@@ -273,6 +273,7 @@ class FaultJudge:
         """
         is_refusal = is_throttled(failure.kind, failure.http_status, failure.retry_after_s)
         row.served_spans_s = ()
+        row.told_until_s = now_s + (failure.retry_after_s or 0.0)
         if is_own_fault(row, failure):
             row.failed_at_s = now_s
             row.refusals += is_refusal

@@ -98,6 +98,7 @@ class Row:
         odd_sort: As what: "refused", "unreached" or "failed"; anything else that it fails with is judged anew.
         is_probe: Whether its last request found out if its server is still in trouble, so a failure was the server's.
         refusals: How often in a row it was refused, with a 429, a 503 or the like.
+        told_until_s: Until when its last refusal wants nothing to be requested, on the worker's clock.
         controls: How often a URL that was served before was served again after this one had failed.
         served_spans_s: How closely those followed others that an earlier task served since it was refused
             (`spacing.Spacing.least_s`).
@@ -126,6 +127,7 @@ class Row:
     is_probe: bool = False
     has_started_over: bool = False
     refusals: int = 0
+    told_until_s: float = 0.0
     controls: int = 0
     served_spans_s: tuple[float, ...] = ()
     held_from: RowState = RowState.QUEUED
@@ -319,6 +321,8 @@ class Row:
             "odd_sort": self.odd_sort,
             "is_probe": self.is_probe,
             "refusals": self.refusals,
+            "told_until_unix_s": now_unix_s + max(0.0, self.told_until_s - now_s),
+            "told_s": max(0.0, self.told_until_s - now_s),
             "controls": self.controls,
             "served_spans_s": [span_s if math.isfinite(span_s) else None for span_s in self.served_spans_s],
             "is_suspect": self.failed_at_s is not None,
@@ -337,6 +341,7 @@ class Row:
         at = known["at"]
         failure = Failure.load(known["failure"]) if known["failure"] else None
         wait_s = max(0.0, known["not_before_unix_s"] - now_unix_s)
+        told_s = max(0.0, float(known.get("told_until_unix_s", 0.0)) - now_unix_s)
         failed_at_s = OTHERS_SERVED_SINCE if known.get("others_served_since", False) else now_s
         resumed = {
             "attempt": int(known["attempt"]),
@@ -354,6 +359,7 @@ class Row:
             "odd_sort": str(known.get("odd_sort", "")),
             "is_probe": bool(known.get("is_probe", False)),
             "refusals": int(known.get("refusals", 0)),
+            "told_until_s": now_s + min(told_s, float(known.get("told_s", told_s))),
             "controls": int(known.get("controls", 0)),
             "served_spans_s": _spans_s(known.get("served_spans_s", [])),
             "failed_at_s": failed_at_s if known["is_suspect"] else None,

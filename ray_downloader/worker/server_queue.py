@@ -26,6 +26,7 @@ from ray_downloader.politeness.messages import (
     Verdict,
     WaitReason,
 )
+from ray_downloader.politeness.server.condition import PROBE_AFTER_S
 from ray_downloader.politeness.server.controls import KEPT
 from ray_downloader.politeness.server.evidence import FORBIDDEN_STATUS, stops_its_holder
 from ray_downloader.politeness.server.runs import FORBIDDEN_RUN
@@ -490,13 +491,14 @@ class ServerQueue:
     def _advance_telling(self, now_s: float) -> None:
         """Move a refused row that is due to the front once others were served: its answer shows whose fault it was.
 
-        If it was the row's, the budget takes back what it concluded from the refusal.
+        If it was the row's, the budget takes back what it concluded from the refusal. A row that was told how long to
+        wait comes first after that: last of all, it would be refused by the same quota in each of its windows.
         """
         permit_s = self._pacer.next_due_s(now_s)
         if self._first or permit_s is None or permit_s > now_s:
             return
         for entry in self._deferred:
-            if entry[0] <= now_s and self._is_telling(entry[2], now_s):
+            if entry[0] <= now_s and (_was_told(entry[2], now_s) or self._is_telling(entry[2], now_s)):
                 self._deferred.remove(entry)
                 heapq.heapify(self._deferred)
                 self._first.append(entry[2])
@@ -701,6 +703,13 @@ class ServerQueue:
             return NEVER
         at_s, _, work = self._deferred[0]
         return self._probe_at_s(at_s, work) if self.is_troubled else self._retry_at_s(at_s, work)
+
+
+def _was_told(work: Work, now_s: float) -> bool:
+    """Whether it was refused once, with a time that is over now."""
+    if not isinstance(work, Row) or work.refusals != 1 or work.is_odd or work.is_retry or work.failure is None:
+        return False
+    return (work.failure.retry_after_s or 0.0) >= PROBE_AFTER_S and work.told_until_s <= now_s
 
 
 def _is_retry(work: Work) -> bool:

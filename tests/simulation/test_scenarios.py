@@ -428,6 +428,15 @@ def test_forbidden_files_of_a_server_that_also_bans() -> None:
     assert len(asked(run.arrivals[0])) < 340
 
 
+def test_a_quota_that_refuses_another_row_at_the_end_of_each_window() -> None:
+    """The same row came last in two windows, and was lost as one that is refused for itself."""
+    world = one_server(
+        *rows(20), limits=(Window(10, 600.0, False, False, 503, "rest"),), task_seconds=5.0, slots=1, nodes=2,
+        batch_rows=20, rate_rps=30.0, politeness={"patience_s": 300.0}, chance=25_637,
+    )  # fmt: skip
+    assert kinds(held(world)) == {"image": 20}
+
+
 @pytest.mark.thorough
 def test_bans_after_a_handful_of_requests() -> None:
     assert kinds(run_world(one_server(*rows(60), limits=(Bans(3, 10.0),)))) == {"image": 60}

@@ -96,6 +96,7 @@ class ServerCondition:
         "_strikes",
         "_tried_second_visit",
         "_tries_second_visit",
+        "_waited_for",
         "_was_answered",
         "backoff",
         "first_visits",
@@ -122,6 +123,8 @@ class ServerCondition:
         self._culprits = DistinctUrls()
         self._strikes = self._alone = self._new_in_a_row = self._hops = self._probes_failed = 0
         self._has_waited = False
+        #: The URL that stated how long to wait last.
+        self._waited_for = 0
         #: Whether the next probe goes to a URL that was refused before, and whether one did in this trouble.
         self._tries_second_visit = self._tried_second_visit = False
         self._last_is_answer = False
@@ -260,7 +263,7 @@ class ServerCondition:
             self.backoff.forgive()
             return Consequence.NONE
         self.runs.own.refused(event.url_hash)
-        if event.wait_s is not None and not self._needs_confirmation(event.wait_s):
+        if event.wait_s is not None and not self._needs_confirmation(event.wait_s, event.url_hash):
             was_asked_as_usual = not self.needs_probe
             self._note_failure(event)
             self._wait_as_asked(event)
@@ -275,12 +278,14 @@ class ServerCondition:
             return Consequence.NONE if self.runs.own.is_used_to_refusals else Consequence.REFUSED
         return self._on_failed_probe(event)
 
-    def _needs_confirmation(self, wait_s: float) -> bool:
+    def _needs_confirmation(self, wait_s: float, url_hash: int) -> bool:
         """Whether another URL has to say so before the server is left alone for that long.
 
-        One URL may speak for its server for an hour; after several whose refusals were their own, not at all.
+        One URL may speak for its server for an hour, once; after several whose refusals were their own, not at all.
         """
-        return not self.is_trouble and (wait_s > MOST_BY_ONE_URL_S or self.runs.own.is_used_to_refusals)
+        is_same = bool(url_hash) and url_hash == self._waited_for and wait_s >= PROBE_AFTER_S
+        is_doubtful = wait_s > MOST_BY_ONE_URL_S or self.runs.own.is_used_to_refusals or is_same
+        return not self.is_trouble and is_doubtful
 
     def _on_run(self, evidence: Evidence, event: Event) -> Consequence:
         """Failures in a row, with nothing served in between."""
@@ -379,6 +384,7 @@ class ServerCondition:
                 self._begin_trouble()
             self._has_waited = self.name is Condition.WAITING
             self.name = Condition.WAITING
+            self._waited_for = event.url_hash
             self.probe.clear()
             self.backoff.pause_as_asked(event.now_s, event.ended_s, event.wait_s or 0.0, event.free_s)
 

@@ -337,20 +337,29 @@ def test_whatever_was_learned_of_a_row_travels() -> None:
     assert travelled(row, now_s=10.0, passed_s=0.0)[0].failed_at_s is None
 
 
+@pytest.mark.parametrize(("passed_s", "left_s"), [(0.0, 30.0), (12.0, 18.0), (100.0, 0.0), (-3600.0, 30.0)])
+def test_until_when_a_refusal_wants_quiet_travels_whatever_the_clock(passed_s: float, left_s: float) -> None:
+    row = a_row(LISTED)
+    row.failure, row.told_until_s = REFUSED, 40.0
+    assert travelled(row, now_s=10.0, passed_s=passed_s)[0].told_until_s == 50_000.0 + left_s
+
+
 def test_notes_of_an_earlier_version_say_less() -> None:
     row = a_row(LISTED)
     for name, value in TRAVELS.items():
         setattr(row, name, value)
     row.failed_at_s, row.not_before_s = 5.0, 40.0
     known = json.loads(json.dumps(row.progress(10.0, 1000.0)))
-    later = ("rendition", "has_asked_sizes", "odd_sort", "is_probe", "refusals", "controls", "served_spans_s", "wait_s")
-    for name in (*later, "others_served_since"):
+    later = (
+        "rendition", "has_asked_sizes", "odd_sort", "is_probe", "refusals", "controls", "served_spans_s", "wait_s",
+        "told_s",
+    )  # fmt: skip
+    for name in (*later, "others_served_since", "told_until_unix_s"):
         del known[name]
     other, new = a_row(LISTED), a_row(LISTED)
     other.resume(known, 50_000.0, 1000.0)
-    assert {name: getattr(other, name) for name in later if name != "wait_s"} == {
-        name: getattr(new, name) for name in later if name != "wait_s"
-    }
+    names = [name for name in later if name not in {"wait_s", "told_s"}]
+    assert {name: getattr(other, name) for name in names} == {name: getattr(new, name) for name in names}
     assert (other.failed_at_s, other.not_before_s) == (50_000.0, 50_030.0)
 
 

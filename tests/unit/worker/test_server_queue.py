@@ -638,6 +638,24 @@ def failing(queue: ServerQueue, count: int = 2, at_s: float = 5.0) -> list[Row]:
     return rows
 
 
+@pytest.mark.parametrize(
+    ("wait_s", "refusals", "is_odd", "is_first"),
+    [(6.0, 1, False, True), (4.0, 1, False, False), (None, 1, False, False), (6.0, 2, False, False),
+     (6.0, 1, True, False), (600.0, 1, False, False)],
+    ids=["told once", "not for long", "not how long", "told before", "odd", "not over"],
+)  # fmt: skip
+def test_a_row_that_was_told_how_long_to_wait_comes_first_after_that_once(
+    wait_s: float | None, refusals: int, is_odd: bool, is_first: bool
+) -> None:
+    queue, fresh = a_queue(rows=2)
+    told = failed(rows_of(1)[0], 5.0, queue)
+    told.failure, told.refusals, told.is_odd = Failure(ErrorKind.HTTP_429, "", 429, wait_s), refusals, is_odd
+    told.told_until_s = wait_s or 0.0
+    assert queue.take_due(4.0) is fresh[0]
+    queue.went_out(4.0)
+    assert queue.take_due(6.0) is (told if is_first else fresh[1])
+
+
 def test_before_the_last_rows_are_retried_a_url_that_was_served_is_requested_once() -> None:
     queue, _ = a_queue()
     queue.notice_file(SERVED_BEFORE, is_listed=True)

@@ -121,6 +121,19 @@ def test_trouble_that_begins_with_a_demanded_wait_tries_a_second_visit_too() -> 
     assert (condition.probe_url, condition.pause_s(200.0)) == (ProbeUrl.FAILED, 2.0)
 
 
+def test_a_url_that_states_a_wait_again_while_others_are_served_is_confirmed_by_another_first() -> None:
+    condition = a_condition()
+    refused(condition, 10.0, 1, wait_s=30.0)
+    tell(condition, Evidence.SERVED, 40.0, 2)
+    assert refused(condition, 41.0, 1, wait_s=30.0) is Consequence.REFUSED
+    assert (condition.name, condition.pause_s(41.0)) == (Condition.SUSPECT, 2.0)
+    refused(condition, 43.0, 3, wait_s=30.0)
+    assert (condition.name, condition.pause_s(43.0)) == (Condition.WAITING, 30.0)
+    tell(condition, Evidence.SERVED, 73.0, 4)
+    refused(condition, 74.0, 5, wait_s=30.0)
+    assert condition.name is Condition.WAITING, "another URL than last time"
+
+
 def test_answers_of_before_the_pause_are_no_news_unless_they_ask_for_longer() -> None:
     condition = a_condition()
     refused(condition, 10.0, 1, wait_s=30.0)
@@ -492,6 +505,23 @@ def test_a_sample_ends_with_a_file_or_where_there_are_no_other_urls_or_where_a_s
 
 def test_a_short_patience_is_not_prolonged_by_much() -> None:
     assert to_be_sampled(patience_s=15.0).pause_s(102.0) == pytest.approx(0.5)
+
+
+def test_a_server_is_not_given_up_while_it_may_still_serve_what_was_requested_before() -> None:
+    condition = a_condition(patience_s=100.0)
+    condition.knows_control = condition.has_in_flight = True
+    condition.patience.note_idle(True, 0.0)
+    for url, now_s in ((1, 0.0), (2, 2.0)):
+        probe_refused(condition, now_s, url)
+    for now_s in (150.0, 170.0):
+        condition.probe_given("w", now_s, now_s + 1.0)
+        tell(condition, Evidence.REFUSED, now_s, 9, is_control=True)
+        assert (condition.verdict, condition.pause_s(now_s)) == (None, 100.0 / PROBES)
+    condition.has_in_flight = False
+    assert condition.pause_s(170.0) == 0.0
+    condition.probe_given("w", 171.0, 172.0)
+    tell(condition, Evidence.REFUSED, 171.0, 9, is_control=True)
+    assert condition.verdict is Verdict.REFUSED
 
 
 def test_a_file_that_was_requested_before_the_pause_is_worth_another_patience() -> None:

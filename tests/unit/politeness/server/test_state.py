@@ -207,6 +207,18 @@ def test_refusals_without_a_file_end_refused_only_while_the_run_has_nothing_else
     assert (lease.verdict, lease.said) == (Verdict.REFUSED, "429 not you")
 
 
+def test_a_server_that_still_sends_a_file_is_not_given_up() -> None:
+    state = ServerState(POLICY, 0.0)
+    state.note_idle(True, 0.0)
+    for number in range(8):
+        state.handle(LeaseRequest("s", "busy", 1, in_flight=1, controls=("http://s/1",)), 1000.0 * number, RNG)
+        ask(state, 1000.0 * number, replace(named(number + 1), is_control=True))
+    assert state.verdict(7001.0) is Verdict.PAUSED
+    state.forget("busy")
+    assert ask(state, 9000.0).is_probe
+    assert ask(state, 9001.0, replace(named(9), is_control=True)).verdict is Verdict.REFUSED
+
+
 def test_a_server_that_only_says_how_long_is_asked_after_that_before_it_is_given_up() -> None:
     state = ServerState(POLICY, 0.0)
     state.note_idle(True, 0.0)
