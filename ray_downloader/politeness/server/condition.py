@@ -5,8 +5,8 @@
 `throttled`    refused another URL, too: paused for a minute, then two, four ..., with one probe after each pause.
 `waiting`      stated how long it wants to be left alone; continues after that, whatever happened before.
 `unreachable`  no address or no connection, five times in a row: single probes at growing delays.
-`dead`         answered nothing in its trouble, until its patience was used up.
-`refused`      answered in its trouble, but served nothing until its patience was used up.
+`dead`         answered none of its last probes, when its patience was used up.
+`refused`      answered one of them, but served nothing until its patience was used up.
 
     healthy -> suspect (refused / a run of failures) -> throttled (refused again, by another URL) -> healthy (served)
     suspect -> healthy (served);  any but dead -> waiting (Retry-After) -> healthy (served) or throttled
@@ -63,6 +63,8 @@ LEAST_SAMPLE = 14
 #: share of the patience.
 SAMPLE_PAUSE_S = 2.0
 SAMPLE_PAUSE_SHARE = 1 / 30
+#: A server that answered so many probes in a row with nothing is silent, whatever it answered before that.
+SILENT_PROBES = 3
 #: So many probes that were to go to a file that was served before, and did not, are awaited: its holder may know none.
 MOST_COMPARISONS = 2
 #: Answers with which a server says that it wants no requests now.
@@ -93,6 +95,7 @@ class ServerCondition:
         "_last_is_answer",
         "_new_in_a_row",
         "_probes_failed",
+        "_silent_in_a_row",
         "_strikes",
         "_tried_second_visit",
         "_tries_second_visit",
@@ -130,6 +133,8 @@ class ServerCondition:
         self._last_is_answer = False
         #: Whether it answered anything since its trouble began.
         self._was_answered = False
+        #: Failed requests since the last answer, but for repeated ones that may fail because of their URL.
+        self._silent_in_a_row = 0
         #: Whether its patience is used up, and too few URLs have failed to give it up.
         self._is_sampling = False
         #: Whether a URL is known that was served before.
@@ -344,12 +349,13 @@ class ServerCondition:
     def _needs_sample(self, event: Event) -> bool:
         """Whether more URLs have to fail before it is given up: those that did may have errors of their own.
 
-        Not if it is silent, if a file that was served before fails, too, or if there are no other URLs. Of those that
-        are forbidden there is another sample.
+        Not if it has answered nothing or cannot be reached, if a file that was served before fails, too, if there are
+        no other URLs, or if that takes too long. Of those that are forbidden there is another sample.
         """
-        may_be_urls = self._was_answered and not (event.is_control or self.knows_control or self._is_forbidden)
+        is_known = event.is_control or self.knows_control or self._is_forbidden
+        may_be_urls = self._was_answered and event.evidence is not Evidence.UNREACHED and not is_known
         has_others = len(self._culprits) < LEAST_SAMPLE and self._alone < ONLY_URL_FAILURES
-        return may_be_urls and has_others and self.patience.is_used_up(event.now_s)
+        return may_be_urls and has_others and self.patience.is_in_overtime(event.now_s)
 
     def _note_failure(self, event: Event) -> bool:
         """Record a failed request; returns True if its URL had not failed in this trouble."""
@@ -360,6 +366,8 @@ class ServerCondition:
         self._strikes += is_other
         self._alone = 0 if is_other else self._alone + 1
         self._new_in_a_row = self._new_in_a_row + 1 if is_other else 0
+        is_not_urls = is_other or event.is_control or event.evidence is Evidence.UNREACHED
+        self._silent_in_a_row = 0 if event.is_answer else self._silent_in_a_row + is_not_urls
         self._tries_second_visit = False
         return is_other
 
@@ -368,7 +376,7 @@ class ServerCondition:
         self._culprits.clear()
         self._culprits.add(event.url_hash)
         self._comparisons = 0
-        self._strikes = self._alone = self._new_in_a_row = self._hops = 0
+        self._strikes = self._alone = self._new_in_a_row = self._hops = self._silent_in_a_row = 0
         self.probe.clear()
         self._begin_trouble()
         self.backoff.pause_seconds(event.now_s, event.free_s)
@@ -415,11 +423,17 @@ class ServerCondition:
             return
         if not is_server_wide or not self.patience.is_used_up(event.now_s) or self.has_in_flight:
             return
-        if self.name is Condition.THROTTLED and self._needs_sample(event):
+        if self._needs_sample(event):
             return
         self._comparisons += 1
         if event.is_control or not self.knows_control or self._comparisons > MOST_COMPARISONS:
-            self.name = Condition.REFUSED if self._was_answered else Condition.DEAD
+            self._give_up(event)
+
+    def _give_up(self, event: Event) -> None:
+        is_silent = not self._was_answered or self._silent_in_a_row >= SILENT_PROBES
+        self.name = Condition.DEAD if is_silent else Condition.REFUSED
+        if is_silent:
+            self.said = event.said or self.said
 
     def _delay_s(self) -> float:
         delays_s, failed = self._delays_s or (FIRST_DELAY_S,), self._probes_failed

@@ -15,6 +15,8 @@ LEAST_S = 0.5
 #: A worker that waits comes back at least this often: the run may become idle, which shortens the wait.
 CHECKS = 20
 LEAST_CHECK_S = 0.25
+#: A sample of its URLs may take this share of it in addition.
+OVERTIME_SHARE = 0.5
 #: While it runs out there are at least this many probes: one or two may fail by chance.
 PROBES = 5
 
@@ -96,6 +98,10 @@ class Patience:
     def is_used_up(self, now_s: float) -> bool:
         """Whether a probe that fails now is the last."""
         return self._left_s(now_s) < LEAST_S
+
+    def is_in_overtime(self, now_s: float) -> bool:
+        """Whether it is used up, but not for so long that nothing may be added to it."""
+        return -OVERTIME_SHARE * self.allowed_s < self._left_s(now_s) < LEAST_S
 
     def last_probe_s(self, now_s: float) -> float | None:
         """When the last probe is due; None while the clock is stopped."""

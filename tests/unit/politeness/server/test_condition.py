@@ -12,6 +12,7 @@ from ray_downloader.politeness.server.condition import (
     LEAST_SAMPLE,
     MOST_COMPARISONS,
     SAMPLE_PAUSE_S,
+    SILENT_PROBES,
     ServerCondition,
 )
 from ray_downloader.politeness.server.events import Condition, Consequence, Event
@@ -434,16 +435,17 @@ def test_a_suspect_that_fails_without_refusing_is_asked_three_other_urls() -> No
 
 
 @pytest.mark.parametrize(
-    ("is_first_answer", "is_last_answer", "name", "said"),
+    ("is_first_answer", "silent", "name", "said"),
     [
-        (True, True, Condition.REFUSED, "500 no"),
-        (True, False, Condition.REFUSED, "500 no"),
-        (False, False, Condition.DEAD, "timeout"),
+        (True, 0, Condition.REFUSED, "500 no"),
+        (True, SILENT_PROBES - 1, Condition.REFUSED, "500 no"),
+        (True, SILENT_PROBES, Condition.DEAD, "timeout"),
+        (False, 1, Condition.DEAD, "timeout"),
     ],
-    ids=["answered", "answered, but not its last probe", "silent"],
+    ids=["answered", "answered, but not its last probes", "silent in the end", "silent"],
 )
 def test_patience_that_is_used_up_is_the_end_and_how_is_told_apart(
-    is_first_answer: bool, is_last_answer: bool, name: Condition, said: str
+    is_first_answer: bool, silent: int, name: Condition, said: str
 ) -> None:
     condition = a_condition(patience_s=100.0)
     condition.patience.note_idle(True, 0.0)
@@ -451,13 +453,17 @@ def test_patience_that_is_used_up_is_the_end_and_how_is_told_apart(
 
     def fail(now_s: float, url: int, is_answer: bool, *, is_control: bool = False) -> None:
         said = "500 no" if is_answer else "timeout"
+        condition.probe_given("w", now_s, now_s + 1.0)
         tell(condition, Evidence.FAILED, now_s, url, is_answer=is_answer, said=said, is_control=is_control)
 
     for url in range(10):
         fail(0.0, url, is_first_answer)
     fail(2.0, 99, is_first_answer, is_control=True)
     assert (condition.name, condition.pause_s(62.0)) == (Condition.THROTTLED, 0.0)
-    fail(150.0, 99, is_last_answer, is_control=True)
+    for number in range(silent - 1):
+        fail(90.0, 99, False, is_control=True)
+        fail(91.0 + number, 9, False)  # whose own fault it may be, as it has failed before
+    fail(150.0, 99, silent == 0, is_control=True)
     verdict = Verdict(name.value)
     assert (condition.name, condition.verdict, condition.said) == (name, verdict, said)
     tell(condition, Evidence.REFUSED, 300.0, 4)
@@ -470,11 +476,11 @@ def probe_refused(condition: ServerCondition, now_s: float, url: int) -> None:
 
 
 def to_be_sampled(patience_s: float = 100.0) -> ServerCondition:
-    """Four URLs were refused, one of them twice, and its patience is used up after 100 s."""
+    """Four URLs were refused, one of them twice, the last when its patience was just used up."""
     condition = a_condition(patience_s=patience_s)
     condition.patience.note_idle(True, 0.0)
-    for url, now_s in ((1, 0.0), (2, 2.0), (3, 62.0), (1, 66.0), (4, 102.0)):
-        probe_refused(condition, now_s, url)
+    for url, share in ((1, 0.0), (2, 0.02), (3, 0.62), (1, 0.66), (4, 1.02)):
+        probe_refused(condition, share * patience_s, url)
     assert condition.verdict is None
     return condition
 
@@ -486,9 +492,32 @@ def test_a_server_that_answers_is_given_up_only_after_a_sample_of_its_urls() -> 
         probe_refused(condition, now_s, url)
         assert (condition.verdict, condition.probe_url) == (None, ProbeUrl.NEW)
         assert condition.pause_s(now_s) == SAMPLE_PAUSE_S, "one by one, and neither at once nor in minutes"
-    assert condition.dump(200.0)["was_answered"]
-    refused(condition, 200.0, LEAST_SAMPLE)
+    assert condition.dump(145.0)["was_answered"]
+    refused(condition, 145.0, LEAST_SAMPLE)
     assert condition.verdict is Verdict.REFUSED
+
+
+def test_a_server_that_states_short_waits_is_sampled_as_well() -> None:
+    condition = a_condition(patience_s=100.0)
+    condition.patience.note_idle(True, 0.0)
+    for url, now_s in ((1, 0.0), (2, 70.0), (3, 110.0), (4, 148.0), (5, 156.0)):
+        assert condition.verdict is None
+        condition.probe_given("w", now_s, now_s + 1.0)
+        refused(condition, now_s, url, wait_s=7.0)
+        assert condition.pause_s(now_s) == 7.0
+    assert condition.verdict is Verdict.REFUSED, "half as long as the patience at most"
+
+
+def test_a_sample_ends_once_it_takes_too_long_or_nothing_can_be_reached() -> None:
+    late, unreached = to_be_sampled(), to_be_sampled()
+    probe_refused(late, 149.0, 5)
+    assert late.verdict is None
+    probe_refused(late, 151.0, 6)
+    assert late.verdict is Verdict.REFUSED
+    for number in range(3):
+        assert unreached.verdict is None or number
+        tell(unreached, Evidence.UNREACHED, 105.0 + number, 5 + number, is_answer=False)
+    assert unreached.verdict is not None
 
 
 def test_a_sample_ends_with_a_file_or_where_there_are_no_other_urls_or_where_a_served_one_fails() -> None:
@@ -504,7 +533,7 @@ def test_a_sample_ends_with_a_file_or_where_there_are_no_other_urls_or_where_a_s
 
 
 def test_a_short_patience_is_not_prolonged_by_much() -> None:
-    assert to_be_sampled(patience_s=15.0).pause_s(102.0) == pytest.approx(0.5)
+    assert to_be_sampled(patience_s=15.0).pause_s(15.3) == pytest.approx(0.5)
 
 
 def test_a_server_is_not_given_up_while_it_may_still_serve_what_was_requested_before() -> None:
