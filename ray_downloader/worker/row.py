@@ -239,7 +239,7 @@ class Row:
         if self.is_odd and self.odd_sort == "refused":
             self.attempt = max(1, self.attempt - self.refusals)
         self.is_odd, self.odd_sort, self.refusals = False, "", 0
-        self.owes_attempt, self.failed_at_s = False, None
+        self.owes_attempt, self.failed_at_s, self.served_spans_s = False, None, ()
         self.route, self.redirected_at_s = route, now_s
         self.failure, self.is_retry = None, False
         self.move(RowState.REDIRECTED)
