@@ -136,6 +136,10 @@ DOCUMENTED = [
     (
         condition,
         {
+            "LEAST_SAMPLE": 14,
+            "SAMPLE_PAUSE_S": 2.0,
+            "SAMPLE_PAUSE_SHARE": 1 / 30,
+            "SILENT_PROBES": 3,
             "STRIKES": 3,
             "NEW_PROBES": 2,
             "FORBIDDEN_SAMPLE": 40,
@@ -162,7 +166,17 @@ DOCUMENTED = [
     (outage, {"LEAST_SERVERS": 3, "LEAST_LOOK_UPS": 3, "LEAST_S": 5.0, "WINDOW_S": 60.0}),
     (moments, {"A_DAY_S": 86_400.0}),
     (quota, {"LAPSE_CHECK_S": 1.0, "LOST_AFTER_S": 600.0}),
-    (patience, {"NEVER_ANSWERED_S": 120.0, "LEAST_S": 0.5, "CHECKS": 20, "LEAST_CHECK_S": 0.25, "PROBES": 5}),
+    (
+        patience,
+        {
+            "NEVER_ANSWERED_S": 120.0,
+            "LEAST_S": 0.5,
+            "CHECKS": 20,
+            "LEAST_CHECK_S": 0.25,
+            "OVERTIME_SHARE": 0.5,
+            "PROBES": 5,
+        },
+    ),
     (outage_probes, {"FIRST_DELAY_S": 1.0, "LONGEST_DELAY_S": 10.0}),
     (rate, {"BACK_OFF": 0.5, "MIN_RATE_RPS": 1 / 60, "MEASURED_TO_ASKED": 1.05}),
     (state, {"FRESH_S": 300.0, "MAX_HINT_S": 3600.0}),
