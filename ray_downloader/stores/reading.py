@@ -71,11 +71,12 @@ class FoundRun:
 
 
 def find_run(out: str) -> FoundRun:
-    """The run at a path or URL.
+    """The run at a path or URL, which may be given as the run's own command gives it (`path_to_output=out`).
 
     Raises:
         UserError: The URL is not usable, or no run is there.
     """
+    out = out.removeprefix("path_to_output=")
     if not is_store_url(out):
         return FoundRun(Path(out), out)
     url = StoreUrl.parse(out)

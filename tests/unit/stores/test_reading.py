@@ -83,6 +83,11 @@ def test_a_path_is_the_run_itself(tmp_path: Path) -> None:
     assert work_folder_of("out") == Path("out")
 
 
+def test_a_run_may_be_named_as_its_own_command_names_it(tmp_path: Path) -> None:
+    assert find_run(f"path_to_output={tmp_path}") == find_run(str(tmp_path))
+    assert work_folder_of(f"path_to_output={tmp_path}") == tmp_path
+
+
 def test_a_work_folder_that_can_be_seen_is_read_and_nothing_is_fetched(stores: Stores) -> None:
     stores.store.requests.clear()
     assert whole_run(URL, "base") == stores.work.root
