@@ -24,8 +24,8 @@ PROXY_VARIABLE = "RAY_DOWNLOADER_PROXY"
 class SecretHeaders:
     """The headers of requests for rows of the list, by server.
 
-    everywhere: Headers for every server of the list.
-        by_rule: Globs over servers with the headers for them; the first that names a header decides.
+    Args:
+        everywhere: Headers for every server of the list.
         by_rule: Globs over servers with the headers for them; the first that names a header counts.
     """
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import zlib
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from html import unescape
+from urllib.parse import unquote
 
 import ada_url
 
@@ -136,10 +138,11 @@ def said_of(status: int, headers: Mapping[str, str], page: bytes, secrets: Itera
         status: HTTP status.
         headers: The answer's headers.
         page: Its body, as far as it was read.
-        secrets: Values of request headers; if a page repeats one, it is removed from the quotation.
+        secrets: What was sent (`sent_secrets`); if a page repeats one, it is removed from the quotation.
     """
+    secrets = list(secrets)
     price = headers.get("crawler-price")
-    facts = f"HTTP status {status}" + (f", crawler-price {price[:80]}" if price else "")
+    facts = f"HTTP status {status}" + (f", crawler-price {_redacted(price, secrets)[:80]}" if price else "")
     words = first_words(page, headers, secrets)
     return f"{facts}: {words}" if words else facts
 
@@ -154,8 +157,7 @@ def first_words(page: bytes, headers: Mapping[str, str], secrets: Iterable[str] 
     if not content_type and "\ufffd" in text:  # not text, whatever it is
         return ""
     shown = _words(_UNSEEN.sub(" ", text)) or _words(" ".join(_TITLE.findall(text)))
-    for secret in sorted(_quotable(secrets), key=len, reverse=True):
-        shown = shown.replace(secret, "[redacted]")
+    shown = _redacted(shown, secrets)
     return shown if len(shown) <= SAID_LENGTH else shown[: SAID_LENGTH - 1].rpartition(" ")[0] + "\u2026"
 
 
@@ -178,6 +180,30 @@ def _text(raw: bytes, content_type: str) -> str:
 def _words(markup: str) -> str:
     text = unescape(_TAG.sub(" ", markup))
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def sent_secrets(values: Iterable[str], *urls: str) -> list[str]:
+    """What a request sends that no file may have.
+
+    Args:
+        values: Those of its headers.
+        urls: The requested URL, and that of the proxy. Their users and passwords are sent as `Basic` credentials.
+    """
+    found = list(values)
+    for user_info in filter(None, map(_user_info, urls)):
+        plain = unquote(user_info)
+        found += [user_info, plain, b64encode(plain.encode()).decode(), plain.partition(":")[2]]
+    return found
+
+
+def _user_info(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+
+
+def _redacted(text: str, secrets: Iterable[str]) -> str:
+    for secret in sorted(_quotable(secrets), key=len, reverse=True):
+        text = text.replace(secret, "[redacted]")
+    return text
 
 
 def _quotable(secrets: Iterable[str]) -> set[str]:

@@ -24,6 +24,7 @@ from ray_downloader.fetch.answer import (
     read_head,
     redirect_target,
     said_of,
+    sent_secrets,
 )
 from ray_downloader.fetch.base import DnsFailure, FetchRequest, FetchResult, NewConnection, lack_behind
 from ray_downloader.fetch.curl_errors import (
@@ -208,7 +209,8 @@ def result_of(transfer: Transfer, code: int, message: str, network: NetworkSetti
         elif kind is None:
             kind = None if len(body) else ErrorKind.EMPTY
         if refusal is not None:
-            said = said_of(status, headers, received if isinstance(received, bytes) else b"", request.headers.values())
+            secrets = sent_secrets(request.headers.values(), request.url, network.proxy or "")
+            said = said_of(status, headers, received if isinstance(received, bytes) else b"", secrets)
     file = body if isinstance(body, BodyFile) and kind is None else None
     if isinstance(received, BodyFile) and file is None:
         received.close()

@@ -37,6 +37,7 @@ from ray_downloader.fetch.answer import (
     names_gzip,
     redirect_target,
     said_of,
+    sent_secrets,
 )
 from ray_downloader.fetch.base import (
     FETCHERS,
@@ -237,7 +238,8 @@ class RequestsFetcher:
             return result
         if refusal is not None:  # it remains a refusal, whatever became of its error page
             page = body.content if isinstance(body.content, bytes) else b""
-            said = said_of(status, headers, page, request.headers.values())
+            secrets = sent_secrets(request.headers.values(), request.url, self._network.proxy or "")
+            said = said_of(status, headers, page, secrets)
             return replace(result, kind=refusal, message=said, said=said)
         return _file(result, body)
 

@@ -26,6 +26,7 @@ def test_secrets_reach_the_servers_of_the_list_and_no_file(
         "http://user:s3cret-of-url@private-c.example/4.jpg",
         "http://user:s3cret-of-url@private-c.example/status/404/5.jpg",
         "http://user:s3cret-of-url@private-c.example/html/6.jpg",
+        "http://user:s3cret-of-url@private-c.example/echo/7.jpg",
     ]
     (tmp_path / "list.txt").write_text("\n".join(urls) + "\n", "utf-8")
     out = RunFolder(tmp_path / "out")
@@ -46,6 +47,7 @@ def test_secrets_reach_the_servers_of_the_list_and_no_file(
     }
     messages = dict(zip(out.errors()["identifier"].to_pylist(), out.errors()["error_msg"].to_pylist(), strict=True))
     assert messages[urls[1]] == "HTTP status 403: You sent [redacted] and None."
+    assert messages["http://private-c.example/echo/7.jpg"] == "HTTP status 403: You sent Basic [redacted] and None."
     assert messages.keys() == {urls[1], *(url.replace("user:s3cret-of-url@", "") for url in urls[4:])}
     found = out.successes(["identifier", "final_url"]).to_pylist()
     assert {"identifier": "http://private-c.example/4.jpg", "final_url": "http://private-c.example/4.jpg"} in found

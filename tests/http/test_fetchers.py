@@ -203,6 +203,11 @@ def test_a_page_that_repeats_our_secrets_is_quoted_without_them(fetcher: Fetcher
     assert "s3cret" not in repr(result)
 
 
+def test_a_page_that_repeats_the_password_of_its_url_is_quoted_without_it(fetcher: Fetcher) -> None:
+    result = fetch(fetcher, "http://me:s3cret-password@echo.example/echo")
+    assert result.said == "HTTP status 403: You sent Basic [redacted] and None."
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_headers_of_one_request_do_not_go_with_the_next(fetcher: Fetcher, origin: RunningOrigin, scheme: str) -> None:
     fetch(fetcher, f"{scheme}://private.example/a.jpg", headers={"Authorization": "Bearer caf\xe9"})

@@ -17,6 +17,7 @@ from ray_downloader.fetch.answer import (
     read_head,
     redirect_target,
     said_of,
+    sent_secrets,
 )
 from ray_downloader.partition.server_key import RequestUrl
 
@@ -242,6 +243,26 @@ def test_a_page_that_repeats_a_secret_is_quoted_without_it() -> None:
     assert first_words(page, HTML, ["Bearer abcd1234"]) == "[redacted] is not valid; [redacted] has expired"
     assert first_words(b"a is not b", HTML, ["a"]) == "a is not b"
     assert first_words(b"abc or abcd", HTML, ["abc", "Bearer abcd"]) == "abc or [redacted]"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "me:p@ss word",
+        "me:p%40ss%20word",
+        "p@ss word",
+        "Basic bWU6cEBzcyB3b3Jk",
+        "proxy:pw-of-it",
+        "cHJveHk6cHctb2YtaXQ=",
+    ],
+)
+def test_a_page_that_repeats_who_was_sent_is_quoted_without_it(said: str) -> None:
+    secrets = sent_secrets(
+        ["Bearer 1234"], "http://me:p%40ss%20word@a.example/1.jpg", "http://proxy:pw-of-it@b.example"
+    )
+    words = said_of(403, HTML | {"crawler-price": said}, f"<p>You sent {said}".encode(), secrets)
+    assert words.replace("Basic ", "") == "HTTP status 403, crawler-price [redacted]: You sent [redacted]"
+    assert sent_secrets(["Bearer 1234"], "http://a.example/x:y@z", "") == ["Bearer 1234"]
 
 
 @given(
