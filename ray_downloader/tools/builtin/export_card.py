@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -75,5 +76,6 @@ def _counted(connection: duckdb.DuckDBPyConnection, column: str, title: str, mos
 
 
 def _cell(value: object) -> str:
-    text = "(none)" if value is None else str(value)
-    return text.replace("|", "&#124;").replace("\n", " ")
+    """A value of the list in a table of Markdown, which may hold HTML, as text."""
+    text = "(none)" if value is None else " ".join(str(value).splitlines())
+    return escape(text, quote=False).replace("|", "&#124;")

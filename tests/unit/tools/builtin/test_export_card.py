@@ -100,3 +100,10 @@ def test_a_hundred_labels_are_shown(tmp_path: Path, shown: list[int], more: int,
     lines = _card(run, label="title").partition("| label (title) | images |\n|---|---:|\n")[2].splitlines()
     assert lines[0] == "| a&#124;b 000 | 1 |"
     assert lines[99:] == ["| a&#124;b 099 | 1 |", *rest, ""]
+
+
+def test_what_the_list_says_is_text_in_the_card(tmp_path: Path, shown: list[int]) -> None:
+    run, one = StoredRun(tmp_path / "out"), row("x", received(1))
+    run.add([{**one, "license": "<script>alert(1)</script>\r\n| A & B | 7 |\u2028# C"}])
+    line = _card(run).partition("|---|---:|\n")[2].splitlines()[0]
+    assert line == "| &lt;script&gt;alert(1)&lt;/script&gt; &#124; A &amp; B &#124; 7 &#124; # C | 1 |"
