@@ -26,8 +26,8 @@ from ray_downloader.output.stored_file import content_stamp
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.lock import holding_run
-from ray_downloader.run_folder.markers import find_marker, remove_marker, write_marker
-from ray_downloader.run_folder.small_json import read_object
+from ray_downloader.run_folder.markers import find_marker, read_marker, remove_marker, write_marker
+from ray_downloader.run_folder.small_json import parse_object, read_object
 from ray_downloader.tools.context import ToolContext, file_stamp
 
 _APPLIED = "applied"
@@ -112,18 +112,43 @@ def apply(folder: Path, images: Path, request: str = "") -> int:
 
     Returns:
         The number of batches.
+
+    Raises:
+        UserError: A batch was changed after the tool had read it, by another tool or a run.
     """
     applied = folder / _APPLIED
     if not is_half_applied(folder):
         staged = sorted((folder / "images").glob(f"server_name=*/partition_id=*/{SUCCESSES}"))
         places = {str(path.parent.relative_to(folder / "images")): content_stamp(path) for path in staged}
-        write_text(applied / _MANIFEST, json.dumps({"asked": request, "batches": places}, indent=1) + "\n")
+        for place in places:
+            if not _is_made_from(folder / "images" / place, images / place / SUCCESSES):
+                raise _changed(images / place / SUCCESSES, folder, "run the same command again")
+        replaced = {place: content_stamp(images / place / SUCCESSES) for place in places}
+        document = {"asked": request, "batches": places, "replaced": replaced}
+        write_text(applied / _MANIFEST, json.dumps(document, indent=1) + "\n")
     exchanged = _manifest(applied)
+    replaced = _document(applied).get("replaced", {})  # absent if an earlier version began
     for place, stamp in exchanged.items():
-        if not _is_version(images / place / SUCCESSES, stamp):
-            _exchange(folder / "images" / place / SUCCESSES, images / place / SUCCESSES, applied / place / SUCCESSES)
+        current = images / place / SUCCESSES
+        if not _is_version(current, stamp):
+            if replaced.get(place, content_stamp(current)) != content_stamp(current):
+                raise _changed(current, folder, "undo what changed it, or this tool with tools_parameters.undo=true")
+            _exchange(folder / "images" / place / SUCCESSES, current, applied / place / SUCCESSES)
     write_marker(applied, json.dumps({"batches": len(exchanged)}) + "\n")
     return len(exchanged)
+
+
+def _is_made_from(unit_folder: Path, current: Path) -> bool:
+    """Whether a tool's new batch was made from the file that it is to replace; True if nobody says."""
+    text = read_marker(unit_folder)
+    try:
+        return text is None or str(parse_object(text)["stamp"]).startswith(f"{file_stamp(current)}-")
+    except (ValueError, KeyError):
+        return True
+
+
+def _changed(path: Path, folder: Path, advice: str) -> UserError:
+    return UserError(f"{path} was changed after {folder.name} had read it, so its result would undo that; {advice}")
 
 
 def undo(folder: Path, images: Path) -> int:

@@ -125,6 +125,37 @@ def test_rows_listed_before_the_images_changed_are_not_dropped(run: StoredRun) -
         stage_here(tool)
 
 
+def test_a_result_that_was_made_before_another_was_applied_does_not_undo_that(run: StoredRun) -> None:
+    first, second = staged(run, "size_based", threshold_size=91), staged(run)
+    apply(second, run.layout.images)
+    after = contents(run)
+    with pytest.raises(UserError, match=r"was changed after size_based had read it.*run the same command again"):
+        apply(first, run.layout.images)
+    assert contents(run) == after
+    assert not is_half_applied(first)
+    assert apply(staged(run, "size_based", threshold_size=91), run.layout.images) == 2
+    undo(first, run.layout.images)
+    assert contents(run) == after
+
+
+def test_an_exchange_that_was_killed_does_not_undo_what_was_applied_since(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(run)
+    killed = staged(run, "size_based", threshold_size=91)
+    apply_half(killed, run, monkeypatch)
+    since = staged(run, "resize", new_resize_size=16)
+    assert apply(since, run.layout.images) == 2
+    after = contents(run)
+    with pytest.raises(UserError, match="was changed after size_based had read it"):
+        apply(killed, run.layout.images)
+    assert contents(run) == after
+    undo(since, run.layout.images)
+    assert apply(killed, run.layout.images) == 2
+    undo(killed, run.layout.images)
+    assert contents(run) == before
+
+
 def test_a_retry_of_errors_asks_for_the_images_as_they_were(run: StoredRun) -> None:
     apply(staged(run), run.layout.images)
     settings = Settings.from_config(
