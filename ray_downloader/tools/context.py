@@ -17,6 +17,8 @@ from ray_downloader.run_folder.layout import SUCCESSES, RunLayout
 from ray_downloader.run_folder.markers import finished_folders
 from ray_downloader.run_folder.work_folder import shown_place
 
+#: What helps if a table of images is damaged in the middle, which no scan sees.
+FETCH_AGAIN = "the command of the download with verify=true names all damage, and fetches what is lost again"
 #: Parameters that say how a tool runs, not what it makes.
 _HOW_IT_RUNS = {"num_workers", "max_nodes", "workers_per_node", "cpu_per_worker", "apply", "undo", "reset", "modules"}
 

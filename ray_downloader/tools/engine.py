@@ -14,18 +14,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
 from rich.console import Console
 
 from ray_downloader.cluster.environment import prepare_environment
 from ray_downloader.config.settings import DownloaderParameters, Settings
-from ray_downloader.errors import ExitCode
+from ray_downloader.errors import ExitCode, RunFolderError
 from ray_downloader.progress import shown
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.lock import holding
 from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.slurm.begin import working_job
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit, UnitFunction
-from ray_downloader.tools.context import ToolContext
+from ray_downloader.tools.context import FETCH_AGAIN, ToolContext
 from ray_downloader.tools.publish import (
     apply_result,
     is_applied,
@@ -34,6 +35,7 @@ from ray_downloader.tools.publish import (
     refuse_if_applied,
     undo_result,
 )
+from ray_downloader.tools.rows import can_be_read
 
 SUMMARY = "summary.json"
 #: The answer to a command whose work is done.
@@ -165,10 +167,22 @@ def _run_units(
 
 
 def do_unit(function: UnitFunction, unit: Unit) -> Counter[str]:
-    """One task: the unit's files, then its marker."""
+    """One task: the unit's files, then its marker.
+
+    Raises:
+        RunFolderError: A table that it reads is damaged.
+    """
     shutil.rmtree(unit.folder, ignore_errors=True)
     unit.folder.mkdir(parents=True)
-    counts = function(unit)
+    try:
+        counts = function(unit)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, and not what Arrow says of content
+            raise
+        damaged = next((batch.path for batch in unit.batches if not can_be_read(batch.path)), None)
+        if damaged is None:
+            raise
+        raise RunFolderError(f"{damaged} is damaged; {FETCH_AGAIN}") from None
     unit.complete(counts)
     return counts
 

@@ -15,12 +15,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
-from ray_downloader.partition.database import naming_lacks
+from ray_downloader.partition.database import is_about_files, naming_lacks
 from ray_downloader.run_folder.atomic import replacing
 from ray_downloader.run_folder.schemas import SERVER_NAME
 from ray_downloader.sql import file_list, literal, safe_columns
-from ray_downloader.tools.context import StoredBatch
+from ray_downloader.tools.context import FETCH_AGAIN, StoredBatch
 
 #: Memory for DuckDB; what does not fit is spilled below the tool's folder.
 _MAX_MEMORY_BYTES = 4 << 30
@@ -42,6 +43,10 @@ def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[du
     Args:
         folder: The tool's folder; what does not fit in memory is spilled there.
         batches: The batches whose images are in the view.
+
+    Raises:
+        RunFolderError: A table is damaged, or the disk is full.
+        MachineError: There is not enough memory.
     """
     spill = folder / ".spill"
     memory_bytes = min(_MAX_MEMORY_BYTES, usable_memory_bytes() // 2)
@@ -56,6 +61,11 @@ def images_database(folder: Path, batches: Sequence[StoredBatch]) -> Iterator[du
             connection.execute("SET enable_progress_bar = false")
             _register(connection, batches)
             yield connection
+    except duckdb.Error as error:
+        if not is_about_files(error):
+            raise
+        why = str(error).splitlines()[0]
+        raise RunFolderError(f"{folder.name}: a table that it reads is damaged ({why}); {FETCH_AGAIN}") from None
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 

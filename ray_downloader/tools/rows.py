@@ -54,6 +54,17 @@ def chunks_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[Chun
             start += batch.num_rows
 
 
+def can_be_read(path: Path) -> bool:
+    """Whether Arrow can read all of a file, and its pages have the checksums that were written."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for _ in file.iter_batches(CHUNK_ROWS):
+                pass
+    except (pa.ArrowException, OSError):
+        return False
+    return True
+
+
 def read_rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a CSV with a header, as they were before `safe_cell`."""
     with path.open(encoding="utf-8", newline="") as file:

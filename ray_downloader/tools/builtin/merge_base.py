@@ -13,6 +13,7 @@ from typing import Any
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import UserError
 from ray_downloader.machine import with_home
+from ray_downloader.output.stored_file import end_problem
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.sql import file_list
 from ray_downloader.tools.base import TOOLS
@@ -62,6 +63,9 @@ class MergeBase(DroppingTool):
             raise UserError(
                 f"tools_parameters.base={base} holds no images: it is not a run folder, and no parquet file matches it"
             )
+        problem = next(filter(None, map(end_problem, files)), None)
+        if problem:
+            raise UserError(f"tools_parameters.base={base}: {problem}, or it is not a parquet file")
         return files
 
 

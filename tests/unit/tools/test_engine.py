@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -10,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from ray_downloader.errors import ExitCode, FolderBusyError, UserError
+from ray_downloader.errors import ExitCode, FolderBusyError, RunFolderError, UserError
 from ray_downloader.tools.base import TOOLS, Step, Tool, Unit
 from ray_downloader.tools.context import ToolContext
 from ray_downloader.tools.engine import IN_PLACE, do_unit, run_tool, show
@@ -234,6 +236,29 @@ def test_a_unit_that_was_half_done_is_begun_anew_and_marked_last(tmp_path: Path)
 
     assert do_unit(function, unit) == {"images": 2}
     assert unit.counts() == {"images": 2}
+
+
+@pytest.mark.parametrize("error", [OSError("Corrupt snappy"), pa.ArrowInvalid("odd levels")], ids=["codec", "levels"])
+def test_a_unit_that_reads_a_damaged_table_says_so(run: StoredRun, error: Exception) -> None:
+    def fails(_: Unit) -> Counter[str]:
+        raise error
+
+    batches = tuple(run.tool("stats").context.batches)
+    unit = Unit(run.root / "unit", batches, "stamp")
+    with pytest.raises(type(error), match=str(error)):  # every table is whole, so it is about something else
+        do_unit(fails, unit)
+    content = bytearray(batches[1].path.read_bytes())
+    content[4:400] = bytes(396)
+    batches[1].path.write_bytes(content)
+    with pytest.raises(RunFolderError, match=f"{batches[1].path} is damaged; .* verify=true"):
+        do_unit(fails, unit)
+    with pytest.raises(OSError, match="full"):
+        do_unit(_full, unit)
+    assert unit.counts() is None
+
+
+def _full(_: Unit) -> Counter[str]:
+    raise OSError(errno.ENOSPC, "full")
 
 
 def test_a_unit_that_fails_is_not_marked(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader import machine
-from ray_downloader.errors import UserError
+from ray_downloader.errors import RunFolderError, UserError
 from ray_downloader.run_folder.schemas import SERVER_NAME, SUCCESS_SCHEMA
 from ray_downloader.tools import queries
 from ray_downloader.tools.context import finished_batches
@@ -107,3 +107,20 @@ def test_a_query_that_finds_no_memory_is_said_of_the_tool(run: StoredRun) -> Non
     refused = pytest.raises(UserError, match=f"^{run.root}/tool: this tool needs more memory than this process may use")
     with refused, images_database(run.root / "tool", finished_batches(run.layout.images)):
         raise duckdb.OutOfMemoryException("Allocation failure")
+
+
+def test_a_damaged_table_is_one_sentence(run: StoredRun) -> None:
+    batches = finished_batches(run.layout.images)
+    with (
+        pytest.raises(RunFolderError, match=r"stats: a table that it reads is damaged \(.*\); .* verify=true"),
+        images_database(run.root / "stats", batches),
+    ):
+        raise duckdb.InvalidInputException("ZSTD Decompression failure\nmore")
+    batches[0].path.write_bytes(b"PAR1" + bytes(9000))
+    with (
+        pytest.raises(RunFolderError, match=f"{batches[0].path}.*verify=true"),
+        images_database(run.root / "stats", batches),
+    ):
+        pass
+    with pytest.raises(duckdb.BinderException), images_database(run.root / "stats", batches[1:]) as connection:
+        connection.execute("SELECT nothing FROM images")

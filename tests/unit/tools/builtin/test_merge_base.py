@@ -85,3 +85,16 @@ def test_of_a_run_only_finished_batches_count(run: StoredRun, tmp_path: Path) ->
     base.add([row("two", received(2))], "b.example")
     (base.layout.batch_folder("a.example", 0) / "_completed").unlink()
     assert named(run, base=str(base.root)) == ["b"]
+
+
+@pytest.mark.parametrize("content", [b"", b"text, not a table", b"PAR1" + bytes(9000)], ids=["empty", "text", "cut"])
+def test_a_damaged_base_is_one_sentence(run: StoredRun, tmp_path: Path, content: bytes) -> None:
+    base = tmp_path / "base.parquet"
+    base.write_bytes(content)
+    with pytest.raises(UserError, match=f"tools_parameters.base={base}: {base} is damaged at its end"):
+        run_here(run.tool("merge_base", base=str(base), match="url"))
+    base.unlink()
+    base.mkdir()
+    (base / "x.parquet").mkdir()
+    with pytest.raises(UserError, match=r"tools_parameters\.base"):
+        run_here(run.tool("merge_base", base=str(base), match="url"))
