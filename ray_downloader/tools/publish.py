@@ -245,7 +245,7 @@ def _document(applied: Path) -> dict[str, Any]:
     path = applied / _MANIFEST
     try:
         document = read_object(path)
-        _ = document["batches"].items()
+        _ = document["batches"].items(), document.get("replaced", {}).items()
     except (ValueError, KeyError, TypeError, AttributeError):
         raise RunFolderError(
             f"{path} is damaged; the images before {applied.parent.name} are in {applied}: move each back to its place "

@@ -333,7 +333,7 @@ def test_tools_are_named_in_a_fixed_order(run: StoredRun) -> None:
     assert applied_tools(run.root / "nowhere") == []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"batches": {}, "replaced": []}'])
 def test_a_damaged_list_of_what_was_replaced_is_one_sentence(run: StoredRun, content: str) -> None:
     folder = staged(run)
     apply(folder, run.layout.images)
