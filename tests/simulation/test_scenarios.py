@@ -85,6 +85,15 @@ def test_a_server_whose_every_url_redirects_within_it() -> None:
     assert len(asked(run.arrivals[0])) == 600
 
 
+def test_redirects_of_a_slow_server_whose_other_files_are_all_broken() -> None:
+    """Its limit refused a hop of each chain, then the same hop was answered; it was given up as refusing everything."""
+    world = one_server(
+        *rows(2, Moved(hops=5)), *rows(3, Says(500)), Row(0, Fails(ErrorKind.RESET, after_s=1.0)), latency_s=0.3,
+        limits=(Window(2, 1.0, counts_refused=True, status=503),), politeness={"patience_s": 120.0}, task_seconds=20.0,
+    )  # fmt: skip
+    assert kinds(held(world))["image"] == 2
+
+
 def test_redirects_that_lead_to_another_server() -> None:
     servers = (Server("a.example"), Server("b.example", limits=(Bucket(3.0, 3),)))
     held(World(servers, rows(60, Moved(to=1)), task_seconds=10.0))

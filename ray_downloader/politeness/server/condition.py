@@ -218,6 +218,7 @@ class ServerCondition:
     def _on_answer(self, evidence: Evidence, event: Event) -> None:
         """The server is not refusing; but a redirect or robots.txt alone does not show that it delivers files.
 
+        Unless it comes from a URL that failed before: what failed there has passed.
         A file that was requested before the pause does not show it either, only that it is not over with this server.
         """
         is_new = self.backoff.is_new(event.sent_s)
@@ -231,7 +232,7 @@ class ServerCondition:
         elif is_new and self.is_trouble:
             self.probe.clear()
             self._hops += 1
-            if self._hops >= HOPS_TO_RECOVER:
+            if self._hops >= HOPS_TO_RECOVER or event.url_hash in self._culprits:
                 self._recover()
 
     def _on_nothing(self, event: Event) -> None:

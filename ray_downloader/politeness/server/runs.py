@@ -28,6 +28,9 @@ class DistinctUrls:
     def __len__(self) -> int:
         return len(self._hashes) + self._unnamed
 
+    def __contains__(self, url_hash: int) -> bool:
+        return url_hash in self._hashes
+
     def add(self, url_hash: int) -> bool:
         """Add one; returns True if it was not in the set."""
         before = len(self)

@@ -497,6 +497,17 @@ def test_a_server_that_answers_is_given_up_only_after_a_sample_of_its_urls() -> 
     assert condition.verdict is Verdict.REFUSED
 
 
+def test_a_url_that_was_refused_and_redirects_now_shows_that_the_server_is_well() -> None:
+    condition = a_condition()
+    for url, now_s in ((1, 0.0), (2, 2.0)):
+        refused(condition, now_s, url)
+    tell(condition, Evidence.HOP, 62.0, 3)
+    tell(condition, Evidence.HOP, 62.5, 0)
+    assert condition.name is Condition.THROTTLED, "other redirects, and robots.txt, show less"
+    tell(condition, Evidence.HOP, 63.0, 2)
+    assert condition.name is Condition.HEALTHY
+
+
 def test_a_server_that_states_short_waits_is_sampled_as_well() -> None:
     condition = a_condition(patience_s=100.0)
     condition.patience.note_idle(True, 0.0)
@@ -732,7 +743,7 @@ def test_a_failed_probe_between_redirects_makes_them_count_from_the_beginning() 
     refused(condition, 0.0, 1)
     now_s = 5.0
     for answer in (Evidence.HOP, Evidence.HOP, Evidence.REFUSED, Evidence.HOP, Evidence.HOP):
-        tell(condition, answer, now_s, 2)
+        tell(condition, answer, now_s, 2 if answer is Evidence.REFUSED else 3)
         now_s += condition.pause_s(now_s) + 1.0
     assert condition.is_trouble
     tell(condition, Evidence.HOP, now_s)
