@@ -33,8 +33,8 @@ class GoodputMeter:
         self.successes = 0
 
     def resume(self, at_s: float, refill_s: float) -> None:
-        """The trouble lasted longer than foreseen and ends now: measure anew, with `refill_s` of it."""
-        if at_s - refill_s > self._resumes_s:
+        """The trouble ends now; if that was not foreseen, measure anew, with `refill_s` of it."""
+        if not at_s - refill_s <= self._resumes_s <= at_s:
             self.restart(at_s - refill_s, at_s)
 
     def copy(self) -> GoodputMeter:

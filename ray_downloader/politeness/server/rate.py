@@ -251,8 +251,15 @@ class AdaptiveRate:
         self._goodput.restart(max(now_s, resumes_s - REFILL_S), resumes_s)
 
     def on_recovery(self, sent_s: float) -> None:
-        """A request that was sent then was the first to be served after trouble."""
+        """A request that was sent then was the first to be served after trouble.
+
+        A probe may have ended a long pause early, and what the pause was to wait for need not wait any longer.
+        """
         self._goodput.resume(sent_s, REFILL_S)
+        self._judges_s, self._refines_s = (
+            min(planned_s, sent_s) if math.isfinite(planned_s) else planned_s
+            for planned_s in (self._judges_s, self._refines_s)
+        )
 
     def _slow_down(self) -> None:
         """Possibly we are the reason: halve the rate, and learn nothing about the limit."""

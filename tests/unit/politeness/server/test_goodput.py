@@ -103,6 +103,16 @@ def test_trouble_that_lasts_longer_than_foreseen_is_measured_anew_from_its_end()
     assert meter.mean_rps(65.0) == pytest.approx(1.0), "of twenty seconds, five of which the bucket had to refill"
 
 
+def test_trouble_that_ends_earlier_than_foreseen_is_measured_from_its_end() -> None:
+    meter = GoodputMeter(0.0)
+    meter.restart(498.0, resumes_s=500.0)
+    meter.resume(30.0, refill_s=2.0)
+    for number in range(20):
+        meter.add(30.0 + number / 5)
+    assert meter.recent_rps() == pytest.approx(5.0)
+    assert meter.mean_rps(38.0) == pytest.approx(2.0)
+
+
 def test_a_copy_goes_on_as_the_original_would() -> None:
     meter = meter_of([0.1 * number for number in range(100)])
     meter.restart(20.0, resumes_s=25.0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ray_downloader.politeness.server.backoff import FORGIVEN_AFTER_S
 from ray_downloader.politeness.server.latency import WINDOW
-from ray_downloader.politeness.server.noise import LEAST_SCORE, MOST_SCORE, RefusalNoise
+from ray_downloader.politeness.server.noise import LEAST_SCORE, MOST_SCORE, UNEXPLAINED, RefusalNoise
 from ray_downloader.politeness.server.rate import (
     BACK_OFF,
     COSTLY_PAUSE_S,
@@ -452,3 +452,29 @@ def test_a_limit_of_an_earlier_process_is_believed_once_refusals_are_certainly_a
     assert rate.noise.is_certainly_none
     rate.take_back_all()
     assert rate.incident_rps == pytest.approx(10.0, rel=0.3)
+
+
+def test_what_refusals_are_about_is_judged_when_a_probe_ends_their_pause_early() -> None:
+    """A refused request that follows no other closely is noise. A server of 4/s stayed at 0.2/s: hours were planned."""
+    rate = AdaptiveRate(4.0, 4.0, 0.0)
+    for number in range(30):
+        rate.on_success(number / 4, None)
+    rate.on_incident(9.0, 2009.0, 9.0)
+    assert (rate.rate_rps, rate.noise.is_noise) == (pytest.approx(2.0, rel=0.2), False)
+    rate.on_recovery(29.0)
+    rate.on_success(29.0, None)
+    assert rate.noise.is_noise
+    for number in range(40):
+        rate.on_success(29.5 + number / 4, None)
+    assert rate.rate_rps == pytest.approx(4.0)
+
+
+def test_what_was_judged_is_not_judged_again_by_another_recovery() -> None:
+    rate = AdaptiveRate(4.0, 4.0, 0.0)
+    for number in range(30):
+        rate.on_success(number / 4, None)
+    rate.on_incident(9.0, 2009.0, 9.0)
+    for at_s in (29.0, 39.0):
+        rate.on_recovery(at_s)
+        rate.on_success(at_s, None)
+    assert rate.noise.score == UNEXPLAINED
