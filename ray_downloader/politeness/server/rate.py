@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ray_downloader.politeness.server.goodput import MIN_SUCCESSES, GoodputMeter
 from ray_downloader.politeness.server.latency import LatencySign, Load
 from ray_downloader.politeness.server.limit_fit import LimitFit
-from ray_downloader.politeness.server.noise import RefusalNoise
+from ray_downloader.politeness.server.noise import MIN_ANSWERED, RefusalNoise
 
 #: Slow start: a doubling takes at least this long at full use, and at least this many successes.
 DOUBLING_S = 0.7
@@ -72,6 +73,8 @@ LEAST_SUSPECT_RPS = 0.5
 MOST_INEXPLICABLE = 6
 #: At most this much of a pause counts as time in which the server's bucket was refilled.
 REFILL_S = 2.0
+#: Answers without a file that are compared with refusals.
+OTHERS_COMPARED = 64
 #: Incidents that are forgotten once refusals turn out to be noise (`noise.py`).
 MOST_TAKEN_BACK = 16
 
@@ -111,6 +114,7 @@ class AdaptiveRate:
         "_is_hearsay",
         "_judges_s",
         "_latency",
+        "_other_answers_s",
         "_refines_s",
         "_refused_rps",
         "_taught",
@@ -133,6 +137,8 @@ class AdaptiveRate:
         self._goodput = GoodputMeter(now_s)
         self._fit = LimitFit()
         self._refines_s = self._judges_s = math.inf
+        #: When requests were sent to which the answer was that there is no file: not refused either.
+        self._other_answers_s: deque[float] = deque(maxlen=OTHERS_COMPARED)
         self._refused_rps = self.rate_rps
         self.was_costly = False
         self.noise = RefusalNoise()
@@ -186,6 +192,12 @@ class AdaptiveRate:
         is_used = measured_rps is None or measured_rps >= USED_SHARE * self.rate_rps
         if is_used and self._latency.load is Load.NORMAL:
             self._rise()
+
+    def on_answer(self, sent_s: float) -> None:
+        """Count an answer that is neither a file nor a refusal: it raises nothing, but its pace was not refused."""
+        if sent_s >= self._judges_s:
+            self._judge()
+        self._other_answers_s.append(sent_s)
 
     def on_incident(
         self,
@@ -293,7 +305,7 @@ class AdaptiveRate:
     def _judge(self) -> None:
         """The same for whether the refusal was about the rate; if not, it is taken back, and the way back is fast."""
         self._judges_s = math.inf
-        is_explained = self.noise.judge(self._fit.answered_s)
+        is_explained = self.noise.judge(self._compared_s())
         if is_explained is None:
             return
         if self.noise.is_noise:
@@ -307,6 +319,16 @@ class AdaptiveRate:
         elif self.noise.is_certainly_none:
             self._taught.clear()
             self._is_hearsay = False
+
+    def _compared_s(self) -> Sequence[float]:
+        """When requests were sent that were answered.
+
+        Where hardly a file came, other answers count, too; else not, as a limit may not apply to them.
+        """
+        answered_s = self._fit.answered_s
+        if len(answered_s) >= MIN_ANSWERED:
+            return answered_s
+        return sorted([*answered_s, *self._other_answers_s])
 
     def take_back_all(self) -> None:
         """The last refusals were not about the rate: what they taught is forgotten, and the way back is fast.

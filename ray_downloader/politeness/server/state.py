@@ -161,6 +161,9 @@ class ServerState:
         if outcome.kind is ErrorKind.RESET or event.evidence is Evidence.CROWDED:
             self._connections.lost_one(self._reader.open_with(outcome), event.sent_s, now_s)
         self._counted["throttled"] += event.evidence is Evidence.REFUSED
+        if self._rate and self._policy.adaptive and event.evidence is Evidence.ANSWERED and event.is_answer:
+            self._rate.on_answer(event.sent_s)
+            self._condition.note_noise(self._rate.noise.is_noise)
         was_trouble, refused_first_visits = self._condition.is_trouble, self._condition.first_visits.are_refused
         self._draw(self._condition.on(event), event)
         if self._rate and self._condition.first_visits.are_refused and not refused_first_visits:

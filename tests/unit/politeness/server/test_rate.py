@@ -478,3 +478,27 @@ def test_what_was_judged_is_not_judged_again_by_another_recovery() -> None:
         rate.on_recovery(at_s)
         rate.on_success(at_s, None)
     assert rate.noise.score == UNEXPLAINED
+
+
+def test_where_hardly_a_file_came_other_answers_show_that_a_refusal_is_not_about_the_rate() -> None:
+    """Most files of a list are gone: a rate that URLs refused for themselves had halved to 0.02/s stayed there."""
+    rate = AdaptiveRate(4.0, 8.0, 0.0)
+    for number in range(20):
+        rate.on_answer(0.25 * number)
+    assert rate.rate_rps == 4.0, "they raise nothing"
+    rate.on_incident(20.0, 22.0, 20.0)
+    assert rate.rate_rps == 2.0
+    rate.on_answer(25.0)
+    assert (rate.noise.is_noise, rate.incident_rps) == (True, None), "it followed others by fifteen seconds"
+
+
+def test_where_files_came_other_answers_are_not_compared_as_a_limit_may_be_for_files_alone() -> None:
+    rate = AdaptiveRate(4.0, 8.0, 0.0)
+    for number in range(200):
+        rate.on_answer(0.1 * number)
+    for number in range(20):
+        rate.on_success(float(number), None)
+    rate.on_incident(19.5, 21.5, 19.5)
+    rate.on_answer(25.0)
+    assert not rate.noise.is_noise
+    assert rate.incident_rps is not None, "no file came so soon after another"

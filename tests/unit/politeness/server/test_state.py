@@ -179,6 +179,21 @@ def test_a_url_that_is_refused_while_others_are_served_gives_back_what_its_refus
     assert condition_of(state) == "healthy"
 
 
+def test_answers_that_there_is_no_file_are_compared_with_a_refusal() -> None:
+    state, gone = ServerState(POLICY, 0.0), Outcome(ErrorKind.HTTP_4XX, 404)
+    for number in range(20):
+        ask(state, 0.25 * number, gone)
+    ask(state, 20.0, named(1))
+    assert rate_of(state) < 10.0
+    ask(state, 30.0, gone)
+    assert state.snapshot(30.0)["refusal_noise"] == 3.0
+    assert state.snapshot(30.0)["incident_rps"] is None
+    fixed = ServerState(replace(POLICY, adaptive=False), 0.0)
+    for number in range(20):
+        ask(fixed, 0.25 * number, gone)
+    assert fixed.snapshot(30.0)["refusal_noise"] == 0.0
+
+
 def test_a_fixed_rate_stays_and_pauses_all_the_same() -> None:
     state = ServerState(ServerPolicy(10.0, 10.0, adaptive=False), 0.0)
     assert ask(state, 1.0, refused(retry_after_s=2.0)).verdict is Verdict.PAUSED
