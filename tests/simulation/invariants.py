@@ -16,6 +16,7 @@ from tests.simulation.origin import Arrival
 from tests.simulation.simulation import Run
 from tests.simulation.world import (
     ActorRestarted,
+    ClockStepped,
     Drained,
     Fails,
     NodeLost,
@@ -154,11 +155,21 @@ def every_retry_after_is_kept(run: Run) -> Iterator[str]:
 
 
 def _is_forgotten(run: Run, learned_s: float, wait_s: float) -> bool:
-    """Whether an actor died before it could save that."""
-    return any(
+    """Whether an actor died before it could save that, or the clock was put forward while nobody watched it."""
+    return _is_put_forward_between_runs(run, learned_s, wait_s) or any(
         learned_s - 1.0 <= fault.at_s <= learned_s + SAVED_S
         for fault in run.world.faults
         if isinstance(fault, ActorRestarted | NodeLost | Requeued | Drained)
+    )
+
+
+def _is_put_forward_between_runs(run: Run, learned_s: float, wait_s: float) -> bool:
+    """Whether a run that was stopped finds that the wait is over, by all that it can know."""
+    marks = [(event[0], event[1] == "driver starts") for event in run.events if str(event[1]).startswith("driver ")]
+    return any(
+        learned_s < fault.at_s < learned_s + wait_s and not [is_on for at_s, is_on in marks if at_s <= fault.at_s][-1]
+        for fault in run.world.faults
+        if isinstance(fault, ClockStepped) and fault.by_s > 0
     )
 
 
