@@ -155,20 +155,21 @@ def every_retry_after_is_kept(run: Run) -> Iterator[str]:
 
 
 def _is_forgotten(run: Run, learned_s: float, wait_s: float) -> bool:
-    """Whether an actor died before it could save that, or the clock was put forward while nobody watched it."""
-    return _is_put_forward_between_runs(run, learned_s, wait_s) or any(
+    """Whether an actor died before it could save that, or a clock that was put forward hides it."""
+    return _is_put_forward(run, learned_s, learned_s + wait_s) or any(
         learned_s - 1.0 <= fault.at_s <= learned_s + SAVED_S
         for fault in run.world.faults
         if isinstance(fault, ActorRestarted | NodeLost | Requeued | Drained)
     )
 
 
-def _is_put_forward_between_runs(run: Run, learned_s: float, wait_s: float) -> bool:
-    """Whether a run that was stopped finds that the wait is over, by all that it can know."""
-    marks = [(event[0], event[1] == "driver starts") for event in run.events if str(event[1]).startswith("driver ")]
+def _is_put_forward(run: Run, from_s: float, until_s: float) -> bool:
+    """Whether a run that starts anew finds that more time has passed, by all that it can know."""
+    starts_s = [event[0] for event in run.events if event[1] == "driver starts"]
     return any(
-        learned_s < fault.at_s < learned_s + wait_s and not [is_on for at_s, is_on in marks if at_s <= fault.at_s][-1]
+        from_s < fault.at_s < start_s <= until_s
         for fault in run.world.faults
+        for start_s in starts_s
         if isinstance(fault, ClockStepped) and fault.by_s > 0
     )
 
@@ -184,7 +185,7 @@ def every_crawl_delay_is_kept(run: Run) -> Iterator[str]:
             continue
         times_s = [arrival.at_s for arrival in log if arrival.at_s > read[0].ended_s + LEASE_S]
         for before_s, after_s in pairwise(times_s):
-            if after_s - before_s < delay_s - _ROUNDING:
+            if after_s - before_s < delay_s - _ROUNDING and not _is_put_forward(run, read[0].ended_s, before_s):
                 yield f"{server.name} asks for {delay_s:g} s and was asked at {before_s:.2f} and {after_s:.2f} s"
                 break
 
