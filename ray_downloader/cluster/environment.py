@@ -28,6 +28,8 @@ _ENDS_OF_ADDRESSES = ",".join("0123456789abcdef")
 #: The discard port of this machine, where nobody listens.
 _NOBODY = "http://127.0.0.1:9"
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", _NOT_BY_PROXY)
+#: Of the C library's allocator (`man mallopt`).
+_ARENAS, _MOST_ARENAS = "MALLOC_ARENA_MAX", "2"
 #: What the environment said about proxies, as JSON.
 KEPT_PROXIES = "RAY_DOWNLOADER_KEPT_PROXIES"
 
@@ -57,15 +59,18 @@ def prepare_environment(options: ClusterSettings) -> None:
 
 
 def environment_of_ray_processes(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that keep Ray's own processes from asking and telling others.
+    """The variables that keep Ray's own processes from asking and telling others, and from holding memory in reserve.
 
     Ray asks the cloud's metadata service (169.254.169.254) where it runs, also when usage reports are off, and a
     cluster reports that they are. Both honour a proxy, so they get one that nobody answers for; what the environment
     had is kept for the user's tools (`restore_proxies`). gRPC would also use it, but for the names it is told to spare.
+
+    Each of a worker's 28 threads would have an arena of its own for what it allocates, and none is given back.
     """
     given = {name: environ[name] for name in _PROXY_VARIABLES if name in environ and KEPT_PROXIES not in environ}
     return {
         KEPT_PROXIES: environ.get(KEPT_PROXIES) or json.dumps(given),
+        _ARENAS: environ.get(_ARENAS, _MOST_ARENAS),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_USAGE_STATS_REPORT_URL": _NOBODY,
         _NOT_BY_PROXY: _ENDS_OF_ADDRESSES,

@@ -24,7 +24,7 @@ from ray_downloader.run_folder.orders import damaged_lines
 from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.run_folder.shapes import read_progress, read_summary
 from ray_downloader.run_folder.small_json import read_object
-from ray_downloader.run_folder.small_tables import opened
+from ray_downloader.run_folder.small_tables import opened, require_all_rows
 
 
 def set_files_aside(layout: RunLayout) -> list[str]:
@@ -166,6 +166,7 @@ def _is_profiles(path: Path) -> None:
 
 def _has_columns(path: Path, columns: Sequence[str]) -> None:
     with opened(path) as file:
+        require_all_rows(file)
         table = file.read()
     missing = sorted(set(columns) - set(table.schema.names))
     if missing:

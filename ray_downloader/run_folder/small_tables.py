@@ -49,6 +49,18 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
         yield file
 
 
+def require_all_rows(file: pq.ParquetFile) -> None:
+    """Check that its parts have as many rows as the whole says: Arrow reads what the parts say.
+
+    Raises:
+        ValueError: Its footer contradicts itself.
+    """
+    whole = file.metadata
+    rows = sum(whole.row_group(group).num_rows for group in range(whole.num_row_groups))
+    if rows != whole.num_rows:
+        raise ValueError(f"its end contradicts itself about the rows: {rows} or {whole.num_rows}")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """What goes wrong while a table is read is about its file.
@@ -74,6 +86,7 @@ def read_small_table(path: Path, columns: Sequence[str]) -> pa.Table:
         As `reading`.
     """
     with reading(path), opened(path) as file:
+        require_all_rows(file)
         return file.read(columns=list(columns)).select(list(columns))
 
 
@@ -84,6 +97,7 @@ def read_as(path: Path, schema: pa.Schema) -> pa.Table:
         As `reading`, also if it lacks all of them, or one has values of another type.
     """
     with reading(path), opened(path) as file:
+        require_all_rows(file)
         table = file.read()
         there = set(table.schema.names)
         if there.isdisjoint(schema.names):

@@ -314,6 +314,7 @@ MEASURED = [
             "LEAST_SUSPECT_RPS": 0.5,
             "MOST_INEXPLICABLE": 6,
             "MOST_TAKEN_BACK": 16,
+            "OTHERS_COMPARED": 64,
         },
     ),
     (state, {"SETTLED_LEASE_S": 2.0, "MOVING_LEASE_S": 0.25, "BUSY_WEIGHT": 0.05, "CONNECTION_HEADROOM": 1.15}),

@@ -266,3 +266,23 @@ def test_tables_of_urls_are_checked_at_their_ends(tmp_path: Path) -> None:
     assert f"{layout.rejected_table} is damaged (it is missing)" in list(damaged_url_tables(layout))
     layout.batches_table.unlink()
     assert list(damaged_url_tables(layout)) == [], "nothing was partitioned"
+
+
+def test_a_table_whose_parts_have_other_rows_than_the_whole_is_damaged(tmp_path: Path) -> None:
+    """With one bit flipped in its end it was read as empty."""
+    urls = [*(f"http://s{n % 7}.example/p/{n}.jpg" for n in range(70)), "ftp://x.example/y", "nope"]
+    _, layout = partitioned_run(tmp_path, urls)
+    path, found = layout.rejected_table, 0
+    content = path.read_bytes()
+    for place in range(len(content) - 2000, len(content)):
+        for bit in range(8):
+            path.write_bytes(content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :])
+            try:
+                whole = pq.read_metadata(path)
+                groups = [whole.row_group(number).num_rows for number in range(whole.num_row_groups)]
+            except (pa.ArrowException, OSError, ValueError):
+                continue
+            if sum(groups) != whole.num_rows and pq.ParquetFile(path).schema_arrow.names[0] == "identifier":
+                found += 1
+                assert list(damaged_url_tables(layout)), (place, bit)
+    assert found
