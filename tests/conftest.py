@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.support.running import CHECKOUT, RunningOrigin, running_origin
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None, print_blob=True)
 settings.load_profile("same")
+# libcurl looks names up by itself, also those that end in `.invalid`. A name server that loses a query is asked again
+# after a second, not after five, so that this ends as a failed look-up within any time-out of these tests.
+os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
 
 #: Folders whose tests share one Ray or one MPI launcher, so `pytest -n` keeps them in one process.
 _IN_ONE_PROCESS = ("mpi", "ray", "slurm")

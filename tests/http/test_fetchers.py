@@ -437,7 +437,7 @@ def test_a_name_that_does_not_exist_is_remembered(make_fetcher: MakeFetcher, res
 
 
 def test_a_look_up_without_an_answer_is_made_again(make_fetcher: MakeFetcher, resolver: Resolver) -> None:
-    fetcher = make_fetcher(connect_to=None)
+    fetcher = make_fetcher(connect_to=None, connect_timeout_s=20.0)
     asked = resolver(socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
     results = [fetch(fetcher, "http://lost-look-up.invalid/a.jpg") for _ in range(3)]
     assert [result.dns_failure for result in results] == [DnsFailure.NO_ANSWER] * 3
