@@ -189,6 +189,15 @@ def test_odd_urls_that_answer_429_scattered_over_a_long_list() -> None:
     assert run.seconds < 200.0
 
 
+@pytest.mark.parametrize("own_wait", [None, "5", thorough("60")])
+def test_a_server_whose_urls_are_often_refused_for_themselves_states_a_wait(own_wait: str | None) -> None:
+    """Its limit's `Retry-After` was taken for its URLs' own, and 94, 90, 87 and 85 were requested within two seconds."""
+    odd = Says(429, retry_after=own_wait)
+    listed = tuple(Row(0, odd) if number % 10 == 7 else Row(0) for number in range(300))
+    run = held(one_server(*listed, limits=(Bucket(5.0, 30, 429, "20"),)))
+    assert kinds(run) == {"image": 270, "http_429": 30}
+
+
 def _scattered(count: int, total: int, fate: Fate) -> tuple[Row, ...]:
     return tuple(Row(0, fate) if number * 7919 % total < count else Row(0) for number in range(total))
 

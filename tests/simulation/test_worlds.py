@@ -14,9 +14,6 @@ WORLDS = 300
 QUICK_WORLDS = 20
 #: Worlds beyond those of every run, in which whole servers were given up by what few of their files showed.
 ONCE_LOST = (20_183, 20_318, 20_418, 20_486, 20_852, 20_961)
-#: Worlds of which something does not hold yet; `python -m tests.simulation SEED` shows it.
-#: 100026: a `Retry-After` of 20 s is not kept by a request 4 s after it.
-OPEN = {100_026}
 #: Worlds with more behaviours (`generate.widened`).
 WIDE = range(WIDER_FROM, WIDER_FROM + 60)
 #: Worlds with groups of servers, and quotas that say how long they last (`generate.grouped`).
@@ -33,24 +30,21 @@ _CHUNK = 20
     ],
 )
 def test_everything_holds_of_generated_worlds(first: int) -> None:
-    seeds = [seed for seed in range(first, first + _CHUNK) if seed not in OPEN]
-    failing = [seed for seed in seeds if found_in(world_of_seed(seed))]
+    failing = [seed for seed in range(first, first + _CHUNK) if found_in(world_of_seed(seed))]
     assert not failing, report(failing)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("first", WIDE[::_CHUNK])
 def test_everything_holds_of_worlds_with_more_behaviours(first: int) -> None:
-    seeds = [seed for seed in range(first, first + _CHUNK) if seed not in OPEN]
-    failing = [seed for seed in seeds if found_in(world_of_seed(seed))]
+    failing = [seed for seed in range(first, first + _CHUNK) if found_in(world_of_seed(seed))]
     assert not failing, report(failing)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("first", GROUPED[::_CHUNK])
 def test_everything_holds_of_worlds_with_groups(first: int) -> None:
-    seeds = [seed for seed in range(first, first + _CHUNK) if seed not in OPEN]
-    failing = [seed for seed in seeds if found_in(world_of_seed(seed))]
+    failing = [seed for seed in range(first, first + _CHUNK) if found_in(world_of_seed(seed))]
     assert not failing, report(failing)
 
 

@@ -160,6 +160,7 @@ DOCUMENTED = [
     (controls, {"KEPT": 8}),
     (server_evidence, {"FORBIDDEN_STATUS": 403}),
     (own_faults, {"ACCIDENT": 1e-3, "MOST_NEEDED": 40, "REMEMBERED": 1000, "AWAITED": 256, "USED_TO_IT": 3}),
+    (own_faults, {"SHARE_IF_ALL": 0.5, "LEAST_WAIT_SHARE": 0.02, "TOO_MANY_WAITS": 2.9}),
     (probe, {"PROBE_TIMEOUT_S": 60.0}),
     (group_hosts, {"PROBE_VALID_S": 5.0, "RECHECK_S": 2.0}),
     (name_watch, {"LOOK_UPS": 3, "OVER_S": 30.0, "REMEMBERED_S": 10.0}),

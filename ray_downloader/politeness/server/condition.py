@@ -166,9 +166,9 @@ class ServerCondition:
         self.patience.has_only_forbidden = self._is_forbidden and not self.runs.files
         self.patience.note_trouble(self.is_trouble, now_s)
 
-    def was_odd(self, url_hash: int, *, is_forbidden: bool = False) -> None:
+    def was_odd(self, url_hash: int, *, is_forbidden: bool = False, states_wait: bool = False) -> None:
         """Record that a URL failed while others were served: its refusals are its own."""
-        self.runs.own.was_odd(url_hash, is_forbidden=is_forbidden)
+        self.runs.own.was_odd(url_hash, is_forbidden=is_forbidden, states_wait=states_wait)
 
     def note_noise(self, is_noise: bool) -> None:
         """Record whether refusals come at random: if so, those before were no reason for longer and longer pauses."""
@@ -237,7 +237,7 @@ class ServerCondition:
 
     def _on_nothing(self, event: Event) -> None:
         """A probe that reveals nothing about the server; a wait that it demands is obeyed unless it is its URL's."""
-        is_own = bool(self.runs.own.odd_in_a_row) or (event.wait_s or 0.0) > MOST_BY_ONE_URL_S
+        is_own = bool(self.runs.own.odd_waits_in_a_row) or (event.wait_s or 0.0) > MOST_BY_ONE_URL_S
         if event.wait_s is not None and not is_own:
             self._wait_as_asked(event)
         elif self.patience.is_outage:
@@ -268,7 +268,7 @@ class ServerCondition:
         if is_expected and not self.is_trouble and event.wait_s is None:
             self.backoff.forgive()
             return Consequence.NONE
-        self.runs.own.refused(event.url_hash)
+        self.runs.own.refused(event.url_hash, states_wait=event.wait_s is not None)
         if event.wait_s is not None and not self._needs_confirmation(event.wait_s, event.url_hash):
             was_asked_as_usual = not self.needs_probe
             self._note_failure(event)
@@ -287,10 +287,10 @@ class ServerCondition:
     def _needs_confirmation(self, wait_s: float, url_hash: int) -> bool:
         """Whether another URL has to say so before the server is left alone for that long.
 
-        One URL may speak for its server for an hour, once; after several whose refusals were their own, not at all.
+        One URL may speak for its server for an hour, once; after several that stated waits of their own, not at all.
         """
         is_same = bool(url_hash) and url_hash == self._waited_for and wait_s >= PROBE_AFTER_S
-        is_doubtful = wait_s > MOST_BY_ONE_URL_S or self.runs.own.is_used_to_refusals or is_same
+        is_doubtful = wait_s > MOST_BY_ONE_URL_S or self.runs.own.is_used_to_waits or is_same
         return not self.is_trouble and is_doubtful
 
     def _on_run(self, evidence: Evidence, event: Event) -> Consequence:
@@ -394,6 +394,7 @@ class ServerCondition:
             self._has_waited = self.name is Condition.WAITING
             self.name = Condition.WAITING
             self._waited_for = event.url_hash
+            self.runs.own.believed_a_wait()
             self.probe.clear()
             self.backoff.pause_as_asked(event.now_s, event.ended_s, event.wait_s or 0.0, event.free_s)
 

@@ -171,7 +171,8 @@ class ServerState:
         if self._rate and was_trouble and not self._condition.is_trouble:
             self._rate.on_recovery(event.sent_s)
         if outcome.is_odd and outcome.kind:
-            self._condition.was_odd(outcome.url_hash, is_forbidden=outcome.http_status == FORBIDDEN_STATUS)
+            is_forbidden, states_wait = outcome.http_status == FORBIDDEN_STATUS, event.wait_s is not None
+            self._condition.was_odd(outcome.url_hash, is_forbidden=is_forbidden, states_wait=states_wait)
             if self._lessons:
                 self._lessons.was_odd(outcome.url_hash)
 

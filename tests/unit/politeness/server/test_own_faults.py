@@ -32,7 +32,7 @@ def test_three_refusals_that_were_about_their_urls_are_what_one_is_used_to() -> 
     faults = OwnFaults()
     for url in (1, 2, 3):
         assert not faults.is_used_to_refusals
-        faults.refused(url)
+        faults.refused(url, states_wait=False)
         faults.was_odd(url)
     assert faults.is_used_to_refusals
     assert faults.odd_in_a_row == 3
@@ -42,10 +42,10 @@ def test_three_refusals_that_were_about_their_urls_are_what_one_is_used_to() -> 
 def test_only_a_url_that_was_refused_can_turn_out_odd_and_once() -> None:
     faults = OwnFaults()
     faults.was_odd(7)
-    faults.refused(0)
+    faults.refused(0, states_wait=False)
     faults.was_odd(0)
     assert faults.odd_in_a_row == 0
-    faults.refused(7)
+    faults.refused(7, states_wait=False)
     faults.was_odd(7)
     faults.was_odd(7)
     assert faults.odd_in_a_row == 1
@@ -54,7 +54,7 @@ def test_only_a_url_that_was_refused_can_turn_out_odd_and_once() -> None:
 def test_a_refused_url_that_is_served_later_was_refused_by_its_server() -> None:
     faults = OwnFaults()
     for url in (1, 2, 3, 4):
-        faults.refused(url)
+        faults.refused(url, states_wait=False)
     for url in (1, 2, 3):
         faults.was_odd(url)
     faults.served(99)
@@ -63,10 +63,86 @@ def test_a_refused_url_that_is_served_later_was_refused_by_its_server() -> None:
     assert faults.odd_in_a_row == 0
 
 
+def used_to_waits(*, served: int) -> OwnFaults:
+    """Three URLs stated a wait for themselves, twice each, and so many files were served."""
+    faults = OwnFaults()
+    for url in (1, 2, 3):
+        faults.refused(url, states_wait=True)
+        faults.believed_a_wait()
+        faults.was_odd(url, states_wait=True)
+    for url in range(100, 100 + served):
+        faults.served(url)
+    return faults
+
+
+def test_urls_that_state_waits_for_themselves_are_what_one_gets_used_to() -> None:
+    assert used_to_waits(served=0).is_used_to_waits
+    assert used_to_waits(served=50).is_used_to_waits
+
+
+@pytest.mark.parametrize(("first", "second"), [(False, False), (True, False), (False, True)])
+def test_urls_that_are_refused_without_a_wait_do_not_make_waits_doubtful(first: bool, second: bool) -> None:
+    faults = OwnFaults()
+    for url in (1, 2, 3, 4):
+        faults.refused(url, states_wait=first)
+        faults.was_odd(url, states_wait=second)
+    assert faults.is_used_to_refusals
+    assert not faults.is_used_to_waits
+
+
+def test_a_url_that_stated_a_wait_and_is_served_later_spoke_for_its_server() -> None:
+    faults = used_to_waits(served=50)
+    faults.refused(7, states_wait=False)
+    faults.served(7)
+    assert faults.is_used_to_waits, "it stated none"
+    faults.refused(8, states_wait=True)
+    faults.refused(8, states_wait=False)
+    faults.served(8)
+    assert not faults.is_used_to_waits
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_believed"),
+    [
+        ("w", False),
+        ("ww", True),
+        ("wsw", True),
+        ("wsssw", False),
+        ("wssswssw", False),
+        ("wsswsw", True),
+        ("w" + 40 * "s" + "w", False),
+    ],
+)
+def test_more_waits_than_urls_state_for_themselves_are_the_servers(answers: str, is_believed: bool) -> None:
+    faults = used_to_waits(served=35)  # three of 39: one in thirteen
+    for url, answer in enumerate(answers, start=1000):
+        if answer == "s":
+            faults.served(url)
+        else:
+            faults.refused(url, states_wait=True)
+    assert faults.is_used_to_waits is not is_believed
+    faults.believed_a_wait()
+    assert faults.is_used_to_waits, "it is counted anew"
+
+
+def test_one_url_that_repeats_its_wait_counts_once() -> None:
+    faults = used_to_waits(served=35)
+    for _ in range(5):
+        faults.refused(1000, states_wait=True)
+    assert faults.is_used_to_waits
+
+
+def test_where_most_urls_state_waits_for_themselves_nothing_shows_that_one_is_the_servers() -> None:
+    faults = used_to_waits(served=1)
+    for url in range(1000, 1040):
+        faults.refused(url, states_wait=True)
+    assert faults.is_used_to_waits
+
+
 def test_256_refused_urls_are_awaited() -> None:
     faults = OwnFaults()
     for url in range(1, 258):
-        faults.refused(url)
+        faults.refused(url, states_wait=False)
     faults.was_odd(1)
     assert faults.odd_in_a_row == 0
     faults.was_odd(2)
