@@ -6,6 +6,7 @@ They are asked first, and only forced if they do not listen.
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import psutil
 
@@ -13,20 +14,29 @@ import psutil
 _SAME_START_S = 1.0
 
 
-def may_be_alive(pid: object, started_at_unix_s: object) -> bool:
+def started_s(process: psutil.Process) -> float:
+    """When a process started: by the time since its machine's start, as far as the system counts like that.
+
+    On Linux, Unix time is computed from it, and is another one whenever the clock is set.
+    """
+    boot_unix_s = psutil.boot_time() if sys.platform == "linux" else 0.0
+    return process.create_time() - boot_unix_s
+
+
+def may_be_alive(pid: object, process_started_s: object) -> bool:
     """Whether a process of this machine may still run: the number alone may have been given to another since.
 
     Args:
         pid: Its number, as a file says.
-        started_at_unix_s: When it started, likewise.
+        process_started_s: When it started (`started_s`), likewise.
 
     Returns:
         True also if the system does not say; False if these are no numbers of a process.
     """
-    if not isinstance(pid, int) or not isinstance(started_at_unix_s, int | float):
+    if not isinstance(pid, int) or not isinstance(process_started_s, int | float):
         return False
     try:
-        return abs(psutil.Process(pid).create_time() - started_at_unix_s) < _SAME_START_S
+        return abs(started_s(psutil.Process(pid)) - process_started_s) < _SAME_START_S
     except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
     except psutil.Error:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import psutil
 
 from ray_downloader.monitor.waiting import iso_time
-from ray_downloader.processes import may_be_alive
+from ray_downloader.processes import may_be_alive, started_s
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.shapes import read_progress
 
@@ -58,7 +58,7 @@ class RunReport:
         self._figures = {**NOTHING, **{key: before[key] for key in ("rows", "errors_by_kind") if key in before}}
         self._who = {
             "pid": process.pid,
-            "process_started_at_unix_s": process.create_time(),
+            "process_started_s": started_s(process),
             "host": platform.node(),
             "started_at": iso_time(time.time()),
         }
@@ -132,4 +132,4 @@ def _is_alive(document: Mapping[str, Any], touched_at_s: float) -> bool:
     """Whether the process that wrote it is alive: known at once on its own machine, by its heartbeat on any other."""
     if document.get("host") != platform.node():
         return time.time() - touched_at_s < SILENT_S
-    return may_be_alive(document.get("pid"), document.get("process_started_at_unix_s"))
+    return may_be_alive(document.get("pid"), document.get("process_started_s"))

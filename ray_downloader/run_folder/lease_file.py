@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from ray_downloader.processes import may_be_alive
+from ray_downloader.processes import may_be_alive, started_s
 from ray_downloader.run_folder.heartbeat import Heartbeat
 from ray_downloader.run_folder.small_json import parse_object
 
@@ -70,7 +70,7 @@ class LeaseFile:
             "token": self._token,
             "host": platform.node(),
             "pid": process.pid,
-            "started_at_unix_s": process.create_time(),
+            "started_s": started_s(process),
             "job": os.environ.get("SLURM_JOB_ID", ""),
         }
         self._beats = 0
@@ -126,7 +126,7 @@ class LeaseFile:
         facts = _facts(found)
         if not self._is_lock_held or facts.get("host") != platform.node():
             return False
-        return not may_be_alive(facts.get("pid"), facts.get("started_at_unix_s"))
+        return not may_be_alive(facts.get("pid"), facts.get("started_s"))
 
     def _watch(self, found: bytes) -> None:
         """Wait whether the lease is renewed.

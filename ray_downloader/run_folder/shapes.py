@@ -46,7 +46,7 @@ class _Progress(_Shape):
     stage: str = ""
     host: str = ""
     pid: int = 0
-    process_started_at_unix_s: float = 0.0
+    process_started_s: float = 0.0
     rows: _RowsAndLeft | None = None
     images_per_s: float = 0.0
     received_mb_per_s: float = 0.0

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from ray_downloader.errors import FolderBusyError
-from ray_downloader.processes import may_be_alive
+from ray_downloader.processes import may_be_alive, started_s
 from ray_downloader.run_folder.heartbeat import Heartbeat
 from ray_downloader.run_folder.lease_file import REAL_TIME, Timing
 from ray_downloader.run_folder.small_json import parse_object
@@ -51,7 +51,7 @@ class Holder:
     folder: str = ""
     host: str = ""
     pid: int = 0
-    started_at_unix_s: float = 0.0
+    started_s: float = 0.0
     job: str = ""
     beats: int = 0
 
@@ -78,7 +78,7 @@ class Holder:
         """Whether its process runs on this machine; None if it is another machine's."""
         if self.host != platform.node():
             return None
-        return may_be_alive(self.pid, self.started_at_unix_s)
+        return may_be_alive(self.pid, self.started_s)
 
 
 _NOBODY = Holder()
@@ -103,7 +103,7 @@ class StoreLease:
             folder=str(folder),
             host=platform.node(),
             pid=process.pid,
-            started_at_unix_s=process.create_time(),
+            started_s=started_s(process),
             job=os.environ.get("SLURM_JOB_ID", ""),
         )
         self._etag: str | None = None

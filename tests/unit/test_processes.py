@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ray_downloader.processes import end_by_input, end_by_signal, may_be_alive
+from ray_downloader.processes import end_by_input, end_by_signal, may_be_alive, started_s
 
 LISTENS = "import sys; print('up', flush=True); sys.stdin.read(); sys.exit(3)"
 DEAF_TO_INPUT = "import time; print('up', flush=True); time.sleep(600)"
@@ -54,9 +54,20 @@ def test_a_process_is_signalled_and_then_killed(code: str, patience_s: float, en
 
 
 def test_a_process_is_known_by_its_number_and_its_start() -> None:
-    started_at_s = psutil.Process().create_time()
-    assert may_be_alive(os.getpid(), started_at_s) and may_be_alive(os.getpid(), started_at_s + 0.9)
-    assert not may_be_alive(os.getpid(), started_at_s - 1.1), "another has the number now"
+    at_s = started_s(psutil.Process())
+    assert may_be_alive(os.getpid(), at_s) and may_be_alive(os.getpid(), at_s + 0.9)
+    assert not may_be_alive(os.getpid(), at_s - 1.1), "another has the number now"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system keeps the Unix time of a start")
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+def test_a_process_is_known_although_the_clock_was_set_since(monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> None:
+    """Linux keeps the time of a start since the machine's own, which is another Unix time then."""
+    before_s = started_s(psutil.Process())
+    create_time, boot_time = psutil.Process.create_time, psutil.boot_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + ahead_s)
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + ahead_s)
+    assert may_be_alive(os.getpid(), before_s)
 
 
 @pytest.mark.parametrize("pid", [-1, 10**7, 10**30, None, "x", [], 1.5], ids=repr)

@@ -91,7 +91,7 @@ def test_a_damaged_lease_is_taken_over_if_nobody_renews_it(tmp_path: Path, conte
 
 
 def test_a_process_of_this_machine_that_was_killed_is_followed_without_waiting(tmp_path: Path) -> None:
-    gone = {"host": platform.node(), "pid": 2**22 - 1, "started_at_unix_s": 1.0, "token": "x"}
+    gone = {"host": platform.node(), "pid": 2**22 - 1, "started_s": 1.0, "token": "x"}
     reused = {**gone, "pid": os.getpid()}
     for facts in (gone, reused):
         (tmp_path / LEASE).write_text(json.dumps(facts))

@@ -18,7 +18,7 @@ from ray_downloader.run_folder.shapes import read_progress, read_summary
 ROWS = {"input": 3, "rejected": 0, "successes": 1, "errors": 1}
 WAIT = {"server": "a.example", "rows": 7, "reason": "outage", "until": None}
 PROGRESS = {
-    "state": "running", "stage": "download", "host": "h", "pid": 7, "process_started_at_unix_s": 1.5,
+    "state": "running", "stage": "download", "host": "h", "pid": 7, "process_started_s": 1.5,
     "rows": {**ROWS, "left": 1}, "images_per_s": 1, "eta_s": None, "waiting": [WAIT], "errors_by_kind": {"dns": 1},
 }  # fmt: skip
 SERVER = {"successes": 1, "errors": 1, "errors_by_kind": {"dns": 1}}

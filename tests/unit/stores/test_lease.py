@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from ray_downloader.errors import FolderBusyError
+from ray_downloader.processes import started_s
 from ray_downloader.run_folder.lease_file import Timing
 from ray_downloader.stores.base import StoreError
 from ray_downloader.stores.lease import LEASE, STALE_AFTER_S, Holder, StoreLease
@@ -67,12 +68,12 @@ def test_a_run_that_nobody_has_is_taken_and_given_back() -> None:
 def test_a_live_process_of_this_machine_is_busy_at_once() -> None:
     store, time = MemoryStore(), Time()
     me = psutil.Process()
-    here = replace(ELSEWHERE, host=platform.node(), pid=me.pid, started_at_unix_s=me.create_time())
+    here = replace(ELSEWHERE, host=platform.node(), pid=me.pid, started_s=started_s(me))
     put(store, here)
     with pytest.raises(FolderBusyError, match=rf"another run holds {PLACE}; .* \(process {me.pid} on "):
         lease_on(store, time).acquire()
     assert time.now_s == 0
-    put(store, replace(here, started_at_unix_s=me.create_time() - 100))
+    put(store, replace(here, started_s=started_s(me) - 100))
     lease = lease_on(store, time)
     assert lease.acquire() == "w1", "another process has its number now"
     assert time.now_s == 0
@@ -110,7 +111,7 @@ def test_a_run_that_is_given_back_meanwhile_is_taken() -> None:
 def test_of_two_that_find_it_free_one_gets_it() -> None:
     store = MemoryStore()
     me = psutil.Process()
-    winner = replace(ELSEWHERE, host=platform.node(), pid=me.pid, started_at_unix_s=me.create_time())
+    winner = replace(ELSEWHERE, host=platform.node(), pid=me.pid, started_s=started_s(me))
 
     def overtake(request: str) -> None:
         if request == f"read {LEASE}":

@@ -30,7 +30,7 @@ PROGRESS = {
     "stage": "download",
     "host": "far",
     "pid": 1,
-    "process_started_at_unix_s": 1.0,
+    "process_started_s": 1.0,
     "rows": ROWS,
 }
 FILES = {
