@@ -25,7 +25,7 @@ from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
 
 WATCH_INTERVAL_S = 0.5
-SAVE_INTERVAL_S = 5.0
+SAVE_INTERVAL_S = 2.0
 #: Tasks report once a second whether they are busy; a report more may be late.
 IDLE_AFTER_S = 2.0
 WAITING_INTERVAL_S = 2.0

@@ -19,7 +19,7 @@ from ray_downloader.worker.run_context import RunContext
 
 #: As in `cluster/driver.py`.
 IDLE_AFTER_S = 2.0
-SAVE_INTERVAL_S = 5.0
+SAVE_INTERVAL_S = 2.0
 #: A line of progress is logged this often.
 SAY_INTERVAL_S = 10.0
 

@@ -34,7 +34,7 @@ ORDER_S = LEASE_S + 1.0
 #: Faults that end tasks where they are.
 _KILLS = (WorkerKilled, NodeLost, Requeued)
 #: What an actor learned after its last save is lost with it.
-SAVED_S = 6.0
+SAVED_S = 3.0
 #: Permits due in the same moment: floats.
 _ROUNDING = 0.01
 MAX_CONNECTIONS = 4
