@@ -228,6 +228,8 @@ class Driver:
             self._note_idle(None if news is None else news.progress.busy_at_s, now_s)
             self._note_outage(self._sum.total, now_s)
         self._show(now_s, is_final)
+        if is_final:  # no permit is granted any more, which is saved
+            self._enter(replace(self._mode, is_draining=True))
         if now_s >= self._save_at_s or is_final:
             self._actors.save()
             took_s = self._clock() - now_s

@@ -59,7 +59,7 @@ def fetch_documents(context: RunContext, store: DocumentStore, budgets: WatchedB
                 batches = [BatchWork(layout, item, holder, options) for layout, item in work]
                 _wait(budgets, _slice(context, batches, holder, budgets))
     finally:
-        budgets.save()
+        budgets.end()
     if budgets.is_draining:
         raise StopRequested(budgets.stop_reason)
 

@@ -110,6 +110,11 @@ class WatchedBudgets:
             self._say_at_s = now_s + SAY_INTERVAL_S
             self._report(self._sentence())
 
+    def end(self) -> None:
+        """Grant nothing any more, and save."""
+        self._budgets.drain()
+        self.save()
+
     def save(self) -> None:
         """Keep what was learned: the download continues with it."""
         saved_at = self._wall_clock()

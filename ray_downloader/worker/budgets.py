@@ -74,6 +74,8 @@ class Budgets:
         self._states = KeptStates()
         self._probed: defaultdict[str, list[ProfiledWait]] = defaultdict(list)
         self._is_draining = False
+        #: Budgets whose last snapshots count what may have been granted since.
+        self._with_unsaved: set[str] = set()
         self._orders: defaultdict[str, list[ServerOrder]] = defaultdict(list)
         self._saved_at_s: dict[str, float] = {}
         self._hosts = HostOrders()
@@ -217,7 +219,10 @@ class Budgets:
 
     def drain(self) -> None:
         """State in every answer from now on that the run is ending."""
-        self._is_draining = True
+        if not self._is_draining:
+            self._is_draining = True
+            for budget in self._with_unsaved:  # nothing is granted any more
+                self._changes.note(budget)
 
     def progress_news(self, confirmed: int | None) -> ProgressNews:
         """What tasks reported and the driver has not received yet.
@@ -239,13 +244,21 @@ class Budgets:
             self._changes.note(next(iter(self._states)))
         now_s = self._clock()
         changed = self._changes.take(confirmed, MOST_SNAPSHOTS)
-        states = {budget: self._states.look_at(budget).snapshot(now_s) for budget in changed}
+        states = {budget: self._snapshot(budget, now_s) for budget in changed}
         return StateNews(self._changes.number, states, is_more=bool(self._changes))
 
     def snapshots(self) -> dict[str, dict[str, Any]]:
         """The learned state of every server that was requested, as JSON-able values."""
         now_s = self._clock()
-        return {budget: self._states.look_at(budget).snapshot(now_s) for budget in self._states}
+        return {budget: self._snapshot(budget, now_s) for budget in self._states}
+
+    def _snapshot(self, budget: str, now_s: float) -> dict[str, Any]:
+        snapshot = self._states.look_at(budget).snapshot(now_s, is_ending=self._is_draining)
+        if snapshot["day_requests_unsaved"] or snapshot["day_bytes_unsaved"]:
+            self._with_unsaved.add(budget)
+        else:
+            self._with_unsaved.discard(budget)
+        return snapshot
 
 
 def _saved_at(snapshot: Mapping[str, Any]) -> float:

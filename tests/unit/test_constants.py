@@ -180,7 +180,7 @@ DOCUMENTED = [
     ),
     (outage_probes, {"FIRST_DELAY_S": 1.0, "LONGEST_DELAY_S": 10.0}),
     (rate, {"BACK_OFF": 0.5, "MIN_RATE_RPS": 1 / 60, "MEASURED_TO_ASKED": 1.05}),
-    (state, {"FRESH_S": 300.0, "MAX_HINT_S": 3600.0}),
+    (state, {"UNSAVED_S": 4.0, "FRESH_S": 300.0, "MAX_HINT_S": 3600.0}),
     (reading, {"OTHERS_ANSWERED_S": 5.0}),
     (answer, {"ERROR_PAGE_BYTES": 65_536, "SAID_LENGTH": 200}),
     (batch_plan, {"MAX_OWN_SERVERS": 10_000, "LEAST_PIECES": 8, "LEAST_PIECE_ROWS": 500}),

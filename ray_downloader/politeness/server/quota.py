@@ -55,6 +55,10 @@ class DayQuota:
         self._forget(now_s)
         return max(0.0, self._limit - self.used)
 
+    def unsaved(self, ahead: float, now_s: float) -> float:
+        """What may be used, of `ahead`, before this is saved again; 0 without a limit."""
+        return 0.0 if self._limit is None else min(ahead, self.left(now_s))
+
     def wait_s(self, now_s: float) -> float:
         """When the oldest use is forgotten."""
         if not self._hours:
@@ -122,6 +126,10 @@ class DayRequests:
         """Permits that may still be granted now."""
         self._count_lost(now_s)
         return max(0.0, self._sent.left(now_s) - self._unused)
+
+    def unsaved(self, ahead: float, now_s: float) -> float:
+        """Permits that may be granted, of `ahead`, before this is saved again; 0 without a limit."""
+        return min(self._sent.unsaved(ahead, now_s), self.left(now_s))
 
     def wait_s(self, now_s: float) -> float:
         """When there may be permits again: granted ones lapse, or the oldest use is forgotten."""

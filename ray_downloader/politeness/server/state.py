@@ -42,6 +42,9 @@ Order = Literal["pause", "resume", "rate", "ban"]
 #: Length of a lease for a single holder: when the rate has settled, and while it changes fast.
 SETTLED_LEASE_S = 2.0
 MOVING_LEASE_S = 0.25
+#: Snapshots are saved every 2 s (`cluster/driver.py`), and what was used after the last one is lost if everything is
+#: killed. So each contains, of a limit a day, what may be used within so long, as if it had been.
+UNSAVED_S = 4.0
 #: A snapshot older than this comes from a process whose leases have ended.
 FRESH_S = 300.0
 #: Weight of a new answer in the mean time for which a connection is busy: about twenty answers.
@@ -93,6 +96,7 @@ class ServerState:
         self._busy_s = 0.0
         self._ordered: Verdict | None = None
         self._charged_serial = 0
+        self._granted_until_s = -math.inf
         self._counted: Counter[str] = Counter()
 
     def __repr__(self) -> str:
@@ -338,6 +342,7 @@ class ServerState:
             condition.probe_given(holder_name(request), now_s + lease.first_in_s, now_s + lease.valid_s)
         if lease.serial > self._charged_serial:
             self._charged_serial = lease.serial
+            self._granted_until_s = now_s + lease.valid_s
             self._day_requests.granted(holder_name(request), lease.permits, now_s + lease.valid_s)
         return replace(lease, is_probe=is_probe and lease.permits > 0)
 
@@ -410,9 +415,15 @@ class ServerState:
 
     # -- what outlives the process ---------------------------------------------------------------------------------
 
-    def snapshot(self, now_s: float) -> dict[str, Any]:
-        """What was learned, ordered and counted, as JSON-able values; times are relative to now."""
+    def snapshot(self, now_s: float, *, is_ending: bool = False) -> dict[str, Any]:
+        """What was learned, ordered and counted, as JSON-able values; times are relative to now.
+
+        Args:
+            now_s: Monotonic time.
+            is_ending: Whether nothing is granted any more.
+        """
         wait = self.wait(now_s)
+        ahead = 0.0 if is_ending else self._requests_ahead(now_s)
         return {
             "verdict": self.verdict(now_s).value,
             "ordered": self._ordered.value if self._ordered else None,
@@ -427,6 +438,8 @@ class ServerState:
             "mean_bytes": self._byte_rate.mean_bytes,
             "day_bytes": self._day_bytes.dump(now_s),
             "day_requests": self._day_requests.dump(now_s),
+            "day_requests_unsaved": self._day_requests.unsaved(ahead, now_s),
+            "day_bytes_unsaved": self._day_bytes.unsaved(ahead * (self._byte_rate.mean_bytes or 0.0), now_s),
             "requests": self._retries.requests,
             "retries": self._retries.retries,
             "successes": self._counted["successes"],
@@ -439,6 +452,13 @@ class ServerState:
             **self._connections.dump(),
             **self._ceiling.dump(now_s),
         }
+
+    def _requests_ahead(self, now_s: float) -> float:
+        """Requests that may be granted before the next snapshot is saved: none if none was lately."""
+        if now_s > self._granted_until_s + UNSAVED_S:
+            return 0.0
+        least_s = self._interval_s(now_s) or self._busy_s / self._connections.limit
+        return math.ceil(UNSAVED_S / least_s) if least_s else 0.0
 
     @classmethod
     def restore(
@@ -467,8 +487,8 @@ class ServerState:
         state._hint_rps = saved.number("hint_rps", 0.0)
         state._hint_until_s = now_s + max(0.0, min(saved.number("hint_s", 0.0), MAX_HINT_S) - elapsed_s)
         state._byte_rate.mean_bytes = saved.number("mean_bytes", 0.0) or None
-        state._day_bytes.load(saved.uses("day_bytes"), elapsed_s, now_s)
-        state._day_requests.load(saved.uses("day_requests"), elapsed_s, now_s)
+        state._day_bytes.load(_used(saved, "day_bytes"), elapsed_s, now_s)
+        state._day_requests.load(_used(saved, "day_requests"), elapsed_s, now_s)
         state._retries = RetryBudget(saved.count("requests"), saved.count("retries"))
         state._counted.update({key: saved.count(key) for key in ("successes", "throttled", "bytes")})
         state._ordered = saved.choice("ordered", Verdict)
@@ -485,6 +505,11 @@ class ServerState:
             self._rate.noise = RefusalNoise(saved.number("refusal_noise", 0.0))
             if self._rate.noise.is_noise or self._condition.first_visits.are_refused:
                 self._rate.take_back_all()
+
+
+def _used(saved: Reader, key: str) -> list[tuple[float, float]]:
+    """The uses of a day that were known, and those that the end of the process may have hidden."""
+    return [*saved.uses(key), (0.0, saved.number(f"{key}_unsaved", 0.0))]
 
 
 def _relative(wait: Wait, now_s: float) -> dict[str, Any]:

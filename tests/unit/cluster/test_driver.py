@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from ray_downloader.cluster.crashes import ALONE_FROM, MAX_CRASHES
-from ray_downloader.cluster.driver import SAVE_INTERVAL_S
+from ray_downloader.cluster.driver import SAVE_INTERVAL_S, WATCH_INTERVAL_S
 from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.errors import RunFolderError
 from ray_downloader.politeness.outage import LEAST_S
+from ray_downloader.politeness.server.state import UNSAVED_S
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from ray_downloader.schedule.planner import WorkItem
 from ray_downloader.worker.progress import Progress
@@ -95,10 +96,16 @@ def test_what_no_task_could_do_better_ends_the_run_after_those_under_way(tmp_pat
     assert run.actors.calls_of("save")[-1][0] == run.clock()
 
 
+def test_what_is_granted_between_two_saves_is_in_the_first_of_them() -> None:
+    assert SAVE_INTERVAL_S + 2 * WATCH_INTERVAL_S < UNSAVED_S
+
+
 def test_what_was_learned_is_saved_every_few_seconds_and_at_the_end(tmp_path: Path) -> None:
     run = DrivenRun(tmp_path, finishing(21.0))
     run.driver.run(work_items("a.example", 1, 100))
     saved = [at_s for at_s, _ in run.actors.calls_of("save")]
+    assert [mode.is_draining for _, mode in run.actors.calls_of("mode")][-1], "nothing more is granted, which is saved"
+    assert not any(mode.is_draining for at_s, mode in run.actors.calls_of("mode") if at_s < run.clock())
     assert saved[0] == 0.0
     assert all(SAVE_INTERVAL_S <= b - a <= SAVE_INTERVAL_S + 1.0 for a, b in pairwise(saved[:-1]))
     assert saved[-1] == run.clock()

@@ -60,6 +60,19 @@ def test_a_drain_is_told_with_every_answer_from_then_on(clock: Clock) -> None:
     assert given.report(ProgressDelta({}, 0)).is_draining
 
 
+def test_a_drain_is_news_about_what_may_have_been_granted_since_the_last_save(clock: Clock) -> None:
+    """A kill would hide it, so the requests of a day count some that are not granted yet; a run that ends has none."""
+    given = budgets(clock, rules=[{"server": "a.org", "max_requests_per_day": 100}])
+    ask(given, "a.org", wanted=1)
+    ask(given, "b.org", wanted=1)
+    saved = given.state_news(())
+    assert saved.states["a.org"]["day_requests_unsaved"] > 0
+    assert saved.states["b.org"]["day_requests_unsaved"] == 0
+    given.drain()
+    last = given.state_news((saved.number,))
+    assert {budget: state["day_requests_unsaved"] for budget, state in last.states.items()} == {"a.org": 0}
+
+
 def test_what_tasks_did_is_counted_with_its_time(clock: Clock) -> None:
     given = budgets(clock)
     given.report(ProgressDelta({("a.org", ""): 2}, 10))

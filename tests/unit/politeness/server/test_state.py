@@ -280,6 +280,40 @@ def test_permits_that_lapse_do_not_eat_the_requests_of_the_day() -> None:
     assert state.snapshot(101.0)["day_requests"][0][1] == 10
 
 
+@pytest.mark.parametrize(
+    ("policy", "ahead"),
+    [
+        (ServerPolicy(5.0, 5.0, max_requests_per_day=300), 20),
+        (ServerPolicy(5.0, 5.0, max_requests_per_day=15), 14),
+        (ServerPolicy(5.0, 5.0), 0),
+        (ServerPolicy(None, None, max_requests_per_day=300, max_connections=2), 80),
+    ],
+    ids=["as many as the rate grants", "as many as are left", "no limit", "no rate"],
+)
+def test_a_snapshot_counts_requests_of_the_day_that_a_kill_of_everything_would_hide(
+    policy: ServerPolicy, ahead: int
+) -> None:
+    state = ServerState(policy, 0.0)
+    ask(state, 0.0, wanted=1)
+    state._busy_s = 0.1
+    used = sum(amount for _, amount in state.snapshot(2.0)["day_requests"])
+    assert state.snapshot(2.0)["day_requests_unsaved"] == ahead
+    assert state.snapshot(2.0, is_ending=True)["day_requests_unsaved"] == 0
+    assert state.snapshot(200.0)["day_requests_unsaved"] == 0, "nothing was granted lately"
+    again = ServerState.restore(policy, state.snapshot(2.0), 10.0, 500.0)
+    if policy.max_requests_per_day:
+        assert again._day_requests.left(500.0) == policy.max_requests_per_day - used - ahead
+
+
+def test_a_snapshot_counts_bytes_of_the_day_that_a_kill_of_everything_would_hide() -> None:
+    state = ServerState(ServerPolicy(5.0, 5.0, max_bytes_per_day=100_000), 0.0)
+    assert ask(state, 0.0, Outcome(None, 200, 2_000), wanted=1).permits == 1
+    assert state.snapshot(0.1)["day_bytes_unsaved"] == 20 * 2_000
+    assert state.snapshot(0.1)["day_requests_unsaved"] == 0
+    again = ServerState.restore(state._policy, state.snapshot(0.1), 1.0, 500.0)
+    assert again._day_bytes.left(500.0) == 100_000 - 21 * 2_000
+
+
 def test_permits_that_come_back_can_be_used_the_same_day() -> None:
     state = ServerState(ServerPolicy(100.0, 100.0, max_requests_per_day=30), 0.0)
     ask(state, 0.0, wanted=30)
