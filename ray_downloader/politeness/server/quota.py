@@ -17,6 +17,8 @@ HOURS_KEPT = 24
 LAPSE_CHECK_S = 1.0
 #: A holder that is silent for this long after the end of its lease is lost, and may have used what it had.
 LOST_AFTER_S = 600.0
+#: Times that were saved as ages differ by less than this when they are computed back.
+_ROUNDING_S = 1e-3
 #: Weight of a new size in the mean: about ten images.
 _SIZE_WEIGHT = 0.1
 
@@ -67,13 +69,18 @@ class DayQuota:
         return max(0.0, forgotten_s - now_s)
 
     def dump(self, now_s: float) -> list[tuple[float, float]]:
-        """Uses as (age in seconds, amount), oldest first."""
+        """Uses by the hour as (age in seconds of the beginning of that hour, amount), oldest first."""
         return [(now_s - self._origin_s - hour * HOUR_S, amount) for hour, amount in self._hours]
 
     def load(self, uses: list[tuple[float, float]], elapsed_s: float, now_s: float) -> None:
-        """Restore what `dump` returned `elapsed_s` ago."""
-        for age_s, amount in uses:
-            hour = self._hour(now_s - age_s - elapsed_s)
+        """Restore what `dump` returned `elapsed_s` ago.
+
+        The hours go on as they began: others would make uses older, or younger, by up to an hour at each restart.
+        """
+        if uses:
+            self._origin_s = now_s - elapsed_s - max(age_s for age_s, _ in uses)
+        for age_s, amount in sorted(uses, reverse=True):
+            hour = self._hour(now_s - age_s - elapsed_s + _ROUNDING_S)
             self._hours.append((hour, amount))
         self.used = sum(part for _, part in self._hours)
         self._forget(now_s)

@@ -690,7 +690,7 @@ def test_urls_whose_waits_were_their_own_do_not_stop_their_server_again_and_agai
         condition.probe_given("w", now_s, now_s + 1.0)
         tell(condition, Evidence.SERVED, now_s, 100 + url)
         tell(condition, Evidence.NOTHING, now_s + 1.0, url, wait_s=60.0)
-        condition.was_odd(url)
+        condition.was_odd(url, states_wait=True)
         now_s += 1.0 + condition.pause_s(now_s + 1.0)
         tell(condition, Evidence.SERVED, now_s, 200 + url)
     assert pauses_s[:3] == [60.0] * 3

@@ -51,6 +51,22 @@ def test_no_24_hours_see_more_than_the_limit(uses: list[tuple[float, int]]) -> N
         assert sum(amount for at_s, amount in granted if start_s <= at_s < start_s + DAY_S) <= 100
 
 
+@pytest.mark.parametrize("every_s", [100.0, 1_000.0, HOUR_S, 3_000.0])
+def test_restarts_neither_make_uses_older_nor_keep_them_longer(every_s: float) -> None:
+    """After three restarts, what was used came back after 22 hours."""
+    quota, now_s = DayQuota(100, 0.0), 0.0
+    for _ in range(12):
+        quota.add(5, now_s)
+        saved, ended_s = quota.dump(now_s + 7.0), now_s + 7.0
+        now_s += every_s
+        quota = DayQuota(100, now_s)
+        quota.load(saved, now_s - ended_s, now_s)
+    assert quota.used == 60
+    assert quota.left(DAY_S - 1.0) == 40, "none of it is a day old"
+    last_s = now_s - every_s
+    assert quota.left(last_s + 25 * HOUR_S + 1.0) == 100
+
+
 def test_requests_are_spaced_by_their_mean_size() -> None:
     rate = ByteRate(1000.0, 0.0)
     assert rate.is_unmeasured
