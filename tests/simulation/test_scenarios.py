@@ -961,6 +961,18 @@ def test_under_ignore_a_robots_txt_that_cannot_be_read_costs_one_request(how: in
     assert first.at_s - robots.ended_s < 0.5
 
 
+@pytest.mark.parametrize("task_seconds", [5.0, 60.0])
+def test_a_server_that_forbids_its_robots_txt_is_given_up_as_soon_as_any(task_seconds: float) -> None:
+    """Under `ignore` that is about this file alone. It counted as a file with an error of its own: 484 s."""
+    run = held(
+        one_server(
+            *rows(15), troubles=(Trouble(0.0, FOREVER, 403),), latency_s=0.3, task_seconds=task_seconds,
+            politeness={"robots": "ignore", "patience_s": 60.0},
+        )
+    )  # fmt: skip
+    assert run.seconds < 100.0
+
+
 def test_a_server_that_opts_out_is_soon_left_alone() -> None:
     """The breaker never opened where images lie behind a redirect, or robots.txt answers 200."""
     robots = Robots(200, "User-agent: *\nAllow: /\n")

@@ -174,7 +174,7 @@ class ServerState:
             self._rate.take_back_all()
         if self._rate and was_trouble and not self._condition.is_trouble:
             self._rate.on_recovery(event.sent_s)
-        if outcome.is_odd and outcome.kind:
+        if outcome.is_odd and outcome.is_row and outcome.kind:  # robots.txt is no file: many forbid only that
             is_forbidden, states_wait = outcome.http_status == FORBIDDEN_STATUS, event.wait_s is not None
             self._condition.was_odd(outcome.url_hash, is_forbidden=is_forbidden, states_wait=states_wait)
             if self._lessons:
