@@ -159,7 +159,9 @@ class Lease:
         probe_url: ... with which URL.
         is_no_such_name: For `DEAD`: its name does not exist any more, and its rows end as `dns`.
         controls: URLs that were served before, for holders that know none.
-        retries: How many of the permits may be spent on retries (the retry budget).
+        retries: How many of the holder's permits, those of its last lease included, may be spent on retries (the retry
+            budget).
+        may_retry_later: The retry budget is not spent after these: other leases have what is left of it.
         serial: Number of the lease; a lease that is granted again keeps it.
         is_403_ban: Whether a 403 now means that the server refuses everything, not that the file is forbidden.
         connections_elsewhere: How many connections other holders may have open: a reset may mean one too many.
@@ -176,6 +178,7 @@ class Lease:
     request_again_in_s: float = 0.0
     verdict: Verdict = Verdict.OPEN
     retries: int = 0
+    may_retry_later: bool = False
     serial: int = 0
     is_403_ban: bool = False
     said: str = ""

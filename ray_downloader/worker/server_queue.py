@@ -569,7 +569,7 @@ class ServerQueue:
         if has_others or not self._deferred or self._deferred[0][0] > now_s or not _is_retry(self._deferred[0][2]):
             return []
         is_refused = self._pacer.left(now_s) > 0 and not self._pacer.retries_left() and not self.is_troubled
-        return [heapq.heappop(self._deferred)[2]] if is_refused else []
+        return [heapq.heappop(self._deferred)[2]] if is_refused and not self._pacer.may_retry_later else []
 
     # -- the budget ------------------------------------------------------------------------------------------------
 
@@ -692,9 +692,17 @@ class ServerQueue:
         if ready_at_s == NEVER or (self.in_flight and self.in_flight >= self._pacer.connections):
             return NEVER
         due_at_s = self._pacer.next_due_s(now_s)
+        if due_at_s is not None and self._awaits_retries:
+            due_at_s = self._pacer.ends_s
         if due_at_s is None:
             due_at_s = now_s if self.is_requesting or self._outcomes else self._request_again_at_s
         return max(ready_at_s, due_at_s)
+
+    @property
+    def _awaits_retries(self) -> bool:
+        """Whether only a retry is left, and other leases have what is left of the retry budget."""
+        is_retry = not self._has_untried and bool(self._deferred) and _is_retry(self._deferred[0][2])
+        return is_retry and not self.is_troubled and not self._pacer.retries_left() and self._pacer.may_retry_later
 
     def _ready_at_s(self, now_s: float) -> float:
         if self._has_untried or self._awaits_judgement:

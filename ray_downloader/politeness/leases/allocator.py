@@ -5,7 +5,7 @@ It keeps track of holders (connections, intervals of the timeline, retries), not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ray_downloader.politeness.leases.holders import Holder, Holders
 from ray_downloader.politeness.leases.timeline import SLACK_SHARE, Interval, LeaseTimeline
@@ -125,10 +125,12 @@ class LeaseAllocator:
         if isinstance(interval, float):
             return self.refuse(request, interval, Verdict.OPEN, now_s)
         retries = terms.retries - self._holders.retries_out(name)
+        in_hand = interval.permits + _permits_before(holder.interval, interval, now_s)
         holder.allow(min(connections, interval.permits + request.in_flight))
         holder.until_s = max(holder.until_s, interval.end_s)
-        holder.interval, holder.retries = interval, int(min(interval.permits, max(0, retries)))
-        return _lease(request, holder, interval, now_s)
+        holder.interval, holder.retries = interval, int(min(in_hand, max(0, retries)))
+        lease = _lease(request, holder, interval, now_s)
+        return replace(lease, may_retry_later=terms.retries >= holder.retries + 1)
 
     def _interval(
         self, name: str, holder: Holder, request: LeaseRequest, terms: Terms, now_s: float
@@ -174,6 +176,12 @@ class LeaseAllocator:
 def holder_name(request: LeaseRequest) -> str:
     """Name of a holder: a worker with several hosts of a group, each with its own pacer, is several holders."""
     return f"{request.holder} {request.server}"
+
+
+def _permits_before(before: Interval | None, interval: Interval, now_s: float) -> int:
+    """Permits of the holder's last lease that it may not have used: they may go to retries as well."""
+    is_in_hand = before is not None and before is not interval and before.end_s > now_s
+    return before.permits if is_in_hand else 0  # type: ignore[union-attr]
 
 
 def _lease(request: LeaseRequest, holder: Holder, interval: Interval, now_s: float) -> Lease:

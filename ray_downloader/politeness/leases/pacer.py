@@ -116,9 +116,19 @@ class LeasePacer:
         """Permits that can still be used, as far as time allows."""
         return sum(self._usable(window, now_s) for window in self._windows)
 
+    @property
+    def ends_s(self) -> float:
+        """When the last permit cannot be used any more."""
+        return self._windows[-1].end_s if self._windows else float("-inf")
+
     def retries_left(self) -> int:
         """Permits that may go to retries."""
         return self._retries
+
+    @property
+    def may_retry_later(self) -> bool:
+        """Whether a later lease may allow retries, if this one allows no more."""
+        return self.lease is not None and self.lease.may_retry_later
 
     def needs_renewal(self, now_s: float, waiting: int, in_flight: int = 0) -> bool:
         """Whether to request now.

@@ -134,6 +134,15 @@ def test_retries_are_charged_to_the_lease() -> None:
     assert second in [work for _, _, work in queue._deferred]
 
 
+def test_a_retry_is_given_up_once_the_retry_budget_is_spent_and_not_while_others_have_what_is_left_of_it() -> None:
+    lease = replace(FREE, retries=0, valid_s=2.0)
+    for may_retry_later in (False, True):
+        queue, _ = a_queue(replace(lease, may_retry_later=may_retry_later))
+        row = failed(rows_of(1)[0], 0.0, queue, attempt=2)
+        assert queue.take_abandoned(1.0) == ([] if may_retry_later else [row])
+    assert queue.next_start_s(1.0) == 2.0, "the next lease may allow it"
+
+
 def test_a_row_whose_server_served_others_since_it_failed_starts_as_odd() -> None:
     queue, _ = a_queue()
     row = failed(rows_of(1)[0], 0.0, queue)

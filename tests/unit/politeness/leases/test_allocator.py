@@ -93,6 +93,24 @@ def test_retries_that_another_lease_allows_are_taken() -> None:
     assert offer(allocator, request("b", wanted=4), terms=replace(TERMS, not_before_s=0.0)).retries in (0, 1)
 
 
+def test_permits_of_the_lease_before_may_go_to_retries_as_long_as_they_can_be_used() -> None:
+    allocator = LeaseAllocator(0.0)
+    assert offer(allocator, request("a", wanted=2)).retries == 2
+    assert offer(allocator, request("a", wanted=1), 0.05).retries == 3, "two of the first lease may be left"
+    assert offer(allocator, request("a", wanted=1), 3.0).retries == 1
+
+
+@pytest.mark.parametrize(("retries", "allowed", "may_retry_later"), [(1.5, 0, True), (4.0, 3, True), (0.5, 0, False)])
+def test_a_holder_knows_whether_others_have_what_is_left_of_the_retry_budget(
+    retries: float, allowed: int, may_retry_later: bool
+) -> None:
+    allocator = LeaseAllocator(0.0)
+    terms = replace(TERMS, retries=retries, connections=8)
+    offer(allocator, request("b", wanted=1), terms=terms)
+    lease = offer(allocator, request("a", wanted=4), 0.05, terms)
+    assert (lease.retries, lease.may_retry_later) == (allowed, may_retry_later)
+
+
 def test_a_lease_that_has_not_begun_is_given_again() -> None:
     allocator = LeaseAllocator(0.0)
     first = offer(allocator, request("a"), terms=replace(TERMS, not_before_s=0.5))
