@@ -364,9 +364,12 @@ class Worker:
                 self._release(rows)
 
     def _abandon(self, row: Row, queue: ServerQueue) -> None:
-        """Give up a row whose server gets no more requests, or which may not be retried."""
+        """Give up a row whose server gets no more requests, or which may not be retried.
+
+        What it failed with is its own if others were served since; else it may have been the server's end already.
+        """
         lease = queue.lease
-        is_own = row.is_retry or queue.verdict is Verdict.OPEN
+        is_own = queue.verdict is Verdict.OPEN or (row.is_retry and (row.is_odd or queue.judge.would_be_odd(row)))
         if row.failure is not None and is_own and queue.verdict not in _ORDERED:
             self._fail(row, row.failure)
         else:

@@ -229,26 +229,30 @@ TIMEOUT = Failure(ErrorKind.TIMEOUT, "no answer")
 
 
 @pytest.mark.parametrize(
-    ("failure", "is_retry", "verdict", "kind"),
+    ("failure", "is_retry", "is_odd", "verdict", "kind"),
     [
-        (TIMEOUT, True, Verdict.DEAD, "timeout"),
-        (TIMEOUT, True, Verdict.REFUSED, "timeout"),
-        (TIMEOUT, False, Verdict.DEAD, "server_dead"),
-        (TIMEOUT, False, Verdict.OPEN, "timeout"),
-        (TIMEOUT, True, Verdict.BANNED, "ignored_server"),
-        (TIMEOUT, True, Verdict.OPTED_OUT, "opted_out"),
-        (None, True, Verdict.DEAD, "server_dead"),
-        (None, False, Verdict.REFUSED, "server_refused"),
+        (TIMEOUT, True, True, Verdict.DEAD, "timeout"),
+        (TIMEOUT, True, True, Verdict.REFUSED, "timeout"),
+        (TIMEOUT, True, False, Verdict.DEAD, "server_dead"),
+        (TIMEOUT, False, False, Verdict.DEAD, "server_dead"),
+        (TIMEOUT, False, False, Verdict.OPEN, "timeout"),
+        (TIMEOUT, True, True, Verdict.BANNED, "ignored_server"),
+        (TIMEOUT, True, True, Verdict.OPTED_OUT, "opted_out"),
+        (None, True, False, Verdict.DEAD, "server_dead"),
+        (None, False, False, Verdict.REFUSED, "server_refused"),
     ],
 )
 def test_a_row_that_is_given_up_with_its_server_keeps_a_failure_of_its_own(
-    tmp_path: Path, failure: Failure | None, is_retry: bool, verdict: Verdict, kind: str
+    tmp_path: Path, failure: Failure | None, is_retry: bool, is_odd: bool, verdict: Verdict, kind: str
 ) -> None:
-    """Unless it was decided that nothing of that server is wanted: then it does not matter how a row failed."""
+    """Unless it was decided that nothing of that server is wanted: then it does not matter how a row failed.
+
+    It is its own if others were served after it.
+    """
     run = Run(tmp_path, urls(1))
     worker = run.worker()
     (row,) = worker._open[0].next_rows()
-    row.failure, row.is_retry = failure, is_retry
+    row.failure, row.is_retry, row.is_odd = failure, is_retry, is_odd
     queue = worker._queue("a.example")
     queue.granted(Lease("a.example", 0, verdict=verdict), 0.0)
     worker._abandon(row, queue)
