@@ -238,18 +238,24 @@ class FaultJudge:
 
         What it failed with as a probe, or together with others before their server recovered, is forgiven.
         """
+        return not row.is_odd and self.is_uncompared(row)
+
+    def is_uncompared(self, row: Row) -> bool:
+        """The same for a row that is odd: its server may have been well then, and not any more."""
         failure = row.failure
         if failure is None or row.failed_at_s is None:
             return False
         may_be_servers = failure.kind in _TROUBLE or blames_server(failure)
-        is_known = row.is_odd or row.controls >= CONTROLS_FOR_ODD or self.would_be_odd(row)
-        return may_be_servers and not is_known
+        return may_be_servers and row.controls < CONTROLS_FOR_ODD and not self.would_be_odd(row)
 
-    def blame_server(self) -> None:
-        """The server is at fault, as is known now: what failed since it last served owes nothing."""
+    def blame_server(self, rows: Iterable[Row]) -> None:
+        """The server is at fault, as is known now: what failed since it last served owes nothing, and is not odd."""
         self._refund()
         for suspect in self._streak.values():
             suspect.row.owes_attempt = False
+        for row in rows:
+            if self.is_uncompared(row):
+                row.is_odd, row.odd_sort = False, ""
 
     def give_back(self, row: Row) -> None:
         """The task ends: an isolated failure stays suspect in the next task, a failure among others does not.

@@ -302,7 +302,9 @@ class Worker:
     def _queue(self, budget: str) -> ServerQueue:
         queue = self._queues.get(budget)
         if queue is None:
-            queue = self._queues[budget] = ServerQueue(budget, self._holder, self._policy.patience_s)
+            policy = self._policy
+            queue = ServerQueue(budget, self._holder, policy.patience_s, policy.max_attempts)
+            self._queues[budget] = queue
         self._active[budget] = queue
         return queue
 

@@ -9,6 +9,7 @@ shows whether the first was about it or about the server comes before fresh ones
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -76,9 +77,10 @@ class ServerQueue:
         budget: Key of the budget.
         holder: Name under which this task requests leases.
         patience_s: How long a server in trouble is waited for.
+        max_attempts: Requests for a row that fails by itself.
     """
 
-    def __init__(self, budget: str, holder: str, patience_s: float) -> None:
+    def __init__(self, budget: str, holder: str, patience_s: float, max_attempts: int) -> None:
         self.budget = budget
         self.judge = FaultJudge()
         self.in_flight = 0
@@ -92,6 +94,7 @@ class ServerQueue:
         self.wake_at_s = 0.0
         self._request_again_at_s = 0.0
         self._holder = holder
+        self._max_attempts = max_attempts
         self._alone_delay_s = min(ALONE_403_DELAY_S, patience_s / 2)
         self._first: deque[Work] = deque()
         self._fresh: deque[Row] = deque()
@@ -239,13 +242,13 @@ class ServerQueue:
     def control_served(self, sent_s: float, host: str) -> None:
         """A URL that was served before was served again."""
         self._is_comparing = False
-        self.judge.notice_control((work for _, _, work in self._deferred if isinstance(work, Row)), sent_s, host)
+        self.judge.notice_control(self._deferred_rows, sent_s, host)
 
     def control_failed(self) -> None:
         """A URL that was served before failed, like rows before it: their server is at fault."""
         if self._is_comparing:
             self._is_comparing = False
-            self.judge.blame_server()
+            self.judge.blame_server(self._deferred_rows)
 
     def control_told_nothing(self) -> None:
         """What was served before is gone or forbidden now."""
@@ -254,12 +257,15 @@ class ServerQueue:
     def compare_failed(self, now_s: float) -> None:
         """Before the last rows, which failed one after the other, are retried: request a URL that was served before.
 
-        They are too few to show by themselves that their server is at fault.
+        They are too few to show by themselves that their server is at fault. So is one that would not be retried again.
         """
         if self._has_untried or self._held or self.in_flight or self.is_troubled or self._is_comparing:
             return
-        failing = [work for _, _, work in self._deferred if isinstance(work, Row) and self.judge.is_failing(work)]
-        if len(failing) < LEAST_COMPARED or max(row.failed_at_s or 0.0 for row in failing) <= self._controlled_at_s:
+        rows = self._deferred_rows
+        failing = [row for row in rows if self.judge.is_failing(row)]
+        if len(failing) < LEAST_COMPARED:
+            failing = [row for row in rows if row.attempt >= self._max_attempts and self.judge.is_uncompared(row)]
+        if max((row.failed_at_s or 0.0 for row in failing), default=-math.inf) <= self._controlled_at_s:
             return
         if control := self._control_of(failing[0]):
             self._controlled_at_s, self._is_comparing = now_s, True
@@ -444,6 +450,10 @@ class ServerQueue:
         return work
 
     @property
+    def _deferred_rows(self) -> list[Row]:
+        return [work for _, _, work in self._deferred if isinstance(work, Row)]
+
+    @property
     def _has_untried(self) -> bool:
         """Whether there is work that has not failed."""
         return bool(self._first or self._fresh or self._files)
@@ -482,7 +492,7 @@ class ServerQueue:
         return ControlRequest(control) if control else heapq.heappop(self._deferred)[2]
 
     def _control(self) -> Route | None:
-        rows = [work for _, _, work in self._deferred if isinstance(work, Row)]
+        rows = self._deferred_rows
         waits_s = [row.failure.retry_after_s or 0.0 for row in rows if row.failure]
         if not (any(row.is_probe for row in rows) or max(waits_s, default=0.0) > LONG_WAIT_S):
             return None

@@ -324,15 +324,15 @@ def test_a_server_that_is_blamed_pays_for_what_failed_since_it_last_served() -> 
     torn.attempt = 2
     judge.judge(refused, THROTTLED, 2.0)
     refused.owes_attempt = True
-    judge.blame_server()
+    judge.blame_server(())
     assert [row.attempt for row in (first, torn, refused)] == [2, 1, 1]
     assert not refused.owes_attempt
-    judge.blame_server()
+    judge.blame_server(())
     assert torn.attempt == 1, "once"
     later, other = rows_of(2)
     for row in (later, other):
         assert fail(judge, row, SLOW) is Fault.ROW
-    judge.blame_server()
+    judge.blame_server(())
     assert [(row.attempt, row.is_retry) for row in (later, other)] == [(1, False)] * 2, "each looked like its own fault"
 
 
@@ -403,7 +403,7 @@ def test_a_url_that_is_served_again_ends_what_was_counted_before_it_was_asked() 
     judge.judge(before, THROTTLED, 1.0)
     judge.judge(after, THROTTLED, 3.0)
     judge.notice_control([], 2.0, HOST)
-    judge.blame_server()
+    judge.blame_server(())
     assert [row.owes_attempt for row in (before, after)] == [True, False]
 
 

@@ -21,7 +21,7 @@ def taking_as_long_as_its_number(request: FetchRequest) -> Reply:
 
 
 def a_queue() -> ServerQueue:
-    queue = ServerQueue("a.example", "task", 900.0)
+    queue = ServerQueue("a.example", "task", 900.0, 3)
     queue._pacer.requested(0.0)
     queue.granted(LEASE, 0.0)
     return queue

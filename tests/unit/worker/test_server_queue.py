@@ -35,7 +35,7 @@ FREE = Lease("a.example", 100, valid_s=1e6, burst=100, connections=50, retries=1
 
 
 def a_queue(lease: Lease | None = FREE, rows: int = 0, now_s: float = 0.0) -> tuple[ServerQueue, list[Row]]:
-    queue, fresh = ServerQueue("a.example", "task", 900.0), rows_of(rows)
+    queue, fresh = ServerQueue("a.example", "task", 900.0, 3), rows_of(rows)
     for row in fresh:
         queue.add(row)
     if lease is not None:
@@ -741,6 +741,22 @@ def test_one_row_or_rows_of_a_host_that_served_nothing_are_not_compared() -> Non
         assert not queue._first
 
 
+@pytest.mark.parametrize("is_odd", [False, True])
+@pytest.mark.parametrize(("attempt", "is_compared"), [(2, False), (3, True)])
+def test_the_last_row_is_compared_before_its_last_attempt(attempt: int, is_compared: bool, is_odd: bool) -> None:
+    """Whether its server is well now nobody knows: what it served was before the row failed."""
+    queue, _ = a_queue()
+    queue.notice_file(SERVED_BEFORE, is_listed=True)
+    (row,) = failing(queue, 1)
+    row.attempt, row.is_odd, row.odd_sort = attempt, is_odd, "failed"
+    queue.compare_failed(6.0)
+    assert bool(queue._first) is is_compared
+    if is_compared:
+        queue.take_due(6.0)
+        queue.control_failed()
+        assert not row.is_odd, "its server is at fault"
+
+
 def test_rows_that_failed_after_a_comparison_are_compared_again() -> None:
     queue, _ = a_queue()
     queue.notice_file(SERVED_BEFORE, is_listed=True)
@@ -813,7 +829,7 @@ def test_held_rows_are_compared_once_and_then_tried_again() -> None:
 
 
 def test_a_short_patience_shortens_the_delay_of_rows_that_have_no_others_and_each_attempt_lengthens_it() -> None:
-    queue = ServerQueue("a.example", "task", 20.0)
+    queue = ServerQueue("a.example", "task", 20.0, 3)
     held = rows_of(2)
     held[1].attempt = 2
     for row in held:
