@@ -48,7 +48,7 @@ REGRESSIONS: dict[str, World] = {
         faults=(Requeued(1.1, pause_s=1.0),),
         rate_rps=3.0,
     ),
-    "with the last permits of one lease retries of the next were spent, and a row that comes empty once was lost": World(
+    "the last permits of one lease spent retries of the next, and a row that comes empty once was lost": World(
         servers=(
             Server("s0.example", robots=Robots(text="User-agent: *\nDisallow: /private\n")),
             Server("s1.example", troubles=(Trouble(2.0, 152.0, 403),), robots=Robots(404, fails=1)),
