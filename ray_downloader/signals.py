@@ -75,13 +75,29 @@ def stopping_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def keeping_handlers() -> Iterator[None]:
-    """Undo what the block does to the handlers; `ray.init` installs its own for SIGTERM."""
-    before = {name: signal.getsignal(name) for name in NAMES}
-    yield
-    if threading.current_thread() is threading.main_thread():
+def deferring_signals() -> Iterator[None]:
+    """Let a block end that leaves things half done if it is interrupted, as `ray.init`; a second signal interrupts it.
+
+    A process that has joined Ray by halves ends with SIGABRT or SIGSEGV, whatever exit code it wants.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    deferred: list[int] = []
+
+    def defer(number: int, _frame: object) -> None:
+        deferred.append(number)
+        if len(deferred) > 1:
+            raise KeyboardInterrupt
+
+    before = {name: signal.signal(name, defer) for name in (*NAMES, signal.SIGINT)}
+    try:
+        yield
+    finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+        if deferred:
+            signal.raise_signal(deferred[0])
 
 
 @contextmanager

@@ -17,13 +17,13 @@ from typing import Any
 
 import psutil
 import ray
-from ray._private import worker
+from ray._private import utils, worker
 from ray._private.services import get_webui_url_from_internal_kv
 from ray.exceptions import AuthenticationError
 
 from ray_downloader.cluster.environment import address_of, as_ray_process, refuse_silent, starts_own_nodes
 from ray_downloader.cluster.head_watch import HeadWatch
-from ray_downloader.cluster.lean_node import starting_lean
+from ray_downloader.cluster.lean_node import do_nothing, replaced, starting_lean
 from ray_downloader.cluster.private_folder import private_folder
 from ray_downloader.cluster.sessions import removing_sessions
 from ray_downloader.cluster.start_watch import StartWatch, watching_ray
@@ -31,7 +31,7 @@ from ray_downloader.config.settings import ClusterSettings, DownloaderParameters
 from ray_downloader.errors import RayLostError, StartError, UserError
 from ray_downloader.machine import usable_cpus, usable_memory_bytes
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.signals import ignoring_signals, keeping_handlers
+from ray_downloader.signals import deferring_signals, ignoring_signals
 from ray_downloader.slurm.addresses import is_listening
 from ray_downloader.slurm.commands import ssh_line
 from ray_downloader.slurm.node_memory import memory_sentence
@@ -141,10 +141,17 @@ def _leave_ray() -> None:
         ray.shutdown()
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals come after the block, to the handlers that they have: `ray.init` has one of its own for SIGTERM."""
+    with deferring_signals(), replaced(utils, "set_sigterm_handler", lambda _: do_nothing):
+        yield
+
+
 def _start_embedded(options: ClusterSettings, namespace: str, folder: Path, watch: StartWatch) -> str | None:
     """Start Ray in this process, with its files in `folder`; returns the address of the dashboard, if there is one."""
     port = options.dashboard_port if isinstance(options.dashboard_port, int) else None
-    with keeping_handlers(), as_ray_process(), starting_lean(port is not None), _starting(folder, watch):
+    with _undisturbed(), as_ray_process(), starting_lean(port is not None), _starting(folder, watch):
         context = ray.init(
             address="local",
             namespace=namespace,
@@ -220,7 +227,7 @@ def _required_address(options: ClusterSettings) -> str:
 
 def _join(address: str, namespace: str) -> str | None:
     try:
-        with keeping_handlers():
+        with _undisturbed():
             context = ray.init(address=address, namespace=namespace, log_to_driver=False, logging_level=logging.WARNING)
     except AuthenticationError as error:
         raise UserError(

@@ -30,6 +30,15 @@ _NOBODY = "http://127.0.0.1:9"
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", _NOT_BY_PROXY)
 #: Of the C library's allocator (`man mallopt`).
 _ARENAS, _MOST_ARENAS = "MALLOC_ARENA_MAX", "2"
+#: What keeps Ray from waiting longer than it needs, unless the user has set it.
+_WAITING = {
+    # The raylet connects to its own store, and if that was too early, again: after this pause instead of a second, and
+    # for 10 s in all, as ever.
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",
+    "RAY_raylet_client_num_connect_attempts": "500",
+    # Ray's end waits for its last metrics to be taken, 10 s by default if the agent has only just begun to listen.
+    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "1s",
+}
 #: What the environment said about proxies, as JSON.
 KEPT_PROXIES = "RAY_DOWNLOADER_KEPT_PROXIES"
 
@@ -59,7 +68,7 @@ def prepare_environment(options: ClusterSettings) -> None:
 
 
 def environment_of_ray_processes(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that keep Ray's own processes from asking and telling others, and from holding memory in reserve.
+    """The variables that keep Ray's processes from asking and telling others, and from idly holding memory or waiting.
 
     Ray asks the cloud's metadata service (169.254.169.254) where it runs, also when usage reports are off, and a
     cluster reports that they are. Both honour a proxy, so they get one that nobody answers for; what the environment
@@ -71,6 +80,7 @@ def environment_of_ray_processes(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         KEPT_PROXIES: environ.get(KEPT_PROXIES) or json.dumps(given),
         _ARENAS: environ.get(_ARENAS, _MOST_ARENAS),
+        **{name: environ.get(name, value) for name, value in _WAITING.items()},
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_USAGE_STATS_REPORT_URL": _NOBODY,
         _NOT_BY_PROXY: _ENDS_OF_ADDRESSES,

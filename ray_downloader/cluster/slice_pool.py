@@ -16,7 +16,7 @@ from ray.exceptions import LocalRayletDiedError, NodeDiedError, ObjectLostError,
 from ray_downloader.cluster.connect import Cluster
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
-from ray_downloader.cluster.slices import Slice, work_slice
+from ray_downloader.cluster.slices import Slice, slice_task
 from ray_downloader.config.secrets import secret_variables
 from ray_downloader.errors import RayLostError, UserError
 from ray_downloader.run_folder.file_errors import file_error
@@ -53,8 +53,7 @@ class RaySlicePool:
         """Start a task; its handle is Ray's reference to its result."""
         time_slice = TimeSlice(uuid.uuid4().hex[:12], seconds)
         work = Slice(self._settings_file, self._directory, items, time_slice, self._secrets)
-        task = work_slice.options(num_cpus=self._cpus, name=_task_name(items), scheduling_strategy="SPREAD")
-        handle: ray.ObjectRef = task.remote(work)
+        handle: ray.ObjectRef = slice_task(self._cpus, _task_name(items)).remote(work)
         self._holders[handle] = time_slice.holder
         return handle
 

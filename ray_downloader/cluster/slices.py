@@ -71,8 +71,26 @@ def _context(settings_file: Path, _written_at_ns: int) -> RunContext:
 
 
 @ray.remote(max_retries=0)
-def warm_up() -> None:
-    """Make a worker process import everything before the clock of the download starts.
+def work_slice(work: Slice | None) -> SliceReport | None:
+    """Work on the batches until they are settled or the slice has ended; without a slice, only get ready for one."""
+    if work is None:
+        _import_everything()
+        return None
+    return _work(work)
+
+
+def slice_task(cpus: float, name: str) -> Any:
+    """`work_slice`, with what all calls have in common: for half a second, a worker only takes a task like its last.
+
+    Args:
+        cpus: CPUs of each slice.
+        name: The task's name on the dashboard.
+    """
+    return work_slice.options(num_cpus=cpus, name=name, scheduling_strategy="SPREAD")
+
+
+def _import_everything() -> None:
+    """Import what else a slice does, before the clock of the download starts.
 
     The first array of Python values makes pyarrow import pandas if it is installed: 0.25 to 1.4 s in which the worker
     loop would stand still, at its first flush.
@@ -80,9 +98,7 @@ def warm_up() -> None:
     pa.array([""])
 
 
-@ray.remote(max_retries=0)
-def work_slice(work: Slice) -> SliceReport:
-    """Work on the batches until they are settled or the slice has ended."""
+def _work(work: Slice) -> SliceReport:
     os.environ.update(work.secrets)
     context = _context(work.settings_file, work.settings_file.stat().st_mtime_ns)
     settings = context.settings

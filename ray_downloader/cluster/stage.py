@@ -21,7 +21,7 @@ from ray_downloader.cluster.metrics import RunMetrics
 from ray_downloader.cluster.ports import DriverPorts
 from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.cluster.slice_pool import RaySlicePool
-from ray_downloader.cluster.slices import warm_up
+from ray_downloader.cluster.slices import slice_task
 from ray_downloader.cluster.watchers import FiguresWatcher, RayWatcher, WaitingWatcher
 from ray_downloader.config.settings import ClusterSettings, Settings
 from ray_downloader.errors import RayLostError, StartError
@@ -184,8 +184,8 @@ def _await_start(calls: list[ray.ObjectRef], options: ClusterSettings, require_r
 
 def _warm_ups(count: int, settings: Settings) -> list[ray.ObjectRef]:
     """Start as many worker processes as there can be slices at once: each costs a second of a core."""
-    task = warm_up.options(num_cpus=settings.downloader_parameters.cpu_per_worker, scheduling_strategy="SPREAD")
-    return [task.remote() for _ in range(count)]
+    task = slice_task(settings.downloader_parameters.cpu_per_worker, "warm-up")
+    return [task.remote(None) for _ in range(count)]
 
 
 def _rows_by_server(layout: RunLayout, status: RunStatus) -> dict[str, int]:

@@ -23,3 +23,12 @@ def test_agents_listen_where_the_raylet_was_told(ray_cluster: None) -> None:
 
     (node,) = ray.nodes()
     assert node["MetricsExportPort"] in range(20_000, 32_000)
+
+
+def test_agents_start_when_the_machine_has_time(ray_cluster: None) -> None:
+    def niceness_of(kind: str) -> list[int]:
+        return [process.nice() for process in running if kind in " ".join(process.cmdline()).lower()]
+
+    (raylet,) = (child for child in psutil.Process().children() if child.name() == "raylet")
+    running = raylet.children()
+    assert niceness_of("agent") == [19, 19], [process.cmdline() for process in running]

@@ -12,7 +12,13 @@ import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
-from ray_downloader.signals import ignoring_signals, run_until_stopped
+from ray_downloader.signals import (
+    StopRequested,
+    deferring_signals,
+    ignoring_signals,
+    run_until_stopped,
+    stopping_on_signals,
+)
 
 #: What Ray does in C++ when it shuts down.
 _RESETS = """
@@ -81,3 +87,35 @@ def test_afterwards_signals_are_what_they_were() -> None:
         assert came
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, StopRequested), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_comes_after_what_must_not_be_interrupted_and_a_second_one_at_once(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    steps: list[str] = []
+    with pytest.raises(raised), stopping_on_signals():
+        with deferring_signals():
+            signal.raise_signal(number)
+            steps.append("joined")
+        steps.append("never")
+    assert steps == ["joined"]
+    with pytest.raises(raised), stopping_on_signals(), deferring_signals():
+        signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        steps.append("second")
+    assert steps == ["joined", "second"]
+
+
+def test_a_signal_is_why_a_run_ends_even_if_what_it_came_into_failed() -> None:
+    with pytest.raises(StopRequested), stopping_on_signals(), deferring_signals():
+        signal.raise_signal(signal.SIGTERM)
+        raise ConnectionError
+
+
+def test_handlers_that_the_block_sets_are_undone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with deferring_signals():
+        signal.signal(signal.SIGTERM, lambda *_: None)
+    assert signal.getsignal(signal.SIGTERM) is before

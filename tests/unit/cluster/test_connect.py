@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import resource
+import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray._private import utils as ray_utils
 from ray.exceptions import AuthenticationError
 
 from ray_downloader.cluster import connect
@@ -19,6 +22,7 @@ from ray_downloader.cluster.connect import LEAST_ADDRESS_SPACE_BYTES, OBJECT_STO
 from ray_downloader.config.settings import ClusterSettings, DownloaderParameters, Settings
 from ray_downloader.errors import ExitCode, StartError, UserError
 from ray_downloader.run_folder.layout import RunLayout
+from ray_downloader.signals import StopRequested, stopping_on_signals
 
 GB = 2.0**30
 
@@ -88,6 +92,24 @@ def test_an_embedded_ray_is_small_closed_to_others_and_ends_with_the_run(fake: F
     assert (options["address"], options["num_cpus"], options["include_dashboard"]) == ("local", 3, False)
     assert options["object_store_memory"] == OBJECT_STORE_BYTES == 83_886_080
     assert options["log_to_driver"] is False
+
+
+@pytest.mark.parametrize("options", [{"name": "local"}, {"name": "existing", "address": "head:6379"}])
+def test_ray_does_not_take_the_signals(
+    fake: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+) -> None:
+    def init(**options: Any) -> SimpleNamespace:
+        ray_utils.set_sigterm_handler(lambda number, _: sys.exit(number))
+        signal.raise_signal(signal.SIGTERM)
+        return FakeRay.init(fake, **options)
+
+    monkeypatch.setattr(fake, "init", init)
+    with (
+        pytest.raises(StopRequested), stopping_on_signals(),
+        cluster_of(tmp_path, scratch=str(tmp_path), **options),
+    ):  # fmt: skip
+        pass
+    assert (len(fake.started), fake.ended) == (1, 1), "it has ended as one that runs"
 
 
 @pytest.mark.parametrize(

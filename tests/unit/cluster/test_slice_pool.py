@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ray.exceptions import NodeDiedError, RayError, RayTaskError, WorkerCrashedError
 
-from ray_downloader.cluster import slice_pool
+from ray_downloader.cluster import slice_pool, slices, stage
 from ray_downloader.cluster.connect import Cluster
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.placement import Directory
@@ -48,13 +48,13 @@ class FakeRay:
     nodes_alive: Sequence[bool] = (True, True)
     fault: Exception | None = None
     options_of_tasks: list[dict[str, Any]] = field(default_factory=list)
-    slices: list[Slice] = field(default_factory=list)
+    slices: list[Any] = field(default_factory=list)
 
     def options(self, **options: Any) -> SimpleNamespace:
         self.options_of_tasks.append(options)
         return SimpleNamespace(remote=self._start)
 
-    def _start(self, work: Slice) -> str:
+    def _start(self, work: Slice | None) -> str:
         self.slices.append(work)
         return f"task {len(self.slices)}"
 
@@ -86,12 +86,13 @@ class Pooled:
     head_listens: bool = True
     end_of_ray: str = ""
     now_s: float = 0.0
+    settings: Settings = field(init=False)
     pool: RaySlicePool = field(init=False)
 
     def __post_init__(self) -> None:
         options = {"path_to_input": "list.txt", "path_to_output": self.root}
-        settings = Settings.from_config(options | {"downloader_parameters": {"cpu_per_worker": 2}})
-        context = RunContext(settings, RunLayout.of(settings))
+        self.settings = Settings.from_config(options | {"downloader_parameters": {"cpu_per_worker": 2}})
+        context = RunContext(self.settings, RunLayout.of(self.settings))
         head = HeadWatch(lambda: self.head_listens, lambda: self.now_s)
         cluster = Cluster(
             2, 3, 2, 1000, None, "name", head, require_running=self.require_running, hostnames={"10.0.0.3": "node3"}
@@ -118,7 +119,7 @@ class Pooled:
 def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pooled:
     pooled = Pooled(tmp_path)
     monkeypatch.setattr(slice_pool, "ray", pooled.ray)
-    monkeypatch.setattr(slice_pool, "work_slice", pooled.ray)
+    monkeypatch.setattr(slices, "work_slice", pooled.ray)
     monkeypatch.setattr(slice_pool.time, "sleep", pooled.sleep)
     return pooled
 
@@ -133,6 +134,14 @@ def test_a_slice_is_a_task_with_a_name_and_a_holder_of_its_own(pooled: Pooled) -
     assert pooled.ray.options_of_tasks[0]["num_cpus"] == 2
     names = [options["name"] for options in pooled.ray.options_of_tasks]
     assert names == ["a.org 2-4 and 2 more servers", "a.org 1"]
+
+
+def test_a_worker_that_was_warmed_up_takes_a_slice_at_once(pooled: Pooled) -> None:
+    pooled.pool.submit([item("a.org", 1)], 60.0)
+    stage._warm_ups(2, pooled.settings)
+    of_slice, of_warm_ups = ({**options, "name": ""} for options in pooled.ray.options_of_tasks)
+    assert of_warm_ups == of_slice, "otherwise it waits for 0.5 s"
+    assert pooled.ray.slices[1:] == [None, None]
 
 
 def test_a_slice_is_reported_once_when_it_has_ended(pooled: Pooled) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ray_downloader.cluster import slices
 from ray_downloader.cluster.placement import Directory
-from ray_downloader.cluster.slices import Slice, body_bytes, warm_up, work_slice
+from ray_downloader.cluster.slices import Slice, body_bytes, work_slice
 from ray_downloader.config.settings import NetworkSettings
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch.base import Fetcher
@@ -123,4 +123,4 @@ def test_bodies_get_what_a_worker_does_not_need_itself(worker_mb: int, bodies_mb
 
 
 def test_warming_up_needs_nothing() -> None:
-    assert warm_up._function() is None
+    assert work_slice._function(None) is None
