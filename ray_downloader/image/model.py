@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ray_downloader.config.settings import ImageSettings, Settings
 from ray_downloader.errors import ErrorKind, UserError
+
+if TYPE_CHECKING:  # loading the settings takes as long as all else that a decoder process needs
+    from ray_downloader.config.settings import ImageSettings, Settings
 
 #: height, width, 3 channels in OpenCV's order: blue, green, red.
 Pixels: TypeAlias = npt.NDArray[np.uint8]

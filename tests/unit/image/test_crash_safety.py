@@ -4,6 +4,7 @@ import errno
 import importlib
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,11 +112,12 @@ def test_a_decoder_that_was_stopped_is_replaced(hostile: DecoderProcess, photo: 
     decoder.close()
 
 
-def test_a_decoder_that_was_stopped_while_it_started_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Pixels, save: Saver
+@pytest.mark.parametrize("signal_name", ["SIGSTOP", "SIGINT"])
+def test_a_decoder_that_gets_a_signal_while_it_starts_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Pixels, save: Saver, signal_name: str
 ) -> None:
     mark = tmp_path / "mark"
-    (tmp_path / "late_decoder.py").write_text(ONCE_AT_START.format(mark=str(mark), signal="SIGSTOP"))
+    (tmp_path / "late_decoder.py").write_text(ONCE_AT_START.format(mark=str(mark), signal=signal_name))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(isolation, "_IDLE_START_S", 1.0)
     decoder = DecoderProcess("late_decoder")
@@ -157,15 +159,9 @@ def test_a_decoder_that_cannot_start_is_no_fault_of_a_picture(
         DecoderProcess("no_decoder").process(b"GIF89a", ImageOptions())
 
 
-def test_a_decoder_that_is_interrupted_while_it_starts_starts_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Pixels, save: Saver
-) -> None:
-    mark = tmp_path / "mark"
-    (tmp_path / "late_decoder.py").write_text(ONCE_AT_START.format(mark=str(mark), signal="SIGINT"))
-    monkeypatch.syspath_prepend(tmp_path)
-    decoder = DecoderProcess("late_decoder")
-    assert decoder.process(save(photo, "GIF"), ImageOptions()).original_format == "gif"
-    decoder.close()
+def test_a_decoder_does_not_load_what_it_does_not_need() -> None:
+    code = "import ray_downloader.image.decoder_main, sys; sys.exit('pydantic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_machine_without_room_for_a_process_is_no_fault_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
