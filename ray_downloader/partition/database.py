@@ -38,6 +38,7 @@ def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     path, lacks = folder / "partition.duckdb", naming_lacks(folder, "the partition of the list")
     with lacks, duckdb.connect(path, config=config) as connection:
         connection.execute("SET enable_progress_bar = false")  # it would draw over the caller's output
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")  # nobody opens it again
         connection.execute(ROW_UUID_MACRO)
         yield connection
 

@@ -44,6 +44,12 @@ def test_it_knows_the_identity_of_rows_draws_no_bar_and_is_closed(tmp_path: Path
         connection.execute("SELECT 1")
 
 
+def test_what_nobody_opens_again_is_not_written_once_more_when_it_is_closed(tmp_path: Path) -> None:
+    with open_database(tmp_path) as connection:
+        connection.execute("CREATE TABLE few AS SELECT 1")
+    assert (tmp_path / "partition.duckdb.wal").stat().st_size
+
+
 FULL = duckdb.IOException('Could not write file "x": No space left on device')
 FAILED = duckdb.TransactionException(f"TransactionContext Error: Failed to commit: {FULL}")
 SMALL = duckdb.OutOfMemoryException("Allocation failure")
