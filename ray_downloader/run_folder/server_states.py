@@ -69,6 +69,8 @@ class StatesFile:
         Raises:
             OSError: They could not be saved.
         """
+        if not changed:
+            return
         if len(states) <= FEW_STATES or self._appended + len(changed) >= len(states):
             save_server_states(self._layout, states)
             self._appended = 0

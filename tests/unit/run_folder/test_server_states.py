@@ -68,6 +68,15 @@ def test_of_many_states_only_what_has_changed_is_written(tmp_path: Path) -> None
     assert load_server_states(run.layout) == run.states
 
 
+@pytest.mark.parametrize("servers", [3, 4 * FEW_STATES])
+def test_nothing_is_written_where_nothing_has_changed(tmp_path: Path, servers: int) -> None:
+    run = Saved(tmp_path, servers)
+    before = run.layout.servers_state_file.stat()
+    run.file.save(run.states, {})
+    assert run.layout.servers_state_file.stat() == before
+    assert not run.layout.server_changes_file.exists()
+
+
 def test_once_there_are_as_many_changes_as_states_all_are_written_anew(tmp_path: Path) -> None:
     run = Saved(tmp_path)
     for turn in range(4):
