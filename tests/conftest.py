@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,15 +30,27 @@ _A_PROCESS_PER_MODULE = ("conf", "http", "unit")
 _ORDER = {folder: place for place, folder in enumerate(("e2e", "slurm", "ray", "mpi", "simulation"))}
 
 
+# The tests that a process collects are there until it ends. Searched for cycles again and again, they cost each process
+# two seconds while they are collected, and each test a little more.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From now on the collector of cycles looks at what the tests make."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which puts a test's group into its name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group tests for `pytest -n N --dist loadgroup --no-loadscope-reorder`; whole jobs are spread one by one.
 
     Whole jobs begin first, as they take longest and mostly wait.
     """
-    items.sort(key=lambda item: _ORDER.get(item.path.relative_to(CHECKOUT / "tests").parts[0], len(_ORDER)))
+    paths = {path: path.relative_to(CHECKOUT / "tests") for path in {item.path for item in items}}
+    items.sort(key=lambda item: _ORDER.get(paths[item.path].parts[0], len(_ORDER)))
     for item in items:
-        path = item.path.relative_to(CHECKOUT / "tests")
+        path = paths[item.path]
         folder = path.parts[0]
         if folder in _IN_ONE_PROCESS:
             item.add_marker(pytest.mark.xdist_group(folder))

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from ray_downloader.config.compose import CONF, settings_from_file, settings_from_hydra
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import TRANSIENT_KINDS, UserError
+from ray_downloader.sources.base import SOURCES
 
 pytestmark = pytest.mark.stage
 
@@ -17,10 +18,11 @@ REQUIRED = ["path_to_input=list.txt", "path_to_output=out"]
 OPTIONS = sorted(
     f"{folder.name}={option.stem}"
     for folder in CONF.iterdir()
-    if folder.is_dir() and folder.name not in {"experiment", "tool"}
+    if folder.is_dir() and folder.name not in {"dataset", "experiment", "tool"}
     for option in folder.glob("*.yaml")
 )
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+#: Those of datasets, and the datasets themselves, have their tests in `tests/unit/sources/test_every_dataset.py`.
+EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - set(SOURCES))
 
 
 def composed(*overrides: str) -> Settings:

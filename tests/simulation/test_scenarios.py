@@ -80,9 +80,9 @@ def kinds(run: Run) -> Counter[str]:
 
 def test_a_server_whose_every_url_redirects_within_it() -> None:
     """1,478 first hops and no image: second hops queued behind all first ones, and the slice's end forgot them."""
-    run = held(one_server(*rows(300, Moved()), rate_rps=5.0, task_seconds=20.0))
-    assert kinds(run) == {"image": 300}
-    assert len(asked(run.arrivals[0])) == 600
+    run = held(one_server(*rows(150, Moved()), rate_rps=5.0, task_seconds=10.0))
+    assert kinds(run) == {"image": 150}
+    assert len(asked(run.arrivals[0])) == 300
 
 
 def test_redirects_of_a_slow_server_whose_other_files_are_all_broken() -> None:
@@ -256,8 +256,8 @@ def test_a_server_that_refuses_some_first_visits(flaky: int, good: int, seconds:
 
 def test_a_server_that_refuses_first_visits_and_has_a_limit() -> None:
     """Its 429 was taken for the refusal of a first visit, too: 142 of 413 requests."""
-    run = run_world(one_server(*rows(200, Says(503, 1)), limits=(Bucket(1.0, 1, 429),), rate_rps=5.0))
-    assert kinds(run) == {"image": 200}
+    run = run_world(one_server(*rows(120, Says(503, 1)), limits=(Bucket(1.0, 1, 429),), rate_rps=5.0))
+    assert kinds(run) == {"image": 120}
     assert sum(arrival.answer.status == 429 for arrival in run.arrivals[0]) < 15
 
 

@@ -13,11 +13,17 @@ pytestmark = pytest.mark.stage
 NAMES = list(SOURCES)
 
 
+def test_each_has_a_configuration() -> None:
+    assert set(NAMES) == {path.stem for path in (CONF / "dataset").glob("*.yaml")}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_dataset_can_be_chosen_by_name(name: str) -> None:
-    settings = settings_from_hydra(compose_over({"path_to_input": "a", "path_to_output": "b", "dataset": name}))
+def test_a_dataset_can_be_chosen_by_name_and_a_licence_be_stated_for_it(name: str) -> None:
+    given = {"path_to_input": "a", "path_to_output": "b", "dataset": name}
+    settings = settings_from_hydra(compose_over(given, ["dataset.license=CC0"]))
     assert settings.dataset.name == name
-    assert SOURCES.get(name)(settings.dataset).columns
+    source = SOURCES.get(name)(settings.dataset)
+    assert source.columns and source.stated_license == "CC0"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,10 +38,3 @@ def test_a_dataset_is_an_experiment_too(name: str) -> None:
     assert text.startswith("# @package _global_\n")
     config = compose_over({"path_to_input": "a", "path_to_output": "b"}, [f"+experiment={name}"])
     assert settings_from_hydra(config).dataset.name == name
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_licence_can_be_stated_for_every_dataset(name: str) -> None:
-    config = compose_over({"path_to_input": "a", "path_to_output": "b"}, [f"dataset={name}", "dataset.license=CC0"])
-    settings = settings_from_hydra(config)
-    assert SOURCES.get(name)(settings.dataset).stated_license == "CC0"
