@@ -43,6 +43,13 @@ def test_suspicions_take_seconds_that_double_up_to_a_minute_until_the_server_is_
     backoff.begin_seconds(0)
     backoff.pause_seconds(500.0, 500.0)
     assert backoff.remaining_s(500.0) == FIRST_SECONDS_S
+    for odd_urls, pause_s in ((1, 1.0), (3, 0.5), (99, 0.2)):
+        backoff.end(600.0)
+        backoff.begin_seconds(odd_urls)
+        backoff.pause_seconds(600.0, 600.0)
+        assert backoff.remaining_s(600.0) == pytest.approx(pause_s), (
+            "shorter where the last refusals were of their URLs"
+        )
 
 
 @pytest.mark.parametrize(("jitter", "longer"), [(0.0, 1.0), (1.0, 1 + JITTER_SHARE)])

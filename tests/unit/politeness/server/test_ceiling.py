@@ -48,6 +48,13 @@ def test_the_longest_delay_of_a_group_holds_up_to_a_day() -> None:
     assert ceiling.crawl_delay_s == 86_400.0
 
 
+def test_a_robots_txt_without_a_delay_does_not_make_that_of_another_host_last_longer() -> None:
+    ceiling = Ceiling(4.0)
+    ceiling.note_crawl_delay(5.0, 0.0)
+    ceiling.note_crawl_delay(0.0, 100.0)
+    assert ceiling.dump(130.0)["crawl_delay_age_s"] == 130.0
+
+
 def test_what_was_learned_is_kept_for_a_day_and_an_order_for_good() -> None:
     ceiling = Ceiling(4.0)
     ceiling.ordered_rps = 2.0

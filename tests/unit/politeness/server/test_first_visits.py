@@ -90,6 +90,7 @@ def test_a_file_shows_it_once_and_only_so_many_refusals_are_remembered() -> None
     visits = told((REFUSED, 1, 0.0), (REFUSED, 2, 60.0), (SERVED, 1, 62.0), (SERVED, 1, 64.0))
     assert visits.shown == 1, "its second file was not refused before"
     visits = told(*((REFUSED, url, 60.0 * url) for url in range(1, REMEMBERED + 2)))
+    assert len(visits._refused_s) == REMEMBERED
     note(visits, SERVED, 1, 60.0 * REMEMBERED + 61.0)
     assert not visits.may_be_refused
 

@@ -92,6 +92,19 @@ def test_patience_runs_out_while_the_run_is_idle(has_answered: bool, given_up_s:
     assert group.hosts.reasons(now_s) == {}
 
 
+def test_patience_of_a_host_that_waits_already_begins_when_the_run_gets_idle() -> None:
+    group = Group()
+    group.fails(0.0, times=5)
+    group.hosts.note_idle(True, 100.0)
+    verdicts = {}
+    for now_s in (120.0, 210.0, 400.0):
+        group.fails(now_s)
+        wait = group.wait(now_s)
+        assert wait is not None
+        verdicts[now_s] = wait.verdict
+    assert verdicts == {120.0: Verdict.PAUSED, 210.0: Verdict.PAUSED, 400.0: Verdict.DEAD}
+
+
 def test_patience_stands_still_while_there_is_other_work_and_while_the_operator_pauses_the_group() -> None:
     for busy in (True, False):
         group = Group()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from ray_downloader.politeness.server.limiters import (
+    DEPTHS,
     PHASES,
     Bounds,
     bucket_bounds,
@@ -71,6 +72,7 @@ def test_only_the_bucket_of_the_right_depth_agrees_with_two_refusals() -> None:
 
 def test_bounds_agree_within_their_tolerance_only() -> None:
     assert Bounds(10.0, 10.5).is_exact
+    assert Bounds(10.0, 10.0).is_exact
     assert Bounds(10.2, 10.0).agrees
     assert not Bounds(10.2, 10.0).is_exact
     assert not Bounds(11.0, 10.0).agrees
@@ -210,6 +212,13 @@ def test_buckets_of_a_known_log(log: tuple[float, float], expected: list[tuple[f
     """Depths of 2, 5 and 10 requests, then of 0.5, 1, 2, 5 and 10 seconds."""
     found = [(it.low_rps, it.high_rps) for it in bucket_bounds(*a_log(*log))]
     assert found == [(pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6)) for low, high in expected]
+
+
+def test_a_bucket_with_just_one_token_would_have_answered() -> None:
+    """One of half a second has room for one below two requests a second; it is full again after a second."""
+    bounds = bucket_bounds([0.0, 1.0, 2.0], [3.0])
+    half_a_second = bounds[len(DEPTHS)]
+    assert half_a_second.high_rps == pytest.approx(1.0, rel=0.01)
 
 
 def test_what_came_first_or_at_the_same_moment_is_infinitely_far_or_near() -> None:

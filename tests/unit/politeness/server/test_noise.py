@@ -87,6 +87,14 @@ def test_where_every_second_request_is_refused_earlier_answers_are_compared() ->
     assert noise.judge(answered_s) is True, "no more than these: the limit may have fallen"
 
 
+def test_up_to_the_third_refusal_all_earlier_answers_are_compared() -> None:
+    answered_s = [number / 80 for number in range(100)] + [10.0 + number for number in range(LEAST_COMPARED)]
+    noise = RefusalNoise()
+    for sent_s, is_explained in ((25.1, False), (25.2, False), (25.3, False), (25.4, True)):
+        noise.refused(sent_s)
+        assert noise.judge(answered_s) is is_explained, sent_s
+
+
 def test_few_answers_are_no_comparison() -> None:
     noise = RefusalNoise()
     assert noise.judge([]) is None

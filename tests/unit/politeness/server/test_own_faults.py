@@ -39,6 +39,15 @@ def test_three_refusals_that_were_about_their_urls_are_what_one_is_used_to() -> 
     assert faults.needed(Evidence.REFUSED, 1) == 25, "three of four"
 
 
+def test_a_url_that_is_forbidden_again_counts_once() -> None:
+    faults = OwnFaults()
+    for url in range(50):
+        faults.was_odd(url, is_forbidden=True)
+    for url in range(49):
+        faults.served(url)
+    assert faults.needed(Evidence.FORBIDDEN, 5) == 10, "a half of all"
+
+
 def test_only_a_url_that_was_refused_can_turn_out_odd_and_once() -> None:
     faults = OwnFaults()
     faults.was_odd(7)

@@ -225,6 +225,12 @@ def test_once_all_were_sent_the_wait_is_a_day() -> None:
     assert day.wait_s(10.0) == 25 * HOUR_S - 10.0
 
 
+def test_once_a_holder_is_silent_for_ten_minutes_the_wait_is_a_day() -> None:
+    day = DayRequests(10, 0.0)
+    day.granted("w", 10, 50.0)
+    assert day.wait_s(651.0) == 25 * HOUR_S - 651.0
+
+
 def test_what_is_out_when_a_process_ends_counts_as_sent_in_the_next() -> None:
     day = DayRequests(100, 0.0)
     day.granted("w", 10, 50.0)
