@@ -1,4 +1,4 @@
-"""From the command to the first request, and how long a finished run of 1 M rows takes to say so.
+"""From the command to the first request, ten URLs as a whole, and how long a finished run of 1 M rows takes to say so.
 
 `python -m benchmarks.speed.start_up`; the finished run is written by the project's own partition and publisher.
 """
@@ -41,6 +41,15 @@ def first_request_s() -> float:
         return min(float(line.split()[0]) for line in origin.log.read_text().splitlines()) - started_s
 
 
+def ten_urls_s() -> float:
+    """Seconds of the whole command for ten pictures."""
+    files = make_pictures(WORK / "pictures")["small"]
+    with running_nginx(WORK / "pictures") as origin, tempfile.TemporaryDirectory() as folder:
+        list_file = Path(folder, "list.txt")
+        list_file.write_text("\n".join(origin.urls(files, 10)) + "\n", "utf-8")
+        return _timed(command_of(list_file, Path(folder, "out"), []), Path(folder))
+
+
 def finished_run_s(rounds: int) -> list[float]:
     """Seconds of the same command on a finished run."""
     with tempfile.TemporaryDirectory() as folder:
@@ -79,6 +88,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     print(f"load {os.getloadavg()[0]:.1f}")
     print(f"command to first request: {spread([first_request_s() for _ in range(rounds)])} s")
+    print(f"ten URLs, the whole command: {spread([ten_urls_s() for _ in range(rounds)])} s")
     print(f"a finished run of {ROWS:,} rows, {SERVERS:,} servers: {spread(finished_run_s(rounds))} s")
     print(f"load {os.getloadavg()[0]:.1f}")
 
