@@ -38,6 +38,8 @@ def test_a_flag_is_set_only_where_it_says_so(value: Any, is_set: bool) -> None:
 
 def test_texts_and_choices_are_those_that_are_known() -> None:
     assert (Reader({"a": "x"}).text("a"), Reader({"a": 5}).text("a"), Reader({}).text("a")) == ("x", "", "")
+    assert Reader({"a": ["x", 5, "y"]}).texts("a") == Reader({"a": ("x", "y")}).texts("a") == ["x", "y"]
+    assert Reader({"a": "xy"}).texts("a") == Reader({}).texts("a") == []
     assert Reader({"a": "red"}).choice("a", Colour) is Colour.RED
     assert Reader({"a": "blue"}).choice("a", Colour) is None
     assert Reader({}).choice("a", Colour) is None

@@ -345,6 +345,18 @@ def test_a_server_that_cannot_be_reached_is_probed_by_one_and_then_dead() -> Non
     assert ask(state, 6.1, holder="b").verdict is Verdict.DEAD
 
 
+def test_a_host_of_a_group_that_cannot_be_reached_waits_and_the_others_go_on() -> None:
+    state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,), group="g"), 0.0)
+    silent = Outcome(ErrorKind.CONNECT, host="gone.example", said="no route")
+    failed = [replace(silent, url_hash=number) for number in range(1, 6)]
+    lease = ask(state, 0.0, replace(SUCCESS, host="well.example", url_hash=9), *failed)
+    assert [(wait.host, wait.verdict, wait.wait_s) for wait in lease.hosts] == [("gone.example", Verdict.PAUSED, 5.0)]
+    assert lease.permits and not lease.reason
+    assert list(state.host_waits(0.0)) == ["gone.example"]
+    assert not ask(state, 1.0, replace(SUCCESS, host="gone.example", url_hash=9)).hosts, "it has answered"
+
+
+
 def test_one_dead_host_of_a_group_is_not_the_group() -> None:
     state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,), group="g"), 0.0)
     lease = ask(state, 0.0, *[Outcome(ErrorKind.DNS)] * 50)
