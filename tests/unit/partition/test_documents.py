@@ -67,6 +67,21 @@ def test_pictures_take_the_place_of_the_document_that_has_them(tmp_path: Path) -
     assert said[-2] == "manifests: 2 of 2 read, 3 pictures in them"
 
 
+def test_a_picture_is_judged_as_a_row_of_the_list_is(tmp_path: Path) -> None:
+    """A cell may have several URLs, and one that is none is rejected under a name that the user knows."""
+    two = {**picture("1"), "image_url": "https://img.example/1.jpg | https://img.example/2.jpg"}
+    result, _ = read(
+        tmp_path, f"url\n{A}\n", _Library({A: [two, {**picture("3"), "image_url": "ftp://img.example/3"}]})
+    )
+    assert result.identifiers() == ["https://img.example/1.jpg", "https://img.example/2.jpg"]
+    rejected = [(one["identifier"], one["reason"], one["file"]) for one in result.rejected()]
+    assert rejected == [("ftp://img.example/3", "bad_url", "the documents")]
+
+
+def test_where_nobody_reads_documents_each_has_that_as_its_reason(tmp_path: Path) -> None:
+    assert leave_unread([A, B], tmp_path / "none") == {A: "it was not fetched", B: "it was not fetched"}
+
+
 def test_a_document_that_is_named_again_is_a_repeated_row(tmp_path: Path) -> None:
     library = _Library({A: [picture("1")]})
     result, _ = read(tmp_path, f"url\n{A}\n{A}\n{A}\n", library)

@@ -49,3 +49,11 @@ def test_a_list_in_which_no_row_states_a_licence_is_refused_with_what_to_do() ->
         connection.execute("INSERT INTO staged VALUES (NULL, NULL), ('CC0', 'bad_url')")
         with pytest.raises(UserError, match=r"no row of the list states a licence; name the column .*dataset\.columns"):
             reject_unwanted_licenses(connection, bool)
+
+
+def test_where_every_row_has_been_rejected_before_no_licence_is_missing() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE staged (license VARCHAR, reason VARCHAR)")
+        connection.execute("INSERT INTO staged VALUES (NULL, 'bad_url')")
+        reject_unwanted_licenses(connection, bool)
+        assert connection.sql("SELECT reason FROM staged").fetchall() == [("bad_url",)]

@@ -356,7 +356,6 @@ def test_a_host_of_a_group_that_cannot_be_reached_waits_and_the_others_go_on() -
     assert not ask(state, 1.0, replace(SUCCESS, host="gone.example", url_hash=9)).hosts, "it has answered"
 
 
-
 def test_one_dead_host_of_a_group_is_not_the_group() -> None:
     state = ServerState(ServerPolicy(10.0, 10.0, dead_probe_delays_s=(5.0,), group="g"), 0.0)
     lease = ask(state, 0.0, *[Outcome(ErrorKind.DNS)] * 50)
