@@ -345,6 +345,15 @@ def test_a_server_in_trouble_is_asked_for_one_probe() -> None:
     assert request.wanted == 1
 
 
+def test_a_server_in_trouble_is_asked_for_all_rows_that_are_due() -> None:
+    """One that failed and is not due is its probe only where there is no other."""
+    queue, _ = a_queue(Lease("a.example", 0, request_again_in_s=5.0, reason=WaitReason.BACKOFF), rows=3)
+    failed(rows_of(1)[0], 1e9, queue)
+    request = queue.request(5.0)
+    assert request is not None
+    assert request.wanted == 3
+
+
 def test_it_reports_outcomes_within_a_second_and_at_once_when_more_hangs_on_them() -> None:
     queue, _ = a_queue(rows=5)
     queue.take_due(0.0)
