@@ -309,6 +309,7 @@ class AdaptiveRate:
         if is_explained is None:
             return
         if self.noise.is_noise:
+            self._is_hearsay |= not self._taught  # what is left of earlier lessons, which seemed certain
             self.take_back_all()
         elif not self._taught:
             return

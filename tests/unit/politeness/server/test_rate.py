@@ -437,6 +437,22 @@ def test_a_limit_of_an_earlier_process_is_forgotten_with_what_taught_this_one() 
     assert rate.incident_rps is None, "what was learned since is taken back as always"
 
 
+def test_a_limit_that_was_certain_is_forgotten_once_refusals_turn_out_to_be_noise() -> None:
+    """What taught it was forgotten by then, so nothing took it back: a server of 2/s stayed at 0.1/s."""
+    rate = AdaptiveRate(10.0, 10.0, 0.0)
+    rate.resume(0.1, 0.2, 40)
+    rate._is_hearsay = False  # as once refusals were certainly about the rate
+    for number in range(20):
+        rate.on_success(10.0 * number, 0.0)
+    rate.noise = RefusalNoise(MOST_SCORE)
+    rate.on_incident(200.0, 202.0)
+    rate.on_success(210.0, 0.0)
+    assert rate.noise.is_noise
+    assert rate.incident_rps is None
+    use(rate, 211.0, 180.0)
+    assert rate.rate_rps > 2.0
+
+
 def test_a_limit_of_an_earlier_process_is_believed_once_refusals_are_certainly_about_the_rate() -> None:
     rate = AdaptiveRate(40.0, 40.0, 0.0)
     rate.resume(10.0, 10.0)
