@@ -613,12 +613,12 @@ class ServerQueue:
     def give_back(self) -> None:
         """The task ends: what it has seen of the server is kept with the rows that failed.
 
-        Rows that a 403 refused, and that have no others for comparison, spent an attempt: the next task may end as
-        soon, before it has asked for anything else.
+        Rows that a 403 refused spent an attempt if there are no others for comparison, or if others were served since
+        they failed before: the next task may end as soon, before it has asked for anything else.
         """
         is_last = not (self._fresh or self._deferred or any(isinstance(work, Row) for work in self._first))
-        for row, _, _ in self._held if is_last and not self.is_troubled else ():
-            row.attempt += 1
+        for row, _, _ in self._held if not self.is_troubled else ():
+            row.attempt += is_last or row.is_odd
         for work in (*(one for _, _, one in self._deferred), *self._parked.rows()):
             if isinstance(work, Row):
                 self.judge.give_back(work)

@@ -954,6 +954,17 @@ def test_a_403_without_others_has_spent_an_attempt_when_the_task_ends(others: st
     assert held.attempt == attempt
 
 
+@pytest.mark.parametrize(("is_odd", "attempt"), [(False, 1), (True, 2)])
+def test_a_403_of_a_row_that_is_odd_has_spent_an_attempt_whatever_others_there_are(is_odd: bool, attempt: int) -> None:
+    """At a request in twelve seconds, each slice of five asked for such a row first, and for nothing else."""
+    queue, _ = a_queue(rows=1)
+    (held,) = rows_of(1)
+    held.is_odd = is_odd
+    queue.hold(held, FORBIDDEN, 0.0)
+    queue.give_back()
+    assert held.attempt == attempt
+
+
 def test_what_failed_in_a_task_is_judged_as_it_ends() -> None:
     queue, _ = a_queue()
     (row,) = failing(queue, 1, at_s=1.0)
