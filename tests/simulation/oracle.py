@@ -75,7 +75,8 @@ def ends_of(world: World, number: int) -> Ends:
     row = world.rows[number]
     ends = _ends_at(world, row.server, row.fate) | _ends_by_fellows(world, row.server)
     if row.mirror is not None and ends != _IMAGE:
-        others = _ends_at(world, *row.mirror) | (ends & REFUSED if row.mirror[0] == row.server else frozenset())
+        is_there = row.mirror[0] in world.fellows(row.server)
+        others = _ends_at(world, *row.mirror) | (ends & REFUSED if is_there else frozenset())
         may_turn = ends - {IMAGE, "opted_out"}
         ends = (ends - may_turn) | others if may_turn else ends
     return ends
@@ -132,9 +133,13 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
         never_served = trouble.how == 403 and trouble.start_s * _rate_rps(world, world.servers[server]) < HISTORY
         if is_failing or trouble.share < 1 or (may_be_url and (is_few or never_served)):
             ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
-    if _begins_badly(world, server):
+    if isinstance(fate, Fails) and fate.kind in {ErrorKind.DNS, ErrorKind.CONNECT} and fate.times:
+        ends |= {str(fault.kind) for fault in world.faults if isinstance(fault, NetworkLost)}
+    if _begins_badly(world, server) or _is_put_off(world, server):
         ends |= REFUSED
-    if isinstance(fate, Says) and fate.times == FOREVER and fate.status in _PASSING | {403}:
+    if _is_refused_for_ever(fate) or (
+        isinstance(fate, Fails) and fate.times == FOREVER and _is_refusing(world, server)
+    ):
         ends |= REFUSED  # the last rows of a server, with no other left to tell by
     if world.servers[server].limits and (ends or is_failing):
         ends |= _failing_kinds(fate) | {"http_429", "http_5xx", "reset", "connect"}
@@ -154,6 +159,24 @@ def _begins_badly(world: World, server: int) -> bool:
     fates = [fate for fate in fates if not (isinstance(fate, Moved) and fate.to not in {None, server})]
     failing = [fate for fate in fates if isinstance(fate, Fails | Says) and fate.times]
     return len(failing) > MOSTLY_FAILING * len(fates) and any(fate.times > 1 for fate in failing)
+
+
+def _is_put_off(world: World, server: int) -> bool:
+    """Whether all its answers state a wait that outlasts patience: the second URL that fails is taken at its word."""
+    header_s = max(
+        (_asked_s(value) for name, value in world.servers[server].headers if name == "Retry-After"), default=0
+    )
+    failing = sum(isinstance(row.fate, Fails | Says) for row in world.rows if row.server == server)
+    return failing > 1 and header_s > float(world.politeness.get("patience_s", PATIENCE_S))  # type: ignore[arg-type]
+
+
+def _is_refused_for_ever(fate: Fate) -> bool:
+    return isinstance(fate, Says) and fate.times == FOREVER and fate.status in _PASSING | {403}
+
+
+def _is_refusing(world: World, server: int) -> bool:
+    """Whether some of its URLs are refused for ever: left with others that fail for ever, they look like all of it."""
+    return any(_is_refused_for_ever(row.fate) for row in world.rows if row.server == server)
 
 
 def _is_banned(world: World, server: int) -> bool:
