@@ -14,6 +14,8 @@ WORLDS = 300
 QUICK_WORLDS = 20
 #: Worlds beyond those of every run, in which whole servers were given up by what few of their files showed.
 ONCE_LOST = (20_183, 20_318, 20_418, 20_486, 20_852, 20_961)
+#: Worlds that failed, in which too much happens to make them small.
+ONCE_FAILED = (33_200, 33_275, 34_437, 34_549, 41_084, 102_072, 1_003_095)
 #: Worlds with more behaviours (`generate.widened`).
 WIDE = range(WIDER_FROM, WIDER_FROM + 60)
 #: Worlds with groups of servers, and quotas that say how long they last (`generate.grouped`).
@@ -51,6 +53,12 @@ def test_everything_holds_of_worlds_with_groups(first: int) -> None:
 @pytest.mark.thorough
 def test_everything_holds_of_worlds_whose_servers_were_given_up_by_few_of_their_files() -> None:
     failing = [seed for seed in ONCE_LOST if found_in(world_of_seed(seed))]
+    assert not failing, report(failing)
+
+
+@pytest.mark.thorough
+def test_everything_holds_of_large_worlds_that_failed_once() -> None:
+    failing = [seed for seed in ONCE_FAILED if found_in(world_of_seed(seed))]
     assert not failing, report(failing)
 
 
