@@ -135,8 +135,11 @@ def _ends_in_passing_trouble(world: World, server: int, fate: Fate) -> Ends:
             ends |= {str(trouble.how)} if isinstance(trouble.how, ErrorKind) else _kinds_of_status(trouble.how)
     if isinstance(fate, Fails) and fate.kind in {ErrorKind.DNS, ErrorKind.CONNECT} and fate.times:
         ends |= {str(fault.kind) for fault in world.faults if isinstance(fault, NetworkLost)}
-    if _begins_badly(world, server) or _is_put_off(world, server):
+    if _begins_badly(world, server):
         ends |= REFUSED
+    if _outlasts_patience(world, server):
+        ends |= REFUSED if _fails_twice(world, server) else set()
+        ends |= _failing_kinds(fate) if isinstance(fate, Says) and fate.times > 1 else set()  # odd, for so long
     if _is_refused_for_ever(fate) or (
         isinstance(fate, Fails) and fate.times == FOREVER and _is_refusing(world, server)
     ):
@@ -161,13 +164,16 @@ def _begins_badly(world: World, server: int) -> bool:
     return len(failing) > MOSTLY_FAILING * len(fates) and any(fate.times > 1 for fate in failing)
 
 
-def _is_put_off(world: World, server: int) -> bool:
-    """Whether all its answers state a wait that outlasts patience: the second URL that fails is taken at its word."""
+def _outlasts_patience(world: World, server: int) -> bool:
+    """Whether all its answers state a wait that does: a URL that fails again is taken at its word, as is its server."""
     header_s = max(
         (_asked_s(value) for name, value in world.servers[server].headers if name == "Retry-After"), default=0
     )
-    failing = sum(isinstance(row.fate, Fails | Says) for row in world.rows if row.server == server)
-    return failing > 1 and header_s > float(world.politeness.get("patience_s", PATIENCE_S))  # type: ignore[arg-type]
+    return header_s > float(world.politeness.get("patience_s", PATIENCE_S))  # type: ignore[arg-type]
+
+
+def _fails_twice(world: World, server: int) -> bool:
+    return sum(isinstance(row.fate, Fails | Says) for row in world.rows if row.server == server) > 1
 
 
 def _is_refused_for_ever(fate: Fate) -> bool:
