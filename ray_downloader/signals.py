@@ -78,7 +78,8 @@ def stopping_on_signals() -> Iterator[None]:
 def deferring_signals() -> Iterator[None]:
     """Let a block end that leaves things half done if it is interrupted, as `ray.init`; a second signal interrupts it.
 
-    A process that has joined Ray by halves ends with SIGABRT or SIGSEGV, whatever exit code it wants.
+    A process that has joined Ray by halves ends with SIGABRT or SIGSEGV, whatever exit code it wants. Signals that are
+    ignored, as SIGINT is in what a script starts with `&`, remain so.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -90,7 +91,10 @@ def deferring_signals() -> Iterator[None]:
         if len(deferred) > 1:
             raise KeyboardInterrupt
 
-    before = {name: signal.signal(name, defer) for name in (*NAMES, signal.SIGINT)}
+    before = {name: signal.getsignal(name) for name in (*NAMES, signal.SIGINT)}
+    for name, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(name, defer)
     try:
         yield
     finally:

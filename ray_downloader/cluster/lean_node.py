@@ -39,7 +39,7 @@ _AGENT_LIBRARIES = (
     "prometheus_client",
 )  # fmt: skip
 #: The agents import for a second of a core each while the workers do, whom Ray gives 15 once they have started.
-_AGENT_NICENESS = 19
+_AGENT_NICENESS = 5
 #: The raylet registers after 0.05 s; Ray asks after 0.1 s, and if that was too early, a second later.
 _REGISTRATION_INTERVAL_S = 0.01
 _REGISTRATION_PATIENCE_S = 2.0

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -89,6 +89,15 @@ def test_afterwards_signals_are_what_they_were() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as in a terminal; what a script starts with `&` ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, StopRequested), (signal.SIGINT, KeyboardInterrupt)])
 def test_a_signal_comes_after_what_must_not_be_interrupted_and_a_second_one_at_once(
     number: signal.Signals, raised: type[BaseException]
@@ -106,6 +115,15 @@ def test_a_signal_comes_after_what_must_not_be_interrupted_and_a_second_one_at_o
             signal.raise_signal(signal.SIGINT)
         steps.append("second")
     assert steps == ["joined", "second"]
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_that_is_ignored_remains_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with deferring_signals():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_a_signal_is_why_a_run_ends_even_if_what_it_came_into_failed() -> None:

@@ -135,7 +135,7 @@ def test_ports_run_out_instead_of_being_sought_for_ever(start: Start, monkeypatc
 def test_the_raylet_does_not_wait_for_its_agents_which_yield_to_the_workers(start: Start) -> None:
     assert start(StartingNode([{}, {}, REGISTERED]), False) == [
         "session/dashboard_agent_listen_port_id: known", "started", "asked", "asked", "asked",
-        "agent of 7: niceness 19",
+        "agent of 7: niceness 5",
     ]  # fmt: skip
     assert _raylet.DASHBOARD_AGENT_LISTEN_PORT_NAME == "dashboard_agent_listen_port"
 
@@ -146,13 +146,13 @@ def test_a_dashboard_finds_its_agents_as_ever(start: Start) -> None:
 
 def test_a_ray_without_files_for_ports_starts_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(_raylet, "persist_port")
-    assert start(StartingNode(), False) == ["started", "asked", "agent of 7: niceness 19"]
+    assert start(StartingNode(), False) == ["started", "asked", "agent of 7: niceness 5"]
 
 
 def test_what_is_wrong_with_the_gcs_is_left_to_ray_to_say(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert start(StartingNode([RpcError("unavailable")]), False)[1:] == ["started", "asked", "agent of 7: niceness 19"]
+    assert start(StartingNode([RpcError("unavailable")]), False)[1:] == ["started", "asked", "agent of 7: niceness 5"]
     monkeypatch.setattr(lean_node, "_REGISTRATION_PATIENCE_S", 0.0)
-    assert start(StartingNode([{}]), False)[-2:] == ["asked", "agent of 7: niceness 19"]
+    assert start(StartingNode([{}]), False)[-2:] == ["asked", "agent of 7: niceness 5"]
 
 
 def test_a_raylet_that_has_ended_is_left_to_ray_to_say(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
