@@ -34,9 +34,9 @@ from tests.simulation.world import (
     World,
 )
 
-#: Two quick ones of thirty worlds; `make test-thorough` runs the others.
+#: Two quick ones of twelve worlds; `make test-thorough` runs the others.
 QUICK = (2, 8)
-SEEDS = [pytest.param(seed, marks=() if seed in QUICK else pytest.mark.thorough) for seed in range(30)]
+SEEDS = [pytest.param(seed, marks=() if seed in QUICK else pytest.mark.thorough) for seed in range(12)]
 CAPACITY_RPS = 900.0
 
 
