@@ -75,7 +75,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
 
     monkeypatch.setattr(Node, "start_ray_processes", lambda _: events.append("started"))
     monkeypatch.setattr(_raylet, "persist_port", persist_port, raising=False)
-    monkeypatch.setattr(psutil, "Process", process)
+    monkeypatch.setattr(lean_node, "psutil", SimpleNamespace(Process=process, Error=psutil.Error))
     monkeypatch.setattr(lean_node, "why_not", lambda _: "")
     return start
 
