@@ -159,7 +159,7 @@ def test_a_raylet_that_has_ended_is_left_to_ray_to_say(start: Start, monkeypatch
     def gone(_: int) -> None:
         raise psutil.NoSuchProcess(7)
 
-    monkeypatch.setattr(psutil, "Process", gone)
+    monkeypatch.setattr(lean_node, "psutil", SimpleNamespace(Process=gone, Error=psutil.Error))
     assert start(StartingNode(), False)[1:] == ["started", "asked"]
 
 
