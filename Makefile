@@ -31,7 +31,7 @@ demo: $(BIN)/.user ## a whole job on loopback servers of its own, into demo-out/
 
 TOGETHER := -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test: $(BIN)/.developer ## the tests (5 to 6 minutes on 2 cores)
+test: $(BIN)/.developer ## the tests (4 to 5 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not thorough" $(TOGETHER)
 
 test-thorough: $(BIN)/.developer ## what `make test` leaves out: whole jobs in odd surroundings (8 minutes on 2 cores)

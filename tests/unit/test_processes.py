@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
+from ray_downloader import processes
 from ray_downloader.processes import end_by_input, end_by_signal, may_be_alive, started_s
 
 LISTENS = "import sys; print('up', flush=True); sys.stdin.read(); sys.exit(3)"
@@ -80,5 +82,7 @@ def test_a_process_about_which_the_system_says_nothing_may_be_alive(monkeypatch:
     def refuse(pid: int) -> None:
         raise psutil.AccessDenied(pid)
 
-    monkeypatch.setattr(psutil, "Process", refuse)
+    monkeypatch.setattr(
+        processes, "psutil", SimpleNamespace(Process=refuse, Error=psutil.Error, NoSuchProcess=psutil.NoSuchProcess)
+    )
     assert may_be_alive(7, 1.0)
