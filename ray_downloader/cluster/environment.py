@@ -30,14 +30,16 @@ _NOBODY = "http://127.0.0.1:9"
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", _NOT_BY_PROXY)
 #: Of the C library's allocator (`man mallopt`).
 _ARENAS, _MOST_ARENAS = "MALLOC_ARENA_MAX", "2"
-#: What keeps Ray from waiting longer than it needs, unless the user has set it.
-_WAITING = {
+#: What keeps Ray from waiting longer and from remembering more than it needs, unless the user has set it.
+_FRUGAL = {
     # The raylet connects to its own store, and if that was too early, again: after this pause instead of a second, and
     # for 10 s in all, as ever.
     "RAY_raylet_client_connect_timeout_milliseconds": "20",
     "RAY_raylet_client_num_connect_attempts": "500",
     # Ray's end waits for its last metrics to be taken, 10 s by default if the agent has only just begun to listen.
     "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "1s",
+    # Its head has 4 kB about each of the last tasks, for the dashboard: of 100,000 by default.
+    "RAY_task_events_max_num_task_in_gcs": "10000",
 }
 #: What the environment said about proxies, as JSON.
 KEPT_PROXIES = "RAY_DOWNLOADER_KEPT_PROXIES"
@@ -80,7 +82,7 @@ def environment_of_ray_processes(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         KEPT_PROXIES: environ.get(KEPT_PROXIES) or json.dumps(given),
         _ARENAS: environ.get(_ARENAS, _MOST_ARENAS),
-        **{name: environ.get(name, value) for name, value in _WAITING.items()},
+        **{name: environ.get(name, value) for name, value in _FRUGAL.items()},
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_USAGE_STATS_REPORT_URL": _NOBODY,
         _NOT_BY_PROXY: _ENDS_OF_ADDRESSES,

@@ -92,3 +92,10 @@ def test_a_task_asks_again_when_an_actor_dies_under_its_call(settings_file: Path
         assert time.monotonic() < until, "no answer came"
         leases = budgets.receive()
     assert leases[0].permits > 0
+
+
+def test_ray_keeps_nothing_about_the_calls_of_an_actor(settings_file: Path) -> None:
+    from ray_downloader.cluster.budget_actor import BudgetActor
+
+    actor = BudgetActor.remote(str(settings_file))
+    assert actor._ray_enable_task_events is False, "there are thousands of calls a minute"

@@ -46,13 +46,16 @@ def test_ray_meets_a_proxy_that_nobody_answers_for_and_spares_its_own_traffic(en
     assert all(any(address.endswith(end) for end in ends) for address in ("10.0.0.7", "fe80::a", "::1", "192.0.2.250"))
 
 
-def test_ray_does_not_wait_longer_than_it_needs_unless_the_user_says_so(environ: dict[str, str]) -> None:
+def test_ray_neither_waits_longer_nor_remembers_more_than_it_needs_unless_the_user_says_so(
+    environ: dict[str, str],
+) -> None:
     os.environ.update({"RAY_raylet_client_num_connect_attempts": "7"})
     with as_ray_process():
         inside = dict(os.environ)
     assert inside["RAY_raylet_client_connect_timeout_milliseconds"] == "20"
     assert inside["RAY_raylet_client_num_connect_attempts"] == "7"
     assert inside["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"] == "1s"
+    assert inside["RAY_task_events_max_num_task_in_gcs"] == "10000"
 
 
 def test_tools_get_the_proxies_of_the_user_back(environ: dict[str, str]) -> None:

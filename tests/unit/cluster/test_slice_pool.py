@@ -17,7 +17,7 @@ from ray_downloader.cluster.connect import Cluster
 from ray_downloader.cluster.head_watch import HeadWatch
 from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import SliceLost
-from ray_downloader.cluster.slice_pool import SILENT_INTERVAL_S, RaySlicePool
+from ray_downloader.cluster.slice_pool import FURTHER, MOST_NAMES, SILENT_INTERVAL_S, RaySlicePool
 from ray_downloader.cluster.slices import Slice
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import DamagedFileError, MachineError, RayLostError, RunFolderError
@@ -134,6 +134,15 @@ def test_a_slice_is_a_task_with_a_name_and_a_holder_of_its_own(pooled: Pooled) -
     assert pooled.ray.options_of_tasks[0]["num_cpus"] == 2
     names = [options["name"] for options in pooled.ray.options_of_tasks]
     assert names == ["a.org 2-4 and 2 more servers", "a.org 1"]
+
+
+def test_ray_which_forgets_no_name_of_a_task_is_given_few(pooled: Pooled) -> None:
+    for number in range(2 * MOST_NAMES):
+        pooled.pool.submit([item("a.org", number)], 60.0)
+    pooled.pool.submit([item("a.org", 0)], 60.0)
+    names = [options["name"] for options in pooled.ray.options_of_tasks]
+    assert len(set(names)) == MOST_NAMES + 1
+    assert names[MOST_NAMES:] == [*[FURTHER] * MOST_NAMES, "a.org 0"]
 
 
 def test_a_worker_that_was_warmed_up_takes_a_slice_at_once(pooled: Pooled) -> None:
