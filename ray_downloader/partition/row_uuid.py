@@ -25,10 +25,10 @@ def _bytes_sql(value: bytes) -> str:
 #: `row_uuid(source_id, identifier)` as a macro of DuckDB: SHA-1 of namespace and name, then the version digit (5) and
 #: the two variant bits (10) are put in their places.
 ROW_UUID_MACRO = f"""
-CREATE OR REPLACE TEMP MACRO uuid5_of_sha1(digest) AS
-    digest[1:8] || '-' || digest[9:12] || '-5' || digest[14:16] || '-'
-    || substr('89ab', 1 + (strpos('0123456789abcdef', digest[17]) - 1) % 4, 1) || digest[18:20]
-    || '-' || digest[21:32];
+CREATE OR REPLACE TEMP MACRO uuid5_of_sha1(digest) AS concat(
+    substr(digest, 1, 8), '-', substr(digest, 9, 4), '-5', substr(digest, 14, 3), '-',
+    substr('89ab', 1 + (strpos('0123456789abcdef', substr(digest, 17, 1)) - 1) % 4, 1), substr(digest, 18, 3), '-',
+    substr(digest, 21, 12));
 CREATE OR REPLACE TEMP MACRO row_uuid(source_id, identifier) AS uuid5_of_sha1(
     sha1({_bytes_sql(NAMESPACE.bytes)} || encode(coalesce(source_id, '') || chr(31) || identifier)));
 """

@@ -124,11 +124,12 @@ def run_partition(
 
 
 def _has_passwords(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a URL of the list has a user and a password."""
+    """Whether a URL of the list has a user and a password: they are part of its origin."""
     found = f"regexp_matches({{}}, {literal(USER_INFO)})"
     in_mirrors = f"len(list_filter(mirrors, lambda mirror: {found.format('mirror')})) > 0"
-    query = f"SELECT 1 FROM staged WHERE {found.format('identifier')} OR {in_mirrors}"
-    return bool(connection.sql(f"{query} LIMIT 1").fetchall())
+    origins = "(SELECT DISTINCT origin FROM staged)"
+    queries = f"SELECT 1 FROM {origins} WHERE {found.format('origin')}", f"SELECT 1 FROM staged WHERE {in_mirrors}"
+    return any(connection.sql(f"{query} LIMIT 1").fetchall() for query in queries)
 
 
 def _close_to_others(folder: Path) -> None:
