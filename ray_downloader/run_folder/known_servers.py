@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from ray_downloader.errors import UserError
 from ray_downloader.partition.batches import load_server_names
@@ -17,25 +17,21 @@ class KnownServers:
     """Names of servers and groups.
 
     Args:
-        servers: Servers of the list, and those that redirects led to.
-        groups: Groups that some of them belong to.
+        names: Servers of the list, those that redirects led to, and the groups that some of them belong to.
     """
 
-    def __init__(self, servers: Iterable[str], groups: Collection[str] = ()) -> None:
-        self._servers = frozenset(servers)
-        self._groups = frozenset(groups)
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
 
     @classmethod
     def of_run(cls, layout: RunLayout, policies: PolicyBook) -> KnownServers:
         """The servers of a run folder; none before its partition stage."""
         listed = load_server_names(layout) if layout.servers_table.exists() else []
-        met = load_server_states(layout)
-        budgets = {policies.budget_key(server) for server in listed} | met.keys()
-        groups = budgets & policies.groups
-        return cls([*listed, *(met.keys() - groups)], groups)
+        groups = {policies.budget_key(server) for server in listed} & policies.groups
+        return cls([*listed, *load_server_states(layout), *groups])
 
     def __contains__(self, name: str) -> bool:
-        return name in self._servers or name in self._groups
+        return name in self._names
 
     def find(self, text: str) -> str:
         """The canonical name of a server, or the name of a group.
@@ -57,4 +53,4 @@ class KnownServers:
 
     def near(self, name: str) -> list[str]:
         """Similar names."""
-        return difflib.get_close_matches(name, [*self._groups, *self._servers], n=3, cutoff=0.7)
+        return difflib.get_close_matches(name, self._names, n=3, cutoff=0.7)

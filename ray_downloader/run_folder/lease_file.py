@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 HEARTBEAT_S = 5.0
 STALE_AFTER_S = 20.0
 _POLL_S = 0.5
+#: Always one sector: whoever reads while it is renewed finds the old record or the new one.
 _RECORD_BYTES = 512
 
 

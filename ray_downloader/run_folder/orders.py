@@ -27,7 +27,7 @@ class ServerOrder:
         action: `pause`, `resume`, `rate` or `ban`.
         server: A server (which may belong to a group), or a group.
         value: Requests/s, for `rate`.
-        given_at_unix_s: When it was given.
+        given_at_unix_s: When it was appended to the orders.
     """
 
     action: str
@@ -46,7 +46,7 @@ class OrderFile:
     def append(self, order: ServerOrder) -> None:
         """Give an order; it is on disk when this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        given = {**asdict(order), "given_at_unix_s": order.given_at_unix_s or time.time()}
+        given = {**asdict(order), "given_at_unix_s": time.time()}
         with self._path.open("a+b") as file:
             # A line that a full disk or a lost machine has torn must not swallow this one.
             is_torn = file.seek(0, os.SEEK_END) > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"

@@ -104,8 +104,8 @@ def _relative(layout: RunLayout, path: Path) -> str:
     return path.relative_to(layout.root).as_posix()
 
 
-def _submission(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    return {"job": environ.get("SLURM_JOB_ID", ""), "reset": settings.reset or ""}
+def _submission(settings: Settings, environ: Mapping[str, str]) -> dict[str, str | None]:
+    return {"job": environ.get("SLURM_JOB_ID", ""), "reset": settings.reset}
 
 
 def _last_reset(layout: RunLayout) -> object:

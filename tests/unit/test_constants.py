@@ -367,7 +367,7 @@ MEASURED = [
     (frames, {"_MOST_PARTS": 1_000}),
     (journal, {"_LARGE_BYTES": 8_388_608}),
     (kept, {"_MAX_NAMES": 60}),
-    (lease_file, {"_POLL_S": 0.5}),
+    (lease_file, {"_POLL_S": 0.5, "_RECORD_BYTES": 512}),
     (limiters, {"_SPAN": 8.0, "_HALVINGS": 10}),
     (parquet, {"_BLOOM_FPP": 0.01, "_LEVEL": 1}),
     (run, {"_MAX_SENTENCES": 10}),

@@ -42,7 +42,9 @@ def test_what_is_written_is_read_again(layout: RunLayout) -> None:
     identity = RunIdentity(LISTED, {"dataset.name": "gbif"}, {"image.quality": 95}, {"batch_size": 10}, {"color": 1})
     save_identity(layout, identity)
     assert load_identity(layout) == (identity, "")
-    written = json.loads(layout.run_file.read_text("utf-8"))
+    text = layout.run_file.read_text("utf-8")
+    written = json.loads(text)
+    assert text == json.dumps(written, indent=2) + "\n"
     assert list(written) == ["color", "version", "list", "rows", "pictures", "batches"]
     assert written["version"] == 1
 

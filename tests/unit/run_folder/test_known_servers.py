@@ -16,8 +16,15 @@ from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.server_states import save_server_states
 
 KNOWN = KnownServers(
-    ["images.museum.org", "xn--mller-kva.example", "a.org:8080", "live.staticflickr.com", "[::1]:81"],
-    ["staticflickr.com", "all of a"],
+    [
+        "images.museum.org",
+        "xn--mller-kva.example",
+        "a.org:8080",
+        "live.staticflickr.com",
+        "[::1]:81",
+        "staticflickr.com",
+        "all of a",
+    ]
 )
 
 
@@ -67,7 +74,7 @@ def test_unknown_names_of_a_list_are_told_with_what_is_near() -> None:
 
 
 def test_three_names_that_are_near_are_enough() -> None:
-    known = KnownServers([f"images{number}.museum.org" for number in range(6)], [])
+    known = KnownServers([f"images{number}.museum.org" for number in range(6)])
     assert len(known.near("images.museum.org")) == 3
 
 

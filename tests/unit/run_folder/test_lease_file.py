@@ -149,6 +149,17 @@ def test_a_lease_that_somebody_deleted_is_written_again(tmp_path: Path) -> None:
     assert not (tmp_path / LEASE).exists()
 
 
+def test_a_lease_is_as_long_after_many_renewals_as_at_first(tmp_path: Path) -> None:
+    lease = LeaseFile(tmp_path / LEASE, True)
+    lease.acquire()
+    for _ in range(12):
+        lease.renew()
+    found = (tmp_path / LEASE).read_bytes()
+    assert len(found) == 512, "a sector, so whoever reads meanwhile finds the old one or the new one"
+    assert json.loads(found)["beats"] == 12
+    lease.release()
+
+
 def test_a_holder_that_lost_its_folder_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(lease_file, "HEARTBEAT_S", 0.01)

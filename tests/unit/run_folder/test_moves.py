@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_a_kill_anywhere_leaves_it_undone_or_to_be_finished(tmp_path: Path, monk
             ends.append(found == AFTER)
     assert len(ends) > 8 and ends == sorted(ends), "decided at one moment"
     assert {False, True} == set(ends)
+
+
+def test_what_somebody_removed_by_hand_meanwhile_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder(tmp_path)
+    with suppress(Killed), killed_at(1, monkeypatch):  # only the note was written
+        make_moves(root, MOVES)
+    note = (root / ".moves.json").read_text("utf-8")
+    assert note == json.dumps(json.loads(note), indent=1) + "\n"
+    shutil.rmtree(root / "images")
+    (root / ".file").unlink()
+    finish_moves(root)
+    assert files(root) == {**AFTER, "old": "old"}
 
 
 def test_trash_that_was_not_emptied_is_and_a_folder_of_the_users_stays(tmp_path: Path) -> None:

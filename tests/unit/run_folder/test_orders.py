@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_downloader.run_folder.orders import OrderFile, ServerOrder, in_force
+from ray_downloader.run_folder.orders import OrderFile, ServerOrder, damaged_lines, in_force
 
 
 def test_each_order_is_read_once_and_in_order(tmp_path: Path) -> None:
@@ -52,6 +52,8 @@ def test_an_order_says_when_it_was_given(tmp_path: Path) -> None:
     order = json.loads(line)
     assert before_s <= order.pop("given_at_unix_s") <= time.time()
     assert order == {"action": "rate", "server": "a.example", "value": 1.5}
+    (read,) = OrderFile(path).new()
+    assert before_s <= read.given_at_unix_s <= time.time()
 
 
 def test_of_each_server_the_last_rate_and_the_last_of_the_others_count() -> None:
@@ -66,3 +68,31 @@ def test_a_torn_line_in_the_middle_costs_itself(tmp_path: Path) -> None:
     path = tmp_path / "orders.jsonl"
     path.write_text('{"action": "ban"\n[1]\n{"action": "ban", "server": "a", "value": null}\n', "utf-8")
     assert OrderFile(path).new() == [ServerOrder("ban", "a")]
+
+
+@pytest.mark.parametrize(
+    ("line", "order"),
+    [
+        ('{"action": "pause", "server": "a"}', ServerOrder("pause", "a")),
+        ('{"action": "rate", "server": "a", "value": 1e-9}', ServerOrder("rate", "a", 1e-9)),
+        ('{"action": "rate", "server": "a", "value": "2"}', ServerOrder("rate", "a", 2.0)),
+        ('{"action": "rate", "server": "a", "value": 0}', None),
+        ('{"action": "rate", "server": "a", "value": -1}', None),
+        ('{"action": "rate", "server": "a", "value": Infinity}', None),
+        ('{"action": "rate", "server": "a", "value": NaN}', None),
+        ('{"action": "rate", "server": "a", "value": "inf"}', None),
+        ('{"action": "rate", "server": "a", "value": "nan"}', None),
+        ('{"action": "rate", "server": "a"}', None),
+        ('{"action": "hurry", "server": "a"}', None),
+        ('{"action": "ban", "server": 3}', None),
+        ('{"action": "ban"}', None),
+        ('{"server": "a"}', None),
+        ('{"action": "ban", "server": "a", "given_at_unix_s": "noon"}', None),
+    ],
+)
+def test_a_line_is_an_order_that_can_be_obeyed_or_damaged(tmp_path: Path, line: str, order: ServerOrder | None) -> None:
+    path = tmp_path / "orders.jsonl"
+    assert damaged_lines(path) == []
+    path.write_text(f'\n{{"action": "resume", "server": "b"}}\n{line}\n', "utf-8")
+    assert OrderFile(path).new() == [ServerOrder("resume", "b"), *([order] if order else [])]
+    assert damaged_lines(path) == ([] if order else [3])

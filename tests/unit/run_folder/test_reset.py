@@ -150,6 +150,8 @@ def test_a_requeued_job_does_not_reset_itself(
     assert is_due(settings, layout, FIRST) and is_due(settings, layout, {})
     assert is_due(settings, layout, {"SLURM_JOB_ID": "78", "SLURM_RESTART_COUNT": "1"})
     assert not is_due(settings_of(tmp_path), layout, FIRST)
+    other = {"batched": "profiled", "profiled": "batched"}[reset]
+    assert is_due(settings_of(tmp_path, reset=other), layout, REQUEUED), "a job of two commands, and this is the second"
 
 
 @pytest.mark.parametrize("effect", [0, 3, 6, 9, 12, 15, 18])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ray_downloader.config.settings import OutputStructure
@@ -60,4 +61,6 @@ def test_an_order_that_is_finished_or_none_is_not_written_again(tmp_path: Path) 
     order = begin_retry(layout, DNS, "first")
     finish_retry(layout, order)
     assert load_retry_order(layout) == RetryOrder(1, DNS, "first", is_finished=True)
+    document = {"number": 1, "kinds": ["dns"], "started_at": "first", "is_finished": True}
+    assert layout.retry_order_file.read_text("utf-8") == json.dumps(document, indent=2) + "\n"
     assert begin_retry(layout, (), "later") == RetryOrder(1, DNS, "first", is_finished=True)

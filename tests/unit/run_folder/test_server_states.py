@@ -27,7 +27,7 @@ def test_what_is_saved_is_loaded_in_the_order_of_names(tmp_path: Path) -> None:
     assert load_server_states(layout) == states
     assert list(load_server_states(layout)) == ["a.example", "b.example"]
     text = layout.servers_state_file.read_text("utf-8")
-    assert text.endswith("}\n")
+    assert text == json.dumps(dict(sorted(states.items())), indent=1) + "\n"
     assert text.count("\n") == 10, "one value on each line, so that people can read and compare it"
 
 

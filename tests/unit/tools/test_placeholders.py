@@ -149,7 +149,9 @@ def test_what_was_found_is_kept_by_server_and_a_damaged_file_of_it_is_as_good_as
     run = _run(tmp_path / "out")
     run.layout.placeholders_file.write_text("[1]")
     reject_placeholders(run.layout)
-    ((server, hashsum),) = json.loads(run.layout.placeholders_file.read_text())
+    text = run.layout.placeholders_file.read_text("utf-8")
+    ((server, hashsum),) = json.loads(text)
+    assert text == json.dumps([[server, hashsum]], indent=1) + "\n"
     assert server == "a.example" and len(hashsum) == 32
     run.layout.placeholders_file.write_text(json.dumps([["z.example", "0"], [server, hashsum]]))
     before = run.layout.placeholders_file.read_text()

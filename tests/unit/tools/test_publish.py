@@ -221,7 +221,10 @@ def test_a_result_is_in_place_for_what_was_asked_and_while_it_is_whole(run: Stor
     (folder / "applied" / "_completed").unlink()
     assert is_half_applied(folder)
     assert not is_applied(folder, "this")
-    assert json.loads((folder / "applied" / "manifest.json").read_text("utf-8"))["asked"] == "this"
+    text = (folder / "applied" / "manifest.json").read_text("utf-8")
+    manifest = json.loads(text)
+    assert manifest["asked"] == "this"
+    assert text == json.dumps(manifest, indent=1) + "\n"
 
 
 def test_the_manifest_is_there_before_the_first_exchange_and_the_marker_after_the_last(
