@@ -33,4 +33,4 @@ def _bands(count: int) -> list[int]:
 
 
 def _signed(value: int) -> int:
-    return value - (1 << BITS) if value >> (BITS - 1) else value
+    return value - (1 << BITS) if value.bit_length() == BITS else value

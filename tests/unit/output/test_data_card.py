@@ -39,6 +39,10 @@ def test_the_header_names_the_files_with_images_and_every_column() -> None:
     assert kinds["fetched_at"] == "timestamp[ms, tz=UTC]"
 
 
+def test_columns_are_named_as_people_write_them() -> None:
+    assert "- name: größe\n" in data_card(success_schema(["größe"]), "jpeg", SUMMARY, "v1")
+
+
 def test_raw_pixels_are_no_images_to_readers() -> None:
     features = _head(data_card(SUCCESS_SCHEMA, "raw", SUMMARY, "v1"))["dataset_info"]["features"]  # type: ignore[index] # YAML
     assert {"name": "image", "dtype": "binary"} in features

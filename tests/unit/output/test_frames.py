@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.output import frames
 from ray_downloader.output.frames import FrameWriter, read_frame, read_frames
+from tests.support.out_of_reach import no_more_files
 
 
 def write(path: Path, *payloads: bytes) -> None:
@@ -88,6 +92,42 @@ def test_closing_closes_the_file(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_a_frame_whose_content_has_changed_ends_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write(path, b"one", b"two", b"three")
+    path.write_bytes(path.read_bytes().replace(b"two", b"tw0"))
+    assert list(read_frames(path)) == [b"one"]
+
+
+@pytest.mark.parametrize(("number", "is_damage"), [(errno.EIO, True), (errno.ESTALE, False), (errno.ETIMEDOUT, False)])
+def test_only_a_bad_block_ends_a_file_but_not_a_lost_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_damage: bool
+) -> None:
+    path = tmp_path / "file"
+    write(path, b"one", b"two")
+
+    class Failing(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 16:
+                raise OSError(number, "no longer")
+            return super().read(-1 if size is None else size) or b""
+
+    def opened(self: Path, mode: str) -> io.FileIO:
+        return Failing(self, mode)
+
+    monkeypatch.setattr(Path, "open", opened)
+    payloads = read_frames(path)
+    assert next(payloads) == b"one"
+    with nullcontext() if is_damage else pytest.raises(RunFolderError):
+        assert next(payloads, None) is None
+
+
+def test_a_file_out_of_reach_is_not_taken_for_one_without_frames(tmp_path: Path) -> None:
+    write(tmp_path / "file", b"one")
+    with no_more_files(), pytest.raises(RunFolderError, match="too many files are open"):
+        next(read_frames(tmp_path / "file"))
 
 
 def test_a_header_alone_is_a_frame_only_if_it_is_whole(tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import random
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.output import journal as journal_module
 from ray_downloader.output.journal import ERROR_JOURNALS, SUCCESS_JOURNALS, Journal, Rows, read_journal
 from ray_downloader.run_folder.schemas import ERROR_SCHEMA, SUCCESS_SCHEMA, URL_SCHEMA, ErrorRecord, ImageRecord
+from tests.support.out_of_reach import no_more_files
 
 pytestmark = pytest.mark.stage
 
@@ -271,3 +277,52 @@ def test_a_large_picture_is_not_copied_and_its_rows_are_written_one_by_one(
     assert [row["image"] == large.image for row in found] == [False, True, True, False]
     assert [row["checksum_ok"] for row in found] == [None, True, False, None]
     assert [row["uuid"] for row in found] == [f"uuid-{n}" for n in range(4)]
+
+
+def test_rows_that_are_large_together_are_written_one_by_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_LARGE_BYTES", 2**20)
+    with Journal(tmp_path, "one") as written:
+        written.add_image(Rows(inputs(3), [0, 1, 2], [0, 1, 2]), replace(IMAGE, image=bytes(2**19)))
+        (path,) = tmp_path.glob(SUCCESS_JOURNALS)
+        assert [batch.column("row").to_pylist() for batch in read_journal(path)] == [[0], [1], [2]]
+
+
+def test_a_closed_journal_holds_no_file_open(tmp_path: Path) -> None:
+    def held_open() -> int:
+        return sum(Path(file.path).is_relative_to(tmp_path) for file in psutil.Process().open_files())
+
+    with Journal(tmp_path, "one") as written:
+        written.add_image(Rows(inputs(1), [0], [0]), IMAGE)
+        written.add_error(Rows(inputs(1), [0], [1]), ERROR)
+        written.flush()
+        assert held_open() == 2
+    assert held_open() == 0
+
+
+def test_a_journal_out_of_reach_is_not_taken_for_one_without_rows(tmp_path: Path) -> None:
+    path, _, _ = some_journal(tmp_path)
+    with no_more_files(), pytest.raises(RunFolderError, match="too many files are open"):
+        list(read_journal(path))
+
+
+@pytest.mark.parametrize(("number", "is_damage"), [(errno.EIO, True), (errno.ESTALE, False)])
+def test_a_stream_of_an_earlier_version_ends_at_a_bad_block_but_not_with_its_file_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_damage: bool
+) -> None:
+    path = tmp_path / "stream"
+    batch = pa.record_batch({"row": [1, 2]})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, batch.schema) as stream:
+        stream.write_batch(batch)
+    assert [found.to_pydict() for found in read_journal(path)] == [{"row": [1, 2]}]
+
+    def failing(_: object) -> Iterator[pa.RecordBatch]:
+        yield batch
+        raise OSError(number, "no longer")
+
+    monkeypatch.setattr(pa.ipc, "open_stream", failing)
+    batches = read_journal(path)
+    assert next(batches) == batch
+    with nullcontext() if is_damage else pytest.raises(RunFolderError):
+        assert next(batches, None) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.output.stored_file import FileFacts, end_problem, sound_rows
+from tests.support.out_of_reach import no_more_files
 
 PICTURES = [random.Random(row).randbytes(200) for row in range(6)]
 CHECKSUMS = [md5(picture).hexdigest() for picture in PICTURES]
@@ -141,6 +144,21 @@ def test_a_file_that_cannot_be_read_has_no_sound_rows(path: Path) -> None:
     assert found(path) == []
     path.write_bytes(b"noise" * 100)
     assert found(path) == []
+
+
+def test_a_file_out_of_reach_is_not_called_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, name=NAMES)
+    facts = FileFacts.of(path, 6)
+    for read in (facts.problem, facts.is_content_of, end_problem, found):
+        with no_more_files(), pytest.raises(RunFolderError, match="too many files are open"):
+            read(path)
+
+    def stale(*_: object) -> pa.Table:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", stale)
+    with pytest.raises(RunFolderError, match="Stale file handle"):
+        found(path)
 
 
 def test_a_table_without_the_text_that_such_a_table_has_has_no_rows(path: Path) -> None:

@@ -71,9 +71,7 @@ def test_a_kill_anywhere_leaves_it_undone_or_to_be_finished(tmp_path: Path, monk
     assert {False, True} == set(ends)
 
 
-def test_what_somebody_removed_by_hand_meanwhile_is_not_missed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_somebody_removed_by_hand_meanwhile_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder(tmp_path)
     with suppress(Killed), killed_at(1, monkeypatch):  # only the note was written
         make_moves(root, MOVES)

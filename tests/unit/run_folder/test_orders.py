@@ -96,3 +96,14 @@ def test_a_line_is_an_order_that_can_be_obeyed_or_damaged(tmp_path: Path, line: 
     path.write_text(f'\n{{"action": "resume", "server": "b"}}\n{line}\n', "utf-8")
     assert OrderFile(path).new() == [ServerOrder("resume", "b"), *([order] if order else [])]
     assert damaged_lines(path) == ([] if order else [3])
+
+
+def test_a_new_order_begins_a_line_of_its_own_also_after_a_torn_one(tmp_path: Path) -> None:
+    path = tmp_path / "orders.jsonl"
+    path.write_bytes(b'{"action": "ba')
+    for server in ("a", "b"):
+        OrderFile(path).append(ServerOrder("ban", server))
+    torn, *whole, end = path.read_bytes().split(b"\n")
+    assert (torn, end) == (b'{"action": "ba', b"")
+    assert [json.loads(line)["server"] for line in whole] == ["a", "b"]
+    assert damaged_lines(path) == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,14 @@ def test_changes_that_a_kill_left_beside_a_newer_file_change_nothing(tmp_path: P
     run.change(range(4 * FEW_STATES), 30.0)
     run.layout.server_changes_file.write_bytes(left)
     assert load_server_states(run.layout) == run.states
+
+
+def test_changes_are_on_disk_when_they_have_been_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Saved(tmp_path)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    run.change(range(2), 20.0)
+    assert synced == [run.layout.server_changes_file.stat().st_size], "not what the buffer still held back"
 
 
 @pytest.mark.parametrize("lost_bytes", [1, 2, 40])

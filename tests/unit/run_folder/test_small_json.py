@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from ray_downloader.errors import RunFolderError
 from ray_downloader.run_folder.small_json import parse_json, parse_object, read_object
 
 
@@ -51,6 +53,19 @@ def test_a_file_without_content_is_empty(tmp_path: Path) -> None:
         read_object(tmp_path / "file")
     with pytest.raises(FileNotFoundError):
         read_object(tmp_path / "gone")
+
+
+def test_numbers_are_as_they_were_written_beside_a_large_one() -> None:
+    assert parse_json("[1e300, 0.5, -2.25E-1, 7]") == [1e300, 0.5, -0.225, 7]
+
+
+def test_a_file_that_is_out_of_reach_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(*_: object) -> str:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "read_text", stale)
+    with pytest.raises(RunFolderError, match="Stale file handle"):
+        read_object(tmp_path / "run.json")
 
 
 def test_an_object_is_returned_as_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ray_downloader.errors import DamagedFileError
-from ray_downloader.run_folder.small_tables import read_as, read_small_table, write_small_table
+from ray_downloader.errors import DamagedFileError, RunFolderError
+from ray_downloader.run_folder.small_tables import read_as, read_small_table, reading, write_small_table
 
 
 def test_columns_are_read_in_the_order_in_which_they_are_wanted(tmp_path: Path) -> None:
@@ -56,6 +57,13 @@ def test_a_table_without_the_wanted_column_is_damaged(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1, 2]}), path)
     with pytest.raises(DamagedFileError, match=r"servers\.parquet is damaged"):
         read_small_table(path, ["b"])
+
+
+def test_a_table_that_is_out_of_reach_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="Stale file handle"), reading(tmp_path / "servers.parquet"):
+        raise OSError(errno.ESTALE, "Stale file handle")
+    with pytest.raises(DamagedFileError, match=r"servers\.parquet is damaged"), reading(tmp_path / "servers.parquet"):
+        raise OSError("Repetition level histogram size mismatch")
 
 
 def test_pandas_is_not_imported(tmp_path: Path) -> None:

@@ -79,7 +79,15 @@ def test_keys_of_mappings_may_be_quoted(run_command: Run, tmp_path: Path) -> Non
     assert context.settings.network.connect_to == {"a.example:80": "127.0.0.1:8080"}
 
 
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_help_is_about_tools_and_runs_nothing(run_command: Run, capsys: pytest.CaptureFixture[str], flag: str) -> None:
-    assert run_command("tool=resize", flag) == (0, [])
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["tool=resize", "--help"], ["-h", "tool=resize"]])
+def test_help_is_about_tools_and_runs_nothing(
+    run_command: Run, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run_command(*arguments) == (0, [])
     assert "== Tools" in capsys.readouterr().out
+
+
+def test_the_first_argument_is_checked_as_the_others_are(run_command: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["no_such_key=1", "tool=resize"], ["tool=resize", "no_such_key=1"]):
+        assert run_command(*arguments) == (2, [])
+        assert "no_such_key" in capsys.readouterr().err
