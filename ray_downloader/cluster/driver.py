@@ -95,7 +95,7 @@ class Driver:
         self._result = DownloadResult()
         self._sum = ProgressSum()
         self._orders = OrderFile(context.layout.orders_file)
-        self._watch_at_s = self._save_at_s = self._wait_at_s = 0.0
+        self._started_s = self._watch_at_s = self._save_at_s = self._wait_at_s = 0.0
         self._waits: Mapping[str, Waiting] = {}
         self._stop_reason = ""
         self._mode = RunMode()
@@ -105,8 +105,8 @@ class Driver:
 
     def run(self, work: Sequence[WorkItem]) -> DownloadResult:
         """Download until everything is settled or `stop` was called."""
-        started_at_s = self._busy_s = self._clock()
-        self._planner.add(work, started_at_s)
+        self._started_s = self._busy_s = self._clock()
+        self._planner.add(work, self._started_s)
         self._outage = self._detector(_servers_of(work))
         self._watch()
         while self._running or (self._planner.has_work and not self._result.is_stopped):
@@ -114,7 +114,7 @@ class Driver:
             self._submit()
             self._collect()
             self._watch()
-        self._result.seconds = self._clock() - started_at_s
+        self._result.seconds = self._clock() - self._started_s
         self._watch(is_final=True)
         return self._result
 
@@ -233,7 +233,8 @@ class Driver:
         if now_s >= self._save_at_s or is_final:
             self._actors.save()
             took_s = self._clock() - now_s
-            self._save_at_s = now_s + max(SAVE_INTERVAL_S, took_s / SAVE_SHARE)
+            interval_s = min(SAVE_INTERVAL_S, now_s - self._started_s)  # what is granted first is unknown until then
+            self._save_at_s = now_s + max(interval_s, took_s / SAVE_SHARE)
 
     def _note_idle(self, busy_at_s: float | None, now_s: float) -> None:
         """A run is idle if it has nothing to assign and its tasks only wait for servers in trouble.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -11,10 +10,11 @@ from ray_downloader.cluster.placement import Directory
 from ray_downloader.cluster.ports import RunMode
 from ray_downloader.monitor.waiting import Waiting
 from ray_downloader.partition.batches import Batch
+from ray_downloader.run_folder.instants import Instant
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.run_folder.server_states import SAVED_AT, StatesFile
+from ray_downloader.run_folder.server_states import StatesFile
 from ray_downloader.worker.news import ProgressNews
 from ray_downloader.worker.run_context import RunContext
 
@@ -39,7 +39,7 @@ class ServerActors(Generic[T]):
         context: The run.
         directory: Which actor holds which budget.
         calls: Calls the actors.
-        wall_clock: Unix time, with which snapshots are saved.
+        now: The moment, with which snapshots are saved.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class ServerActors(Generic[T]):
         context: RunContext,
         directory: Directory[T],
         calls: ActorCalls[T],
-        wall_clock: Callable[[], float] = time.time,
+        now: Callable[[], Instant] = Instant.now,
     ) -> None:
         self._context = context
         self._directory = directory
         self._calls = calls
-        self._wall_clock = wall_clock
+        self._now = now
         self._file = StatesFile(context.layout)
         self._snapshots = self._file.load_packed()
         #: Numbers of the last news of all actors.
@@ -132,13 +132,11 @@ class ServerActors(Generic[T]):
         self.enter(mode)
         is_more = True
         while is_more:
-            now_unix_s = self._wall_clock()
+            saved_at = self._now().in_state()
             news = self._calls.request(self._directory.actors, "state_news", self._received)
             self._received = frozenset(one.number for one in news)
             is_more = any(one.is_more for one in news)
-            self._keep(
-                {budget: {**state, SAVED_AT: now_unix_s} for one in news for budget, state in one.states.items()}
-            )
+            self._keep({budget: {**state, **saved_at} for one in news for budget, state in one.states.items()})
 
     def _keep(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
         for budget, state in changed.items():

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
 from ray_downloader.politeness.outage import NetworkState, OutageDetector
+from ray_downloader.run_folder.instants import Instant
 from ray_downloader.run_folder.orders import OrderFile, in_force
-from ray_downloader.run_folder.server_states import SAVED_AT, StatesFile, has_answered
+from ray_downloader.run_folder.server_states import StatesFile, has_answered
 from ray_downloader.worker.budgets import Budgets
 from ray_downloader.worker.progress import Progress, ProgressDelta
 from ray_downloader.worker.run_context import RunContext
@@ -37,7 +38,7 @@ class WatchedBudgets:
         context: RunContext,
         report: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
+        now: Callable[[], Instant] = Instant.now,
     ) -> None:
         #: Why the stage ends early; empty if it does not.
         self.stop_reason = ""
@@ -45,11 +46,11 @@ class WatchedBudgets:
         self._documents = 0
         self._report = report
         self._clock = clock
-        self._wall_clock = wall_clock
+        self._now = now
         self._states = StatesFile(context.layout)
         self._learned = self._states.load()
         self._orders = OrderFile(context.layout.orders_file)
-        self._budgets = Budgets(context.policies, self._learned, clock, wall_clock=wall_clock)
+        self._budgets = Budgets(context.policies, self._learned, clock, now=now)
         self._budgets.remember(self._orders.new())
         self._progress = Progress()
         self._leases: list[Lease] = []
@@ -117,8 +118,8 @@ class WatchedBudgets:
 
     def save(self) -> None:
         """Keep what was learned: the download continues with it."""
-        saved_at = self._wall_clock()
-        changed = {key: {**state, SAVED_AT: saved_at} for key, state in self._budgets.snapshots().items()}
+        saved_at = self._now().in_state()
+        changed = {key: {**state, **saved_at} for key, state in self._budgets.snapshots().items()}
         self._learned = {**self._learned, **changed}
         self._states.save(self._learned, changed)
 

@@ -19,9 +19,9 @@ from ray_downloader.errors import RunFolderError
 from ray_downloader.partition.summary import load_partition_summary, read_partition_summary
 from ray_downloader.run_folder.atomic import set_aside
 from ray_downloader.run_folder.file_errors import require_damage
+from ray_downloader.run_folder.instants import SAVED_AT
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import damaged_lines
-from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.run_folder.shapes import read_progress, read_summary
 from ray_downloader.run_folder.small_json import read_object
 from ray_downloader.run_folder.small_tables import opened, require_all_rows

@@ -16,11 +16,11 @@ from typing import Any
 
 from ray_downloader.run_folder.atomic import replacing, write_text
 from ray_downloader.run_folder.file_errors import require_damage
+from ray_downloader.run_folder.instants import Instant
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.packed_states import PackedStates
 from ray_downloader.run_folder.small_json import parse_object, read_object
 
-SAVED_AT = "saved_at_unix_s"
 #: So many states are written in 10 ms, so they are in one file that people can read.
 FEW_STATES = 500
 _CHECKSUM_BYTES = 8
@@ -60,7 +60,7 @@ class StatesFile:
         self._appended = 0
         for budget, state in _changes(self._layout):
             self._appended += 1
-            if _time_of(state) >= _time_of(states.get(budget, {})):
+            if Instant.of(state).since(Instant.of(states.get(budget, {}))) >= 0:
                 states[budget] = state
 
     def save(self, states: States, changed: States) -> None:
@@ -156,8 +156,3 @@ def _line(budget: str, state: Mapping[str, Any]) -> bytes:
 
 def _checksum(payload: bytes) -> bytes:
     return b"%08x" % zlib.crc32(payload)
-
-
-def _time_of(state: Mapping[str, Any]) -> float:
-    saved_at = state.get(SAVED_AT)
-    return float(saved_at) if isinstance(saved_at, int | float) else 0.0

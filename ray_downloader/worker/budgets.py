@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import defaultdict
@@ -16,8 +17,8 @@ from ray_downloader.politeness.policy import PolicyBook, ServerPolicy
 from ray_downloader.politeness.server.outage_probes import OutageProbes
 from ray_downloader.politeness.server.state import Order, ServerState, Wait
 from ray_downloader.profile.table import ProfiledWait
+from ray_downloader.run_folder.instants import Instant
 from ray_downloader.run_folder.orders import ServerOrder, in_force
-from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.host_orders import HostOrders
 from ray_downloader.worker.kept_states import KeptStates
 from ray_downloader.worker.news import ProgressNews, StateNews, UnconfirmedChanges, UnconfirmedProgress
@@ -60,16 +61,18 @@ class Budgets:
         saved: Mapping[str, Mapping[str, Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
-        wall_clock: Callable[[], float] = time.time,
+        now: Callable[[], Instant] = Instant.now,
         *,
         incarnation: int = 0,
     ) -> None:
         self._policies = policies
         self._saved = saved or {}
-        #: When anything was saved last. What was granted after that nobody knows any more.
-        self._granted_until_unix_s = max(map(_saved_at, self._saved.values()), default=0.0)
+        #: How long nothing has been saved. What was granted since then nobody knows any more.
+        began, saved_at = now(), map(Instant.of, self._saved.values())
+        self._unsaved_s = min(map(began.since, saved_at), default=math.inf)
+        self._began_s = clock()
         self._clock = clock
-        self._wall_clock = wall_clock
+        self._now = now
         self._rng = rng or random.Random()
         self._states = KeptStates()
         self._probed: defaultdict[str, list[ProfiledWait]] = defaultdict(list)
@@ -109,7 +112,7 @@ class Budgets:
             snapshot = self._saved.get(budget)
             state = self._restored(policy, snapshot, now_s) if snapshot else None
             if state is not None and snapshot:
-                self._saved_at_s[budget] = snapshot[SAVED_AT]
+                self._saved_at_s[budget] = Instant.of(snapshot).unix_s
             else:
                 state = ServerState(policy, now_s)
             self._states.add(budget, state, now_s)
@@ -128,9 +131,8 @@ class Budgets:
     def _restored(self, policy: ServerPolicy, snapshot: Mapping[str, Any], now_s: float) -> ServerState | None:
         """The state of a snapshot; None if it is damaged, so that everything is learned again."""
         try:
-            now_unix_s = self._wall_clock()
-            age_s = max(0.0, now_unix_s - snapshot[SAVED_AT])
-            return ServerState.restore(policy, snapshot, age_s, now_s, now_unix_s - self._granted_until_unix_s)
+            age_s = max(0.0, self._now().since(Instant.of(snapshot)))
+            return ServerState.restore(policy, snapshot, age_s, now_s, self._unsaved_s + now_s - self._began_s)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
@@ -145,7 +147,7 @@ class Budgets:
 
     def _heed_probes_of(self, budget: str, state: ServerState, now_s: float) -> None:
         for wait in self._probed.pop(budget, ()):
-            left_s = (wait.retry_at_unix_s or 0.0) - self._wall_clock()
+            left_s = (wait.retry_at_unix_s or 0.0) - self._now().unix_s
             outcomes = (Outcome(ErrorKind.HTTP_5XX, 503, retry_after_s=left_s, is_row=False),) if left_s > 0 else ()
             request = LeaseRequest(budget, _PROBE, wanted=0, outcomes=outcomes, crawl_delay_s=wait.crawl_delay_s)
             state.handle(request, now_s, self._rng)
@@ -166,7 +168,7 @@ class Budgets:
     def waiting(self) -> dict[str, Waiting]:
         """Budgets, and single hosts of groups, that get no request now, with the reason and the end."""
         now_s = self._clock()
-        ahead_s = self._wall_clock() - now_s
+        ahead_s = self._now().unix_s - now_s
         states = self._states.awake
         waits = {budget: state.wait(now_s) for budget, state in states.items()}
         hosts = {host: wait for state in states.values() for host, wait in state.host_waits(now_s).items()}
@@ -259,11 +261,6 @@ class Budgets:
         else:
             self._with_unsaved.discard(budget)
         return snapshot
-
-
-def _saved_at(snapshot: Mapping[str, Any]) -> float:
-    saved_at = snapshot.get(SAVED_AT)
-    return float(saved_at) if isinstance(saved_at, int | float) else 0.0
 
 
 def _on_wall_clock(wait: Wait, ahead_s: float) -> Waiting:

@@ -12,6 +12,7 @@ import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.politeness.messages import Lease, LeaseRequest
+from ray_downloader.run_folder.instants import SAVED_AT
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 
@@ -22,7 +23,7 @@ def test_a_killed_actor_restarts_with_the_learned_rate(settings_file: Path) -> N
     import ray
 
     from ray_downloader.cluster.budget_actor import BudgetActor
-    from ray_downloader.run_folder.server_states import SAVED_AT, save_server_states
+    from ray_downloader.run_folder.server_states import save_server_states
 
     actor = BudgetActor.remote(str(settings_file))
     request = LeaseRequest("museum.example", "task", wanted=10)

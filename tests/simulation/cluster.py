@@ -20,6 +20,7 @@ from ray_downloader.cluster.ports import SliceLost
 from ray_downloader.errors import ErrorKind
 from ray_downloader.image import ImageError, ProcessedImage
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Verdict
+from ray_downloader.run_folder.instants import Instant
 from ray_downloader.run_folder.orders import OrderFile
 from ray_downloader.run_folder.server_states import load_server_states
 from ray_downloader.schedule.planner import WorkItem
@@ -86,7 +87,7 @@ class Actor:
             load_server_states(cluster.context.layout),
             clock=cluster.clock_of(self.node),
             rng=random.Random(f"{cluster.name} actor {self.number} {self.incarnation}"),
-            wall_clock=cluster.wall_clock,
+            now=cluster.now,
             incarnation=1_000 * self.number + self.incarnation,
         )
         self.budgets.remember(OrderFile(cluster.context.layout.orders_file).new())
@@ -226,11 +227,11 @@ class Slice:
             budgets=BudgetLine(cluster, self),
             process=process,
             clock=self._clock,
-            wall_clock=cluster.wall_clock,
+            wall_clock=lambda: cluster.now().unix_s,
             rng=random.Random(self.holder),
             publish=RunsAtOnce,
         )
-        robots = RobotsGate(settings.politeness.robots, RobotsStore(context.layout.robots, cluster.wall_clock()))
+        robots = RobotsGate(settings.politeness.robots, RobotsStore(context.layout.robots, cluster.now().unix_s))
         time_slice = TimeSlice(self.holder, self.seconds)
         self._worker = Worker(batches, context.requests, robots, ports, time_slice)
         self._turn_at(cluster.scheduler.now_s)
@@ -292,9 +293,9 @@ class Cluster:
 
     def __init__(
         self, world: World, context: RunContext, network: Network, scheduler: Scheduler,
-        wall_clock: Callable[[], float], name: str, note: Callable[..., None],
+        now: Callable[[], Instant], name: str, note: Callable[..., None],
     ) -> None:  # fmt: skip
-        self.context, self.network, self.scheduler, self.wall_clock = context, network, scheduler, wall_clock
+        self.context, self.network, self.scheduler, self.now = context, network, scheduler, now
         self.name = name
         self.crashes: list[BaseException] = []
         self._world = world

@@ -16,7 +16,6 @@ from tests.simulation.origin import Arrival
 from tests.simulation.simulation import Run
 from tests.simulation.world import (
     ActorRestarted,
-    ClockStepped,
     Drained,
     Fails,
     NodeLost,
@@ -145,7 +144,7 @@ def every_retry_after_is_kept(run: Run) -> Iterator[str]:
                     continue  # nor do one or two where so many are refused for themselves
             if arrival.answer.is_of_url and any(isinstance(one, _KILLS) for one in run.world.faults):
                 continue  # what a row has learned is lost with its task
-            if not wait_s or arrival.is_cut or _is_forgotten(run, arrival.ended_s, wait_s):
+            if not wait_s or arrival.is_cut or _is_forgotten(run, arrival.ended_s):
                 continue
             if arrival.answer.is_of_url:
                 wait_s = min(wait_s, float(run.world.politeness.get("patience_s", PATIENCE_S)))  # type: ignore[arg-type]
@@ -160,23 +159,12 @@ def every_retry_after_is_kept(run: Run) -> Iterator[str]:
                     return
 
 
-def _is_forgotten(run: Run, learned_s: float, wait_s: float) -> bool:
-    """Whether an actor died before it could save that, or a clock that was put forward hides it."""
-    return _is_put_forward(run, learned_s, learned_s + wait_s) or any(
+def _is_forgotten(run: Run, learned_s: float) -> bool:
+    """Whether an actor died before it could save that."""
+    return any(
         learned_s - 1.0 <= fault.at_s <= learned_s + SAVED_S
         for fault in run.world.faults
         if isinstance(fault, ActorRestarted | NodeLost | Requeued | Drained)
-    )
-
-
-def _is_put_forward(run: Run, from_s: float, until_s: float) -> bool:
-    """Whether a run that starts anew finds that more time has passed, by all that it can know."""
-    starts_s = [event[0] for event in run.events if event[1] == "driver starts"]
-    return any(
-        from_s < fault.at_s < start_s <= until_s
-        for fault in run.world.faults
-        for start_s in starts_s
-        if isinstance(fault, ClockStepped) and fault.by_s > 0
     )
 
 
@@ -191,7 +179,7 @@ def every_crawl_delay_is_kept(run: Run) -> Iterator[str]:
             continue
         times_s = [arrival.at_s for arrival in log if arrival.at_s > read[0].ended_s + LEASE_S]
         for before_s, after_s in pairwise(times_s):
-            if after_s - before_s < delay_s - _ROUNDING and not _is_put_forward(run, read[0].ended_s, before_s):
+            if after_s - before_s < delay_s - _ROUNDING:
                 yield f"{server.name} asks for {delay_s:g} s and was asked at {before_s:.2f} and {after_s:.2f} s"
                 break
 

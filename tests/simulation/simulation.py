@@ -25,6 +25,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode
 from ray_downloader.partition.batches import Batch, load_batches, read_batch
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.instants import Instant
 from ray_downloader.run_folder.layout import ERRORS, SUCCESSES, RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
 from ray_downloader.run_folder.retry_order import begin_retry, finish_retry
@@ -159,9 +160,9 @@ class Simulation:
     def _download(self, context: RunContext, work: Sequence[WorkItem]) -> DownloadResult | None:
         name = f"run{len(self.run_so_far.exits)}"
         cluster = self._cluster = Cluster(
-            self._world, context, self._network, self._scheduler, self._wall_clock, name, self._note
+            self._world, context, self._network, self._scheduler, self._now, name, self._note
         )
-        actors = ServerActors(context, cluster.directory, ActorCalls(cluster), self._wall_clock)
+        actors = ServerActors(context, cluster.directory, ActorCalls(cluster), self._now)
         ports = DriverPorts(
             pool=cluster,
             actors=actors,
@@ -183,8 +184,9 @@ class Simulation:
     def _sleep(self, seconds: float) -> None:
         self._scheduler.run_until(self._scheduler.now_s + seconds)
 
-    def _wall_clock(self) -> float:
-        return EPOCH_UNIX_S + self._scheduler.now_s + self._clock_error_s
+    def _now(self) -> Instant:
+        now_s = self._scheduler.now_s
+        return Instant(EPOCH_UNIX_S + now_s + self._clock_error_s, boot_id="simulated", after_boot_s=now_s)
 
     def _note(self, *what: object) -> None:
         self.run_so_far.events.append((round(self._scheduler.now_s, 6), *what))
@@ -202,7 +204,7 @@ class Simulation:
         elif isinstance(fault, Ordered):
             server = self._world.servers[fault.server].name
             OrderFile(self._layout.orders_file).append(
-                ServerOrder(fault.action, server, fault.value, self._wall_clock())
+                ServerOrder(fault.action, server, fault.value, self._now().unix_s)
             )
         elif self._cluster is not None and self._driver is not None:
             self._happen_to(self._cluster, self._driver, fault)

@@ -831,6 +831,13 @@ def test_a_clock_that_is_set_back_makes_no_row_wait_longer() -> None:
     assert run.seconds < 120.0
 
 
+def test_a_clock_that_is_put_forward_while_a_run_is_stopped_ends_no_wait() -> None:
+    """By the clock, the minute for which the server asked had passed a day ago."""
+    faults = (Drained(5.0), ClockStepped(10.0, 86_400.0))
+    limits = (Bucket(2.0, 3, 429, "60"),)
+    assert kinds(held(one_server(*rows(30), limits=limits, rate_rps=5.0, faults=faults))) == {"image": 30}
+
+
 def test_slices_that_begin_after_an_outage_do_not_compare_again_what_is_known_to_be_well() -> None:
     """Each of them requested a file once more that had come before, although others were served meanwhile."""
     lost = NetworkLost(3.6, 203.6, ErrorKind.DNS)

@@ -22,9 +22,10 @@ from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.report import __main__ as report
 from ray_downloader.run_folder.atomic import write_text
 from ray_downloader.run_folder.identity import batch_keys, load_identity, save_identity
+from ray_downloader.run_folder.instants import SAVED_AT
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
-from ray_downloader.run_folder.server_states import SAVED_AT, load_server_states
+from ray_downloader.run_folder.server_states import load_server_states
 from ray_downloader.worker.budgets import Budgets
 from tests.support.thorough import thorough
 from tests.unit.worker.worker_run import Run

@@ -24,9 +24,9 @@ from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.atomic import write_text
+from ray_downloader.run_folder.instants import SAVED_AT
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import OrderFile, ServerOrder
-from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.schedule.run_status import scan
 from ray_downloader.worker.batch_work import BatchOptions, BatchWork
 from ray_downloader.worker.budgets import Budgets

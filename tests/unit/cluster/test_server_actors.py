@@ -13,10 +13,11 @@ from ray_downloader.cluster.ports import RunMode
 from ray_downloader.cluster.server_actors import ServerActors
 from ray_downloader.config.settings import Settings
 from ray_downloader.partition.batches import Batch
+from ray_downloader.run_folder.instants import SAVED_AT, Instant
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.orders import ServerOrder
 from ray_downloader.run_folder.schemas import POOLED
-from ray_downloader.run_folder.server_states import SAVED_AT, load_server_states, save_server_states
+from ray_downloader.run_folder.server_states import load_server_states, save_server_states
 from ray_downloader.worker.news import ProgressNews, StateNews
 from ray_downloader.worker.progress import Progress
 from ray_downloader.worker.run_context import RunContext
@@ -58,7 +59,7 @@ class Watched:
         if states:
             save_server_states(self.layout, states)
         self.calls = Calls()
-        self.actors = ServerActors(RunContext(settings, self.layout), DIRECTORY, self.calls, lambda: 1.8e9)
+        self.actors = ServerActors(RunContext(settings, self.layout), DIRECTORY, self.calls, lambda: Instant(1.8e9))
 
 
 def test_a_change_is_told_to_all_once_and_again_with_each_save(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ray_downloader.run_folder.instants import SAVED_AT
 from ray_downloader.run_folder.layout import RunLayout
-from ray_downloader.run_folder.server_states import SAVED_AT, save_server_states
+from ray_downloader.run_folder.server_states import save_server_states
 from ray_downloader.status import main
 from tests.support.partitioned import partitioned_run
 

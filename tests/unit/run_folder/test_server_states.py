@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ray_downloader.config.settings import OutputStructure
+from ray_downloader.run_folder.instants import SAVED_AT, Instant
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.packed_states import LearnedFacts
 from ray_downloader.run_folder.server_states import (
     FEW_STATES,
-    SAVED_AT,
     StatesFile,
     load_server_states,
     save_server_states,
@@ -117,6 +117,16 @@ def test_changes_that_a_kill_left_beside_a_newer_file_change_nothing(tmp_path: P
     run.change(range(4 * FEW_STATES), 30.0)
     run.layout.server_changes_file.write_bytes(left)
     assert load_server_states(run.layout) == run.states
+
+
+def test_a_change_after_the_clock_was_set_back_is_the_newer_one(tmp_path: Path) -> None:
+    run = Saved(tmp_path, servers=0)
+    before, after = Instant(5000.0, "boot", 10.0), Instant(1400.0, "boot", 20.0)
+    run.states = {name: {**state, **before.in_state()} for name, state in states_of(4 * FEW_STATES).items()}
+    run.file.save(run.states, run.states)
+    changed = {"s000001.example": {"rate_rps": 2.0, **after.in_state()}}
+    run.file.save({**run.states, **changed}, changed)
+    assert load_server_states(run.layout)["s000001.example"]["rate_rps"] == 2.0
 
 
 def test_changes_are_on_disk_when_they_have_been_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import ProfiledWait
+from ray_downloader.run_folder.instants import SAVED_AT, Instant
 from ray_downloader.run_folder.orders import ServerOrder
-from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker import budgets as budgets_module
 from ray_downloader.worker.budgets import BudgetReply, Budgets
 from ray_downloader.worker.kept_states import REST_S, KeptStates
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 def budgets(clock: Clock, saved: Mapping[str, Mapping[str, Any]] | None = None, **politeness: Any) -> Budgets:
     policies = PolicyBook(PolitenessSettings.model_validate(politeness), DownloaderParameters(), {})
-    return Budgets(policies, saved, clock, random.Random(1), lambda: 5_000_000.0 + clock())
+    return Budgets(policies, saved, clock, random.Random(1), lambda: Instant(5_000_000.0 + clock()))
 
 
 def ask(given: Budgets, server: str, *outcomes: Outcome, wanted: int = 5, holder: str = "task") -> Lease:
@@ -172,6 +172,16 @@ def test_what_was_learned_is_in_the_snapshot_and_goes_on_from_it(clock: Clock) -
     assert ask(fresh, "a.org").permits > 0
 
 
+def test_a_clock_that_was_set_since_ends_no_wait(clock: Clock) -> None:
+    given = budgets(clock)
+    ask(given, "a.org", Outcome(ErrorKind.HTTP_429, 429, retry_after_s=600.0))
+    saved_at = Instant(4_000_000.0, "boot", 900.0)
+    saved = {name: {**state, **saved_at.in_state()} for name, state in given.snapshots().items()}
+    policies = PolicyBook(PolitenessSettings(), DownloaderParameters(), {})
+    again = Budgets(policies, saved, clock, random.Random(1), lambda: Instant(5_000_000.0, "boot", 1000.0))
+    assert ask(again, "a.org").request_again_in_s == pytest.approx(500.0)
+
+
 def test_a_snapshot_from_the_future_is_of_now(clock: Clock) -> None:
     given = budgets(clock)
     ask(given, "a.org", Outcome(ErrorKind.HTTP_429, 429, retry_after_s=600.0))
@@ -249,7 +259,7 @@ def test_every_server_learns_whether_the_run_is_idle_and_the_network_works(
 
 def test_what_servers_asked_the_probe_for_is_kept(clock: Clock) -> None:
     given = budgets(clock, rules=[{"server": "*.grouped.example", "group": "grouped"}])
-    now_unix_s = given._wall_clock()
+    now_unix_s = given._now().unix_s
     given.heed_probes(
         {
             "waits.example": ProfiledWait(None, now_unix_s + 120.0),

@@ -10,8 +10,8 @@ import pytest
 from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings
 from ray_downloader.politeness.messages import LeaseRequest, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
+from ray_downloader.run_folder.instants import SAVED_AT
 from ray_downloader.run_folder.orders import ServerOrder
-from ray_downloader.run_folder.server_states import SAVED_AT
 from ray_downloader.worker.budgets import Budgets
 from tests.unit.worker.worker_run import Run
 
