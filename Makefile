@@ -10,7 +10,7 @@ export RAY_USAGE_STATS_ENABLED = 0
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-thorough test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants soak slurm-soak clean
+.PHONY: help demo test test-fast test-thorough test-browser test-readers coverage docs lint check bench bench-politeness bench-speed mutants fuzz soak slurm-soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ bench-politeness: $(BIN)/.benchmarks ## our rate law and those of others, agains
 
 bench-speed: $(BIN)/.benchmarks ## images/s compared with peers and with the floor; needs nginx (15 minutes)
 	$(BIN)/python -m benchmarks speed
+
+fuzz: $(BIN)/.developer ## odd bytes for all that parses what strangers send: MINUTES (1) on each parser, side by side
+	FUZZ_SECONDS=$$((60 * $(or $(MINUTES),1))) $(BIN)/python -m pytest -q -rP -n 9 tests/unit/fuzz
 
 mutants: $(BIN)/.developer ## do the unit tests notice when the code is wrong? SEED=2 SAMPLE=15 draws others (15 minutes)
 	$(BIN)/python -m benchmarks.mutants --seed $(or $(SEED),1) --sample $(or $(SAMPLE),8)
