@@ -334,7 +334,7 @@ MEASURED = [
     ),
     (progress, {"SILENT_S": 10.0}),
     (journal, {"FLUSH_BYTES": 2_097_152, "FLUSH_ROWS": 32}),
-    (parquet, {"MAX_GROUP_BYTES": 33_554_432}),
+    (parquet, {"MAX_GROUP_BYTES": 33_554_432, "SMALL_BATCH_BYTES": 65_536, "JOINED_BATCHES": 64}),
     (requests, {"THREADS": 32, "POOLS": 256}),
     (planner, {"CORE_RPS": 450.0, "MAX_BATCHES": 256, "LOOK_AHEAD": 1000, "LEAST_SLICE_S": 15.0, "SOON_S": 5.0}),
     (
