@@ -52,6 +52,7 @@ from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.output.citation import cite
 from ray_downloader.output.croissant import write_croissant
 from ray_downloader.output.data_card import begin_data_card, write_data_card
+from ray_downloader.output.time_left import may_read_all
 from ray_downloader.output.verify import verify
 from ray_downloader.partition import DocumentReader, load_partition_summary, partition
 from ray_downloader.partition.batches import load_batches
@@ -437,12 +438,16 @@ def _download(settings: Settings, layout: RunLayout, shown: _Shown, results: Res
     summary = summarise(listed, status, figures, before)
     if settings.base and (plan := load_base_plan(layout)) is not None:
         summary["base"] = base_figures(replace(plan, runs=plan.places), status.reused, layout.vanished_file.name)
-    if citation := cite(layout, settings.path_to_input, (load_summary(layout) or {}).get("citation")):
-        summary["citation"] = citation
+    describes_all = may_read_all(layout, is_stopped=result.is_stopped)
+    citation = (load_summary(layout) or {}).get("citation")
+    if describes_all and (citation := cite(layout, settings.path_to_input, citation)):
         _say_how_to_cite(citation)
+    if citation:
+        summary["citation"] = citation
     save_summary(layout, summary)
     write_data_card(layout, settings, summary)
-    write_croissant(settings, layout, summary)
+    if describes_all:
+        write_croissant(settings, layout, summary)
     shown.report.keep(figures_of(summary))
     show_summary(summary, shown.console, shown.again)
     _say_why(result, settings)

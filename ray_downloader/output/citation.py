@@ -51,7 +51,8 @@ def write_citation(layout: RunLayout) -> int:
     for path in sorted(layout.images.glob(f"*/*/{SUCCESSES}")):
         with pq.ParquetFile(path) as file:
             if _KEY in file.schema_arrow.names:
-                counts.update(file.read([_KEY]).column(_KEY).to_pylist())
+                keys = file.read([_KEY]).column(_KEY).value_counts().to_pylist()
+                counts.update({one["values"]: one["counts"] for one in keys})
     for nothing in (None, ""):
         counts.pop(nothing, None)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))

@@ -11,9 +11,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ray_downloader.errors import UserError
+from ray_downloader.output.time_left import may_read_all
 from ray_downloader.report.gather import gather
 from ray_downloader.report.multiqc import error_bars, general_statistics, server_table
 from ray_downloader.report.page import page
@@ -24,8 +23,6 @@ from ray_downloader.run_folder.work_folder import shown_place
 from ray_downloader.signals import ignoring_signals
 
 REPORT = "report.html"
-#: 0.2 ms each; Slurm announces the end of a job 90 s before it.
-MOST_BATCHES_OF_A_STOPPED_RUN = 50_000
 #: What DuckDB makes of the exception that a signal's handler raises while a query runs.
 _INTERRUPTED = "Query interrupted"
 
@@ -71,7 +68,7 @@ def report_at_the_end(layout: RunLayout, *, is_stopped: bool) -> None:
     command = f"python -m ray_downloader.report {shlex.quote(shown_place(layout.root))}"
     started_s = time.monotonic()
     try:
-        if is_stopped and _batches(layout) > MOST_BATCHES_OF_A_STOPPED_RUN:
+        if not may_read_all(layout, is_stopped=is_stopped):
             _log.info("%s writes the report", command)
             return
         with ignoring_signals() if is_stopped else nullcontext():  # a Slurm job repeats the signal that stopped it
@@ -87,10 +84,6 @@ def report_at_the_end(layout: RunLayout, *, is_stopped: bool) -> None:
     else:
         place = f"{shown_place(layout.root)}/{path.name}"
         _log.info("report: %s (%.1f s)", place, time.monotonic() - started_s)
-
-
-def _batches(layout: RunLayout) -> int:
-    return int(pq.read_metadata(layout.batches_table).num_rows) if layout.batches_table.is_file() else 0
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from ray_downloader.config.settings import Settings
 from ray_downloader.errors import ExitCode, UserError
 from ray_downloader.fetch.base import FetchRequest
 from ray_downloader.fetch.fake import FakeClock, FakeFetcher, Reply
+from ray_downloader.output import time_left
 from ray_downloader.partition.batches import load_batches
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.run_folder.atomic import write_text
@@ -241,3 +242,21 @@ def test_a_run_that_is_half_done_survives_the_damage_of_any_file(
 def stored(out: Path, table: str, column: str = "uuid") -> list[Any]:
     files = sorted(out.glob(f"images/*/*/{table}.parquet"))
     return [value for file in files for value in pq.read_table(file, columns=[column])[column].to_pylist()]
+
+
+@pytest.mark.parametrize(("most", "is_described"), [(0, False), (1000, True)], ids=["long", "short"])
+def test_a_very_long_run_that_is_stopped_is_not_read_once_more_before_its_time_is_over(
+    killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, is_described: bool
+) -> None:
+    """What 20,000 batches say of licences and datasets takes minutes to count, and Slurm leaves a job 90 s."""
+    folder = tmp_path / "run"
+    shutil.copytree(killed, folder)
+    descriptions = [folder / "out" / name for name in ("images/croissant.json", "report.html")]
+    for path in descriptions:
+        path.unlink(missing_ok=True)
+    monkeypatch.setattr(stage, "download", lambda *_: DownloadResult(is_stopped=True))
+    monkeypatch.setattr(time_left, "MOST_BATCHES_OF_A_STOPPED_RUN", most)
+    assert pipeline.run(settings_of(folder)) is ExitCode.STOPPED
+    assert (folder / "out" / "summary.json").exists()
+    described = [path.exists() for path in descriptions]
+    assert described == [is_described] * 2

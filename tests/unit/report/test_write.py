@@ -17,6 +17,7 @@ import duckdb
 import pytest
 
 from ray_downloader.errors import ExitCode
+from ray_downloader.output import time_left
 from ray_downloader.report import write
 from ray_downloader.report.__main__ import main
 from ray_downloader.report.gather import gather
@@ -200,7 +201,7 @@ def test_a_very_long_run_that_was_stopped_leaves_it_to_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stopped: bool
 ) -> None:
     layout = partitioned_run(tmp_path, ["http://a.example/1.jpg"])[1]
-    monkeypatch.setattr(write, "MOST_BATCHES_OF_A_STOPPED_RUN", 0)
+    monkeypatch.setattr(time_left, "MOST_BATCHES_OF_A_STOPPED_RUN", 0)
     report_at_the_end(layout, is_stopped=is_stopped)
     assert (layout.root / "report.html").exists() is not is_stopped
 
