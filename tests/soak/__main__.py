@@ -1,6 +1,7 @@
 """Runs the program against misbehaving servers under random faults, then proves each row, and keeps a record.
 
 python -m tests.soak --minutes 30 --seed 1 --record benchmarks/soak
+python -m tests.soak --minutes 0 --rows 960 --record /tmp/undisturbed    # no faults: what grows by itself
 """
 
 from __future__ import annotations
@@ -160,10 +161,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--rows", type=int, help="rows of each server; by default they last about as long as the faults"
+    )
     parser.add_argument("--record", type=Path, help="folder in which the record is kept")
     given = parser.parse_args()
     seconds = given.minutes * 60
-    listed = list(rows(max(10, round(RATE_RPS * seconds * 0.4))))
+    listed = list(rows(given.rows or max(10, round(RATE_RPS * seconds * 0.4))))
     options = OriginOptions(limits={"s19.example": HostLimit(2.0, 2, 429, 5.0)})
     with tempfile.TemporaryDirectory() as name, running_origin(options) as origin:
         folder = Path(name)
