@@ -6,7 +6,9 @@ Only a row's own faults use up its attempts.
    If that failure was an isolated one, with others served before the row's next try, it was the row's after all: the
    row is odd, and the attempt is charged then. Where many rows are refused, one is refused several times by chance, so
    it takes as many refusals in a row as chance does not bring. Nor is a row odd that followed other requests more
-   closely than those that were served did (`spacing.py`): whatever is requested so soon may be refused.
+   closely than those that were served did (`spacing.py`): whatever is requested so soon may be refused. Of a group,
+   only others of its host count, which may have a limit of its own. An odd row owes nothing for a refusal if another
+   row was then refused for the first time, or if it states a much shorter wait than before: the end of a window.
 2. Other failures (500, a time-out, a torn body, a reset of the only connection, and those of others before it with
    nothing answered in between) are the row's, until
    `SERVERS_FAULT_ROWS` distinct rows have failed with nothing served in between, or one of them could not even
@@ -29,7 +31,7 @@ from enum import Enum
 from ray_downloader.errors import ErrorKind
 from ray_downloader.politeness.server.evidence import is_throttled
 from ray_downloader.worker.request_policy import Failure
-from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
+from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row, RowState
 from ray_downloader.worker.spacing import Spacing
 
 #: Distinct rows that must fail in a row to blame the server: as many as slow its budget down.
@@ -46,6 +48,8 @@ LOST_BY_CHANCE = 1e-4
 ASSUMED_ROWS, ASSUMED_REFUSED = 6.0, 0.5
 #: ... and in any case after so many refusals.
 MOST_REFUSALS = 8
+#: A stated wait of at most this share of the row's last one is what is left of something.
+SHORTENED = 0.5
 #: Counts of answers are halved beyond this, so that what a server did long ago is forgotten.
 REMEMBERED = 200
 #: Failures that its budget counts as a server's trouble, too, where many rows in a row fail so. An answer that came,
@@ -81,6 +85,13 @@ def is_own_fault(row: Row, failure: Failure | None) -> bool:
     return row.is_odd and not row.is_probe and not is_new
 
 
+def _shortens_wait(row: Row, failure: Failure) -> bool:
+    """Whether a refused row is to wait less than before: until a window ends, as a URL's own wait stays the same."""
+    before_s = (row.failure.retry_after_s if row.failure else None) or 0.0
+    wait_s = failure.retry_after_s or 0.0
+    return 0 < wait_s <= SHORTENED * before_s and row.refusals < MOST_REFUSALS
+
+
 def _sort_of(failure: Failure) -> str:
     """A row that is refused, broken or cannot be reached for itself may be one of the others with its server."""
     if is_throttled(failure.kind, failure.http_status, failure.retry_after_s):
@@ -88,9 +99,19 @@ def _sort_of(failure: Failure) -> str:
     return "unreached" if failure.kind in _UNREACHED else "failed"
 
 
+def _is_about_host(row: Row) -> bool:
+    """Whether only what its own host serves shows something about the row's failure.
+
+    One host of a group may be unreachable, or have a limit of its own. A refusal is compared with all of them in the
+    end, or the rows of a host that refuses everything would be requested for as long as the others serve.
+    """
+    is_unreached = row.failure is not None and row.failure.kind in _UNREACHED
+    return is_unreached or 0 < row.refusals < MOST_REFUSALS
+
+
 def _is_comparable(row: Row, host: str) -> bool:
-    """Whether what a host serves shows something about the row's failure: of another host it may be unreachable."""
-    return row.failure is None or row.failure.kind not in _UNREACHED or row.host == host
+    """Whether what a host serves shows something about the row's failure."""
+    return row.host == host or not _is_about_host(row)
 
 
 class FaultJudge:
@@ -98,7 +119,8 @@ class FaultJudge:
 
     __slots__ = (
         "_breaks_any",
-        "_reached_sent_s",
+        "_host_served_sent_s",
+        "_odd_refused",
         "_refused",
         "_served",
         "_served_sent_s",
@@ -111,10 +133,12 @@ class FaultJudge:
         #: When the newest of the served requests was sent.
         self._served_sent_s = float("-inf")
         #: ... and of those of each host of a group.
-        self._reached_sent_s: dict[str, float] = {}
+        self._host_served_sent_s: dict[str, float] = {}
         #: Whether a file has arrived, or a redirect to one; an answer that there is none does not count.
         self.has_delivered = False
         self._streak: dict[int, _Suspect] = {}
+        #: Odd rows that were refused since their host last served anything.
+        self._odd_refused: set[Row] = set()
         #: Whether a connection was reset that was the only one, and nothing was answered since.
         self._breaks_any = False
         self.spacing = Spacing()
@@ -128,9 +152,7 @@ class FaultJudge:
 
     def _comparable_sent_s(self, row: Row) -> float:
         """When the newest request was sent that was served, and that could have failed as the row did."""
-        if row.failure is None or row.failure.kind not in _UNREACHED:
-            return self._served_sent_s
-        return self._reached_sent_s.get(row.host, float("-inf"))
+        return self._host_served_sent_s.get(row.host, float("-inf")) if _is_about_host(row) else self._served_sent_s
 
     def has_served_since(self, since_s: float) -> bool:
         """Whether a request that was sent after that was served."""
@@ -198,6 +220,7 @@ class FaultJudge:
         """
         self._breaks_any = False
         self._note_sent(sent_s, host)
+        self._odd_refused = {row for row in self._odd_refused if not self.would_be_odd(row)}
         self.spacing.served(sent_s)
         self._count(served=is_new)
         are_many = len(self._streak) > 1
@@ -210,7 +233,7 @@ class FaultJudge:
 
     def _note_sent(self, sent_s: float, host: str) -> None:
         self._served_sent_s = max(self._served_sent_s, sent_s)
-        self._reached_sent_s[host] = max(self._reached_sent_s.get(host, sent_s), sent_s)
+        self._host_served_sent_s[host] = max(self._host_served_sent_s.get(host, sent_s), sent_s)
 
     def notice_control(self, rows: Iterable[Row], sent_s: float, host: str) -> None:
         """A URL that was served before was served again, while only failed rows were left.
@@ -283,11 +306,15 @@ class FaultJudge:
         if is_own_fault(row, failure):
             row.failed_at_s = now_s
             row.refusals += is_refusal
-            return Fault.ROW
+            if is_refusal:
+                self._odd_refused.add(row)
+            return Fault.SERVER if _shortens_wait(row, failure) else Fault.ROW
         if not row.is_probe:
             row.is_odd, row.odd_sort = False, ""
         row.refusals = row.refusals + 1 if is_refusal else 0
         self._count(refused=row.refusals == 1)
+        if row.refusals == 1:
+            self._forgive_odd(row.host)
         if row.is_probe:
             return Fault.SERVER
         self._note_break(failure, others)
@@ -304,6 +331,15 @@ class FaultJudge:
             return Fault.SERVER
         suspect.has_spent = True
         return Fault.ROW
+
+    def _forgive_odd(self, host: str) -> None:
+        """A row was refused for the first time, right after odd ones: the server would have refused any."""
+        forgiven = {row for row in self._odd_refused if row.host == host and row.refusals < MOST_REFUSALS}
+        self._odd_refused -= forgiven
+        for row in forgiven:
+            if row.is_odd and row.state is RowState.DEFERRED:
+                row.attempt, row.owes_attempt = max(1, row.attempt - 1), True
+                row.is_odd, row.odd_sort, row.is_retry = False, "", False
 
     def _note_break(self, failure: Failure, others: int) -> None:
         """Process a reset of the only connection: those of the others before it were not because of their number."""

@@ -531,7 +531,7 @@ class Worker:
 
     def _notice_served(self, queue: ServerQueue, row: Row, sent_s: float) -> None:
         queue.judge.notice_served(sent_s, row.host, is_new=not row.refusals)
-        for refused, failure in queue.release_refused(sent_s):
+        for refused, failure in queue.release_refused(sent_s, row.host):
             self._fail(refused, failure)
 
     def _count_reach(self, route: Route | None, result: FetchResult) -> None:
@@ -576,7 +576,7 @@ class Worker:
         queue.finished(_of_host(outcome, control.route, queue), now_s)
         if failure is None:
             queue.control_served(now_s - result.total_s, control.route.server)
-            for refused, own in queue.release_refused(now_s - result.total_s):
+            for refused, own in queue.release_refused(now_s - result.total_s, control.route.server):
                 self._fail(refused, own)
         elif self._policy.may_pass(failure):
             queue.control_failed()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import count, islice
@@ -340,18 +340,26 @@ class ServerQueue:
         self._held.append((row, failure, now_s))
         self.wake_at_s = 0.0
 
-    def release_refused(self, sent_s: float) -> list[tuple[Row, Failure]]:
+    def release_refused(self, sent_s: float, host: str) -> list[tuple[Row, Failure]]:
         """Held rows that were refused before a request was sent that was served: the refusals were about them.
 
-        1. If that is long ago, a ban may have ended in between, and they are retried.
-        2. So are those that were refused one after the other, once: a limit may have been the reason.
+        1. Another host of a group shows nothing about one that has served before: that one alone may have banned us.
+        2. If that is long ago, a ban may have ended in between, and they are retried.
+        3. So are those that were refused one after the other, once: a limit may have been the reason.
         """
-        before = [held for held in self._held if held[2] < sent_s]
-        self._held = [held for held in self._held if held[2] >= sent_s]
+
+        def is_compared(row: Row, refused_at_s: float) -> bool:
+            return refused_at_s < sent_s and (row.host == host or self._control_of(row) is None)
+
+        before = [held for held in self._held if is_compared(held[0], held[2])]
+        self._held = [held for held in self._held if not is_compared(held[0], held[2])]
+        hosts = Counter(row.host for row, _, _ in before)
         own = []
         for row, failure, at_s in before:
             is_late = sent_s - at_s > BAN_S
-            if not is_late and (row.is_odd or not self.is_troubled):
+            # That the others of a group were served in between hides from its budget that one of its hosts bans us.
+            is_run = row.host != self.budget and hosts[row.host] >= FORBIDDEN_RUN
+            if not is_late and (row.is_odd or not (self.is_troubled or is_run)):
                 own.append((row, failure))
                 continue
             row.failure, row.is_retry = failure, is_late
@@ -373,17 +381,26 @@ class ServerQueue:
 
         1. The server refuses everything: they wait for it, at no cost.
         2. Others will show it.
-        3. No others are left, so a URL that was served before is requested again; if there is none, or that has shown
-           nothing, they are retried: as its probes if the server is in trouble, else after a while.
-        4. There is only this one URL.
+        3. Others of a group have shown nothing about its host for so long that a ban may be over: a URL of the host
+           that was served before is requested again.
+        4. No others are left, so such a URL is requested; if there is none, or that has shown nothing, they are
+           retried: as its probes if the server is in trouble, else after a while.
+        5. There is only this one URL.
         """
         if not self._held or self._awaits_judgement:
             return []
         if self.is_403_ban:
             self._wait_for_server(now_s)
+        elif self._has_untried and self._waits_for_host(now_s):
+            self._compares(now_s)
         elif not (self._has_untried or self.in_flight or self._compares(now_s)):
             return self._settle_last(now_s)
         return []
+
+    def _waits_for_host(self, now_s: float) -> bool:
+        """Whether the row that was refused first has waited for others of its host of a group in vain."""
+        row, _, refused_at_s = self._held[0]
+        return row.host != self.budget and not self.is_troubled and now_s - refused_at_s > BAN_S
 
     def _compares(self, now_s: float) -> bool:
         """Queue a request for a URL that was served before, unless that was done; False if it tells nothing more."""

@@ -6,6 +6,7 @@ Everything that must hold of any world is checked of these, too; the numbers are
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -722,6 +723,15 @@ def test_hosts_of_a_group_are_given_up_one_by_one() -> None:
     gone += (Server("h1.example", troubles=(Trouble(0.0, FOREVER, ErrorKind.CONNECT),)),)
     run = held(a_group(*gone, Server("h2.example"), faults=(ActorRestarted(20.0), WorkerKilled(30.0))))
     assert kinds_of_group(run) == ({"dns": 30}, {"server_dead": 60, "": 60})
+
+
+@pytest.mark.parametrize("count", [15, 30])
+def test_a_host_of_a_group_that_forbids_everything_for_seconds_loses_nothing(count: int) -> None:
+    """Its rows ended as `http_4xx`, as the other host was served."""
+    banning = Server("h0.example", troubles=(Trouble(5.0, 8.0, 403),))
+    group = a_group(banning, Server("h1.example"))
+    run = held(replace(group, rows=(*rows(count), *rows(2 * count, server=1)), rate_rps=3.0))
+    assert kinds(run) == {"image": 3 * count}
 
 
 @pytest.mark.parametrize("action", ["ban", "pause"])

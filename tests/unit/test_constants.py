@@ -194,6 +194,7 @@ DOCUMENTED = [
             "ASSUMED_ROWS": 6.0,
             "ASSUMED_REFUSED": 0.5,
             "MOST_REFUSALS": 8,
+            "SHORTENED": 0.5,
             "REMEMBERED": 200,
         },
     ),

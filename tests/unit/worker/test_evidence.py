@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ray_downloader.errors import ErrorKind
@@ -15,7 +17,7 @@ from ray_downloader.worker.evidence import (
     is_own_fault,
 )
 from ray_downloader.worker.request_policy import Failure
-from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row
+from ray_downloader.worker.row import OTHERS_SERVED_SINCE, Row, RowState
 from tests.support.rows import HOST, rows_of
 
 THROTTLED = Failure(ErrorKind.HTTP_429, "", 429)
@@ -71,9 +73,73 @@ def test_the_more_rows_are_refused_the_more_refusals_make_a_row_odd(others_refus
     while not odd.is_odd:
         judge.judge(odd, THROTTLED, 30.0 + needed)
         needed += 1
-        judge._served_sent_s = 30.5 + needed
+        judge._note_sent(30.5 + needed, HOST)
         judge.review(odd)
     assert needed == refusals
+
+
+def test_a_refusal_is_compared_with_what_its_own_host_of_a_group_serves() -> None:
+    """Rows that a quota of one host refused were lost, as the others of its group were served."""
+    judge, (refused, *_) = FaultJudge(), rows_of(1)
+    fail(judge, refused, THROTTLED)
+    judge.notice_served(1.0, "other.example")
+    judge.review(refused)
+    assert (refused.is_odd, refused.attempt) == (False, 1)
+    judge.notice_served(2.0, HOST)
+    judge.review(refused)
+    assert (refused.is_odd, refused.attempt) == (True, 2)
+
+
+def test_a_row_that_is_refused_very_often_is_compared_with_all_hosts_of_a_group() -> None:
+    """Or those of a host that refuses everything would be requested as long as others are left."""
+    judge, (refused, *_) = FaultJudge(), rows_of(1)
+    for _ in range(MOST_REFUSALS):
+        fail(judge, refused, THROTTLED)
+    judge.notice_served(1.0, "other.example")
+    judge.review(refused)
+    assert refused.is_odd
+
+
+def odd_row(judge: FaultJudge, failure: Failure) -> Row:
+    """A row that was refused, others being served after that, and then refused for itself."""
+    odd = rows_of(1)[0]
+    odd.move(RowState.IN_FLIGHT)
+    fail(judge, odd, failure)
+    for _ in range(50):
+        judge.notice_served(1.0, HOST)
+    judge.review(odd)
+    assert (odd.is_odd, odd.attempt) == (True, 2)
+    return odd
+
+
+def test_an_odd_row_that_is_refused_together_with_a_new_one_owes_nothing_for_that() -> None:
+    judge, (_, other, late) = FaultJudge(), rows_of(3)
+    odd = odd_row(judge, THROTTLED)
+    assert judge.judge(odd, THROTTLED, 2.0) is Fault.ROW
+    odd.attempt += 1
+    odd.defer(THROTTLED, 3.0)
+    judge.judge(other, THROTTLED, 2.5)
+    assert (odd.is_odd, odd.attempt, odd.owes_attempt) == (False, 2, True)
+    judge.notice_served(4.0, HOST)
+    judge.review(odd)
+    assert (odd.is_odd, odd.attempt) == (True, 3)
+    odd.move(RowState.IN_FLIGHT)
+    judge.judge(odd, THROTTLED, 5.0)
+    odd.defer(THROTTLED, 6.0)
+    judge.notice_served(6.0, HOST)
+    judge.judge(late, THROTTLED, 7.0)
+    assert (odd.is_odd, odd.attempt) == (True, 3), "another was served in between"
+
+
+@pytest.mark.parametrize(("then_s", "fault"), [(1.0, Fault.SERVER), (50.0, Fault.ROW), (None, Fault.ROW)])
+def test_an_odd_row_that_is_told_a_much_shorter_wait_has_met_the_end_of_a_window(
+    then_s: float | None, fault: Fault
+) -> None:
+    judge = FaultJudge()
+    told = replace(THROTTLED, retry_after_s=58.0)
+    odd = odd_row(judge, told)
+    odd.defer(told, 60.0)
+    assert judge.judge(odd, replace(THROTTLED, retry_after_s=then_s), 60.0) is fault
 
 
 def test_rows_that_get_their_attempts_back_do_not_count_as_retries() -> None:

@@ -191,10 +191,49 @@ def test_a_held_row_is_released_by_a_request_that_went_out_after_it_and_was_serv
     held = rows_of(2)
     queue.hold(held[0], FORBIDDEN, 10.0)
     queue.hold(held[1], FORBIDDEN, 12.0)
-    assert queue.release_refused(10.0) == []
-    assert queue.release_refused(11.0) == [(held[0], FORBIDDEN)]
-    assert queue.release_refused(11.0) == []
+    assert queue.release_refused(10.0, "a.example") == []
+    assert queue.release_refused(11.0, "a.example") == [(held[0], FORBIDDEN)]
+    assert queue.release_refused(11.0, "a.example") == []
     assert len(queue) == 2
+
+
+def hold_one_of_a_group(served: str) -> tuple[ServerQueue, Row]:
+    """A group of which one host has served before, with other rows left and one of a.example that a 403 refused."""
+    queue = ServerQueue("group", "task", 900.0, 3)
+    for row in rows_of(3):
+        queue.add(row)
+    queue._pacer.requested(0.0)
+    queue.granted(replace(FREE, server="group"), 0.0)
+    url = RequestUrl.parse(f"http://{served}/0.jpg")
+    queue.notice_file(Route(url, "group"), is_listed=True)
+    held = a_row()
+    held.route = Route(RequestUrl.parse("http://a.example/1.jpg"), "group")
+    queue.hold(held, FORBIDDEN, 0.0)
+    return queue, held
+
+
+def test_another_host_of_a_group_shows_nothing_about_one_that_has_served_before() -> None:
+    """Rows that one host refused for seconds were lost."""
+    queue, held = hold_one_of_a_group("a.example")
+    assert queue.release_refused(1.0, "b.example") == []
+    assert queue.settle_held(1.0 + BAN_S) == []
+    assert isinstance(queue.take_due(1.0 + BAN_S), ControlRequest), "its own host is asked once a ban may be over"
+    assert queue.release_refused(1.0, "a.example") == [(held, FORBIDDEN)]
+
+
+def test_any_host_of_a_group_shows_that_one_that_never_served_forbids_its_files() -> None:
+    queue, held = hold_one_of_a_group("b.example")
+    assert queue.release_refused(1.0, "b.example") == [(held, FORBIDDEN)]
+
+
+def test_rows_that_one_host_of_a_group_refused_one_after_the_other_are_requested_once_more() -> None:
+    queue, _ = hold_one_of_a_group("a.example")
+    for number in range(2, FORBIDDEN_RUN + 1):
+        row = a_row(number=number)
+        row.route = Route(RequestUrl.parse(f"http://a.example/{number}.jpg"), "group")
+        queue.hold(row, FORBIDDEN, 0.5)
+    assert queue.release_refused(1.0, "a.example") == []
+    assert len(queue._deferred_rows) == FORBIDDEN_RUN
 
 
 def test_held_rows_wait_as_long_as_others_can_tell() -> None:
@@ -236,7 +275,7 @@ def test_the_last_rows_are_compared_with_a_url_that_was_served() -> None:
     control = queue.take_due(1e6)
     assert isinstance(control, ControlRequest)
     assert control.route is served.route
-    assert queue.release_refused(2.0) == [(held, FORBIDDEN), (other, FORBIDDEN)]
+    assert queue.release_refused(2.0, "a.example") == [(held, FORBIDDEN), (other, FORBIDDEN)]
 
 
 def test_in_a_ban_held_rows_are_tried_again_and_have_spent_nothing() -> None:
@@ -278,7 +317,7 @@ def test_a_403_that_came_with_others_is_believed_the_second_time(
     (held,) = rows_of(1)
     held.is_odd = is_odd
     queue.hold(held, FORBIDDEN, 0.0)
-    assert bool(queue.release_refused(after_s)) is is_own
+    assert bool(queue.release_refused(after_s, "a.example")) is is_own
     assert (held.attempt, held.is_retry) == ((2, True) if after_s > BAN_S else (1, False))
 
 
@@ -635,7 +674,7 @@ def test_a_403_of_long_before_is_not_about_its_file_because_others_are_served_no
     soon, long_ago = rows_of(2)
     queue.hold(long_ago, FORBIDDEN, 0.0)
     queue.hold(soon, FORBIDDEN, 40.0)
-    assert queue.release_refused(45.0) == [(soon, FORBIDDEN)]
+    assert queue.release_refused(45.0, "a.example") == [(soon, FORBIDDEN)]
     assert (len(queue), long_ago.attempt) == (1, 2)
     assert queue.take_due(45.0) is long_ago
 
