@@ -17,7 +17,7 @@ import ray_downloader
 from ray_downloader.cluster import crashes, head_watch
 from ray_downloader.errors import ErrorKind
 from ray_downloader.fetch import answer, body, cookies, curl, curl_errors, names, receiver, requests, signature
-from ray_downloader.output import citation, croissant, data_card, frames, journal, parquet
+from ray_downloader.output import citation, croissant, data_card, frames, journal, parquet, time_left
 from ray_downloader.partition import (
     batch_plan,
     database,
@@ -336,6 +336,7 @@ MEASURED = [
     (progress, {"SILENT_S": 10.0}),
     (journal, {"FLUSH_BYTES": 2_097_152, "FLUSH_ROWS": 32}),
     (parquet, {"MAX_GROUP_BYTES": 33_554_432, "SMALL_BATCH_BYTES": 65_536, "JOINED_BATCHES": 64}),
+    (time_left, {"MOST_BATCHES_OF_A_STOPPED_RUN": 5_000}),
     (requests, {"THREADS": 32, "POOLS": 256}),
     (planner, {"CORE_RPS": 450.0, "MAX_BATCHES": 256, "LOOK_AHEAD": 1000, "LEAST_SLICE_S": 15.0, "SOON_S": 5.0}),
     (
