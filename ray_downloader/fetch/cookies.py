@@ -71,7 +71,7 @@ class RedirectCookies:
         """The value of `Cookie` for a request, or None if there is nothing to send; longer paths come first."""
         if not self._cookies:
             return None
-        path = urlsplit(url.text).path or "/"
+        path = urlsplit(url.text).path
         fitting = [cookie for cookie in self._cookies.values() if cookie.is_for(url, path)]
         fitting.sort(key=lambda cookie: -len(cookie.path))
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in fitting) or None

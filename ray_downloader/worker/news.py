@@ -38,7 +38,7 @@ class StateNews:
 
     number: int
     states: dict[str, dict[str, Any]]
-    is_more: bool = False
+    is_more: bool
 
 
 class UnconfirmedProgress:

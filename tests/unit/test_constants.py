@@ -219,7 +219,7 @@ DOCUMENTED = [
     (identity, {"VERSION": 1}),
     (atomic, {"PRIVATE": 0o600}),
     (server_states, {"FEW_STATES": 500}),
-    (budgets, {"MOST_SNAPSHOTS": 5_000}),
+    (budgets, {"MOST_SNAPSHOTS": 5_000, "_NUMBERS": 4_294_967_296}),
     (kept_states, {"UNPACKED": 10_000, "REST_S": 30.0, "PACKED_AT_ONCE": 4}),
 ]
 MEASURED = [

@@ -98,7 +98,7 @@ def test_an_actor_that_does_not_answer_keeps_its_last_state(tmp_path: Path) -> N
     run = Watched(
         tmp_path, {"big.org": {SAVED_AT: 1.0, "rate_rps": 9.0}, "small.org": {SAVED_AT: 1.0, "rate_rps": 2.0}}
     )
-    run.calls.news["shared 0"] = [StateNews(1, {"small.org": {"rate_rps": 3.0}})]
+    run.calls.news["shared 0"] = [StateNews(1, {"small.org": {"rate_rps": 3.0}}, is_more=False)]
     run.actors.save()
     saved = load_server_states(run.layout)
     assert saved["big.org"] == {SAVED_AT: 1.0, "rate_rps": 9.0}
@@ -115,8 +115,11 @@ def test_progress_is_that_of_the_first_shared_actor_if_it_answers(tmp_path: Path
 def test_all_that_has_changed_is_saved_in_turns_and_confirmed_with_the_next_question(tmp_path: Path) -> None:
     run = Watched(tmp_path)
     run.calls.news = {
-        "dedicated": [StateNews(11, {"big.org": {"rate_rps": 1.0}})],
-        "shared 0": [StateNews(21, {"a.org": {"rate_rps": 2.0}}, is_more=True), StateNews(22, {"b.org": {}})],
+        "dedicated": [StateNews(11, {"big.org": {"rate_rps": 1.0}}, is_more=False)],
+        "shared 0": [
+            StateNews(21, {"a.org": {"rate_rps": 2.0}}, is_more=True),
+            StateNews(22, {"b.org": {}}, is_more=False),
+        ],
     }
     run.actors.save()
     assert run.calls.confirmed == [set(), {11, 21}]

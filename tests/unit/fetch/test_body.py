@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -24,6 +25,10 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        assert self.now_s < 2000.0, "it would never end"
 
 
 class Answer:
@@ -73,6 +78,18 @@ def test_a_body_is_its_pieces_as_they_came_not_decoded(clock: Clock) -> None:
 def test_a_body_without_a_declared_size_ends_where_it_ends(clock: Clock) -> None:
     assert read(clock, b"pixels") == (Body(b"pixels"), False)
     assert read(clock) == (Body(b""), False)
+
+
+def test_a_file_that_is_packed_is_kept_as_it_came(clock: Clock) -> None:
+    packed = gzip.compress(b"pixels")
+    assert read(clock, packed) == (Body(packed), False)
+
+
+@pytest.mark.parametrize(("may_continue", "waited_s"), [(True, 0.0), (False, 1.0)])
+def test_room_is_waited_for_until_the_time_is_over(clock: Clock, may_continue: bool, waited_s: float) -> None:
+    begun_s = clock.now_s
+    body._await_room(SimpleNamespace(may_continue=may_continue), Watch(begun_s + 1.0))  # type: ignore[arg-type]  # as above
+    assert clock.now_s - begun_s == pytest.approx(waited_s, abs=0.05)
 
 
 @pytest.mark.parametrize(("declared", "room", "is_read"), [(6, 6, True), (7, 6, False)])

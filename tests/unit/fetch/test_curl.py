@@ -200,6 +200,24 @@ def test_half_a_body_gives_its_place_back_when_all_ends(wire: Wire, tmp_path: Pa
     assert room.on_scratch_bytes == 0
 
 
+def test_sockets_are_waited_for_until_a_timer_or_an_inquiry_is_due(
+    make_fetcher: MakeFetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetcher = make_fetcher()
+    waits: list[float] = []
+    monkeypatch.setattr(fetcher, "_wait", lambda patience_s: waits.append(patience_s) or [])
+    monkeypatch.setattr(curl.time, "monotonic", lambda: 100.0)
+    fetcher._move(0.5)
+    for timer_at_s in (100.75, 100.25, 99.0):
+        fetcher._timer_at_s = timer_at_s
+        fetcher._move(0.5)
+    fetcher._timer_at_s = None
+    monkeypatch.setattr(fetcher, "_inquiry", [object()])
+    fetcher._move(0.5)
+    fetcher._move(0.005)
+    assert waits == [0.5, 0.5, 0.25, 0.0, 0.01, 0.005]
+
+
 def test_an_idle_poll_sleeps_to_the_fraction_of_a_millisecond(
     make_fetcher: MakeFetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -397,7 +397,9 @@ def test_a_socket_that_cannot_be_made_is_named_and_not_connected(
     monkeypatch.setattr(curl_transfer, "_LentSocket", exhausted)
     begin(transfer)
     address = (socket.AF_INET, socket.SOCK_STREAM, 6, ("93.184.216.34", 80))
+    assert not transfer.has_address
     assert transfer._open_socket(0, address) == pycurl.SOCKET_BAD
+    assert transfer.has_address, "its name is not to blame"
     result = result_of(transfer, 7)
     assert result.message == "93.184.216.34: Too many open files"
     assert result.lack is not None and "ulimit -n" in str(result.lack)

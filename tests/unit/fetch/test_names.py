@@ -17,6 +17,7 @@ from ray_downloader.fetch.names import (
     NameLookupError,
     failure_of,
     look_up,
+    resolve_tcp,
 )
 
 ADDRESS: Address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))
@@ -34,6 +35,7 @@ def failing(error: Exception) -> Callable[[str, int], Sequence[Address]]:
     [
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), DnsFailure.NO_SUCH_NAME),
         (socket.gaierror(-5, "No address associated with hostname"), DnsFailure.NO_SUCH_NAME),
+        (socket.gaierror(-9, "Address family for hostname not supported"), DnsFailure.NO_SUCH_NAME),
         (UnicodeError("label too long"), DnsFailure.NO_SUCH_NAME),
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), DnsFailure.NO_ANSWER),
         (socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure"), DnsFailure.NO_ANSWER),
@@ -50,6 +52,15 @@ def test_a_name_that_does_not_exist_is_told_from_a_resolver_that_does_not_answer
     assert raised.value.failure is failure
     said = (error.strerror if isinstance(error, OSError) else None) or str(error)
     assert str(raised.value) == f"a.example: {said}"
+
+
+def test_the_systems_resolver_is_asked_once_for_each_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(host: str, port: int, *, type: int) -> list[Address]:
+        assert (host, port, type) == ("a.example", 80, socket.SOCK_STREAM)
+        return [ADDRESS]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert resolve_tcp("a.example", 80) == look_up("a.example", 80, 1.0) == [ADDRESS]
 
 
 def test_a_look_up_returns_what_the_resolver_says() -> None:

@@ -28,3 +28,7 @@ from ray_downloader.fetch.public import first_public
 def test_a_public_server_is_told_from_ones_own(server: str, connect_to: dict[str, str] | None, is_public: bool) -> None:
     found = first_public([server], NetworkSettings(connect_to=connect_to, allow_private_addresses=True))
     assert found == (server if is_public else None)
+
+
+def test_a_server_that_may_not_be_asked_is_not_public() -> None:
+    assert first_public(["10.2.22.15", "[::1]", "93.184.216.34"], NetworkSettings()) == "93.184.216.34"

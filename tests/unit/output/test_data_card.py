@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -37,6 +38,10 @@ def test_the_header_names_the_files_with_images_and_every_column() -> None:
     assert list(kinds) == [*SUCCESS_SCHEMA.names, "species", "server_name"]
     assert (kinds["image"], kinds["license"], kinds["original_size"]) == ("image", "string", "uint32")
     assert kinds["fetched_at"] == "timestamp[ms, tz=UTC]"
+
+
+def test_a_version_is_sixteen_digits() -> None:
+    assert re.fullmatch(r"[0-9a-f]{16}", version_of([]))
 
 
 def test_columns_are_named_as_people_write_them() -> None:

@@ -279,14 +279,15 @@ def test_a_large_picture_is_not_copied_and_its_rows_are_written_one_by_one(
     assert [row["uuid"] for row in found] == [f"uuid-{n}" for n in range(4)]
 
 
+@pytest.mark.parametrize("numbers", [[0, 1], [0, 1, 2]])
 def test_rows_that_are_large_together_are_written_one_by_one_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numbers: list[int]
 ) -> None:
     monkeypatch.setattr(journal_module, "_LARGE_BYTES", 2**20)
     with Journal(tmp_path, "one") as written:
-        written.add_image(Rows(inputs(3), [0, 1, 2], [0, 1, 2]), replace(IMAGE, image=bytes(2**19)))
+        written.add_image(Rows(inputs(3), numbers, numbers), replace(IMAGE, image=bytes(2**19)))
         (path,) = tmp_path.glob(SUCCESS_JOURNALS)
-        assert [batch.column("row").to_pylist() for batch in read_journal(path)] == [[0], [1], [2]]
+        assert [batch.column("row").to_pylist() for batch in read_journal(path)] == [[number] for number in numbers]
 
 
 def test_a_closed_journal_holds_no_file_open(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ray_downloader.config.settings import OutputStructure
-from ray_downloader.errors import DamagedFileError, UserError
+from ray_downloader.errors import DamagedFileError, RunFolderError, UserError
 from ray_downloader.partition.batches import Batch, load_batches, load_server_names, read_batch
 from ray_downloader.run_folder.layout import RunLayout
 from ray_downloader.run_folder.schemas import URL_SCHEMA
 from tests.support.lists import partitioned
+from tests.support.out_of_reach import no_more_files
 
 
 def test_a_batch_is_read_back_with_its_rows(tmp_path: Path) -> None:
@@ -35,6 +36,15 @@ def test_a_batch_is_read_back_with_its_rows(tmp_path: Path) -> None:
 def test_a_folder_without_partition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run the partition stage first"):
         load_batches(RunLayout(tmp_path, OutputStructure()))
+
+
+def test_a_batch_out_of_reach_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").write_text("http://a.example/1.jpg\n")
+    layout = partitioned(tmp_path / "urls.txt", tmp_path / "out").layout
+    (batch,) = load_batches(layout)
+    with no_more_files(), pytest.raises(RunFolderError, match="too many files are open") as failure:
+        read_batch(layout, batch)
+    assert not isinstance(failure.value, DamagedFileError)
 
 
 def test_a_worker_that_reads_batches_does_not_load_duckdb() -> None:

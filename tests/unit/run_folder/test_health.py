@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import RunFolderError
+from ray_downloader.run_folder import health
 from ray_downloader.run_folder.health import damaged_url_tables, set_damaged_aside, set_files_aside
 from ray_downloader.run_folder.layout import RunLayout
+from tests.support.out_of_reach import no_more_files
 from tests.support.partitioned import partitioned_run
 
 
@@ -187,6 +190,34 @@ def test_a_link_to_a_disk_that_is_not_mounted_is_neither_damaged_nor_replaced(
     assert set_files_aside(layout) == []
 
 
+def test_a_link_whose_disk_does_not_answer_is_not_set_aside(
+    layout: RunLayout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    layout.images.symlink_to(tmp_path / "disk")
+    with monkeypatch.context() as patched, pytest.raises(RunFolderError, match="Stale file handle"):
+        patched.setattr(Path, "stat", stale)
+        patched.setattr(Path, "is_symlink", lambda path: path == layout.images)
+        set_files_aside(layout)
+    assert layout.images.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["checkpoint_file", "profiles_table"])
+def test_a_small_file_out_of_reach_is_not_set_aside(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path: Path = getattr(layout, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    checks = health._checks(layout)
+    monkeypatch.setattr(health, "_checks", lambda _: [check for check in checks if check[0] == path])
+    with no_more_files(), pytest.raises(RunFolderError, match="too many files are open"):
+        list(set_damaged_aside(layout))
+    assert path.read_text() == "{}"
+
+
 def changed(table: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
     return lambda path: pq.write_table(table(pq.read_table(path)), path)
 
@@ -268,16 +299,20 @@ def test_tables_of_urls_are_checked_at_their_ends(tmp_path: Path) -> None:
     assert list(damaged_url_tables(layout)) == [], "nothing was partitioned"
 
 
-def test_a_table_whose_parts_have_other_rows_than_the_whole_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "rows", "column"), [("rejected_table", 2, "identifier"), ("servers_table", 7, "server_name")]
+)
+def test_a_table_whose_parts_have_other_rows_than_the_whole_is_damaged(
+    tmp_path: Path, name: str, rows: int, column: str
+) -> None:
     """With one bit flipped in its end it was read as empty."""
     urls = [*(f"http://s{n % 7}.example/p/{n}.jpg" for n in range(70)), "ftp://x.example/y", "nope"]
     _, layout = partitioned_run(tmp_path, urls)
-    path, found = layout.rejected_table, 0
+    path, found = Path(getattr(layout, name)), 0
     content = path.read_bytes()
-    two_rows = bytes([2 << 1])  # as the end of a table has a number of rows
-    for place in (
-        place for place in range(len(content) - 2000, len(content)) if content[place : place + 1] == two_rows
-    ):
+    count = bytes([rows << 1])  # as the end of a table has a number of rows
+    end = range(max(0, len(content) - 2000), len(content))
+    for place in (place for place in end if content[place : place + 1] == count):
         for bit in range(8):
             path.write_bytes(content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :])
             try:
@@ -285,7 +320,7 @@ def test_a_table_whose_parts_have_other_rows_than_the_whole_is_damaged(tmp_path:
                 groups = [whole.row_group(number).num_rows for number in range(whole.num_row_groups)]
             except (pa.ArrowException, OSError, ValueError):
                 continue
-            if sum(groups) != whole.num_rows and pq.ParquetFile(path).schema_arrow.names[0] == "identifier":
+            if sum(groups) != whole.num_rows and pq.ParquetFile(path).schema_arrow.names[0] == column:
                 found += 1
                 assert list(damaged_url_tables(layout)), (place, bit)
     assert found

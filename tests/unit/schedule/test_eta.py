@@ -92,6 +92,14 @@ def test_only_the_last_third_of_the_time_counts() -> None:
     assert Run().go(10, 2.0).go(6, 4.0).rate(4.0) < 3.8
 
 
+def test_a_look_each_eighth_of_the_window_is_a_sample_and_the_oldest_is_as_old_as_the_window() -> None:
+    rates, settled = MeasuredRates(0.0), 0
+    for look in range(1, 18):
+        settled += 30 if look <= 9 else 15
+        rates.note({"a": settled}, settled, [], 1.875 * look)
+    assert rates.of("a", 8.0) == pytest.approx(8.0), "8 * 15 rows in 8 * 1.875 s"
+
+
 def test_a_budget_is_measured_from_when_it_began_between_two_looks() -> None:
     rates = MeasuredRates(0.0)
     rates.note({}, 0, [], 10.0)

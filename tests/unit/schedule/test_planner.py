@@ -331,6 +331,8 @@ def test_a_pooled_batch_is_a_lane_of_its_own() -> None:
         (3.0, [40.0], 15.0),
         (3.0, [15.0], 60.0),
         (20.0, [-1.0, 40.0], 20.0),
+        (20.0, [0.0], 60.0),
+        (20.0, [0.5], 60.0),
         (-1.0, [], 15.0),
     ],
     ids=[
@@ -342,6 +344,8 @@ def test_a_pooled_batch_is_a_lane_of_its_own() -> None:
         "soon",
         "soon-enough",
         "overdue",
+        "another-ends-now",
+        "another-ends-at-once",
         "now",
     ],
 )
@@ -386,3 +390,15 @@ def test_a_slot_that_is_free_soon_gets_its_share(ends_in_s: float, servers: int)
         plan.add(batches(server, 1, 100, first_id=n), 1000.0)
     (hand,) = plan.plan(1, 1000.0, [1000.0 + ends_in_s])
     assert len(servers_of(hand)) == servers
+
+
+def test_a_server_with_as_many_tasks_as_it_may_have_is_not_ready_whatever_waits() -> None:
+    plan = planner({"a": CORE_RPS}, slots=2)  # fills its task, so that its other entries stay in the heap
+    first, *others = batches("a", 3, rows=100_000)
+    plan.add([first, *others], 0.0)
+    assert plan.plan(1, 0.0) == [[first]]
+    assert plan.has_work and not plan.is_ready
+    assert plan.plan(1, 0.0) == []
+    plan.task_ended([first.batch])
+    assert plan.is_ready
+    assert plan.plan(1, 0.0) == [[others[0]]]

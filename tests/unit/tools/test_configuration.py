@@ -36,6 +36,7 @@ def test_the_runs_own_settings_hold_where_nothing_is_given(tmp_path: Path) -> No
     context = _context({"path_to_output": str(tmp_path), "tools_parameters": {"new_resize_size": 32}})
     assert context.settings.image.encode == "webp"
     assert context.layout.images == tmp_path / "pictures"
+    assert context.settings.path_to_input == "a"
     assert context.parameters.new_resize_size == 32
     assert not context.is_format_given
 
@@ -53,6 +54,7 @@ def test_what_is_given_counts_key_by_key(tmp_path: Path) -> None:
 def test_a_folder_without_settings_is_read_by_what_is_given(tmp_path: Path) -> None:
     context = _context({"path_to_output": str(tmp_path), "output_structure": {"images_folder": "downloaded_images"}})
     assert context.layout.images == tmp_path / "downloaded_images"
+    assert context.settings.path_to_input == "", "a tool reads no list"
 
 
 @pytest.mark.parametrize(

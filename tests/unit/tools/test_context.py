@@ -13,7 +13,7 @@ import pytest
 from ray_downloader.config.settings import Settings
 from ray_downloader.errors import RunFolderError, UserError
 from ray_downloader.run_folder.work_folder import WorkNote
-from ray_downloader.tools.context import StoredBatch, ToolContext, fingerprint, finished_batches
+from ray_downloader.tools.context import StoredBatch, ToolContext, fingerprint, finished_batches, stamp_of
 from tests.support.stored import StoredRun, received, row
 
 
@@ -53,6 +53,15 @@ def test_a_stamp_changes_with_size_and_time(tmp_path: Path) -> None:
         os.utime(batch.path, ns=(0, time_ns))
         stamps.add(batch.stamp)
     assert len(stamps) == 5
+
+
+def test_the_stamp_of_several_changes_with_each_of_them_and_with_their_number(run: StoredRun) -> None:
+    first, second = finished_batches(run.layout.images)
+    stamps = [stamp_of([]), stamp_of([first]), stamp_of([second]), stamp_of([first, second])]
+    os.utime(second.path, ns=(0, 5))
+    stamps.append(stamp_of([first, second]))
+    assert len(set(stamps)) == 5
+    assert stamp_of([first, second]) == stamp_of([second, first]) == stamps[-1]
 
 
 def test_a_tool_has_its_folder_below_that_of_all_tools(tmp_path: Path) -> None:

@@ -44,6 +44,23 @@ def test_what_is_before_between_or_behind_is_not_there(index: ImageIndex, uuid: 
     assert index.get(uuid) is None
 
 
+def test_uuids_too_long_for_the_limits_of_their_group_are_found(tmp_path: Path) -> None:
+    names = ["a" * 5_000, "b" * 5_000]
+    table = pa.table({"uuid": names, "file": ["1.parquet", "2.parquet"], "row_group": [0, 3], "row": [1, 2]})
+    pq.write_table(table, tmp_path / "index.parquet")
+    limits = pq.read_metadata(tmp_path / "index.parquet").row_group(0).column(0).statistics
+    assert limits is not None and not limits.has_min_max
+    index = ImageIndex(tmp_path, tmp_path)
+    assert index.find("b" * 5_000) == Place(tmp_path / "2.parquet", 3, 2)
+    assert index.find("b") is None
+
+
+def test_uuids_without_statistics_are_found(tmp_path: Path) -> None:
+    table = pa.table({"uuid": ["a", "b"], "file": ["1.parquet", "2.parquet"], "row_group": [0, 3], "row": [1, 2]})
+    pq.write_table(table, tmp_path / "index.parquet", write_statistics=False)
+    assert ImageIndex(tmp_path, tmp_path).find("b") == Place(tmp_path / "2.parquet", 3, 2)
+
+
 def test_a_file_that_changed_is_told_from_an_image_that_is_not_there(index: ImageIndex, tmp_path: Path) -> None:
     pq.write_table(
         pa.table({"uuid": ["y"] * 4, "image": [b""] * 4}), tmp_path / "images" / "c.parquet", row_group_size=2

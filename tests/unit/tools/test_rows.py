@@ -12,7 +12,7 @@ import pytest
 
 from ray_downloader.image.stored import StoredImage
 from ray_downloader.tools.queries import write_csv
-from ray_downloader.tools.rows import chunks_of, gather_parts, read_rows, write_rows
+from ray_downloader.tools.rows import can_be_read, chunks_of, gather_parts, read_rows, write_rows
 
 
 def written(path: Path, **columns: list[object]) -> Path:
@@ -25,6 +25,19 @@ def test_chunks_hold_256_rows_and_say_where_they_begin(tmp_path: Path) -> None:
     chunks = list(chunks_of(path))
     assert [(chunk.start, chunk.rows.num_rows) for chunk in chunks] == [(0, 256), (256, 256), (512, 88)]
     assert [uuid for chunk in chunks for uuid in chunk.texts("uuid", "")] == [str(number) for number in range(600)]
+
+
+def test_a_table_can_be_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    assert not can_be_read(path)
+    table = pa.table({"uuid": [f"uuid-{number}" for number in range(600)]})
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    assert can_be_read(path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"uuid-400", b"uuid-40X", 1))
+    assert not can_be_read(path), "only its checksum shows that"
+    path.write_bytes(content[:-5])
+    assert not can_be_read(path)
 
 
 def test_only_columns_that_are_asked_for_and_there_are_read(tmp_path: Path) -> None:

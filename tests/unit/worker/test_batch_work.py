@@ -86,6 +86,8 @@ def test_only_batches_of_several_servers_take_a_further_chunk_while_rows_wait(
     assert (many.wants_chunk, many.has_room, one.has_room) == (False, True, False)
     list(many.next_rows())
     assert not many.has_room, "all are assigned"
+    _, pair = partitioned_run(tmp_path / "pair", ["http://a.example/1.jpg", "http://b.example/1.jpg"])
+    assert open_work(pair).has_room, "two are several"
     tight = open_work(pooled, batches=32)
     list(tight.next_rows())
     assert not tight.has_room, "32 batches share 16,384 rows"
@@ -202,3 +204,18 @@ def test_a_row_under_decode_when_its_process_died_is_suspect(layout: RunLayout) 
         assert is_suspect
     with other.decoding(again[4]) as is_suspect:
         assert not is_suspect
+
+
+def test_rows_of_one_url_are_suspected_together_until_the_first_of_them_is_blamed(tmp_path: Path) -> None:
+    urls = [f"http://a.example/{number}.jpg" for number in (0, 0, 0, *range(1, 8))]
+    _, layout = partitioned_run(tmp_path, urls)
+    in_hand = []
+    for death in range(8):
+        work = open_work(layout, f"task {death}")
+        rows = list(work.next_rows())
+        in_hand.append(numbers(rows))
+        if work.is_blamed(rows[0]):
+            break
+        assert not any(work.is_blamed(row) for row in rows)
+        work.begin()  # and its process dies
+    assert in_hand == [list(range(10)), list(range(10)), [0, 1, 2, 3, 4, 5], [0, 1, 2, 3], *[[0, 1, 2]] * 4]

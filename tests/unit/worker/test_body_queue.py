@@ -80,3 +80,7 @@ def test_the_next_body_must_fit_beside_all_that_is_announced() -> None:
     announced.discard()
     BodyBuffer(room, 59)
     assert waiting.has_room(under_way=1)
+
+
+def test_nothing_is_expected_of_bodies_before_the_first_has_come() -> None:
+    assert BodyQueue(BodyRoom(memory_bytes=2)).has_room(under_way=9)

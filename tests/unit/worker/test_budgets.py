@@ -10,6 +10,7 @@ import pytest
 
 from ray_downloader.config.settings import DownloaderParameters, PolitenessSettings
 from ray_downloader.errors import ErrorKind
+from ray_downloader.monitor.waiting import iso_time
 from ray_downloader.politeness.messages import Lease, LeaseRequest, Outcome, Verdict, WaitReason
 from ray_downloader.politeness.policy import PolicyBook
 from ray_downloader.profile.table import ProfiledWait
@@ -275,6 +276,7 @@ def test_what_servers_asked_the_probe_for_is_kept(clock: Clock) -> None:
     waiting = given.waiting()
     assert {"waits.example", "grouped"} <= set(waiting)
     assert waiting["waits.example"].reason is WaitReason.RETRY_AFTER
+    assert waiting["waits.example"].until == iso_time(now_unix_s + 120.0)
     clock.now_s += 121.0
     assert ask(given, "waits.example").permits > 0
 
@@ -335,3 +337,11 @@ def test_what_was_packed_answers_like_any_other_and_knows_the_condition_of_the_r
     assert ask(given, "a.org") == ask(plain, "a.org")
     given.order(ServerOrder("ban", "b.org"))
     assert given.snapshots()["b.org"]["verdict"] == "banned"
+
+
+def test_each_process_of_a_budget_actor_numbers_its_news_differently() -> None:
+    policies = PolicyBook(PolitenessSettings(), DownloaderParameters(), {})
+    numbers = []
+    for given in (Budgets(policies), Budgets(policies, incarnation=1)):
+        numbers += [given.progress_news(None).number, given.state_news(()).number]
+    assert numbers == [1, 1, 2**32 + 1, 2**32 + 1]

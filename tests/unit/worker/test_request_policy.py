@@ -110,6 +110,15 @@ def test_a_file_that_opts_out_is_a_failure() -> None:
     assert failure == Failure(ErrorKind.OPTED_OUT, "X-Robots-Tag: noai", 200)
 
 
+@pytest.mark.parametrize(("politeness", "is_failure"), [({"opt_out": "strict"}, True), ({}, False)])
+def test_a_reservation_counts_only_where_opting_out_is_read_strictly(
+    politeness: dict[str, str], is_failure: bool
+) -> None:
+    result = FetchResult(0, None, 200, {"tdm-reservation": "1"}, b"x")
+    failure = a_policy(politeness=politeness).failure_of(result, NOW_UNIX_S)
+    assert (failure is not None and failure.kind is ErrorKind.OPTED_OUT) is is_failure
+
+
 @pytest.mark.parametrize(
     ("verdict", "kind"),
     [

@@ -55,6 +55,19 @@ def test_a_forbidden_step_names_the_row_and_its_history() -> None:
         row.move(RowState.REDIRECTED)
 
 
+def test_a_row_that_was_held_continues_from_where_it_was() -> None:
+    row = a_row()
+    row.hold()
+    assert row.state is RowState.ROBOTS
+    row.release()
+    assert row.state is RowState.QUEUED
+    row.move(RowState.IN_FLIGHT)
+    row.move(RowState.DEFERRED)
+    row.hold()
+    row.release()
+    assert row.state is RowState.DEFERRED
+
+
 def test_a_row_as_it_was_in_the_list_has_nothing_to_remember() -> None:
     assert a_row().progress(0.0, 0.0) is None
 

@@ -1074,3 +1074,25 @@ def test_a_queue_with_something_to_report_is_not_idle() -> None:
     queue.granted(FREE, REPORT_INTERVAL_S)
     queue.wake_at_s = NEVER
     assert queue.is_idle
+
+
+def test_fresh_rows_are_taken_by_their_server_and_once() -> None:
+    queue, rows = a_queue(rows=2)
+    other = a_row("http://b.example/1.jpg")
+    other.server = "b.example"
+    queue.add(other)
+    assert queue.take_fresh("b.example") == [other]
+    assert queue.take_fresh("a.example") == rows
+    assert queue.take_fresh("a.example") == []
+
+
+def test_only_the_lease_that_was_on_its_way_when_the_server_said_stop_is_given_back() -> None:
+    queue, _ = a_queue()
+    queue.in_flight, queue.is_requesting = 1, True
+    queue.finished(THROTTLED, 0.0)
+    left = []
+    for _ in range(2):
+        queue._pacer.requested(0.0)
+        queue.granted(FREE, 0.0)
+        left.append(queue._pacer.left(0.0))
+    assert left == [0, 100]

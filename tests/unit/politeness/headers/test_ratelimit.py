@@ -168,3 +168,8 @@ def test_a_window_that_ends_now_is_not_taken_for_a_whole_one() -> None:
 def test_each_partition_of_a_policy_counts(quotas: tuple[int, int]) -> None:
     policy = ", ".join(f'"a";q={quota};w=1;pk=:{key}:' for quota, key in zip(quotas, ("YQ==", "Yg=="), strict=True))
     assert parse_ratelimit({"ratelimit-policy": policy}, NOW_S) == RateLimitHint(2.0, 1.0)
+
+
+def test_a_limit_that_names_its_policy_lasts_for_the_window_of_that_one() -> None:
+    headers = {"ratelimit-policy": '"hour";q=1000;w=3600, "burst";q=10;w=1', "ratelimit": '"hour";r=36'}
+    assert parse_ratelimit(headers, NOW_S) == RateLimitHint(0.01, 3600.0)
