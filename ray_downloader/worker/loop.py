@@ -276,14 +276,18 @@ class Worker:
         self._hosts = hosts
         moved, self._paused = self._paused, []
         for queue in self._queues.values():
-            for work in queue.take_work_of(hosts):
-                if isinstance(work, Row):
-                    moved.append(work)
-                else:
-                    self._take_back(work)
+            moved += self._take_ordered(queue)
         for row in moved:
             assert row.route is not None
             self._admit(row, row.route)
+
+    def _take_ordered(self, queue: ServerQueue) -> list[Row]:
+        """Take back what waits for hosts of which the operator orders something; returns the rows."""
+        work = queue.take_work_of(self._hosts)
+        for request in work:
+            if isinstance(request, RobotsRequest):
+                self._take_back(request)
+        return [row for row in work if isinstance(row, Row)]
 
     def _take_back(self, request: RobotsRequest) -> None:
         """The operator allows no request for this file now; what waits for it does what the order says."""
@@ -475,6 +479,10 @@ class Worker:
             self._hold_or_fail(queue, row, failure, now_s)
         else:
             self._try_again_or_fail(queue, row, failure, now_s, now_s - result.total_s)
+        if row.host in self._hosts:  # it was under way when the order came
+            for waiting in self._take_ordered(queue):
+                assert waiting.route is not None
+                self._admit(waiting, waiting.route)
 
     def _hold_or_fail(self, queue: ServerQueue, row: Row, failure: Failure, now_s: float) -> None:
         """Hold a row after a 403, which may be about the whole server; without others for comparison, only so often."""

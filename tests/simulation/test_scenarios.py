@@ -725,6 +725,16 @@ def test_hosts_of_a_group_are_given_up_one_by_one() -> None:
     assert kinds_of_group(run) == ({"dns": 30}, {"server_dead": 60, "": 60})
 
 
+@pytest.mark.parametrize("action", ["ban", "pause"])
+def test_a_host_of_a_group_gets_no_retry_of_what_was_under_way_when_the_order_came(
+    action: Literal["ban", "pause"],
+) -> None:
+    silent = Server("h0.example", troubles=(Trouble(1.0, 40.0, ErrorKind.CONNECT, after_s=20.0),))
+    faults = (Ordered(12.0, action, 0), *([Ordered(90.0, "resume", 0)] if action == "pause" else []))
+    run = held(a_group(silent, Server("h1.example"), faults=faults))
+    assert not [arrival for arrival in run.arrivals[0] if 20.0 < arrival.at_s < 90.0]
+
+
 @pytest.mark.parametrize("count", [15, 30])
 def test_a_host_of_a_group_that_forbids_everything_for_seconds_loses_nothing(count: int) -> None:
     """Its rows ended as `http_4xx`, as the other host was served."""
