@@ -157,6 +157,7 @@ def test_a_lease_is_as_long_after_many_renewals_as_at_first(tmp_path: Path) -> N
     found = (tmp_path / LEASE).read_bytes()
     assert len(found) == 512, "a sector, so whoever reads meanwhile finds the old one or the new one"
     assert json.loads(found)["beats"] == 12
+    assert (tmp_path / LEASE).stat().st_mode & 0o777 | 0o044 == 0o644, "others may read who holds the folder"
     lease.release()
 
 

@@ -77,6 +77,7 @@ def test_what_somebody_removed_by_hand_meanwhile_is_not_missed(tmp_path: Path, m
         make_moves(root, MOVES)
     note = (root / ".moves.json").read_text("utf-8")
     assert note == json.dumps(json.loads(note), indent=1) + "\n"
+    assert json.loads(note)["away"] == ["images", "urls", "logs/progress.json"], "what is there"
     shutil.rmtree(root / "images")
     (root / ".file").unlink()
     finish_moves(root)

@@ -31,6 +31,7 @@ def test_a_state_is_what_it_was_and_the_newest_counts() -> None:
     [
         ({}, LearnedFacts(None, "", False, False)),
         ({"rate_rps": None, "condition": None, "successes": 0}, LearnedFacts(None, "", False, False)),
+        ({"rate_rps": 0}, LearnedFacts()),
         ({"rate_rps": 0.5, "condition": "throttled"}, LearnedFacts(0.5, "throttled", False, False)),
         ({"has_answered": True}, LearnedFacts(None, "", True, False)),
         ({"has_answered": False, "successes": 2}, LearnedFacts(None, "", True, True)),
@@ -38,6 +39,7 @@ def test_a_state_is_what_it_was_and_the_newest_counts() -> None:
 )
 def test_who_served_has_answered_but_not_the_other_way_round(state: dict[str, object], facts: LearnedFacts) -> None:
     assert LearnedFacts.of(state) == facts
+    assert LearnedFacts() == (None, "", False, False)
 
 
 def test_what_the_driver_keeps_of_a_server_takes_little_memory() -> None:

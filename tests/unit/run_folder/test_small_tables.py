@@ -60,8 +60,9 @@ def test_a_table_without_the_wanted_column_is_damaged(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_out_of_reach_is_not_called_damaged(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="Stale file handle"), reading(tmp_path / "servers.parquet"):
+    with pytest.raises(RunFolderError, match="Stale file handle") as failure, reading(tmp_path / "servers.parquet"):
         raise OSError(errno.ESTALE, "Stale file handle")
+    assert not isinstance(failure.value, DamagedFileError)
     with pytest.raises(DamagedFileError, match=r"servers\.parquet is damaged"), reading(tmp_path / "servers.parquet"):
         raise OSError("Repetition level histogram size mismatch")
 
