@@ -41,6 +41,8 @@ BOUND_SHARE = 1.3
 #: Start-up, slices, learning a rate from below.
 BOUND_S = 120.0
 PATIENCE_S = 900.0
+#: Requests that must fail in turn before it counts as trouble (`politeness.server.runs`).
+FAILURES_IN_TURN = 5
 REQUESTS_PER_ROW = 1.05
 
 Invariant = Callable[[Run], Iterator[str]]
@@ -249,6 +251,7 @@ def it_ends_in_time(run: Run) -> Iterator[str]:
     allowed_s = BOUND_SHARE * bound_s + BOUND_S
     if oracle.has_lost_server(run.world):
         allowed_s += float(run.world.politeness.get("patience_s", PATIENCE_S)) + 60.0  # type: ignore[arg-type]
+        allowed_s += FAILURES_IN_TURN * oracle.slowest_silence_s(run.world)
     if not run.never_ended and run.seconds > allowed_s:
         yield f"it took {run.seconds:.0f} s; {allowed_s:.0f} s are allowed for a bound of {bound_s:.0f} s"
 

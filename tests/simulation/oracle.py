@@ -468,6 +468,12 @@ def _is_silence(trouble: Trouble, may_not_end: bool) -> bool:
     return is_lasting and trouble.how in silent and trouble.after_s >= 1.0
 
 
+def slowest_silence_s(world: World) -> float:
+    """How long a request takes at most that a server in lasting trouble does not answer."""
+    lasting = (trouble for server in world.servers for trouble in server.troubles if trouble.end_s == FOREVER)
+    return max((trouble.after_s for trouble in lasting), default=0.0)
+
+
 def has_lost_server(world: World) -> bool:
     """Whether a server, or the last of its rows, never come back, so that patience has to be waited out."""
     refused = (row.fate for row in world.rows if isinstance(row.fate, Says))

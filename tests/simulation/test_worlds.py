@@ -15,7 +15,7 @@ QUICK_WORLDS = 20
 #: Worlds beyond those of every run, in which whole servers were given up by what few of their files showed.
 ONCE_LOST = (20_183, 20_318, 20_418, 20_486, 20_852, 20_961)
 #: Worlds that failed, in which too much happens to make them small.
-ONCE_FAILED = (33_200, 33_275, 34_437, 34_549, 41_084, 102_072, 1_003_078, 1_003_083, 1_003_095)
+ONCE_FAILED = (33_200, 33_275, 34_437, 34_549, 41_084, 41_119, 43_012, 102_072, 1_003_078, 1_003_083, 1_003_095)
 #: Worlds with more behaviours (`generate.widened`).
 WIDE = range(WIDER_FROM, WIDER_FROM + 60)
 #: Worlds with groups of servers, and quotas that say how long they last (`generate.grouped`).

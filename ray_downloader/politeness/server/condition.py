@@ -474,9 +474,12 @@ class ServerCondition:
             return ProbeUrl.SERVED
         if self._is_sampling:
             return ProbeUrl.NEW
-        is_deaf = self.name is Condition.THROTTLED and self._new_in_a_row >= NEW_PROBES
+        is_deaf = self._new_in_a_row >= NEW_PROBES
+        if is_deaf and self.knows_control and self.name is Condition.SUSPECT:
+            return ProbeUrl.SERVED
         is_second_visit = self._tries_second_visit or self.first_visits.may_be_refused
-        return ProbeUrl.FAILED if is_deaf or is_second_visit else ProbeUrl.NEW
+        is_throttled = self.name is Condition.THROTTLED
+        return ProbeUrl.FAILED if (is_deaf and is_throttled) or is_second_visit else ProbeUrl.NEW
 
     @property
     def reason(self) -> WaitReason | None:

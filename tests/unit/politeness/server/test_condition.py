@@ -435,6 +435,27 @@ def test_a_suspect_that_fails_without_refusing_is_asked_three_other_urls() -> No
 
 
 @pytest.mark.parametrize(
+    ("evidence", "name"), [(Evidence.SERVED, Condition.HEALTHY), (Evidence.FAILED, Condition.THROTTLED)]
+)
+def test_a_suspect_two_of_whose_probes_have_failed_is_asked_for_what_it_has_served(
+    evidence: Evidence, name: Condition
+) -> None:
+    """What is left may be files that always fail: each would be a probe a minute after the one before."""
+    condition = a_condition(files=20)
+    condition.knows_control = True
+    for url in range(1, 11):
+        tell(condition, Evidence.FAILED, 0.0, url)
+    now_s, probes = 0.0, []
+    for url in (21, 22):
+        now_s += condition.pause_s(now_s)
+        probes.append(condition.probe_url)
+        tell(condition, Evidence.FAILED, now_s, url)
+    assert [*probes, condition.probe_url] == [ProbeUrl.NEW, ProbeUrl.NEW, ProbeUrl.SERVED]
+    tell(condition, evidence, now_s + condition.pause_s(now_s), 99, is_control=True)
+    assert condition.name is name
+
+
+@pytest.mark.parametrize(
     ("is_first_answer", "silent", "name", "said"),
     [
         (True, 0, Condition.REFUSED, "500 no"),
