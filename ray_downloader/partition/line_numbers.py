@@ -8,7 +8,7 @@ no line is given, as a number that is sometimes wrong is worse than none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ class StagedText:
     first_row: int
     rows: int
     places: LinePlaces
-    refused: _Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+    refused: _Numbers
 
     def lines_of(self, rows: _Numbers) -> _Numbers | None:
         """Lines (1-based) of rows of `staged`; None if the file's own count contradicts the number of rows."""

@@ -122,3 +122,10 @@ def test_lines_of_several_texts_are_staged_and_nothing_is_left_registered(databa
     ]
     with pytest.raises(duckdb.CatalogException):
         database.connection.sql("FROM refused")
+
+
+def test_a_text_that_is_read_after_another_has_lines_of_its_own(database: Database, tmp_path: Path) -> None:
+    database.read(table(tmp_path / "a.csv", "u,1\nv,2\n"))
+    second = table(tmp_path / "b.csv", "w,3\nx,4,5\ny,6\n")
+    lines = database.read(second)
+    assert lines.fill([str(second.path)] * 2, [2, 3], [None, None]) == [1, 3]

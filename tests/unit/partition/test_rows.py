@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +43,21 @@ def test_each_batch_is_a_row_group_and_files_are_few(tmp_path: Path, monkeypatch
         {"batch_id": 2, "file": "rows-00001.parquet", "row_group": 0, "rows": 2},
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows-00000.parquet", "rows-00001.parquet"]
+
+
+def test_a_batch_that_cannot_be_written_is_no_file_also_if_it_is_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = pq.ParquetWriter.write_table
+
+    def failing(writer: pq.ParquetWriter, table: pa.Table, **options: Any) -> None:
+        if table.num_rows == 2:
+            raise OSError("no space is left")
+        written(writer, table, **options)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", failing)
+    urls = [{"uuid": f"{n}", "identifier": "u", "server_name": "a", "is_license_full": False} for n in range(6)]
+    chunks = pa.Table.from_pylist(urls, schema=URL_SCHEMA).to_batches()
+    with pytest.raises(OSError, match="no space is left"):
+        write_rows(tmp_path, chunks, [PlannedBatch("a", n, size, 1) for n, size in enumerate([4, 2])])
+    assert not list(tmp_path.glob("rows-*"))

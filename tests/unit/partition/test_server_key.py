@@ -153,3 +153,12 @@ def test_the_name_of_a_file_is_not_that_of_a_host() -> None:
     for ending in sorted(_FILE_ENDINGS):
         with pytest.raises(BadUrlError, match="is not the name of a host"):
             server_key(f"http://picture.{ending}/")
+
+
+def test_a_host_name_has_at_most_as_many_characters_as_the_dns_allows() -> None:
+    """RFC 1035, 2.3.4: 255 octets, of which two are the first length and the root."""
+    longest = ".".join(["a" * 62] * 4) + ".a"
+    assert len(longest) == 253
+    assert server_key(f"http://{longest}/1.jpg") == longest
+    with pytest.raises(BadUrlError, match="host name too long"):
+        server_key(f"http://{longest}b/1.jpg")
