@@ -12,8 +12,6 @@ MOST_BATCHES_OF_A_STOPPED_RUN = 5_000
 
 def may_read_all(layout: RunLayout, *, is_stopped: bool) -> bool:
     """Whether there is time to read every finished batch once more, for what describes the run as a whole."""
-    return not is_stopped or _batches(layout) <= MOST_BATCHES_OF_A_STOPPED_RUN
-
-
-def _batches(layout: RunLayout) -> int:
-    return int(pq.read_metadata(layout.batches_table).num_rows) if layout.batches_table.is_file() else 0
+    if not is_stopped or not layout.batches_table.is_file():
+        return True
+    return int(pq.read_metadata(layout.batches_table).num_rows) <= MOST_BATCHES_OF_A_STOPPED_RUN
